@@ -1,0 +1,95 @@
+"""Time limits of one call, as arithmetic on monotonic nanoseconds; who waits reads the next limit from here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from sdk.errors import (
+    ConnectTimeoutError,
+    FirstByteTimeoutError,
+    PoolTimeoutError,
+    RequestTimeoutError,
+    StallTimeoutError,
+    TotalTimeoutError,
+)
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits in seconds; None is no limit.
+
+    `total` covers the whole call with its retries, `connect` one connection, `pool` the wait for a free one,
+    `first_byte` from the request sent to the response's first byte, `stall` from one token to the next.
+    """
+
+    total: float | None = 1800.0
+    connect: float | None = 5.0
+    pool: float | None = None
+    first_byte: float | None = None
+    stall: float | None = None
+
+
+_ERRORS: dict[str, tuple[type[RequestTimeoutError], str]] = {
+    "pool": (PoolTimeoutError, "no connection of the pool came free within {limit:g} s"),
+    "connect": (ConnectTimeoutError, "no connection within {limit:g} s"),
+    "first_byte": (FirstByteTimeoutError, "no answer began within {limit:g} s"),
+    "stall": (StallTimeoutError, "no token for {limit:g} s"),
+    "total": (TotalTimeoutError, "the call took longer than {limit:g} s"),
+}
+
+
+class Deadline:
+    """The limits of one call as it goes through its phases: pool, connect, first_byte, then stall.
+
+    The transport names each phase as it enters it. `progress` re-arms the stall limit; whoever reads tokens calls
+    it, so that comments and keep-alives do not hide a stalled server.
+    """
+
+    __slots__ = ("_phase", "_phase_since_ns", "_started_ns", "timeouts")
+
+    def __init__(self, timeouts: Timeouts, now_ns: int | None = None) -> None:
+        self.timeouts = timeouts
+        self._started_ns = monotonic_ns() if now_ns is None else now_ns
+        self._phase = "pool"
+        self._phase_since_ns = self._started_ns
+
+    def enter(self, phase: str, now_ns: int | None = None) -> None:
+        """Begin a phase: "pool", "connect", "first_byte" or "stall"."""
+        self._phase = phase
+        self._phase_since_ns = monotonic_ns() if now_ns is None else now_ns
+
+    def progress(self, arrived_ns: int) -> None:
+        """A token arrived then."""
+        self._phase_since_ns = arrived_ns
+
+    def expires_ns(self) -> float:
+        """The moment the nearest limit passes, as monotonic nanoseconds; infinite when nothing limits."""
+        phase_s, total_s = getattr(self.timeouts, self._phase), self.timeouts.total
+        phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
+        total_ns = math.inf if total_s is None else self._started_ns + total_s * SECOND_NS
+        return min(phase_ns, total_ns)
+
+    def remaining_s(self, now_ns: int | None = None) -> float | None:
+        """Seconds until the nearest limit passes (0 when it has), None when nothing limits."""
+        expires_ns = self.expires_ns()
+        if expires_ns == math.inf:
+            return None
+        return max(0.0, (expires_ns - (monotonic_ns() if now_ns is None else now_ns)) / SECOND_NS)
+
+    def elapsed_s(self, now_ns: int | None = None) -> float:
+        """Seconds since the call began."""
+        return ((monotonic_ns() if now_ns is None else now_ns) - self._started_ns) / SECOND_NS
+
+    def error(self, now_ns: int | None = None) -> RequestTimeoutError | None:
+        """The error for the limit that has passed, or None while none has."""
+        now = monotonic_ns() if now_ns is None else now_ns
+        for name, since_ns in (("total", self._started_ns), (self._phase, self._phase_since_ns)):
+            limit_s = getattr(self.timeouts, name)
+            if limit_s is not None and now >= since_ns + limit_s * SECOND_NS:
+                kind, message = _ERRORS[name]
+                return kind(message.format(limit=limit_s), elapsed_s=self.elapsed_s(now))
+        return None

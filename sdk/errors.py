@@ -1,0 +1,211 @@
+"""Every error the SDK raises, as one tree.
+
+SDKError
+├── ConfigError (ValueError)            the call itself is wrong; nothing was sent
+├── TransportError (ConnectionError)    no usable answer came over the wire
+│   ├── ConnectError                    nothing answers there
+│   │   └── TLSError                    something answers, but not with a trusted certificate
+│   ├── ConnectionLostError             the connection broke before the answer was complete
+│   └── RequestTimeoutError (TimeoutError)
+│       ├── ConnectTimeoutError         no connection in time
+│       ├── PoolTimeoutError            every connection allowed stayed busy
+│       ├── FirstByteTimeoutError       connected, asked, and no answer began in time
+│       ├── StallTimeoutError           the stream went silent between tokens
+│       └── TotalTimeoutError           the whole call took too long
+├── ProtocolError                       the answer is not what the protocol allows
+├── StreamError
+│   ├── StreamTruncatedError            ended with neither a finish reason nor [DONE]
+│   └── StreamServerError               the server reported an error inside the stream
+└── StatusError                         an HTTP status of 400 or more
+    ├── BadRequestError                 400, 422
+    ├── AuthenticationError             401
+    ├── PermissionDeniedError           403
+    ├── NotFoundError                   404
+    │   └── ModelNotFoundError          404 about the model asked for
+    ├── RateLimitError                  429
+    └── ServerError                     5xx
+        └── ServiceUnavailableError     503
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SDKError(Exception):
+    """Base of every error here.
+
+    `url`, `model`, `request_id` and `attempts` say what was asked; `elapsed_s` how long it took; `partial` is
+    what had already arrived (the text of a broken stream), empty when nothing had. Each is None when unknown.
+    Instances pickle, so they survive process pools.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str | None = None,
+        model: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 1,
+        elapsed_s: float | None = None,
+        partial: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.url = url
+        self.model = model
+        self.request_id = request_id
+        self.attempts = attempts
+        self.elapsed_s = elapsed_s
+        self.partial = partial
+
+    def __str__(self) -> str:
+        facts = [
+            self.url,
+            self.model and f"model {self.model}",
+            self.request_id and f"request {self.request_id}",
+            self.url and (f"{self.attempts} attempt" + "s" * (self.attempts != 1)),
+            None if self.elapsed_s is None else f"{self.elapsed_s:.1f} s",
+        ]
+        lines = [self.message, " · ".join(fact for fact in facts if fact)]
+        if self.partial:
+            lines.append(f"the text so far is in .partial ({len(self.partial)} characters)")
+        return "\n  ".join(line for line in lines if line)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.__dict__.copy())
+
+
+def _rebuild(kind: type[SDKError], state: dict[str, Any]) -> SDKError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state["message"])
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(SDKError, ValueError):
+    """The call is wrong as written; the message names the argument, its value and the remedy."""
+
+
+class TransportError(SDKError, ConnectionError):
+    """No usable answer came over the wire. Also a `ConnectionError`."""
+
+
+class ConnectError(TransportError):
+    """Nothing answers at the address: refused, unreachable, or the name does not resolve."""
+
+
+class TLSError(ConnectError):
+    """The TLS handshake failed: not TLS there, or a certificate that is not trusted."""
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke before the answer was complete."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """A time limit passed. Also a `TimeoutError`."""
+
+
+class ConnectTimeoutError(RequestTimeoutError):
+    """No connection within the connect limit."""
+
+
+class PoolTimeoutError(RequestTimeoutError):
+    """Every connection the pool may open stayed busy for the whole wait."""
+
+
+class FirstByteTimeoutError(RequestTimeoutError):
+    """The request was sent, and no answer began within the limit."""
+
+
+class StallTimeoutError(RequestTimeoutError):
+    """The stream brought no token for longer than the stall limit."""
+
+
+class TotalTimeoutError(RequestTimeoutError):
+    """The whole call, retries included, took longer than the total limit."""
+
+
+class ProtocolError(SDKError):
+    """The answer breaks the protocol: not HTTP, not the promised media type, not JSON."""
+
+
+class StreamError(SDKError):
+    """A stream that began well did not end well."""
+
+
+class StreamTruncatedError(StreamError):
+    """The server closed the stream with neither a finish reason nor `[DONE]`."""
+
+
+class StreamServerError(StreamError):
+    """The server reported an error inside the stream; `code` and `type` are its own words."""
+
+    def __init__(self, message: str, *, code: str | int | None = None, type: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+        self.type = type
+
+
+class StatusError(SDKError):
+    """The server answered with a status of 400 or more.
+
+    `status` is the HTTP status; `server_message`, `code`, `type` and `param` are the server's own words where it
+    gave any; `retry_after_s` is its Retry-After in seconds; `body` the first 64 KiB it sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        server_message: str = "",
+        code: str | int | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        body: bytes = b"",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.status = status
+        self.server_message = server_message
+        self.code = code
+        self.type = type
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.body = body
+
+
+class BadRequestError(StatusError):
+    """400 or 422: the server does not accept the request as it is."""
+
+
+class AuthenticationError(StatusError):
+    """401: no API key, or a wrong one."""
+
+
+class PermissionDeniedError(StatusError):
+    """403: this key may not do that."""
+
+
+class NotFoundError(StatusError):
+    """404: no such path, or no such model."""
+
+
+class ModelNotFoundError(NotFoundError):
+    """404: the model asked for is not served there."""
+
+
+class RateLimitError(StatusError):
+    """429: too many requests; see `retry_after_s`."""
+
+
+class ServerError(StatusError):
+    """5xx: the server failed."""
+
+
+class ServiceUnavailableError(ServerError):
+    """503: loading, draining or full; see `retry_after_s`."""

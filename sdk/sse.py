@@ -1,0 +1,131 @@
+"""Server-sent events out of a byte stream, without I/O; by the WHATWG standard, whatever the read boundaries.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from __future__ import annotations
+
+import re
+
+from sdk.errors import ProtocolError
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class TypedEvent(bytes):
+    """The data of an event that named a type of its own (`event: error`); plain bytes are of type `message`."""
+
+    event: str
+
+    def __new__(cls, data: bytes, event: str) -> TypedEvent:
+        self = super().__new__(cls, data)
+        self.event = event
+        return self
+
+
+class EventDecoder:
+    """Turns blocks of a stream into the data of its events.
+
+    `feed` gives the data of each event that a block completes, in order; comments, ids, retry times and events
+    without data give nothing. The common case, a block of whole `data: …` frames, is a slice and no loop over bytes.
+    """
+
+    __slots__ = ("_at_start", "_data", "_event", "_held", "_held_bytes", "_max_event_bytes", "_skip_lf")
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._held: list[bytes] = []  # the line not yet ended
+        self._held_bytes = 0
+        self._data: list[bytes] = []  # data lines of the event not yet ended
+        self._event = ""
+        self._skip_lf = False  # the last block ended in CR: a leading LF belongs to it
+        self._at_start = True
+
+    def feed(self, block: bytes) -> list[bytes]:
+        """The data of the events that `block` completes. Raises ProtocolError for an event over the limit."""
+        if self._at_start:
+            block = self._strip_bom(block)
+        if not self._held and not self._data and not self._event and not self._skip_lf and block[:6] == b"data: ":
+            end = block.find(b"\n", 6)
+            if end == len(block) - 2 and block[end:] == b"\n\n" and b"\r" not in block:
+                return [block[6:end]] if end > 6 else []
+            if block[-2:] == b"\n\n" and b"\r" not in block:
+                return self._feed_frames(block)
+        return self._feed_lines(block)
+
+    def feed_eof(self) -> list[bytes]:
+        """The data of an event that the stream ended without its blank line, if there is one."""
+        if self._at_start:
+            self._at_start = False
+        if self._held:
+            self._line(b"".join(self._held))
+            self._held.clear()
+        return self._dispatch()
+
+    def _strip_bom(self, block: bytes) -> bytes:
+        if self._held:
+            block = b"".join((*self._held, block))
+            self._held.clear()
+        if len(block) < len(_BOM) and _BOM.startswith(block):
+            if block:
+                self._held.append(block)
+            return b""
+        self._at_start = False
+        return block.removeprefix(_BOM)
+
+    def _feed_frames(self, block: bytes) -> list[bytes]:
+        events: list[bytes] = []
+        for frame in block[:-2].split(b"\n\n"):
+            if frame[:6] == b"data: " and b"\n" not in frame:
+                if len(frame) > 6:
+                    events.append(frame[6:])
+            else:
+                events += self._feed_lines(frame + b"\n\n")
+        return events
+
+    def _feed_lines(self, block: bytes) -> list[bytes]:
+        if self._skip_lf and block:
+            self._skip_lf = False
+            block = block.removeprefix(b"\n")
+        if not block:
+            return []
+        events: list[bytes] = []
+        *lines, rest = _LINE_END.split(block)
+        if lines:
+            if self._held:
+                self._held.append(lines[0])
+                lines[0] = b"".join(self._held)
+                self._held.clear()
+            self._skip_lf = block[-1:] == b"\r"
+            for line in lines:
+                if line:
+                    self._line(line)
+                else:
+                    events += self._dispatch()
+                    self._held_bytes = 0
+        if rest:
+            self._held.append(rest)
+        self._held_bytes += len(block)
+        if self._held_bytes > self._max_event_bytes and (self._held or self._data):
+            raise ProtocolError(f"one event of the stream is over {self._max_event_bytes} bytes")
+        return events
+
+    def _line(self, line: bytes) -> None:
+        name, colon, value = line.partition(b":")
+        if not name and colon:
+            return  # a comment
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+
+    def _dispatch(self) -> list[bytes]:
+        data, event = b"\n".join(self._data), self._event
+        self._data.clear()
+        self._event = ""
+        if not data:
+            return []
+        return [data] if event in ("", "message") else [TypedEvent(data, event)]

@@ -1,0 +1,269 @@
+"""One HTTP/1.1 connection on asyncio, and the exchange that is on it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import cast
+
+from sdk.deadline import SECOND_NS, Deadline
+from sdk.errors import ConnectionLostError, ProtocolError, SDKError
+from sdk.transport.base import Block, Head, Origin
+from sdk.transport.http1 import ResponseParser
+
+# A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
+PAUSE_AT_BYTES = 256 * 1024
+RESUME_AT_BYTES = 64 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """A socket that carries one exchange at a time.
+
+    `on_lost(connection)` is called once when the socket is gone, `on_free(connection)` when an exchange has ended
+    cleanly and another may begin.
+    """
+
+    __slots__ = ("_on_free", "_on_lost", "_transport", "exchange", "free_since_ns", "origin")
+
+    def __init__(
+        self, origin: Origin, on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]
+    ) -> None:
+        self.origin = origin
+        self.exchange: DirectExchange | None = None
+        self.free_since_ns = 0
+        self._transport: asyncio.Transport | None = None
+        self._on_free = on_free
+        self._on_lost = on_lost
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another exchange may begin on it, as far as this end knows."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def start(self, payload: bytes, deadline: Deadline, *, opened: bool) -> DirectExchange:
+        """Write a request; its exchange is then waited for with `head_arrived`."""
+        exchange = self.exchange = DirectExchange(self, deadline, opened=opened)
+        if self._transport is None:  # lost between being handed over and now
+            exchange.feed_eof(None)
+            return exchange
+        self._transport.write(payload)
+        exchange.mark_sent()
+        return exchange
+
+    def finish(self) -> None:
+        """The exchange read its response to the end."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.keep_alive and self.is_usable:
+            self.free_since_ns = monotonic_ns()
+            self._on_free(self)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket now; what was not sent is dropped."""
+        self.exchange = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
+
+    def data_received(self, data: bytes) -> None:
+        now_ns = monotonic_ns()
+        if self.exchange is None:  # an idle connection has nothing to say: what comes belongs to no request
+            self.abort()
+            return
+        self.exchange.feed(data, now_ns)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange, self.exchange = self.exchange, None
+        self._transport = None
+        self._on_lost(self)
+        if exchange is not None:
+            exchange.feed_eof(exc)
+
+
+class DirectExchange:
+    """An `AsyncExchange`: the response is parsed as it arrives, and waits here for its one reader."""
+
+    __slots__ = (
+        "_blocks",
+        "_buffered_bytes",
+        "_connection",
+        "_error",
+        "_parser",
+        "_paused",
+        "_timer",
+        "_timer_at_ns",
+        "_waiter",
+        "deadline",
+        "has_bytes",
+        "head",
+        "head_ns",
+        "opened_connection",
+        "sent_ns",
+    )
+
+    head: Head
+
+    def __init__(self, connection: Connection, deadline: Deadline, *, opened: bool) -> None:
+        self.deadline = deadline
+        self.opened_connection = opened
+        self.has_bytes = False
+        self.sent_ns = 0
+        self.head_ns = 0
+        self._connection: Connection | None = connection
+        self._parser = ResponseParser()
+        self._blocks: deque[Block] = deque()
+        self._buffered_bytes = 0
+        self._paused = False
+        self._error: SDKError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ns = math.inf
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._parser.keep_alive
+
+    def mark_sent(self) -> None:
+        self.sent_ns = monotonic_ns()
+        self.deadline.enter("first_byte", self.sent_ns)
+        self._arm()
+
+    async def head_arrived(self) -> None:
+        """Wait for the header block. Raises what `AsyncTransport.send` says."""
+        while self.head_ns == 0:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+
+    async def read(self) -> Block | None:
+        while not self._blocks:
+            if self._error is not None:
+                raise self._error
+            if self._parser.complete:
+                return None
+            await self._wait()
+        block = self._blocks.popleft()
+        self._buffered_bytes -= len(block.data)
+        if self._paused and self._buffered_bytes < RESUME_AT_BYTES and self._connection is not None:
+            self._paused = False
+            self._connection.resume_reading()
+        return block
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._fail(ConnectionLostError("the exchange was closed by its reader"))
+
+    # what the connection tells
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        self.has_bytes = True
+        parser = self._parser
+        try:
+            parser.feed(data)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if self.head_ns == 0 and parser.head is not None:
+            self.head = parser.head
+            self.head_ns = now_ns
+            self.deadline.enter("stall", now_ns)
+            self._arm()
+        self._take_body(now_ns)
+        if parser.complete:
+            self._release()
+        elif self._buffered_bytes > PAUSE_AT_BYTES and not self._paused and self._connection is not None:
+            self._paused = True
+            self._connection.pause_reading()
+        self._wake()
+
+    def feed_eof(self, cause: Exception | None) -> None:
+        try:
+            self._parser.feed_eof()
+        except ConnectionLostError as error:
+            error.__cause__ = cause
+            self._fail(error)
+        else:
+            self._release()
+            self._wake()
+
+    def _take_body(self, now_ns: int) -> None:
+        data = self._parser.take_body()
+        if data:
+            self._blocks.append(Block(data, now_ns))
+            self._buffered_bytes += len(data)
+
+    # ending
+
+    def _release(self) -> None:
+        """The response is complete: the connection goes its way, what is buffered can still be read."""
+        connection, self._connection = self._connection, None
+        self._disarm()
+        if connection is not None and connection.exchange is self:
+            connection.finish()
+
+    def _fail(self, error: SDKError) -> None:
+        connection, self._connection = self._connection, None
+        self._error = error
+        self._disarm()
+        if connection is not None and connection.exchange is self:
+            connection.abort()
+        self._wake()
+
+    # waiting
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # One timer an exchange, set again only when it fires early: a timer per read would cost a third of the read.
+
+    def _arm(self) -> None:
+        expires_ns = self.deadline.expires_ns()
+        if expires_ns >= self._timer_at_ns:
+            return
+        self._disarm()
+        loop = asyncio.get_running_loop()
+        self._timer_at_ns = expires_ns
+        self._timer = loop.call_later(max(0.0, (expires_ns - monotonic_ns()) / SECOND_NS), self._on_timer)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at_ns = None, math.inf
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at_ns = None, math.inf
+        if self._blocks:  # tokens wait for their reader: the silence is not the server's
+            self.deadline.progress(monotonic_ns())
+        error = self.deadline.error()
+        if error is None:
+            self._arm()
+        else:
+            self._fail(error)

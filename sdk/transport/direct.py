@@ -1,0 +1,53 @@
+"""The direct transport on asyncio: `asyncio.Protocol` and llhttp, no layer between. The default for async calls."""
+
+from __future__ import annotations
+
+import ssl
+
+from sdk.deadline import Deadline
+from sdk.errors import ConnectionLostError
+from sdk.transport.base import Request
+from sdk.transport.connection import DirectExchange
+from sdk.transport.http1 import encode_request
+from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS, Pool
+
+
+class DirectTransport:
+    """HTTP/1.1 over keep-alive connections of the running event loop.
+
+    When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
+    sent once more on a new one (`replay=False` turns that off): servers close idle connections at any moment.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_s: float = IDLE_S,
+        ssl_context: ssl.SSLContext | None = None,
+        replay: bool = True,
+    ) -> None:
+        self.pool = Pool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self._replay = replay
+
+    def __repr__(self) -> str:
+        return f"<DirectTransport {self.pool!r}>"
+
+    async def send(self, request: Request, deadline: Deadline) -> DirectExchange:
+        payload = encode_request(request)
+        exchange = await self._start(request, payload, deadline, fresh=False)
+        try:
+            await exchange.head_arrived()
+        except ConnectionLostError:
+            if exchange.opened_connection or exchange.has_bytes or not self._replay:
+                raise
+            exchange = await self._start(request, payload, deadline, fresh=True)
+            await exchange.head_arrived()
+        return exchange
+
+    async def aclose(self) -> None:
+        await self.pool.aclose()
+
+    async def _start(self, request: Request, payload: bytes, deadline: Deadline, *, fresh: bool) -> DirectExchange:
+        connection, opened = await self.pool.acquire(request.origin, deadline, fresh=fresh)
+        return connection.start(payload, deadline, opened=opened)

@@ -1,0 +1,125 @@
+"""An HTTP/1.1 exchange without I/O: bytes of a request to send, and a parser that bytes of the response go into."""
+
+from __future__ import annotations
+
+import httptools
+
+from sdk.errors import ConnectionLostError, ProtocolError
+from sdk.transport.base import Head, Request
+
+MAX_HEAD_BYTES = 64 * 1024
+
+
+def encode_request(request: Request) -> bytes:
+    """The request as it goes over the wire. Raises ProtocolError for a header that would break its framing."""
+    lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.origin.authority}"]
+    for name, value in request.headers:
+        if not name or any(c in name for c in "\r\n: ") or any(c in value for c in "\r\n\0"):
+            raise ProtocolError(f"header {name!r} has a character that is not allowed in a header")
+        lines.append(f"{name}: {value}")
+    if request.body or request.method == "POST":
+        lines.append(f"Content-Length: {len(request.body)}")
+    return "\r\n".join((*lines, "", "")).encode("latin-1", "strict") + request.body
+
+
+class ResponseParser:
+    """Parses one response, from the first byte to the last.
+
+    Feed it what was read; then `head` is set once the header block is complete, `take_body` gives the body bytes
+    that came since the last call, `complete` says that nothing more belongs to this response, `keep_alive` that
+    the connection may carry another request. Interim (1xx) responses are passed over.
+    """
+
+    __slots__ = (
+        "_body",
+        "_extra",
+        "_headers",
+        "_parser",
+        "_seen_bytes",
+        "_until_close",
+        "complete",
+        "head",
+        "keep_alive",
+    )
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._seen_bytes = 0
+        self._until_close = False
+        self._extra = False
+        self.head: Head | None = None
+        self.complete = False
+        self.keep_alive = False
+
+    def feed(self, data: bytes) -> None:
+        """Parse what one read brought. Raises ProtocolError when it is not HTTP."""
+        if self.complete:  # the peer speaks out of turn: this connection cannot be trusted with another request
+            self._extra, self.keep_alive = True, False
+            return
+        if self.head is None:
+            self._seen_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise ProtocolError("the server switched protocols unasked") from error
+        except httptools.HttpParserError as error:
+            if self._extra:
+                return
+            raise ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}") from error
+        if self.head is None and self._seen_bytes > MAX_HEAD_BYTES:
+            raise ProtocolError(f"the response's headers are over {MAX_HEAD_BYTES} bytes")
+
+    def feed_eof(self) -> None:
+        """The peer closed. Raises ConnectionLostError when the response was not complete by then."""
+        self.keep_alive = False
+        if self.complete:
+            return
+        if self.head is not None and self._until_close:
+            self.complete = True
+            return
+        where = "before any answer" if self.head is None else "in the middle of the answer"
+        raise ConnectionLostError(f"the server closed the connection {where}")
+
+    def take_body(self) -> bytes:
+        """Body bytes since the last call; empty when none came."""
+        body = self._body
+        if not body:
+            return b""
+        data = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        return data
+
+    # callbacks of httptools
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head is not None:
+            return  # a trailer
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1").strip()
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self.head = Head(status, self._headers)
+            self._until_close = not (
+                "content-length" in self._headers
+                or "chunked" in self._headers.get("transfer-encoding", "").lower()
+                or status in (204, 304)
+            )
+        self._headers = {}
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self._extra, self.keep_alive = True, False
+
+    def on_message_complete(self) -> None:
+        if self.head is None or self.complete:
+            return  # an interim response, or bytes after the end
+        self.complete = True
+        self.keep_alive = self._parser.should_keep_alive() and not self._until_close

@@ -1,0 +1,224 @@
+"""Keep-alive connections of one event loop, by origin: last in, first out, with a fair queue when all are busy."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import socket
+import ssl
+from collections import deque
+from time import monotonic_ns
+
+from sdk.deadline import SECOND_NS, Deadline
+from sdk.errors import ConnectError, TLSError
+from sdk.transport.base import Origin
+from sdk.transport.connection import Connection
+
+MAX_CONNECTIONS = 4096
+# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
+IDLE_S = 4.0
+
+
+class _Lane:
+    """The connections to one origin: `open` counts all of them, those being made included."""
+
+    __slots__ = ("free", "open", "waiters")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.free: list[Connection] = []
+        self.waiters: deque[asyncio.Future[Connection | None]] = deque()
+
+
+class Pool:
+    """Hands out connections and takes them back; at most `max_connections` to an origin.
+
+    Belongs to the loop that first uses it. A wait for a free connection is first come, first served.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_s: float = IDLE_S,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._max_connections = max_connections
+        self._idle_ns = int(idle_s * SECOND_NS)
+        self._ssl_context = ssl_context
+        self._lanes: dict[Origin, _Lane] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._connections: set[Connection] = set()
+        self._emptied: asyncio.Future[None] | None = None
+
+    @property
+    def in_use(self) -> int:
+        """Connections that carry an exchange or are being made."""
+        return sum(lane.open - len(lane.free) for lane in self._lanes.values())
+
+    @property
+    def idle(self) -> int:
+        """Open connections that wait for a request."""
+        return sum(len(lane.free) for lane in self._lanes.values())
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection."""
+        return sum(len(lane.waiters) for lane in self._lanes.values())
+
+    def __repr__(self) -> str:
+        origins = ", ".join(map(str, self._lanes)) or "no origin"
+        return f"<Pool {origins}: {self.in_use} in use, {self.idle} idle, {self.waiting} waiting>"
+
+    async def acquire(self, origin: Origin, deadline: Deadline, *, fresh: bool = False) -> tuple[Connection, bool]:
+        """A connection for one exchange, and whether it was made for it (always, when `fresh`).
+
+        Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
+        """
+        lane = self._lanes.setdefault(origin, _Lane())
+        if not fresh and (connection := self._pop_free(lane)) is not None:
+            return connection, False
+        if lane.open >= self._max_connections:
+            handed = await self._wait_turn(lane, deadline)
+            if handed is not None:
+                return handed, False
+        else:
+            lane.open += 1
+        try:
+            return await self._connect(origin, deadline), True
+        except BaseException:
+            self._give_up_place(lane)
+            raise
+
+    async def aclose(self) -> None:
+        """Drop every connection; returns when their sockets are closed."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for connection in list(self._connections):
+            exchange = connection.exchange
+            if exchange is not None:
+                exchange.close()
+            else:
+                connection.abort()
+        if self._connections:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
+
+    def _pop_free(self, lane: _Lane) -> Connection | None:
+        oldest_ns = monotonic_ns() - self._idle_ns
+        while lane.free:
+            connection = lane.free.pop()
+            if connection.is_usable and connection.free_since_ns > oldest_ns:
+                return connection
+            connection.abort()
+        return None
+
+    async def _wait_turn(self, lane: _Lane, deadline: Deadline) -> Connection | None:
+        """Queue until a connection is handed over, or (None) a place to make one."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        lane.waiters.append(waiter)
+        deadline.enter("pool")
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                return await waiter
+        except BaseException as error:
+            if not waiter.done() or waiter.cancelled():
+                if waiter in lane.waiters:
+                    lane.waiters.remove(waiter)
+            elif (handed := waiter.result()) is not None:
+                self._on_free(handed)
+            else:
+                self._give_up_place(lane)
+            if isinstance(error, TimeoutError) and (expired := deadline.error()) is not None:
+                raise expired from None
+            raise
+
+    async def _connect(self, origin: Origin, deadline: Deadline) -> Connection:
+        deadline.enter("connect")
+        loop = asyncio.get_running_loop()
+        tls = self._tls() if origin.scheme == "https" else None
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(origin, self._on_free, self._on_lost),
+                    origin.host,
+                    origin.port,
+                    ssl=tls,
+                    server_hostname=origin.host if tls else None,
+                )
+        except TimeoutError as error:
+            expired = deadline.error()
+            if expired is None:  # the kernel's own limit, shorter than ours
+                raise ConnectError(f"nothing answers at {origin} (timed out)") from error
+            raise expired from None
+        except ssl.SSLError as error:
+            raise TLSError(f"no TLS connection to {origin}: {error.reason or error}") from error
+        except OSError as error:
+            raise ConnectError(_explain(origin, error)) from error
+        self._connections.add(connection)
+        return connection
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context()
+        return self._ssl_context
+
+    def _on_free(self, connection: Connection) -> None:
+        lane = self._lanes[connection.origin]
+        while lane.waiters:
+            waiter = lane.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        lane.free.append(connection)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._idle_ns / SECOND_NS, self._sweep)
+
+    def _on_lost(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return  # broke while it was being made: `acquire` settles that
+        self._connections.discard(connection)
+        lane = self._lanes[connection.origin]
+        if connection in lane.free:
+            lane.free.remove(connection)
+        self._give_up_place(lane)
+        if not self._connections and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def _give_up_place(self, lane: _Lane) -> None:
+        while lane.waiters:
+            waiter = lane.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)  # the place passes on, so the count stays
+                return
+        lane.open -= 1
+
+    def _sweep(self) -> None:
+        """Close what has been idle too long, and come back when the next one will be."""
+        self._sweeper = None
+        now_ns = monotonic_ns()
+        next_ns = None
+        for lane in self._lanes.values():
+            for connection in list(lane.free):
+                expires_ns = connection.free_since_ns + self._idle_ns
+                if expires_ns <= now_ns:
+                    connection.abort()
+                else:
+                    next_ns = expires_ns if next_ns is None else min(next_ns, expires_ns)
+        if next_ns is not None:
+            delay_s = (next_ns - now_ns) / SECOND_NS
+            self._sweeper = asyncio.get_running_loop().call_later(delay_s, self._sweep)
+
+
+def _explain(origin: Origin, error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the host name {origin.host!r} does not resolve"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return f"too many open files ({soft} allowed): raise the limit with `ulimit -n`, or ask for fewer streams"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"no local port is left for {origin}: keep connections alive, or ask for fewer at once"
+    reason = "connection refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or str(error))
+    return f"nothing answers at {origin} ({reason})"
