@@ -1,0 +1,173 @@
+"""Call self-hosted language models: `inference_client` and its kin, and the clients under them.
+
+Every name is imported when first asked for, so that `import sdk` costs nothing that a program does not use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdk.async_client import AsyncInferenceClient
+    from sdk.client import InferenceClient
+    from sdk.config import XRequestConfig
+    from sdk.deadline import Timeouts
+    from sdk.errors import (
+        AuthenticationError,
+        BadRequestError,
+        ConfigError,
+        ConnectError,
+        ConnectionLostError,
+        ConnectTimeoutError,
+        FirstByteTimeoutError,
+        ModelNotFoundError,
+        NotFoundError,
+        PermissionDeniedError,
+        PoolTimeoutError,
+        ProtocolError,
+        RateLimitError,
+        RequestTimeoutError,
+        SDKError,
+        ServerError,
+        ServiceUnavailableError,
+        StallTimeoutError,
+        StatusError,
+        StreamError,
+        StreamServerError,
+        StreamTruncatedError,
+        TLSError,
+        TotalTimeoutError,
+        TransportError,
+    )
+    from sdk.functions import (
+        get_model_list_client,
+        get_model_list_client_async,
+        inference_client,
+        inference_client_async,
+    )
+    from sdk.retry import RetryPolicy
+    from sdk.stream import AsyncStream, Stream
+    from sdk.types import (
+        ChatCompletionResponse,
+        ChatCompletionStreamResponse,
+        CompletionResponse,
+        CompletionStreamResponse,
+        Model,
+        ModelList,
+        UsageInfo,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncInferenceClient",
+    "AsyncStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "ChatCompletionResponse",
+    "ChatCompletionStreamResponse",
+    "CompletionResponse",
+    "CompletionStreamResponse",
+    "ConfigError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConnectionLostError",
+    "FirstByteTimeoutError",
+    "InferenceClient",
+    "Model",
+    "ModelList",
+    "ModelNotFoundError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PoolTimeoutError",
+    "ProtocolError",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "SDKError",
+    "ServerError",
+    "ServiceUnavailableError",
+    "StallTimeoutError",
+    "StatusError",
+    "Stream",
+    "StreamError",
+    "StreamServerError",
+    "StreamTruncatedError",
+    "TLSError",
+    "Timeouts",
+    "TotalTimeoutError",
+    "TransportError",
+    "UsageInfo",
+    "XRequestConfig",
+    "get_model_list_client",
+    "get_model_list_client_async",
+    "inference_client",
+    "inference_client_async",
+]
+
+_HOMES = {
+    "sdk.async_client": ("AsyncInferenceClient",),
+    "sdk.client": ("InferenceClient",),
+    "sdk.config": ("XRequestConfig",),
+    "sdk.deadline": ("Timeouts",),
+    "sdk.errors": (
+        "AuthenticationError",
+        "BadRequestError",
+        "ConfigError",
+        "ConnectError",
+        "ConnectionLostError",
+        "ConnectTimeoutError",
+        "FirstByteTimeoutError",
+        "ModelNotFoundError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "PoolTimeoutError",
+        "ProtocolError",
+        "RateLimitError",
+        "RequestTimeoutError",
+        "SDKError",
+        "ServerError",
+        "ServiceUnavailableError",
+        "StallTimeoutError",
+        "StatusError",
+        "StreamError",
+        "StreamServerError",
+        "StreamTruncatedError",
+        "TLSError",
+        "TotalTimeoutError",
+        "TransportError",
+    ),
+    "sdk.functions": (
+        "get_model_list_client",
+        "get_model_list_client_async",
+        "inference_client",
+        "inference_client_async",
+    ),
+    "sdk.retry": ("RetryPolicy",),
+    "sdk.stream": (
+        "AsyncStream",
+        "Stream",
+    ),
+    "sdk.types": (
+        "ChatCompletionResponse",
+        "ChatCompletionStreamResponse",
+        "CompletionResponse",
+        "CompletionStreamResponse",
+        "Model",
+        "ModelList",
+        "UsageInfo",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sdk' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

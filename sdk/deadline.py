@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from time import monotonic_ns
 
 from sdk.errors import (
+    ConfigError,
     ConnectTimeoutError,
     FirstByteTimeoutError,
     PoolTimeoutError,
@@ -33,6 +35,32 @@ class Timeouts:
     stall: float | None = None
 
 
+def timeouts(given: float | Timeouts | None = None) -> Timeouts:
+    """The limits that hold: those given (a number is the total in seconds), else `SDK_TIMEOUT`, else `TIMEOUT`.
+
+    The two environment variables are totals too. Zero or less is no total limit. Raises ConfigError for a value that
+    is no number.
+    """
+    if isinstance(given, Timeouts):
+        return given
+    if given is not None:
+        return Timeouts(total=_seconds("timeout", given))
+    for name in ("SDK_TIMEOUT", "TIMEOUT"):
+        if text := os.environ.get(name):
+            return Timeouts(total=_seconds(name, text))
+    return Timeouts()
+
+
+def _seconds(name: str, value: float | str) -> float | None:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name}: {value!r} is not a number of seconds") from None
+    if math.isnan(seconds):
+        raise ConfigError(f"{name}: {value!r} is not a number of seconds")
+    return seconds if 0 < seconds < math.inf else None
+
+
 _ERRORS: dict[str, tuple[type[RequestTimeoutError], str]] = {
     "pool": (PoolTimeoutError, "no connection of the pool came free within {limit:g} s"),
     "connect": (ConnectTimeoutError, "no connection within {limit:g} s"),
@@ -49,13 +77,13 @@ class Deadline:
     it, so that comments and keep-alives do not hide a stalled server.
     """
 
-    __slots__ = ("_phase", "_phase_since_ns", "_started_ns", "timeouts")
+    __slots__ = ("_phase", "_phase_since_ns", "started_ns", "timeouts")
 
     def __init__(self, timeouts: Timeouts, now_ns: int | None = None) -> None:
         self.timeouts = timeouts
-        self._started_ns = monotonic_ns() if now_ns is None else now_ns
+        self.started_ns = monotonic_ns() if now_ns is None else now_ns
         self._phase = "pool"
-        self._phase_since_ns = self._started_ns
+        self._phase_since_ns = self.started_ns
 
     def enter(self, phase: str, now_ns: int | None = None) -> None:
         """Begin a phase: "pool", "connect", "first_byte" or "stall"."""
@@ -70,7 +98,7 @@ class Deadline:
         """The moment the nearest limit passes, as monotonic nanoseconds; infinite when nothing limits."""
         phase_s, total_s = getattr(self.timeouts, self._phase), self.timeouts.total
         phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
-        total_ns = math.inf if total_s is None else self._started_ns + total_s * SECOND_NS
+        total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
         return min(phase_ns, total_ns)
 
     def remaining_s(self, now_ns: int | None = None) -> float | None:
@@ -80,16 +108,32 @@ class Deadline:
             return None
         return max(0.0, (expires_ns - (monotonic_ns() if now_ns is None else now_ns)) / SECOND_NS)
 
+    def total_left_s(self, now_ns: int | None = None) -> float | None:
+        """Seconds until the total limit passes (0 when it has), None without one."""
+        total_s = self.timeouts.total
+        return None if total_s is None else max(0.0, total_s - self.elapsed_s(now_ns))
+
     def elapsed_s(self, now_ns: int | None = None) -> float:
         """Seconds since the call began."""
-        return ((monotonic_ns() if now_ns is None else now_ns) - self._started_ns) / SECOND_NS
+        return ((monotonic_ns() if now_ns is None else now_ns) - self.started_ns) / SECOND_NS
 
     def error(self, now_ns: int | None = None) -> RequestTimeoutError | None:
         """The error for the limit that has passed, or None while none has."""
         now = monotonic_ns() if now_ns is None else now_ns
-        for name, since_ns in (("total", self._started_ns), (self._phase, self._phase_since_ns)):
+        for name, since_ns in (("total", self.started_ns), (self._phase, self._phase_since_ns)):
             limit_s = getattr(self.timeouts, name)
             if limit_s is not None and now >= since_ns + limit_s * SECOND_NS:
-                kind, message = _ERRORS[name]
-                return kind(message.format(limit=limit_s), elapsed_s=self.elapsed_s(now))
+                return self._error(name, now)
         return None
+
+    def nearest_error(self) -> RequestTimeoutError:
+        """The error for the limit that passes next: for a transport whose own clock ran out a moment before ours."""
+        total_s, phase_s = self.timeouts.total, getattr(self.timeouts, self._phase)
+        total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
+        phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
+        return self._error(self._phase if phase_ns < total_ns else "total", monotonic_ns())
+
+    def _error(self, name: str, now_ns: int) -> RequestTimeoutError:
+        kind, message = _ERRORS[name]
+        elapsed_s, limit_s = self.elapsed_s(now_ns), getattr(self.timeouts, name)
+        return kind(message.format(limit=elapsed_s if limit_s is None else limit_s), elapsed_s=elapsed_s)

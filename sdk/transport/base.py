@@ -57,6 +57,11 @@ class Head:
         """The content type without its parameters, in lower case; empty when the server named none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether a stream of events follows; some servers do not name its type, so only others are ruled out."""
+        return self.status < 300 and self.media_type not in ("application/json", "text/html")
+
 
 class Block(NamedTuple):
     """Body bytes of one read: `arrived_ns` is `time.monotonic_ns()` taken right after it, before any parsing."""
@@ -74,6 +79,7 @@ class Exchange(Protocol):
     opened_connection: bool
 
     def read(self) -> Block | None: ...
+    def finish(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -92,12 +98,21 @@ class AsyncExchange(Protocol):
     async def read(self) -> Block | None:
         """The next block of the body, or None after its end.
 
-        Raises ConnectionLostError, ProtocolError, or the RequestTimeoutError whose limit passed.
+        Raises ConnectionLostError, ProtocolError, or the RequestTimeoutError whose limit passed. Cancelling it closes
+        the exchange.
         """
         ...
 
+    async def finish(self) -> None:
+        """All that matters was read: drop the rest, and keep the connection if the response ends at once."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the exchange now: a connection not read to its end is closed. Safe to repeat."""
+        ...
+
     def close(self) -> None:
-        """End the exchange now, without waiting: a connection not read to its end is dropped. Safe to repeat."""
+        """The same without waiting for it."""
         ...
 
 

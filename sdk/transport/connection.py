@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import cast
 
-from sdk.deadline import SECOND_NS, Deadline
+from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import ConnectionLostError, ProtocolError, SDKError
 from sdk.transport.base import Block, Head, Origin
 from sdk.transport.http1 import ResponseParser
@@ -17,6 +17,8 @@ from sdk.transport.http1 import ResponseParser
 # A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
 RESUME_AT_BYTES = 64 * 1024
+# The end of a response follows its last event at once; a server that lets it wait loses the connection.
+FINISH_S = 1.0
 
 
 class Connection(asyncio.Protocol):
@@ -103,6 +105,7 @@ class DirectExchange:
         "_blocks",
         "_buffered_bytes",
         "_connection",
+        "_discard",
         "_error",
         "_parser",
         "_paused",
@@ -130,6 +133,7 @@ class DirectExchange:
         self._blocks: deque[Block] = deque()
         self._buffered_bytes = 0
         self._paused = False
+        self._discard = False
         self._error: SDKError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -164,6 +168,19 @@ class DirectExchange:
             self._paused = False
             self._connection.resume_reading()
         return block
+
+    async def finish(self) -> None:
+        self._discard = True
+        self._blocks.clear()
+        self._buffered_bytes = 0
+        if self._connection is not None:
+            if self._paused:
+                self._connection.resume_reading()
+            self.deadline = Deadline(Timeouts(total=FINISH_S))
+            self._arm()
+
+    async def aclose(self) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -204,7 +221,7 @@ class DirectExchange:
 
     def _take_body(self, now_ns: int) -> None:
         data = self._parser.take_body()
-        if data:
+        if data and not self._discard:
             self._blocks.append(Block(data, now_ns))
             self._buffered_bytes += len(data)
 

@@ -105,6 +105,7 @@ class Pool:
         if self._connections:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
+            self._emptied = None  # a future holds on to its loop
 
     def _pop_free(self, lane: _Lane) -> Connection | None:
         oldest_ns = monotonic_ns() - self._idle_ns

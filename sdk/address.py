@@ -1,0 +1,65 @@
+"""Where a server's API lives: one place that reads what people write as host and port, base URL or full path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sdk.errors import ConfigError
+from sdk.transport.base import Origin
+
+_ENDPOINTS = ("/chat/completions", "/completions", "/models")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The base of an API: `prefix` is what its paths begin with, `/v1` on most servers."""
+
+    origin: Origin
+    prefix: str = "/v1"
+
+    def target(self, path: str) -> str:
+        """The request target of an endpoint such as `/chat/completions`."""
+        return self.prefix + path
+
+    def __str__(self) -> str:
+        return f"{self.origin}{self.prefix}"
+
+
+def parse_address(url: str) -> Address:
+    """Read `http://host:8000`, the same with `/v1`, or a full endpoint path; the scheme may be left out.
+
+    Raises ConfigError when it is no http(s) address.
+    """
+    text = url.strip()
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"url: the port in {url!r} is not a number from 0 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"url: {url!r} is not an http(s) address such as http://127.0.0.1:8000/v1")
+    if parts.username is not None:
+        raise ConfigError("url: a user name in the address is not sent; pass the key as api_key")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"url: {url!r} has a query; give the base address alone, such as http://127.0.0.1:8000/v1")
+    prefix = parts.path.rstrip("/")
+    for endpoint in _ENDPOINTS:
+        if prefix.endswith(endpoint):
+            prefix = prefix.removesuffix(endpoint)
+            break
+    default_port = 443 if parts.scheme == "https" else 80
+    return Address(Origin(parts.scheme, parts.hostname, default_port if port is None else port), prefix or "/v1")
+
+
+def local_address(host: str, port: int | str) -> Address:
+    """The API at a host and port. Raises ConfigError when the port is no port."""
+    try:
+        number = int(port)
+    except ValueError:
+        raise ConfigError(f"port: {port!r} is not a number") from None
+    if not 0 < number < 65536:
+        raise ConfigError(f"port: {number} is not between 1 and 65535")
+    if "/" in host or not host:
+        raise ConfigError(f"host: {host!r} is not a host name; a whole address goes into url=")
+    return Address(Origin("http", host.strip("[]"), number))

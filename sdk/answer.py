@@ -1,0 +1,137 @@
+"""Reads what a server says when it does not answer: one error out of the bodies that servers really send."""
+
+from __future__ import annotations
+
+import json
+from time import time
+from typing import Any
+
+from sdk.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ModelNotFoundError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    StatusError,
+    StreamServerError,
+)
+from sdk.transport.base import Head
+
+MAX_ERROR_BYTES = 64 * 1024
+_EXCERPT = 200
+
+_KINDS: dict[int, type[StatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    422: BadRequestError,
+    429: RateLimitError,
+    503: ServiceUnavailableError,
+}
+
+
+def excerpt(data: bytes) -> str:
+    """The beginning of a body, for a message."""
+    text = " ".join(data[: _EXCERPT * 4].decode("utf-8", "replace").split())
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+
+
+def error_facts(payload: Any) -> dict[str, Any] | None:
+    """`server_message`, `code`, `type` and `param` of an error object, or None when `payload` is no error.
+
+    Knows OpenAI's `{"error": {…}}`, its short form `{"error": "…"}`, the flat `{"object": "error", "message": …}` of
+    ms-swift and older vLLM, and FastAPI's `{"detail": …}`.
+    """
+    if not isinstance(payload, dict):
+        return None
+    found: Any = payload.get("error")
+    if not found and payload.get("object") == "error":
+        found = payload
+    if not found and "detail" in payload:
+        found = {"message": _detail(payload["detail"])}
+    if not found and "message" in payload and "choices" not in payload:
+        found = payload
+    if isinstance(found, str):
+        found = {"message": found}
+    if not isinstance(found, dict):
+        return None
+    return {
+        "server_message": str(found.get("message") or found.get("msg") or "").strip(),
+        "code": found.get("code"),
+        "type": found.get("type"),
+        "param": found.get("param"),
+    }
+
+
+def _detail(detail: Any) -> str:
+    if not isinstance(detail, list):
+        return str(detail)
+    return "; ".join(
+        f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg', '')}" if isinstance(item, dict) else str(item)
+        for item in detail
+    )
+
+
+def status_error(head: Head, body: bytes) -> StatusError:
+    """The error for a response whose status is 400 or more."""
+    try:
+        facts = error_facts(json.loads(body))
+    except ValueError:
+        facts = None
+    facts = facts or {"server_message": "", "code": None, "type": None, "param": None}
+    said = facts["server_message"] or excerpt(body) or "(no body)"
+    kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
+    if kind is NotFoundError and _is_about_model(facts):
+        kind = ModelNotFoundError
+    return kind(
+        f"HTTP {head.status}: {said}",
+        status=head.status,
+        retry_after_s=retry_after_s(head),
+        body=body[:MAX_ERROR_BYTES],
+        request_id=head.headers.get("x-request-id"),
+        **facts,
+    )
+
+
+def _is_about_model(facts: dict[str, Any]) -> bool:
+    return (
+        "model" in (facts["param"], facts["code"]) or "model" in str(facts["code"] or facts["server_message"]).lower()
+    )
+
+
+def says_no_chat_template(error: StatusError) -> bool:
+    """Whether a refusal means that the model has no chat template: it completes text and does not chat."""
+    return error.status == 400 and "chat template" in error.server_message.lower()
+
+
+def says_no_usage(error: StatusError) -> bool:
+    """Whether a refusal is about `stream_options`, which older servers do not know."""
+    return error.status in (400, 422) and "stream_options" in f"{error.param} {error.server_message}"
+
+
+def reported_error(payload: Any) -> StreamServerError | None:
+    """The error that the server reports under a good status, or None when `payload` reports none."""
+    facts = error_facts(payload)
+    if facts is None:
+        return None
+    said = facts["server_message"] or "no reason given"
+    return StreamServerError(f"the server reported an error: {said}", code=facts["code"], type=facts["type"])
+
+
+def retry_after_s(head: Head) -> float | None:
+    """Seconds of the Retry-After header, which is a number or a date (RFC 9110 §10.2.3); None without one."""
+    value = head.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # rare, and slow to import
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except ValueError:
+        return None

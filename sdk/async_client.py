@@ -1,0 +1,259 @@
+"""The client for asyncio applications."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from typing_extensions import Unpack
+
+from sdk.answer import MAX_ERROR_BYTES
+from sdk.config import RequestFields, XRequestConfig
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import SDKError
+from sdk.flow import Answered, Reply, Step, Wait, tell
+from sdk.messages import History, Roles
+from sdk.request import Query, Question
+from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
+from sdk.stream import AsyncStream
+from sdk.transport.base import AsyncExchange, AsyncTransport
+from sdk.transport.direct import DirectTransport
+from sdk.types import (
+    ChatCompletionResponse,
+    ChatCompletionStreamResponse,
+    CompletionResponse,
+    CompletionStreamResponse,
+    ModelList,
+    ToolChoice,
+)
+
+T = TypeVar("T")
+Messages = str | Sequence[Mapping[str, Any]]
+AnyAnswer = ChatCompletionResponse | CompletionResponse
+AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
+
+
+class AsyncInferenceClient(Settings):
+    """Asks one API from asyncio. May be made anywhere and used from any number of event loops, one after another.
+
+    Connections are kept per loop and closed when it ends, so closing the client is a courtesy, not a duty. Arguments
+    are those of `InferenceClient`; `transport` replaces the direct one (a function that makes it, called once a loop).
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        transport: Callable[[], AsyncTransport] | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        super().__init__(base_url, **options)
+        self._transports = LoopTransports(transport or self._default_transport)
+
+    def _default_transport(self) -> AsyncTransport:
+        if needs_proxy(self.address.origin):
+            from sdk.transport.httpx import AsyncHttpxTransport
+
+            return AsyncHttpxTransport()
+        return DirectTransport()
+
+    async def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
+        """The models served, asked anew. Raises as `chat`."""
+        deadline = self._deadline(timeout)
+        return await self._drive(self._caller.models(deadline), deadline)
+
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> ChatCompletionResponse:
+        """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
+
+        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        """
+        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
+        return (await self._ask(asked, True, timeout)).whole(ChatCompletionResponse)
+
+    async def chat_stream(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> AsyncStream[ChatCompletionStreamResponse]:
+        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        return AsyncStream(await self._ask(asked, True, timeout), ChatCompletionStreamResponse)
+
+    async def complete(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> CompletionResponse:
+        """The text that follows a prompt. Raises as `chat`."""
+        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
+        return (await self._ask(asked, False, timeout)).whole(CompletionResponse)
+
+    async def complete_stream(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> AsyncStream[CompletionStreamResponse]:
+        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse)
+
+    def infer(
+        self,
+        model: str,
+        query: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
+        *,
+        is_chat_request: bool | None = None,
+        is_multimodal: bool | None = None,
+        request_config: XRequestConfig[Any] | None = None,
+        roles: Roles | None = None,
+        timeout: float | Timeouts | None = None,
+    ) -> Coroutine[Any, Any, AnyAnswer | AnyAsyncStream]:
+        """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
+        asked = question(
+            model,
+            query,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=request_config,
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
+        return self._infer(asked, is_chat_request, timeout)  # the arguments are read now, whenever it is awaited
+
+    async def _infer(
+        self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None
+    ) -> AnyAnswer | AnyAsyncStream:
+        answered = await self._ask(asked, is_chat, timeout)
+        if asked.stream:
+            if answered.is_chat:
+                return AsyncStream(answered, ChatCompletionStreamResponse)
+            return AsyncStream(answered, CompletionStreamResponse)
+        if answered.is_chat:
+            return answered.whole(ChatCompletionResponse)
+        return answered.whole(CompletionResponse)
+
+    async def aclose(self) -> None:
+        """Drop the connections of the running loop."""
+        await self._transports.aclose()
+
+    async def __aenter__(self) -> AsyncInferenceClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _ask(self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None) -> Answered:
+        deadline = self._deadline(timeout)
+        try:
+            return await self._drive(self._caller.ask(asked, deadline, is_chat), deadline)
+        except SDKError as error:
+            raise tell(error, asked, deadline) from error.__cause__
+
+    async def _drive(self, flow: Generator[Step, Any, T], deadline: Deadline) -> T:
+        transport = await self._transports.of_running_loop()
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    reply = await _perform(step, transport, deadline)
+                except SDKError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+async def _perform(step: Step, transport: AsyncTransport, deadline: Deadline) -> Reply | None:
+    if isinstance(step, Wait):
+        await asyncio.sleep(step.seconds)
+        return None
+    exchange = await transport.send(step.request, deadline)
+    if step.stream and exchange.head.is_stream:
+        return Reply(exchange.head, exchange=exchange)
+    return Reply(exchange.head, await _read_body(exchange))
+
+
+async def _read_body(exchange: AsyncExchange) -> bytes:
+    most = MAX_ERROR_BYTES if exchange.head.status >= 400 else None
+    parts: list[bytes] = []
+    size = 0
+    while (block := await exchange.read()) is not None:
+        parts.append(block.data)
+        size += len(block.data)
+        if most is not None and size > most:
+            break
+    await exchange.aclose()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class LoopTransports:
+    """One transport for each event loop, made when first asked for and closed when its loop ends."""
+
+    def __init__(self, make: Callable[[], AsyncTransport]) -> None:
+        self._make = make
+        self._by_loop: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[AsyncTransport, AsyncGenerator[None, None]]
+        ] = WeakKeyDictionary()
+
+    async def of_running_loop(self) -> AsyncTransport:
+        """The transport of the running loop."""
+        loop = asyncio.get_running_loop()
+        entry = self._by_loop.get(loop)
+        if entry is None:
+            for ended in [other for other in self._by_loop if other.is_closed()]:
+                del self._by_loop[ended]
+            transport = self._make()
+            closer = _close_when_loop_ends(transport)
+            self._by_loop[loop] = (transport, closer)
+            await anext(closer)
+            return transport
+        return entry[0]
+
+    async def aclose(self) -> None:
+        """Close the transport of the running loop; the next call makes another."""
+        entry = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if entry is not None:
+            await entry[1].aclose()
+
+
+async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
+    """Once started, an async generator is closed by its loop before the loop ends (`loop.shutdown_asyncgens`)."""
+    try:
+        yield
+    finally:
+        await transport.aclose()

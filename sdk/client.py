@@ -1,0 +1,216 @@
+"""The blocking client: for scripts, threads, and calls inside a running event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from typing_extensions import Unpack
+
+from sdk.answer import MAX_ERROR_BYTES
+from sdk.config import RequestFields, XRequestConfig
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import SDKError
+from sdk.flow import Answered, Reply, Step, Wait, tell
+from sdk.messages import History, Roles
+from sdk.request import Query, Question
+from sdk.settings import ClientOptions, Settings, question, typed_config
+from sdk.stream import Stream
+from sdk.transport.base import Exchange, Transport
+from sdk.types import (
+    ChatCompletionResponse,
+    ChatCompletionStreamResponse,
+    CompletionResponse,
+    CompletionStreamResponse,
+    ModelList,
+    ToolChoice,
+)
+
+T = TypeVar("T")
+Messages = str | Sequence[Mapping[str, Any]]
+AnyAnswer = ChatCompletionResponse | CompletionResponse
+AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
+
+
+class InferenceClient(Settings):
+    """Asks one API and blocks for the answer. Threads may share it.
+
+    `base_url` is written with or without `/v1`, or as a full endpoint path; the options are those of `ClientOptions`.
+    `transport` replaces the default one.
+
+    >>> client = InferenceClient("http://127.0.0.1:8000")
+    >>> client.chat("qwen-7b-chat", "Where is West Lake?", max_tokens=64).choices[0].message.content
+    'In Hangzhou.'
+    """
+
+    def __init__(
+        self, base_url: str | None = None, *, transport: Transport | None = None, **options: Unpack[ClientOptions]
+    ) -> None:
+        super().__init__(base_url, **options)
+        self._transport = transport
+
+    def _connected(self) -> Transport:
+        if self._transport is None:
+            from sdk.transport.httpx import HttpxTransport  # brings httpx2, which async-only programs never need
+
+            self._transport = HttpxTransport()
+        return self._transport
+
+    def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
+        """The models served, asked anew. Raises as `chat`."""
+        deadline = self._deadline(timeout)
+        return self._drive(self._caller.models(deadline), deadline)
+
+    def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> ChatCompletionResponse:
+        """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
+
+        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        """
+        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
+        return self._ask(asked, True, timeout).whole(ChatCompletionResponse)
+
+    def chat_stream(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Stream[ChatCompletionStreamResponse]:
+        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        return Stream(self._ask(asked, True, timeout), ChatCompletionStreamResponse)
+
+    def complete(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> CompletionResponse:
+        """The text that follows a prompt. Raises as `chat`."""
+        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
+        return self._ask(asked, False, timeout).whole(CompletionResponse)
+
+    def complete_stream(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        config: XRequestConfig[Any] | None = None,
+        timeout: float | Timeouts | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Stream[CompletionStreamResponse]:
+        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        return Stream(self._ask(asked, False, timeout), CompletionStreamResponse)
+
+    def infer(
+        self,
+        model: str,
+        query: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
+        *,
+        is_chat_request: bool | None = None,
+        is_multimodal: bool | None = None,
+        request_config: XRequestConfig[Any] | None = None,
+        roles: Roles | None = None,
+        timeout: float | Timeouts | None = None,
+    ) -> AnyAnswer | AnyStream:
+        """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
+        asked = question(
+            model,
+            query,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=request_config,
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
+        answered = self._ask(asked, is_chat_request, timeout)
+        if asked.stream:
+            if answered.is_chat:
+                return Stream(answered, ChatCompletionStreamResponse)
+            return Stream(answered, CompletionStreamResponse)
+        if answered.is_chat:
+            return answered.whole(ChatCompletionResponse)
+        return answered.whole(CompletionResponse)
+
+    def close(self) -> None:
+        """Drop the connections; the next call makes others."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def __enter__(self) -> InferenceClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None) -> Answered:
+        deadline = self._deadline(timeout)
+        try:
+            return self._drive(self._caller.ask(asked, deadline, is_chat), deadline)
+        except SDKError as error:
+            raise tell(error, asked, deadline) from error.__cause__
+
+    def _drive(self, flow: Generator[Step, Any, T], deadline: Deadline) -> T:
+        transport = self._connected()
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    reply = _perform(step, transport, deadline)
+                except SDKError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def _perform(step: Step, transport: Transport, deadline: Deadline) -> Reply | None:
+    if isinstance(step, Wait):
+        time.sleep(step.seconds)
+        return None
+    exchange = transport.send(step.request, deadline)
+    if step.stream and exchange.head.is_stream:
+        return Reply(exchange.head, exchange=exchange)
+    return Reply(exchange.head, _read_body(exchange))
+
+
+def _read_body(exchange: Exchange) -> bytes:
+    most = MAX_ERROR_BYTES if exchange.head.status >= 400 else None
+    parts: list[bytes] = []
+    size = 0
+    while (block := exchange.read()) is not None:
+        parts.append(block.data)
+        size += len(block.data)
+        if most is not None and size > most:
+            break
+    exchange.close()
+    return parts[0] if len(parts) == 1 else b"".join(parts)

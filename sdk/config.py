@@ -1,0 +1,151 @@
+"""`XRequestConfig`: how an answer is to be made. Only what is set is sent; the rest is the server's to decide."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Generic, Literal, overload
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing_extensions import TypedDict, TypeVar, Unpack
+
+from sdk.errors import ConfigError
+
+StreamT = TypeVar("StreamT", bound=bool, default=Literal[False])
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of `XRequestConfig` but `stream`, for its constructor's types (a test keeps the two alike)."""
+
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    n: int
+    best_of: int | None
+    num_beams: int
+    length_penalty: float
+    seed: int | None
+    stop: list[str] | None
+    stop_token_ids: list[int] | None
+    ignore_eos: bool | None
+    min_tokens: int | None
+    logprobs: bool
+    top_logprobs: int | None
+    prompt_logprobs: int | None
+    logit_bias: dict[str, float] | None
+    skip_special_tokens: bool | None
+    response_format: dict[str, Any] | None
+    structured_outputs: dict[str, Any] | None
+    chat_template_kwargs: dict[str, Any] | None
+    reasoning_effort: str | None
+    parallel_tool_calls: bool | None
+    priority: int | None
+    stream_options: dict[str, Any] | None
+    extra_body: dict[str, Any] | None
+    extra_headers: dict[str, str] | None
+
+
+class XRequestConfig(BaseModel, Generic[StreamT]):
+    """How an answer is to be made.
+
+    Every field may be left unset: then nothing of it is sent and the server's own default holds (for OpenAI's
+    servers that is temperature 1 and top_p 1; vLLM takes them from the model's generation_config). The object is
+    mutable, checked on assignment, and read when a call is made, so it can be shared and changed between calls.
+
+    `extra_body` is merged into the request as it is, for what has no field here; `extra_headers` likewise.
+    `stream_options` is asked to include the usage unless it is given. Raises ConfigError for a field that does not
+    exist or a value that does not fit.
+
+    >>> XRequestConfig(seed=42, stop=["\\n"]).body()
+    {'seed': 42, 'stop': ['\\n']}
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0)
+    presence_penalty: float | None = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float | None = Field(0.0, ge=-2, le=2)
+    n: int = Field(1, ge=1)
+    best_of: int | None = Field(None, ge=1)
+    num_beams: int = Field(1, ge=1)
+    length_penalty: float = 1.0
+    seed: int | None = None
+    stop: list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    ignore_eos: bool | None = None
+    min_tokens: int | None = Field(None, ge=0)
+    stream: bool = False
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=-1)
+    prompt_logprobs: int | None = Field(None, ge=-1)
+    logit_bias: dict[str, float] | None = None
+    skip_special_tokens: bool | None = None
+    response_format: dict[str, Any] | None = None
+    structured_outputs: dict[str, Any] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+    parallel_tool_calls: bool | None = None
+    priority: int | None = None
+    stream_options: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+    extra_headers: dict[str, str] | None = None
+
+    @overload
+    def __init__(self, **fields: Unpack[RequestFields]) -> None: ...
+    @overload
+    def __init__(
+        self: XRequestConfig[Literal[True]], *, stream: Literal[True], **fields: Unpack[RequestFields]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: XRequestConfig[Literal[False]], *, stream: Literal[False], **fields: Unpack[RequestFields]
+    ) -> None: ...
+    @overload
+    def __init__(self: XRequestConfig[bool], *, stream: bool, **fields: Unpack[RequestFields]) -> None: ...
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise _explain(error) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise _explain(error) from None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_stop(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    def body(self) -> dict[str, Any]:
+        """What goes into the request: the fields that were set to something, with `extra_body` last."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        extra = fields.pop("extra_body", None) or {}
+        fields.pop("extra_headers", None)
+        return {name: value for name, value in fields.items() if value is not None} | extra
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    lines = []
+    for found in error.errors():
+        name = ".".join(map(str, found["loc"]))
+        if found["type"] in ("extra_forbidden", "no_such_attribute"):
+            near = difflib.get_close_matches(name, XRequestConfig.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else "what has no field here goes into extra_body"
+            lines.append(f"XRequestConfig has no field {name!r}: {hint}")
+        else:
+            message = found["msg"][:1].lower() + found["msg"][1:]
+            lines.append(f"XRequestConfig.{name}: {message} (got {found['input']!r})")
+    return ConfigError("; ".join(lines))

@@ -1,0 +1,248 @@
+"""What a call does, step by step, without I/O: one description that the sync and the async client both follow.
+
+A flow is a generator. It yields a `Send` or a `Wait`, and the client that drives it sends back the `Reply`, or throws
+in the error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sdk.answer import excerpt, reported_error, says_no_chat_template, says_no_usage, status_error
+from sdk.deadline import Deadline
+from sdk.errors import ModelNotFoundError, NotFoundError, ProtocolError, SDKError, StatusError
+from sdk.request import Endpoint, Question
+from sdk.retry import RetryPolicy
+from sdk.transport.base import AsyncExchange, Exchange, Head, Request
+from sdk.types import ModelList
+
+CARDS_TTL_S = 60.0
+T = TypeVar("T", bound=BaseModel)
+
+
+class Send(NamedTuple):
+    """Send it; `stream` asks for the exchange itself when the answer is a stream of events."""
+
+    request: Request
+    stream: bool = False
+
+
+class Wait(NamedTuple):
+    """Wait before the next attempt."""
+
+    seconds: float
+
+
+class Reply(NamedTuple):
+    """What came: the whole body, or for a stream the exchange that brings it."""
+
+    head: Head
+    body: bytes = b""
+    exchange: Exchange | AsyncExchange | None = None
+
+
+Step = Send | Wait
+Result = TypeVar("Result")
+Flow = Generator[Step, Any, Result]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was learnt about one endpoint: its cards, who does not chat, whether streams may ask for usage."""
+
+    cards: ModelList | None = None
+    cards_at: float = 0.0
+    no_chat: set[str] = field(default_factory=set)
+    refuses_usage: bool = False
+    lock: Lock = field(default_factory=Lock)
+
+    def fresh_cards(self) -> ModelList | None:
+        return self.cards if monotonic() < self.cards_at + CARDS_TTL_S else None
+
+    def remember_cards(self, cards: ModelList | None) -> None:
+        with self.lock:
+            self.cards, self.cards_at = cards, monotonic()
+
+    def is_chat(self, model: str) -> bool | None:
+        """What is known of a model; None when nothing is."""
+        if model in self.no_chat:
+            return False
+        cards = self.cards.data if self.cards else ()
+        return next((card.is_chat for card in cards if card.id == model), None)
+
+
+class Caller:
+    """Makes flows for one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, retries: RetryPolicy) -> None:
+        self.endpoint = endpoint
+        self.retries = retries
+        self.memory = Memory()
+
+    def models(self, deadline: Deadline) -> Flow[ModelList]:
+        """The models served, asked anew."""
+        request = self.endpoint.request("/models")
+        reply = yield from self._attempts(Send(request), deadline)
+        cards = decode(ModelList, reply.body, request)
+        self.memory.remember_cards(cards)
+        return cards
+
+    def ask(self, question: Question, deadline: Deadline, is_chat: bool | None) -> Flow[Answered]:
+        """The reply to a question.
+
+        Chat or completion is decided by `is_chat`, else the model's card, else what was learnt, else chat.
+        """
+        decided = is_chat
+        if decided is None:
+            had_cards = yield from self._know_cards(deadline)
+            decided = self.memory.is_chat(question.model) is not False
+        else:
+            had_cards = True
+        try:
+            return (yield from self._ask(question, deadline, decided))
+        except ModelNotFoundError as error:
+            if had_cards and (yield from self._now_served(question.model, deadline)):
+                return (yield from self._ask(question, deadline, decided))
+            self._name_served(error, question.model)
+            raise
+        except StatusError as error:
+            if is_chat is not None or not decided or not question.is_plain or not says_no_chat_template(error):
+                raise
+            self.memory.no_chat.add(question.model)
+            return (yield from self._ask(question, deadline, False))
+
+    def _ask(self, question: Question, deadline: Deadline, is_chat: bool) -> Flow[Answered]:
+        ask_usage = question.stream and not self.memory.refuses_usage
+        request = self._request(question, is_chat, ask_usage)
+        try:
+            reply = yield from self._attempts(Send(request, question.stream), deadline)
+        except StatusError as error:
+            if not ask_usage or "stream_options" in question.config or not says_no_usage(error):
+                raise
+            self.memory.refuses_usage = True
+            request = self._request(question, is_chat, False)
+            reply = yield from self._attempts(Send(request, question.stream), deadline)
+        return Answered(question, deadline, request, reply, is_chat)
+
+    def _request(self, question: Question, is_chat: bool, ask_usage: bool) -> Request:
+        make = question.chat_body if is_chat else question.completion_body
+        path = "/chat/completions" if is_chat else "/completions"
+        return self.endpoint.request(path, make(ask_usage=ask_usage), question.extra_headers)
+
+    def _know_cards(self, deadline: Deadline) -> Flow[bool]:
+        """Have the cards at hand if the server has any; says whether they were there already."""
+        if self.memory.fresh_cards() is not None:
+            return True
+        try:
+            yield from self.models(deadline)
+        except (NotFoundError, ProtocolError):  # a server without a list of models is still a server
+            self.memory.remember_cards(ModelList(data=[]))
+        except StatusError as error:
+            if error.status != 405:
+                raise
+            self.memory.remember_cards(ModelList(data=[]))
+        return False
+
+    def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
+        """Whether a model unknown a moment ago is served by now: adapters come and go."""
+        try:
+            cards = yield from self.models(deadline)
+        except SDKError:
+            return False
+        return any(card.id == model for card in cards.data)
+
+    def _name_served(self, error: ModelNotFoundError, model: str) -> None:
+        served = [card.id for card in self.memory.cards.data] if self.memory.cards else []
+        if served and not all(name in error.message for name in served):
+            error.message += f" (model {model!r}; served: {', '.join(served)})"
+
+    def _attempts(self, step: Send, deadline: Deadline) -> Flow[Reply]:
+        attempt = 1
+        while True:
+            try:
+                reply: Reply = yield step
+                if reply.head.status < 400:
+                    return reply
+                raise status_error(reply.head, reply.body)
+            except SDKError as error:
+                error.attempts = attempt
+                error.url = step.request.url
+                error.request_id = error.request_id or sent_request_id(step.request)
+                delay_s = self.retries.delay_s(error, attempt)
+                left_s = deadline.remaining_s()
+                if delay_s is None or (left_s is not None and delay_s >= left_s):
+                    raise
+            yield Wait(delay_s)
+            attempt += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question and the reply it got."""
+
+    question: Question
+    deadline: Deadline
+    request: Request
+    reply: Reply
+    is_chat: bool
+
+    @property
+    def request_id(self) -> str:
+        """The server's id of the request where it names one, else the one that was sent."""
+        return self.reply.head.headers.get("x-request-id") or sent_request_id(self.request)
+
+    def whole(self, kind: type[T]) -> T:
+        """The answer as a `kind`. Raises StreamServerError for an error under a good status, else ProtocolError."""
+        try:
+            return decode(kind, self.reply.body, self.request)
+        except SDKError as error:
+            raise tell(error, self.question, self.deadline, self.request) from None
+
+    def exchange(self) -> Any:
+        """The exchange that brings the stream. Raises as `whole` when the server answered otherwise."""
+        if self.reply.exchange is None:
+            raise tell(not_an_answer(self.reply.body, self.request), self.question, self.deadline, self.request)
+        return self.reply.exchange
+
+
+def tell(error: SDKError, question: Question, deadline: Deadline, request: Request | None = None) -> SDKError:
+    """The error with what the call knows about it."""
+    error.model = question.model
+    error.elapsed_s = deadline.elapsed_s()
+    if request is not None and error.request_id is None:
+        error.request_id = sent_request_id(request)
+    return error
+
+
+def sent_request_id(request: Request) -> str:
+    """The id that went out with a request."""
+    return next((value for name, value in request.headers if name.lower() == "x-request-id"), "")
+
+
+def decode(kind: type[T], body: bytes, request: Request) -> T:
+    """A whole answer. Raises StreamServerError for an error object under status 200, ProtocolError for other stuff."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise not_an_answer(body, request, error) from None
+
+
+def not_an_answer(body: bytes, request: Request, cause: Exception | None = None) -> SDKError:
+    """The error for a body under a good status that is not what was asked for."""
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=request.url)
+    found = reported_error(payload)
+    if found is not None:
+        found.url = request.url
+        return found
+    reason = f" ({cause.errors()[0]['loc']}: {cause.errors()[0]['msg']})" if isinstance(cause, ValidationError) else ""
+    return ProtocolError(f"the answer is JSON but not an API answer{reason}: {excerpt(body)}", url=request.url)

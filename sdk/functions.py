@@ -1,0 +1,330 @@
+"""The page's functions: no client to make, one is kept for each endpoint and key.
+
+Coroutines may be made outside any event loop, and `asyncio.run` may be called many times: nothing here touches a loop
+until it is awaited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, Literal, TypeVar, cast, overload
+
+from typing_extensions import TypedDict, Unpack
+
+from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
+from sdk.client import AnyAnswer, AnyStream, InferenceClient
+from sdk.config import XRequestConfig
+from sdk.deadline import Timeouts
+from sdk.errors import ConfigError
+from sdk.messages import History, Roles
+from sdk.request import Query
+from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY, Settings
+from sdk.stream import AsyncStream, Stream
+from sdk.types import (
+    ChatCompletionResponse,
+    ChatCompletionStreamResponse,
+    CompletionResponse,
+    CompletionStreamResponse,
+    ModelList,
+    ToolChoice,
+)
+
+Streaming = XRequestConfig[Literal[True]]
+Whole = XRequestConfig[Literal[False]]
+Images = Sequence[Any]
+Tools = Sequence[Mapping[str, Any]]
+ClientT = TypeVar("ClientT", bound=Settings)
+
+
+class Where(TypedDict, total=False):
+    """Keyword arguments that say which server: `url` wins over `host` and `port`."""
+
+    host: str
+    port: int | str
+    api_key: str | None
+    url: str | None
+    timeout: float | Timeouts | None
+
+
+class Options(Where, total=False):
+    """Keyword arguments of a call: `Where`, and what is rarely needed.
+
+    `is_chat` is an older name of `is_chat_request`. `audios` and `videos` are refused: no wire form of theirs is
+    carried.
+    """
+
+    is_multimodal: bool | None
+    is_chat: bool | None
+    roles: Roles | None
+    audios: Images | None
+    videos: Images | None
+
+
+def get_model_list_client(
+    host: str = DEFAULT_HOST,
+    port: int | str = DEFAULT_PORT,
+    api_key: str | None = NO_KEY,
+    *,
+    url: str | None = None,
+    timeout: float | Timeouts | None = None,
+) -> ModelList:
+    """The models a server offers: the base first, then its adapters.
+
+    >>> get_model_list_client().data[0].id
+    'qwen-7b-chat'
+    """
+    return _client(InferenceClient, host, port, api_key, url).models(timeout=timeout)
+
+
+async def get_model_list_client_async(
+    host: str = DEFAULT_HOST,
+    port: int | str = DEFAULT_PORT,
+    api_key: str | None = NO_KEY,
+    *,
+    url: str | None = None,
+    timeout: float | Timeouts | None = None,
+) -> ModelList:
+    """`get_model_list_client` as a coroutine."""
+    return await _client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeout)
+
+
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: Whole | None = None,
+    **options: Unpack[Options],
+) -> ChatCompletionResponse: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: Streaming,
+    **options: Unpack[Options],
+) -> Stream[ChatCompletionStreamResponse]: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[False],
+    request_config: Whole | None = None,
+    **options: Unpack[Options],
+) -> CompletionResponse: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[False],
+    request_config: Streaming,
+    **options: Unpack[Options],
+) -> Stream[CompletionStreamResponse]: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: bool | None = None,
+    request_config: XRequestConfig[bool] | None = None,
+    **options: Unpack[Options],
+) -> AnyAnswer | AnyStream: ...
+
+
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: bool | None = None,
+    request_config: XRequestConfig[Any] | None = None,
+    **options: Unpack[Options],
+) -> AnyAnswer | AnyStream:
+    """Ask a model, and block for the answer.
+
+    `model_type` is a name the server serves: a model or an adapter. `query` is the question (or prompt), or a list of
+    messages; `history` the turns before it as (question, answer) pairs. Chat or completion follows `is_chat_request`,
+    else the model's card, else chat. With `request_config.stream` the answer is a `Stream` of chunks. Where the server
+    is and how long to wait: see `Where`; `timeout` is a total in seconds or `Timeouts`.
+
+    Raises ConfigError before anything is sent; then TransportError, StatusError, StreamError or ProtocolError.
+
+    >>> inference_client("qwen-7b-chat", "Where is West Lake?").choices[0].message.content
+    'In Hangzhou.'
+    """
+    where, call = _sort(options, is_chat_request)
+    client = _client(InferenceClient, *where)
+    return client.infer(
+        model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
+    )
+
+
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: Whole | None = None,
+    **options: Unpack[Options],
+) -> ChatCompletionResponse: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: Streaming,
+    **options: Unpack[Options],
+) -> AsyncStream[ChatCompletionStreamResponse]: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[False],
+    request_config: Whole | None = None,
+    **options: Unpack[Options],
+) -> CompletionResponse: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[False],
+    request_config: Streaming,
+    **options: Unpack[Options],
+) -> AsyncStream[CompletionStreamResponse]: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: bool | None = None,
+    request_config: XRequestConfig[bool] | None = None,
+    **options: Unpack[Options],
+) -> AnyAnswer | AnyAsyncStream: ...
+
+
+def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: bool | None = None,
+    request_config: XRequestConfig[Any] | None = None,
+    **options: Unpack[Options],
+) -> Any:
+    """`inference_client` as a coroutine; a stream is then read with `async for`.
+
+    The config is read when the call is made, so it may be changed for the next one before this one is awaited.
+
+    >>> async for chunk in await inference_client_async(model, "Hi", request_config=XRequestConfig(stream=True)):
+    ...     print(chunk.choices[0].delta.content, end="", flush=True)
+    """
+    where, call = _sort(options, is_chat_request)
+    client = _client(AsyncInferenceClient, *where)
+    return client.infer(
+        model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
+    )
+
+
+_clients: dict[tuple[Any, ...], Settings] = {}
+_lock = Lock()
+
+
+def _client(kind: type[ClientT], host: str, port: int | str, api_key: str | None, url: str | None) -> ClientT:
+    """The client of an endpoint, made when first asked for; a forked process makes its own."""
+    key = (kind, url or (host, str(port)), api_key, os.getpid())
+    client = _clients.get(key)
+    if client is None:
+        with _lock:
+            client = _clients.setdefault(key, kind(url, host=host, port=port, api_key=api_key))
+    return cast(ClientT, client)
+
+
+def _sort(
+    options: Options, is_chat_request: bool | None
+) -> tuple[tuple[str, int | str, str | None, str | None], dict[str, Any]]:
+    """Options by whom they are for: the choice of the client, and its call."""
+    for name in ("audios", "videos"):
+        if options.get(name):
+            raise ConfigError(
+                f"{name}: not carried; pass the content parts that your server takes as query=[{{'role': …}}]"
+            )
+    unknown = options.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}; known: {', '.join(Options.__annotations__)}")
+    where = (
+        options.get("host", DEFAULT_HOST),
+        options.get("port", DEFAULT_PORT),
+        options.get("api_key", NO_KEY),
+        options.get("url"),
+    )
+    call = {name: options.get(name) for name in ("is_multimodal", "roles", "timeout")}
+    call["is_chat_request"] = options.get("is_chat") if is_chat_request is None else is_chat_request
+    return where, call

@@ -1,0 +1,83 @@
+"""Messages of a chat from the pieces people call with: system, history, query, images."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sdk.errors import ConfigError
+
+History = Sequence[Sequence[str]]
+Roles = Sequence[Sequence[str]]
+
+
+def chat_messages(
+    query: str | Sequence[Mapping[str, Any]] | None,
+    history: History | None = None,
+    system: str | None = None,
+    *,
+    images: Sequence[Any] = (),
+    roles: Roles | None = None,
+) -> list[dict[str, Any]]:
+    """The messages of a chat request.
+
+    `history` is pairs of what was asked and answered, as tuples or lists. `roles` names the two roles of each turn
+    (one pair more than the history has), user and assistant unless given. `images` go with the query. A `query` that
+    already is a list of messages is sent as it is, behind system and history. Raises ConfigError.
+    """
+    turns = [_pair("history", i, turn) for i, turn in enumerate(history or ())]
+    names = [("user", "assistant")] * (len(turns) + 1)
+    if roles is not None:
+        names = [_pair("roles", i, pair) for i, pair in enumerate(roles)]
+        if len(names) != len(turns) + 1:
+            raise ConfigError(
+                f"roles: {len(names)} pairs for {len(turns)} turns of history and the query; give one each"
+            )
+    messages: list[dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
+    for (asked, answered), (user, assistant) in zip(turns, names, strict=False):
+        messages += [{"role": user, "content": asked}, {"role": assistant, "content": answered}]
+    if isinstance(query, str):
+        content: Any = query
+        if images:
+            content = [{"type": "text", "text": query}, *(_image_part(i, image) for i, image in enumerate(images))]
+        messages.append({"role": names[-1][0], "content": content})
+    elif query is not None:
+        if images:
+            raise ConfigError("images: pass them inside the messages when query is a list of messages")
+        messages += [dict(message) for message in query]
+    if not messages:
+        raise ConfigError("query: there is nothing to ask: query, history and system are all empty")
+    return messages
+
+
+def _pair(name: str, index: int, pair: Any) -> tuple[str, str]:
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        raise ConfigError(f"{name}[{index}]: {pair!r} is not a pair such as ('question', 'answer')")
+    return pair[0], pair[1]
+
+
+def _image_part(index: int, image: Any) -> dict[str, Any]:
+    """One image as OpenAI's content part: a web address or data URL as it is, a file or bytes as a data URL."""
+    if isinstance(image, str) and image.startswith(("http://", "https://", "data:")):
+        url = image
+    elif isinstance(image, (bytes, bytearray)):
+        url = _data_url(bytes(image))
+    elif isinstance(image, (str, os.PathLike)):
+        try:
+            with open(image, "rb") as file:
+                url = _data_url(file.read())
+        except OSError as error:
+            raise ConfigError(f"images[{index}]: cannot read {str(image)!r}: {error.strerror}") from error
+    else:
+        raise ConfigError(f"images[{index}]: {type(image).__name__} is not a path, an address or the bytes of an image")
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+_IMAGE_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+
+
+def _data_url(data: bytes) -> str:
+    kind = next((kind for magic, kind in _IMAGE_KINDS.items() if data.startswith(magic)), "png")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

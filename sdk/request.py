@@ -1,0 +1,117 @@
+"""From a question to the HTTP request that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from sdk.address import Address
+from sdk.config import XRequestConfig
+from sdk.errors import ConfigError
+from sdk.messages import History, Roles, chat_messages
+from sdk.transport.base import Request
+from sdk.types import ToolChoice
+
+Query = str | Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An API and how to be let in: `headers` go with every request."""
+
+    address: Address
+    api_key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def request(
+        self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
+    ) -> Request:
+        """A GET, or a POST when there is a body. Raises ConfigError when the body does not fit into JSON."""
+        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", uuid4().hex)]
+        if self.api_key is not None:
+            headers.append(("Authorization", f"Bearer {self.api_key}"))
+        headers += self.headers
+        if extra_headers:
+            taken = {name.lower() for name in extra_headers}
+            headers = [item for item in headers if item[0].lower() not in taken]
+            headers += extra_headers.items()
+        if body is None:
+            return Request("GET", self.address.origin, self.address.target(path), tuple(headers))
+        try:
+            data = to_json(body)
+        except (PydanticSerializationError, ValueError) as error:
+            raise ConfigError(f"the request does not fit into JSON: {error}") from error
+        headers.append(("Content-Type", "application/json"))
+        return Request("POST", self.address.origin, self.address.target(path), tuple(headers), data)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call as it was made: `config` is the body fields that were set, taken when the call was made."""
+
+    model: str
+    query: Query
+    config: dict[str, Any]
+    history: History | None = None
+    system: str | None = None
+    images: Sequence[Any] = ()
+    tools: Sequence[Mapping[str, Any]] | None = None
+    tool_choice: ToolChoice | None = "auto"
+    roles: Roles | None = None
+    extra_headers: dict[str, str] | None = None
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.config.get("stream"))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one text and nothing else, so that a model without a chat template can complete it."""
+        return isinstance(self.query, str) and not (self.history or self.system or self.images or self.tools)
+
+    def chat_body(self, *, ask_usage: bool) -> dict[str, Any]:
+        """The body of `/chat/completions`. Raises ConfigError."""
+        messages = chat_messages(self.query, self.history, self.system, images=self.images, roles=self.roles)
+        body = {"model": self.model, "messages": messages, **self._config(ask_usage)}
+        if self.tools:
+            body["tools"] = list(self.tools)
+            if self.tool_choice and self.tool_choice != "auto":
+                body["tool_choice"] = self.tool_choice
+        return body
+
+    def completion_body(self, *, ask_usage: bool) -> dict[str, Any]:
+        """The body of `/completions`. Raises ConfigError for what only a chat has."""
+        for name in ("history", "system", "images", "tools"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"{name}: {self.model!r} completes text and has no roles; put what it should read into the query"
+                )
+        if not isinstance(self.query, str):
+            raise ConfigError(f"query: a model that completes text takes a text, not {type(self.query).__name__}")
+        config = self._config(ask_usage)
+        top_logprobs = config.pop("top_logprobs", None)
+        if isinstance(logprobs := config.get("logprobs"), bool):  # here a number: how many alternatives
+            if logprobs:
+                config["logprobs"] = top_logprobs or 0
+            else:
+                del config["logprobs"]
+        return {"model": self.model, "prompt": self.query, **config}
+
+    def _config(self, ask_usage: bool) -> dict[str, Any]:
+        config = dict(self.config)
+        if self.stream and ask_usage:
+            config.setdefault("stream_options", {"include_usage": True})
+        return config
+
+
+def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Body fields and headers of a config as it stands now; later changes to it do not reach the call."""
+    if config is None:
+        return {}, None
+    if not isinstance(config, XRequestConfig):
+        raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
+    return config.body(), config.extra_headers

@@ -1,0 +1,44 @@
+"""When to ask again, and after how long: a pure policy over what went wrong."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sdk.errors import ConnectError, SDKError, StatusError, TLSError
+
+_ONCE = frozenset({408, 502, 504})
+_WHEN_TOLD = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a call is tried again, `max_retries` times at the most; 0 turns retries off.
+
+    Tried again are a connection that could not be made, 429 and 503 (after Retry-After where the server names it),
+    and once 408, 502 and 504. Never a call whose answer has begun, and never past its total time limit. The wait is
+    uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that failed together.
+    """
+
+    max_retries: int = 2
+    base_delay_s: float = 0.25
+    max_delay_s: float = 8.0
+
+    def delay_s(
+        self, error: SDKError, attempt: int, uniform: Callable[[float, float], float] = random.uniform
+    ) -> float | None:
+        """Seconds to wait after `attempt` (from 1) failed with `error`, or None to give up."""
+        if attempt > self.max_retries:
+            return None
+        backoff_s = uniform(0.0, min(self.max_delay_s, self.base_delay_s * 2.0 ** (attempt - 1)))
+        if isinstance(error, StatusError):
+            if error.status in _WHEN_TOLD:
+                return backoff_s if error.retry_after_s is None else error.retry_after_s
+            return backoff_s if error.status in _ONCE and attempt == 1 else None
+        if isinstance(error, ConnectError) and not isinstance(error, TLSError):
+            return backoff_s
+        return None
+
+
+NO_RETRIES = RetryPolicy(max_retries=0)

@@ -1,0 +1,113 @@
+"""What both clients are told when they are made, and how both turn a call's arguments into a question."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from typing_extensions import TypedDict
+
+from sdk.address import Address, local_address, parse_address
+from sdk.config import RequestFields, XRequestConfig
+from sdk.deadline import Deadline, Timeouts, timeouts
+from sdk.errors import ConfigError
+from sdk.flow import Caller
+from sdk.messages import History, Roles
+from sdk.request import Endpoint, Query, Question, snapshot
+from sdk.retry import RetryPolicy
+from sdk.transport.base import Origin
+from sdk.types import ToolChoice
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+# ms-swift's clients send this word when no key is given; servers without keys do not look at it.
+NO_KEY = "EMPTY"
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keyword arguments of both clients.
+
+    `host` and `port` name the server where no base URL is given; `api_key` is sent as a bearer token (None sends
+    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request.
+    """
+
+    host: str
+    port: int | str
+    api_key: str | None
+    timeout: float | Timeouts | None
+    retries: RetryPolicy | None
+    headers: Mapping[str, str] | None
+
+
+class Settings:
+    """One API and how to talk to it. Base of both clients."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        host: str = DEFAULT_HOST,
+        port: int | str = DEFAULT_PORT,
+        api_key: str | None = NO_KEY,
+        timeout: float | Timeouts | None = None,
+        retries: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.address = _address(base_url, host, port)
+        self._timeout = timeout
+        endpoint = Endpoint(self.address, api_key, tuple((headers or {}).items()))
+        self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address}>"
+
+    def _deadline(self, timeout: float | Timeouts | None) -> Deadline:
+        return Deadline(timeouts(self._timeout if timeout is None else timeout))
+
+
+def _address(base_url: str | None, host: str, port: int | str) -> Address:
+    return local_address(host, port) if base_url is None else parse_address(base_url)
+
+
+def question(
+    model: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Sequence[Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    request_config: XRequestConfig[Any] | None = None,
+    is_multimodal: bool | None = None,
+    roles: Roles | None = None,
+) -> Question:
+    """A call's arguments, checked. Raises ConfigError."""
+    if not model:
+        raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
+    if images and is_multimodal is False:
+        raise ConfigError("images: is_multimodal=False says that the model sees none")
+    body, headers = snapshot(request_config)
+    return Question(
+        model, query, body, history, system, tuple(images or ()), tools, tool_choice, roles, extra_headers=headers
+    )
+
+
+def typed_config(config: XRequestConfig[Any] | None, fields: RequestFields, *, stream: bool) -> XRequestConfig[Any]:
+    """The config of a call that says by its name whether it streams; `fields` win over `config`."""
+    given = {} if config is None else {name: getattr(config, name) for name in config.model_fields_set}
+    return XRequestConfig(**{**given, **fields, "stream": stream})
+
+
+def needs_proxy(origin: Origin) -> bool:
+    """Whether the environment asks for a proxy on the way there (http_proxy, https_proxy, all_proxy, no_proxy)."""
+    scheme = origin.scheme
+    if not any(os.environ.get(name) for key in (scheme, "all") for name in (f"{key}_proxy", f"{key}_proxy".upper())):
+        return False
+    from urllib.request import getproxies, proxy_bypass  # slow to import, and rarely needed
+
+    proxies = getproxies()
+    host = urlsplit(str(origin)).netloc
+    return bool(proxies.get(scheme) or proxies.get("all")) and not proxy_bypass(host)

@@ -1,0 +1,327 @@
+"""Streams of typed chunks, for `for` and for `async for`, over one reader that knows how a stream may end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from sdk.answer import excerpt, reported_error
+from sdk.deadline import Deadline
+from sdk.errors import ProtocolError, SDKError, StreamTruncatedError
+from sdk.flow import Answered
+from sdk.sse import EventDecoder, TypedEvent
+from sdk.transport.base import AsyncExchange, Block, Exchange
+from sdk.types import (
+    ChatCompletionResponseStreamChoice,
+    ChatCompletionStreamResponse,
+    CompletionStreamResponse,
+    DeltaMessage,
+    ToolCall,
+    UsageInfo,
+)
+
+Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
+
+
+class StreamReader(Generic[Chunk]):
+    """Bytes of a stream in, chunks out, without I/O; what they amount to accumulates here.
+
+    `done` is set by `[DONE]`. A chunk without choices (the usage that closes a stream, say) gives up its usage and is
+    not passed on, so that `chunk.choices[0]` always exists.
+    """
+
+    def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
+        self._validate: Callable[[bytes], Chunk] = kind.__pydantic_validator__.validate_json
+        self._deadline = deadline
+        self._watch_stall = deadline.timeouts.stall is not None
+        self._decoder = EventDecoder()
+        self._texts: dict[int, list[str]] = {}
+        self._thoughts: list[str] = []
+        self._calls: dict[int, ToolCall] = {}
+        self._events = 0
+        self.finish_reasons: dict[int, str] = {}
+        self.usage: UsageInfo | None = None
+        self.id: str | None = None
+        self.done = False
+
+    def feed(self, block: Block) -> list[Chunk]:
+        """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
+        chunks = self._chunks(self._decoder.feed(block.data))
+        if chunks and self._watch_stall:
+            self._deadline.progress(block.arrived_ns)
+        return chunks
+
+    def feed_eof(self) -> list[Chunk]:
+        """The chunks of an event that lacks its blank line. Raises StreamTruncatedError when the end came too early."""
+        chunks = self._chunks(self._decoder.feed_eof())
+        if not self.done and not self.finish_reasons:
+            raise StreamTruncatedError(
+                f"the server closed the stream after {self._events} events without a finish reason or [DONE]"
+            )
+        return chunks
+
+    def text(self, index: int = 0) -> str:
+        """The text so far of one of the `n` answers."""
+        return _joined(self._texts.get(index))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far, of the first answer."""
+        return _joined(self._thoughts)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls so far, of the first answer, each put together from its pieces."""
+        return [self._calls[index] for index in sorted(self._calls)]
+
+    def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for payload in payloads:
+            if self.done:
+                break  # nothing after [DONE] is part of the answer
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            chunk = self._decode(payload)
+            if chunk.choices:
+                self._take(chunk)
+                chunks.append(chunk)
+            if chunk.usage is not None:
+                self.usage = chunk.usage
+        return chunks
+
+    def _decode(self, payload: bytes) -> Chunk:
+        try:
+            chunk = self._validate(payload)
+        except ValidationError as error:
+            raise self._not_a_chunk(payload) or ProtocolError(
+                f"event {self._events + 1} of the stream is no chunk: {error.errors()[0]['msg']}: {excerpt(payload)}"
+            ) from None
+        if not chunk.choices or type(payload) is TypedEvent:
+            found = self._not_a_chunk(payload)
+            if found is not None:
+                raise found
+        self._events += 1
+        if self.id is None:
+            self.id = chunk.id
+        return chunk
+
+    @staticmethod
+    def _not_a_chunk(payload: bytes) -> SDKError | None:
+        try:
+            return reported_error(json.loads(payload))
+        except ValueError:
+            return None
+
+    def _take(self, chunk: Chunk) -> None:
+        for choice in chunk.choices:
+            index = choice.index
+            if isinstance(choice, ChatCompletionResponseStreamChoice):
+                text = choice.delta.content
+                if index == 0:
+                    self._take_thoughts_and_calls(choice.delta)
+            else:
+                text = choice.text
+            if text:
+                parts = self._texts.get(index)
+                if parts is None:
+                    self._texts[index] = [text]
+                else:
+                    parts.append(text)
+            if choice.finish_reason:
+                self.finish_reasons[index] = choice.finish_reason
+
+    def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
+        if thoughts := delta.reasoning or delta.reasoning_content:
+            self._thoughts.append(thoughts)
+        for call in delta.tool_calls or ():
+            self._take_call(call)
+
+    def _take_call(self, piece: ToolCall) -> None:
+        index = len(self._calls) if piece.index is None else piece.index
+        call = self._calls.get(index)
+        if call is None:
+            self._calls[index] = piece.model_copy(deep=True)
+            return
+        call.id = call.id or piece.id
+        call.function.name = call.function.name or piece.function.name
+        call.function.arguments = (call.function.arguments or "") + (piece.function.arguments or "")
+
+
+def _joined(parts: list[str] | None) -> str:
+    """The parts as one text; they are kept joined, so that reading it after each chunk costs no more than the text."""
+    if not parts:
+        return ""
+    if len(parts) > 1:
+        parts[:] = ["".join(parts)]
+    return parts[0]
+
+
+class _StreamFacts(Generic[Chunk]):
+    """What a stream tells beside its chunks."""
+
+    def __init__(self, answered: Answered, kind: type[Chunk]) -> None:
+        self._reader = StreamReader(kind, answered.deadline)
+        self._deadline = answered.deadline
+        self._ready: deque[Chunk] = deque()
+        self._eof = False
+        self._ended = False
+        self._model = answered.question.model
+        self._url = answered.request.url
+        self.request_id = answered.request_id
+        """The id of the request: the server's where it names one, else the one that was sent."""
+
+    @property
+    def text(self) -> str:
+        """The text so far, of the first answer."""
+        return self._reader.text()
+
+    @property
+    def texts(self) -> list[str]:
+        """The text so far of each of the `n` answers."""
+        return [self._reader.text(index) for index in sorted(self._reader._texts)]  # noqa: SLF001 - the two are one
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far, of the first answer."""
+        return self._reader.reasoning
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls so far, of the first answer."""
+        return self._reader.tool_calls
+
+    @property
+    def usage(self) -> UsageInfo | None:
+        """Tokens as the server counted them; None until it says, usually at the end."""
+        return self._reader.usage
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first answer ended; None while it goes on."""
+        return self._reader.finish_reasons.get(0)
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "open"
+        return f"<{type(self).__name__} {self._model} {state}, {len(self.text)} characters, request {self.request_id}>"
+
+    def _told(self, error: SDKError) -> SDKError:
+        """The error with what this stream knows about it."""
+        error.url = self._url
+        error.model = self._model
+        error.request_id = self.request_id
+        error.elapsed_s = self._deadline.elapsed_s()
+        error.partial = self.text
+        return error
+
+
+class Stream(_StreamFacts[Chunk]):
+    """A stream of chunks: iterate over it once. Leaving it early (`break`, `close`, `with`) tells the server to stop.
+
+    Raises StreamTruncatedError, StreamServerError, ProtocolError, ConnectionLostError or a RequestTimeoutError; each
+    has the text that had arrived in `.partial`.
+    """
+
+    def __init__(self, answered: Answered, kind: type[Chunk]) -> None:
+        self._exchange: Exchange = answered.exchange()
+        super().__init__(answered, kind)
+
+    def __iter__(self) -> Stream[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        try:
+            while not self._ready:
+                if self._ended or self._eof or self._reader.done:
+                    self.close()
+                    raise StopIteration
+                block = self._exchange.read()
+                if block is None:
+                    self._eof = True
+                    self._ready.extend(self._reader.feed_eof())
+                else:
+                    self._ready.extend(self._reader.feed(block))
+        except SDKError as error:
+            self.close()
+            raise self._told(error) from error.__cause__
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """End the stream; the server learns of it at once. Safe to repeat."""
+        if not self._ended:
+            self._ended = True
+            if self._reader.done:
+                self._exchange.finish()
+            else:
+                self._exchange.close()
+
+    def __enter__(self) -> Stream[Chunk]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_ended", True):
+            self._exchange.close()
+
+
+class AsyncStream(_StreamFacts[Chunk]):
+    """A stream of chunks for `async for`; otherwise as `Stream`. Cancelling a read closes the connection at once."""
+
+    def __init__(self, answered: Answered, kind: type[Chunk]) -> None:
+        self._exchange: AsyncExchange = answered.exchange()
+        super().__init__(answered, kind)
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> AsyncStream[Chunk]:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        try:
+            while not self._ready:
+                if self._ended or self._eof or self._reader.done:
+                    await self.aclose()
+                    raise StopAsyncIteration
+                block = await self._exchange.read()
+                if block is None:
+                    self._eof = True
+                    self._ready.extend(self._reader.feed_eof())
+                else:
+                    self._ready.extend(self._reader.feed(block))
+        except SDKError as error:
+            await self.aclose()
+            raise self._told(error) from error.__cause__
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """End the stream; the server learns of it at once. Safe to repeat."""
+        if not self._ended:
+            self._ended = True
+            if self._reader.done:
+                await self._exchange.finish()
+            else:
+                await self._exchange.aclose()
+
+    async def __aenter__(self) -> AsyncStream[Chunk]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # Whoever leaves `async for` by `break` closes nothing: the server would go on generating into a full buffer.
+        if not getattr(self, "_ended", True):
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
+                self._loop.call_soon_threadsafe(self._exchange.close)
