@@ -57,7 +57,7 @@ def error_facts(payload: Any) -> dict[str, Any] | None:
         found = payload
     if isinstance(found, str):
         found = {"message": found}
-    if not isinstance(found, dict):
+    if not found or not isinstance(found, dict):
         return None
     return {
         "server_message": str(found.get("message") or found.get("msg") or "").strip(),

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import httptools
 
-from sdk.errors import ConnectionLostError, ProtocolError
+from sdk.errors import ConfigError, ConnectionLostError, ProtocolError
 from sdk.transport.base import Head, Request
 
 MAX_HEAD_BYTES = 64 * 1024
+# RFC 9110 §5.1, §5.5
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def encode_request(request: Request) -> bytes:
-    """The request as it goes over the wire. Raises ProtocolError for a header that would break its framing."""
+    """The request as it goes over the wire. Raises ConfigError for a header that would break its framing."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.origin.authority}"]
     for name, value in request.headers:
-        if not name or any(c in name for c in "\r\n: ") or any(c in value for c in "\r\n\0"):
-            raise ProtocolError(f"header {name!r} has a character that is not allowed in a header")
+        if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise ConfigError(f"the value of header {name!r}, or its name, has a character that no header may have")
         lines.append(f"{name}: {value}")
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
-    return "\r\n".join((*lines, "", "")).encode("latin-1", "strict") + request.body
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
 
 
 class ResponseParser:
@@ -55,6 +60,8 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Parse what one read brought. Raises ProtocolError when it is not HTTP."""
+        if not data:
+            return
         if self.complete:  # the peer speaks out of turn: this connection cannot be trusted with another request
             self._extra, self.keep_alive = True, False
             return

@@ -18,17 +18,17 @@ from sdk.errors import (
     PoolTimeoutError,
     ProtocolError,
     SDKError,
-    TLSError,
     TransportError,
 )
 from sdk.transport.base import Block, Head, Request
+from sdk.transport.reason import connect_error
 
 # By name: httpx2's classes and httpx's are not related.
 _ERRORS: dict[str, type[SDKError]] = {
     "PoolTimeout": PoolTimeoutError,
     "ConnectError": ConnectError,
     "ProxyError": ConnectError,
-    "RemoteProtocolError": ConnectionLostError,
+    "RemoteProtocolError": ProtocolError,
     "ReadError": ConnectionLostError,
     "WriteError": ConnectionLostError,
     "CloseError": ConnectionLostError,
@@ -51,10 +51,18 @@ def _translate(error: Exception, request: Request, deadline: Deadline) -> Except
     kind = next((_ERRORS[name] for name in names if name in _ERRORS), None)
     if kind is None:
         return error
-    if kind is ConnectError and "certificate" in str(error).lower():
-        kind = TLSError
-    reason = str(error) or type(error).__name__
-    return kind(f"nothing answers at {request.origin} ({reason})" if kind is ConnectError else reason)
+    if "RemoteProtocolError" in names and any(words in str(error) for words in ("isconnected", "peer closed")):
+        return ConnectionLostError(str(error))
+    if kind is ConnectError and (cause := _os_error(error)) is not None:
+        return connect_error(request.origin, cause)
+    return kind(str(error) or type(error).__name__)
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    """The operating system's own error at the bottom of a client's."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _limits(deadline: Deadline, read_s: float | None) -> dict[str, float | None]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import resource
-import socket
 import ssl
 from collections import deque
 from time import monotonic_ns
 
 from sdk.deadline import SECOND_NS, Deadline
-from sdk.errors import ConnectError, TLSError
+from sdk.errors import ConnectError
 from sdk.transport.base import Origin
 from sdk.transport.connection import Connection
+from sdk.transport.reason import connect_error
 
 MAX_CONNECTIONS = 4096
 # uvicorn closes an idle connection after 5 s: leave it before it leaves us.
@@ -154,10 +152,8 @@ class Pool:
             if expired is None:  # the kernel's own limit, shorter than ours
                 raise ConnectError(f"nothing answers at {origin} (timed out)") from error
             raise expired from None
-        except ssl.SSLError as error:
-            raise TLSError(f"no TLS connection to {origin}: {error.reason or error}") from error
         except OSError as error:
-            raise ConnectError(_explain(origin, error)) from error
+            raise connect_error(origin, error) from error
         self._connections.add(connection)
         return connection
 
@@ -211,15 +207,3 @@ class Pool:
         if next_ns is not None:
             delay_s = (next_ns - now_ns) / SECOND_NS
             self._sweeper = asyncio.get_running_loop().call_later(delay_s, self._sweep)
-
-
-def _explain(origin: Origin, error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"the host name {origin.host!r} does not resolve"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return f"too many open files ({soft} allowed): raise the limit with `ulimit -n`, or ask for fewer streams"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"no local port is left for {origin}: keep connections alive, or ask for fewer at once"
-    reason = "connection refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or str(error))
-    return f"nothing answers at {origin} ({reason})"

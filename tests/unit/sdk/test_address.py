@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from sdk.address import local_address, parse_address
+from sdk.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("written", "base"),
+    [
+        ("http://h:8000", "http://h:8000/v1"),
+        ("http://h:8000/", "http://h:8000/v1"),
+        ("http://h:8000/v1", "http://h:8000/v1"),
+        ("http://h:8000/v1/", "http://h:8000/v1"),
+        ("http://h:8000/v1/chat/completions", "http://h:8000/v1"),
+        ("http://h:8000/v1/completions", "http://h:8000/v1"),
+        ("http://h:8000/v1/models", "http://h:8000/v1"),
+        ("h:8000", "http://h:8000/v1"),
+        ("http://h", "http://h/v1"),
+        ("https://h/proxy/v3", "https://h/proxy/v3"),
+        ("https://h:443/v1", "https://h/v1"),
+        ("http://[::1]:8000", "http://[::1]:8000/v1"),
+        (" http://h:8000/v1 ", "http://h:8000/v1"),
+    ],
+)
+def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str) -> None:
+    assert str(parse_address(written)) == base
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("ftp://h", "not an http"),
+        ("http://", "not an http"),
+        ("http://h:99999", "port"),
+        ("http://h:x", "port"),
+        ("http://user:key@h", "api_key"),
+        ("http://h/v1?x=1", "query"),
+        ("", "not an http"),
+    ],
+)
+def test_what_is_no_address_is_refused(written: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse_address(written)
+
+
+def test_host_and_port() -> None:
+    assert str(local_address("127.0.0.1", "8000")) == "http://127.0.0.1:8000/v1"
+    assert str(local_address("::1", 8000)) == "http://[::1]:8000/v1"
+
+
+@pytest.mark.parametrize(("host", "port"), [("h", "x"), ("h", 0), ("h", 65536), ("http://h", 8000), ("", 8000)])
+def test_what_is_no_host_and_port_is_refused(host: str, port: int | str) -> None:
+    with pytest.raises(ConfigError):
+        local_address(host, port)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from sdk.answer import error_facts, retry_after_s, status_error
+from sdk.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ModelNotFoundError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    StatusError,
+)
+from sdk.transport.base import Head
+
+NESTED = {"error": {"message": "no such model `x`", "type": "NotFoundError", "param": "model", "code": 404}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (NESTED, "no such model `x`"),
+        ({"error": "Unauthorized"}, "Unauthorized"),
+        ({"object": "error", "message": "flat", "code": 400}, "flat"),
+        ({"message": "API key error", "object": "error"}, "API key error"),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"detail": [{"loc": ["body", "n"], "msg": "too small"}]}, "body.n: too small"),
+        ({"error": {"msg": "other name"}}, "other name"),
+        ({"error": {}}, None),
+        ({"choices": [], "error": None}, None),
+        ([1], None),
+        ("text", None),
+    ],
+)
+def test_the_bodies_that_servers_really_send(payload: object, message: str | None) -> None:
+    facts = error_facts(payload)
+    assert (facts and facts["server_message"]) == message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b'{"error": {"message": "m"}}', BadRequestError),
+        (422, b'{"detail": []}', BadRequestError),
+        (401, b'{"error": "Unauthorized"}', AuthenticationError),
+        (404, json.dumps(NESTED).encode(), ModelNotFoundError),
+        (404, b'{"detail": "Not Found"}', NotFoundError),
+        (429, b"", RateLimitError),
+        (500, b"<html>oops</html>", ServerError),
+        (503, b"", ServiceUnavailableError),
+        (418, b"", StatusError),
+    ],
+)
+def test_a_status_has_its_class(status: int, body: bytes, kind: type[StatusError]) -> None:
+    error = status_error(Head(status, {"x-request-id": "r1"}), body)
+    assert type(error) is kind
+    assert (error.status, error.request_id, error.body) == (status, "r1", body)
+    assert f"HTTP {status}" in str(error)
+
+
+def test_what_is_not_json_is_quoted_and_cut() -> None:
+    error = status_error(Head(502, {}), b"<html>\n  bad   gateway " + b"x" * 5000)
+    assert "<html> bad gateway xxx" in error.message
+    assert len(error.message) < 300
+
+
+def test_an_error_keeps_what_the_server_said_and_pickles() -> None:
+    error = status_error(Head(404, {"retry-after": "2"}), json.dumps(NESTED).encode())
+    error.partial, error.attempts = "so far", 2
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is ModelNotFoundError
+    assert again.__dict__ == error.__dict__
+    assert str(again) == str(error)
+    assert (again.code, again.param, again.type, again.retry_after_s) == (404, "model", "NotFoundError", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("", None)],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert retry_after_s(Head(429, {"retry-after": value})) == seconds

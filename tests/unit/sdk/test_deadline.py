@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sdk.deadline import SECOND_NS, Deadline, Timeouts, timeouts
+from sdk.errors import ConfigError, ConnectTimeoutError, StallTimeoutError, TotalTimeoutError
+
+
+def at(seconds: float) -> int:
+    return int(seconds * SECOND_NS)
+
+
+def test_the_nearest_limit_counts() -> None:
+    deadline = Deadline(Timeouts(total=10, connect=2, stall=3), now_ns=0)
+    assert deadline.expires_ns() == at(10)
+    deadline.enter("connect", at(1))
+    assert deadline.expires_ns() == at(3)
+    assert deadline.error(at(2.9)) is None
+    assert isinstance(deadline.error(at(3)), ConnectTimeoutError)
+    deadline.enter("stall", at(8))
+    assert deadline.expires_ns() == at(10)
+    assert isinstance(deadline.error(at(10.5)), TotalTimeoutError)
+
+
+def test_a_token_re_arms_the_stall_limit_and_nothing_else() -> None:
+    deadline = Deadline(Timeouts(total=None, stall=3), now_ns=0)
+    deadline.enter("stall", 0)
+    deadline.progress(at(2))
+    assert deadline.error(at(4.9)) is None
+    error = deadline.error(at(5))
+    assert isinstance(error, StallTimeoutError)
+    assert error.message == "no token for 3 s"
+    assert isinstance(error, TimeoutError)
+
+
+def test_no_limit_at_all() -> None:
+    deadline = Deadline(Timeouts(total=None, connect=None), now_ns=0)
+    assert deadline.expires_ns() == math.inf
+    assert deadline.remaining_s(at(1e9)) is None
+    assert deadline.error(at(1e9)) is None
+
+
+def test_what_is_left() -> None:
+    deadline = Deadline(Timeouts(total=10), now_ns=0)
+    assert (deadline.remaining_s(at(4)), deadline.total_left_s(at(4)), deadline.elapsed_s(at(4))) == (6, 6, 4)
+    assert (deadline.remaining_s(at(14)), deadline.total_left_s(at(14))) == (0, 0)
+
+
+def test_the_error_of_a_clock_that_ran_a_little_ahead() -> None:
+    assert isinstance(Deadline(Timeouts(total=10), now_ns=0).nearest_error(), TotalTimeoutError)
+
+
+def test_where_the_total_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIMEOUT", raising=False)
+    monkeypatch.delenv("SDK_TIMEOUT", raising=False)
+    assert timeouts() == Timeouts(total=1800, connect=5, first_byte=None, stall=None)
+    monkeypatch.setenv("TIMEOUT", "20")
+    assert timeouts().total == 20
+    monkeypatch.setenv("SDK_TIMEOUT", "30")
+    assert timeouts().total == 30
+    assert timeouts(5).total == 5
+    own = Timeouts(stall=1)
+    assert timeouts(own) is own
+
+
+@pytest.mark.parametrize("none", ["-1", "0", "inf"])
+def test_zero_or_less_is_no_limit(none: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEOUT", none)
+    monkeypatch.delenv("SDK_TIMEOUT", raising=False)
+    assert timeouts().total is None
+    assert timeouts(float(none)).total is None
+
+
+def test_what_is_no_number_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEOUT", "soon")
+    monkeypatch.delenv("SDK_TIMEOUT", raising=False)
+    with pytest.raises(ConfigError, match="TIMEOUT: 'soon'"):
+        timeouts()
+    with pytest.raises(ConfigError, match="timeout: nan"):
+        timeouts(math.nan)

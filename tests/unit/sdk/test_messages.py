@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sdk.errors import ConfigError
+from sdk.messages import chat_messages
+
+
+@pytest.mark.parametrize("history", [[("q", "a")], [["q", "a"]], (("q", "a"),)])
+def test_history_is_pairs_of_any_kind(history: list[tuple[str, str]]) -> None:
+    assert chat_messages("next", history, "be brief") == [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "next"},
+    ]
+
+
+def test_an_empty_system_is_sent_and_none_is_not() -> None:
+    assert chat_messages("q", system="")[0] == {"role": "system", "content": ""}
+    assert [m["role"] for m in chat_messages("q", [])] == ["user"]
+
+
+def test_roles_name_each_turn() -> None:
+    messages = chat_messages("r", [("q", "a")], roles=[("human", "bot"), ["tool", "bot"]])
+    assert [m["role"] for m in messages] == ["human", "bot", "tool"]
+
+
+def test_a_list_of_messages_is_sent_as_it_is() -> None:
+    own = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "tool", "content": "7"}]
+    assert chat_messages(own, system="s") == [{"role": "system", "content": "s"}, *own]
+
+
+def test_images_become_content_parts(tmp_path: Path) -> None:
+    path = tmp_path / "dot.png"
+    path.write_bytes(b"\x89PNG dot")
+    [message] = chat_messages("what is it?", images=["https://h/a.jpg", path, b"\xff\xd8\xff jpeg", "data:x"])
+    assert message["content"] == [
+        {"type": "text", "text": "what is it?"},
+        {"type": "image_url", "image_url": {"url": "https://h/a.jpg"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORyBkb3Q="}},
+        {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/IGpwZWc="}},
+        {"type": "image_url", "image_url": {"url": "data:x"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"query": "q", "history": ["qa"]}, r"history\[0\]: 'qa' is not a pair"),
+        ({"query": "q", "history": [("q", "a", "b")]}, r"history\[0\]"),
+        ({"query": "q", "roles": [("a", "b"), ("a", "b")]}, "roles: 2 pairs for 0 turns"),
+        ({"query": None}, "nothing to ask"),
+        ({"query": "q", "images": ["/no/such/file.png"]}, r"images\[0\]: cannot read"),
+        ({"query": "q", "images": [7]}, r"images\[0\]: int"),
+        ({"query": [{"role": "user", "content": "q"}], "images": ["x"]}, "inside the messages"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_by_name(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        chat_messages(**arguments)  # type: ignore[arg-type]
