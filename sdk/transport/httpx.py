@@ -60,9 +60,11 @@ def _translate(error: Exception, request: Request, deadline: Deadline) -> Except
 
 def _os_error(error: BaseException | None) -> OSError | None:
     """The operating system's own error at the bottom of a client's."""
-    while error is not None and not isinstance(error, OSError):
+    found: OSError | None = None
+    while error is not None:
+        found = error if isinstance(error, OSError) else found
         error = error.__cause__ or error.__context__
-    return error
+    return found
 
 
 def _limits(deadline: Deadline, read_s: float | None) -> dict[str, float | None]:

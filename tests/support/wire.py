@@ -84,15 +84,11 @@ class WireServer:
     def __init__(self, play: Callable[[Peer], None]) -> None:
         self._play = play
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self._peers: list[Peer] = []
         self.errors: list[BaseException] = []
         self.connections = 0
-
-    @property
-    def port(self) -> int:
-        port: int = self._listener.getsockname()[1]
-        return port
 
     @property
     def url(self) -> str:

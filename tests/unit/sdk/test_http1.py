@@ -29,8 +29,13 @@ RESPONSES = {
     "old": (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello", False),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
     "interim": (
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"
-        + b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+        b"".join(
+            (
+                b"HTTP/1.1 100 Continue\r\n\r\n",
+                b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n",
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+            )
+        ),
         404,
         b"no",
         True,

@@ -1,0 +1,203 @@
+"""What a stream may be like, as literal bytes, and what it amounts to."""
+
+from __future__ import annotations
+
+import pytest
+
+from sdk.deadline import SECOND_NS, Deadline, Timeouts
+from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
+from sdk.stream import StreamReader
+from sdk.transport.base import Block
+from sdk.types import ChatCompletionStreamResponse, CompletionStreamResponse
+
+
+def chat(delta: str, finish: str = "null", index: int = 0) -> bytes:
+    return b'data: {"id":"c1","choices":[{"index":%d,"delta":%b,"finish_reason":%b}]}\n\n' % (
+        index,
+        delta.encode(),
+        finish.encode(),
+    )
+
+
+DONE = b"data: [DONE]\n\n"
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
+
+
+def reader() -> StreamReader[ChatCompletionStreamResponse]:
+    return StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
+
+
+def read(*blocks: bytes) -> tuple[StreamReader[ChatCompletionStreamResponse], list[ChatCompletionStreamResponse]]:
+    stream, chunks = reader(), []
+    for block in blocks:
+        chunks += stream.feed(Block(block, 0))
+    chunks += stream.feed_eof()
+    return stream, chunks
+
+
+def test_a_stream_as_vllm_sends_it() -> None:
+    stream, chunks = read(
+        chat('{"role":"assistant","content":""}'),
+        chat('{"content":"浙"}'),
+        chat('{"content":"江"}', '"stop"'),
+        USAGE,
+        DONE,
+    )
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["", "浙", "江"]
+    assert (stream.text(), stream.finish_reasons, stream.done, stream.id) == ("浙江", {0: "stop"}, True, "c1")
+    assert stream.usage is not None
+    assert (stream.usage.prompt_tokens, stream.usage.completion_tokens) == (3, 2)
+
+
+def test_the_same_at_every_split() -> None:
+    whole = chat('{"content":"浙"}') + b": ping\r\n\r\n" + chat('{"content":"🙂"}', '"stop"') + USAGE + DONE
+    for cut in range(len(whole)):
+        stream, chunks = read(whole[:cut], whole[cut:])
+        assert (stream.text(), len(chunks)) == ("浙🙂", 2)
+
+
+@pytest.mark.parametrize("delta", ["{}", '{"content":null}', "null", '{"role":"assistant"}', '{"role":null}'])
+def test_content_is_always_text(delta: str) -> None:
+    _, chunks = read(chat(delta), DONE)
+    assert chunks[0].choices[0].delta.content == ""
+
+
+def test_chunks_without_choices_are_not_passed_on() -> None:
+    stream, chunks = read(b'data: {"choices":null}\n\n', b'data: {"object":"x"}\n\n', chat("{}", '"stop"'), DONE)
+    assert len(chunks) == 1
+    assert stream.usage is None
+
+
+def test_several_answers_are_kept_apart() -> None:
+    stream, _ = read(chat('{"content":"a"}'), chat('{"content":"b"}', index=1), chat('{"content":"c"}', '"stop"'), DONE)
+    assert (stream.text(0), stream.text(1), stream.text(2)) == ("ac", "b", "")
+
+
+def test_reasoning_under_both_names() -> None:
+    stream, _ = read(
+        chat('{"reasoning_content":"hm"}'), chat('{"reasoning":", so"}'), chat('{"content":"yes"}', '"stop"'), DONE
+    )
+    assert (stream.reasoning, stream.text()) == ("hm, so", "yes")
+
+
+def test_tool_calls_are_put_together() -> None:
+    stream, _ = read(
+        chat('{"tool_calls":[{"index":0,"id":"t1","function":{"name":"f","arguments":""}}]}'),
+        chat('{"tool_calls":[{"index":1,"id":"t2","function":{"name":"g","arguments":"{}"}}]}'),
+        chat('{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\""}}]}'),
+        chat('{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}', '"tool_calls"'),
+        DONE,
+    )
+    assert [(c.id, c.function.name, c.function.arguments) for c in stream.tool_calls] == [
+        ("t1", "f", '{"a":1}'),
+        ("t2", "g", "{}"),
+    ]
+
+
+def test_usage_on_every_chunk() -> None:
+    stream, chunks = read(
+        b'data: {"choices":[{"delta":{"content":"a"}}],"usage":{"completion_tokens":1}}\n\n',
+        b'data: {"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}\n\n',
+    )
+    assert len(chunks) == 2
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == 2
+
+
+@pytest.mark.parametrize(
+    ("blocks", "ends_well"),
+    [
+        ([chat("{}", '"stop"')], True),
+        ([chat("{}"), DONE], True),
+        ([chat("{}"), b"data: [DONE]"], True),
+        ([chat("{}", '"stop"')[:-1]], True),
+        ([chat("{}")], False),
+        ([], False),
+        ([b": only a comment\n\n"], False),
+    ],
+)
+def test_how_a_stream_may_end(blocks: list[bytes], ends_well: bool) -> None:
+    if ends_well:
+        read(*blocks)
+    else:
+        with pytest.raises(StreamTruncatedError, match="without a finish reason"):
+            read(*blocks)
+
+
+def test_an_event_cut_in_its_json_is_a_protocol_error() -> None:
+    with pytest.raises(ProtocolError):
+        read(chat("{}")[:30])
+
+
+def test_nothing_counts_after_done() -> None:
+    stream, chunks = read(chat('{"content":"a"}', '"stop"') + DONE + chat('{"content":"b"}'), chat('{"content":"c"}'))
+    assert (stream.text(), len(chunks)) == ("a", 1)
+
+
+@pytest.mark.parametrize("done", [b"data: [DONE]xyz\n\n", b"data: DONE\n\n"])
+def test_done_is_matched_exactly(done: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        read(chat("{}"), done)
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (b'data: {"error":{"message":"out of memory","code":500,"type":"InternalServerError"}}\n\n', "out of memory"),
+        (b'data: {"object":"error","message":"flat","code":400}\n\n', "flat"),
+        (b'event: error\ndata: {"message":"typed"}\n\n', "typed"),
+        (b'data: {"error":"short"}\n\n', "short"),
+        (b'data: {"error":{"message":"nested"},"choices":null}\n\n', "nested"),
+    ],
+)
+def test_an_error_inside_the_stream(event: bytes, message: str) -> None:
+    stream = reader()
+    stream.feed(Block(chat('{"content":"so far"}'), 0))
+    with pytest.raises(StreamServerError, match=message):
+        stream.feed(Block(event, 0))
+    assert stream.text() == "so far"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{",
+        b"hello",
+        b'{"choices":7}',
+        b'{"choices":[{"delta":{"content":"\xff"}}]}',
+        b'{"choices":[{"delta":7}]}',
+        b"[]",
+    ],
+)
+def test_what_is_no_chunk_names_the_event(payload: bytes) -> None:
+    with pytest.raises(ProtocolError, match="event 2 of the stream"):
+        read(chat("{}"), b"data: " + payload + b"\n\n")
+
+
+def test_completions() -> None:
+    stream = StreamReader(CompletionStreamResponse, Deadline(Timeouts()))
+    blocks = [b'data: {"choices":[{"index":0,"text":"a"}]}\n\ndata: {"choices":[{"text":null}]}\n\n', DONE]
+    assert [c.choices[0].text for b in blocks for c in stream.feed(Block(b, 0))] == ["a", ""]
+    assert stream.text() == "a"
+
+
+def test_only_chunks_re_arm_the_stall_limit() -> None:
+    deadline = Deadline(Timeouts(total=None, stall=1), now_ns=0)
+    deadline.enter("stall", 0)
+    stream = StreamReader(ChatCompletionStreamResponse, deadline)
+    stream.feed(Block(b": keep-alive\n\n", SECOND_NS))
+    assert deadline.expires_ns() == SECOND_NS
+    stream.feed(Block(chat('{"content":"a"}'), SECOND_NS // 2))
+    assert deadline.expires_ns() == SECOND_NS * 3 // 2
+
+
+def test_reading_the_text_after_each_chunk_is_not_quadratic_in_parts() -> None:
+    stream = reader()
+    for _ in range(50):
+        stream.feed(Block(chat('{"content":"ab"}'), 0))
+        assert stream.text().endswith("ab")
+    assert stream.text() == "ab" * 50
+
+
+def test_errors_of_a_stream_are_sdk_errors() -> None:
+    assert issubclass(StreamTruncatedError, SDKError)
