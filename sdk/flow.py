@@ -244,5 +244,7 @@ def not_an_answer(body: bytes, request: Request, cause: Exception | None = None)
     if found is not None:
         found.url = request.url
         return found
+    if isinstance(payload, dict) and payload.get("choices"):
+        return ProtocolError("the server did not stream: it sent a whole answer", url=request.url)
     reason = f" ({cause.errors()[0]['loc']}: {cause.errors()[0]['msg']})" if isinstance(cause, ValidationError) else ""
     return ProtocolError(f"the answer is JSON but not an API answer{reason}: {excerpt(body)}", url=request.url)

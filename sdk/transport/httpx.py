@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from time import monotonic_ns
 from typing import Any
+from weakref import finalize
 
 from sdk.deadline import Deadline
 from sdk.errors import (
@@ -144,6 +145,8 @@ class HttpxTransport:
     def __init__(self, client: Any = None, *, max_connections: int = 4096) -> None:
         self._owns = client is None
         self._client = _new_client("Client", max_connections) if client is None else client
+        if self._owns:  # also for who forgets to close, and at exit
+            finalize(self, self._client.close)
 
     def send(self, request: Request, deadline: Deadline) -> HttpxExchange:
         deadline.enter("first_byte")
