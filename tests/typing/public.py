@@ -1,0 +1,70 @@
+"""Never run: mypy reads it, and each `assert_type` says what a caller's editor must know."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_type
+
+from sdk import (
+    AsyncInferenceClient,
+    AsyncStream,
+    ChatCompletionResponse,
+    ChatCompletionStreamResponse,
+    CompletionResponse,
+    CompletionStreamResponse,
+    InferenceClient,
+    ModelList,
+    Stream,
+    XRequestConfig,
+    get_model_list_client,
+    get_model_list_client_async,
+    inference_client,
+    inference_client_async,
+)
+
+whole = XRequestConfig(seed=42)
+assert_type(whole, XRequestConfig[Literal[False]])
+streaming = XRequestConfig(seed=42, stream=True)
+assert_type(streaming, XRequestConfig[Literal[True]])
+
+
+def functions(some: bool) -> None:
+    assert_type(get_model_list_client(port="8000"), ModelList)
+    assert_type(inference_client("m", "q"), ChatCompletionResponse)
+    assert_type(inference_client("m", "q", [("a", "b")], request_config=whole), ChatCompletionResponse)
+    assert_type(inference_client("m", "q", request_config=streaming), Stream[ChatCompletionStreamResponse])
+    assert_type(inference_client("m", "q", is_chat_request=False), CompletionResponse)
+    assert_type(
+        inference_client("m", "q", is_chat_request=False, request_config=streaming), Stream[CompletionStreamResponse]
+    )
+    either = inference_client("m", "q", request_config=XRequestConfig(stream=some))
+    assert isinstance(either, (ChatCompletionResponse, CompletionResponse, Stream))
+    for chunk in inference_client("m", "q", request_config=streaming, url="http://h", timeout=3):
+        assert_type(chunk.choices[0].delta.content, str)
+    inference_client("m", "q", tiemout=3)  # type: ignore[call-overload]
+    XRequestConfig(temprature=1)  # type: ignore[call-overload]
+
+
+async def async_functions() -> None:
+    assert_type(await get_model_list_client_async(), ModelList)
+    assert_type(await inference_client_async("m", "q"), ChatCompletionResponse)
+    assert_type(
+        await inference_client_async("m", "q", request_config=streaming), AsyncStream[ChatCompletionStreamResponse]
+    )
+    assert_type(await inference_client_async("m", "q", is_chat_request=False), CompletionResponse)
+    async for chunk in await inference_client_async("m", "q", request_config=streaming, is_chat_request=False):
+        assert_type(chunk.choices[0].text, str)
+
+
+async def clients() -> None:
+    client = InferenceClient("http://h")
+    assert_type(client.chat("m", "q", temperature=0), ChatCompletionResponse)
+    assert_type(client.chat_stream("m", "q"), Stream[ChatCompletionStreamResponse])
+    assert_type(client.complete("m", "q"), CompletionResponse)
+    assert_type(client.complete_stream("m", "q"), Stream[CompletionStreamResponse])
+    client.chat("m", "q", temprature=0)  # type: ignore[call-arg]
+    async with AsyncInferenceClient("http://h") as other:
+        assert_type(await other.chat("m", "q"), ChatCompletionResponse)
+        assert_type(await other.chat_stream("m", "q"), AsyncStream[ChatCompletionStreamResponse])
+        assert_type(await other.complete("m", "q"), CompletionResponse)
+        assert_type(await other.complete_stream("m", "q"), AsyncStream[CompletionStreamResponse])
+        assert_type(await other.models(), ModelList)
