@@ -1,0 +1,75 @@
+"""`create_app`: an engine and settings become an ASGI application. Nothing is global: make as many as you like."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .auth import ApiKeyMiddleware
+from .engine.base import Engine
+from .errors import ApiError
+from .routes import all_routes
+from .settings import Settings
+from .state import ServerState
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(engine: Engine, settings: Settings | None = None) -> Starlette:
+    """The server's routes over `engine`, which starts and stops with the application (ASGI lifespan)."""
+    state = ServerState(engine, settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await engine.start()
+        tasks = []
+        try:
+            for adapter in state.models.adapters():
+                await engine.add_adapter(adapter)
+            if state.settings.log_interval_s > 0:
+                log = state.throughput.log_for_ever(state.settings.log_interval_s)
+                tasks.append(asyncio.create_task(log, name="statistics line"))
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await engine.stop()
+
+    return Starlette(
+        routes=all_routes(state),
+        lifespan=lifespan,
+        middleware=_middleware(state.settings),
+        exception_handlers={HTTPException: _http_exception, Exception: _unexpected},
+    )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    return [Middleware(ApiKeyMiddleware, api_keys=settings.api_keys)] if settings.api_keys else []
+
+
+async def _http_exception(request: Request, exc: Exception) -> Response:
+    """What the router refuses: an unknown path, a wrong method."""
+    status = exc.status_code if isinstance(exc, HTTPException) else 500
+    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
+    path = request.url.path[:200]
+    if status == 405:
+        message = f"{path} does not answer {request.method}"
+    else:
+        message = f"There is nothing at {request.method} {path}"
+    return _response(ApiError(status, message, headers=headers))
+
+
+async def _unexpected(request: Request, exc: Exception) -> Response:
+    """A defect of the server; what it was stays in the log."""
+    return _response(ApiError(500, "The server failed; its log tells more", type="server_error"))
+
+
+def _response(error: ApiError) -> Response:
+    return Response(error.body(), error.status, headers=error.headers, media_type="application/json")

@@ -1,0 +1,44 @@
+"""API keys: the API's routes want one of them, health and version do not."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import unauthorized
+from .exchange import Exchange
+
+_GUARDED = ("/v1", "/tokenize", "/detokenize")
+
+
+class ApiKeyMiddleware:
+    """Keys are compared as digests, in constant time."""
+
+    def __init__(self, app: ASGIApp, api_keys: Sequence[str]) -> None:
+        self._app = app
+        self._digests = [_digest(key.encode()) for key in api_keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "OPTIONS" or not scope["path"].startswith(_GUARDED):
+            await self._app(scope, receive, send)
+            return
+        problem = self._problem(dict(scope["headers"]).get(b"authorization"))
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await Exchange(scope, receive, send).send_error(unauthorized(problem))
+
+    def _problem(self, authorization: bytes | None) -> str | None:
+        if authorization is None:
+            return "No API key was given: send it as 'Authorization: Bearer KEY'"
+        scheme, _, key = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return "The Authorization header must be 'Bearer KEY'"
+        given = _digest(key.strip())
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]
+        return None if any(matches) else "The API key is not valid"
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

@@ -1,0 +1,39 @@
+"""The shape of every route: an ASGI callable that handles an exchange and turns failures into responses."""
+
+import logging
+from abc import ABC, abstractmethod
+
+from starlette.types import Receive, Scope, Send
+
+from .engine.base import EngineDeadError, EngineError
+from .errors import ApiError, engine_failed, engine_unavailable
+from .exchange import ClientGoneError, Exchange
+from .state import ServerState
+
+_log = logging.getLogger(__name__)
+
+
+class Endpoint(ABC):
+    """Subclasses answer; what they raise becomes a response as long as none has begun."""
+
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self.handle(exchange)
+        except ApiError as exc:
+            await exchange.send_error(exc)
+        except EngineError as exc:
+            await exchange.send_error(api_error(exc))
+        except ClientGoneError:
+            _log.debug("request %s: the client left", exchange.request_id)
+
+    @abstractmethod
+    async def handle(self, exchange: Exchange) -> None: ...
+
+
+def api_error(error: EngineError) -> ApiError:
+    """An engine's failure as the client gets it."""
+    return engine_unavailable(str(error)) if isinstance(error, EngineDeadError) else engine_failed(str(error))

@@ -1,0 +1,123 @@
+"""What the simulated model says: readable sentences as a pure function of who is asked what, and of nothing else.
+
+The key is a digest of model, adapter, prompt, seed and choice; the batch a request ran in plays no part.
+"""
+
+import hashlib
+import math
+import random
+import re
+import tomllib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .base import GenerationParams
+from .tokenizer import Tokenizer
+
+_DATA = Path(__file__).with_name("data") / "prose.toml"
+_SLOT = re.compile(r"\{(\w+)\}")
+_HAN = re.compile(r"[一-鿿]")
+_LETTER = re.compile(r"[A-Za-z]")
+_LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin letters
+
+# Where a model would stop by itself: log-normal, in tokens.
+_LENGTH_MEDIAN, _LENGTH_SIGMA, _LENGTH_MIN, _LENGTH_MAX = 120, 0.55, 8, 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    joiner: str
+    slots: dict[str, list[str]]
+    """Templates and word lists by name."""
+
+
+class Author:
+    """Writes for one model; `seed` stands in where a sampled request brings none."""
+
+    def __init__(self, tokenizer: Tokenizer, model: str, seed: int = 0) -> None:
+        self.tokenizer = tokenizer
+        self._model = model
+        self._seed = seed
+        tables = tomllib.loads(_DATA.read_text("utf-8"))
+        self._languages = {
+            name: _Language(table["joiner"], {slot: words for slot, words in table.items() if slot != "joiner"})
+            for name, table in tables.items()
+        }
+
+    def tokens(
+        self, prompt_token_ids: Sequence[int], params: GenerationParams, adapter: str | None
+    ) -> list[Iterator[int]]:
+        """For each of `params.n` choices its endless tokens, the end of sequence among them unless ignored."""
+        language = self._languages[self.prompt_language(prompt_token_ids)]
+        seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
+        digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
+        digest.update(f"\0{self._model}\0{adapter or ''}\0{seed}".encode())
+        choices = []
+        for index in range(params.n):
+            key = digest.copy()
+            key.update(f"\0{index}".encode())
+            source = random.Random(key.digest())
+            length = None if params.ignore_eos else max(_draw_length(source), params.min_tokens)
+            choices.append(self._write(language, source, adapter, length))
+        return choices
+
+    def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:
+        """ "chinese" or "english", by what the last message is mostly written in."""
+        text = self.tokenizer.decode(self._last_message(prompt_token_ids))
+        return "chinese" if _LETTERS_PER_HAN * len(_HAN.findall(text)) > len(_LETTER.findall(text)) else "english"
+
+    def _last_message(self, prompt_token_ids: Sequence[int]) -> Sequence[int]:
+        user, end = self.tokenizer.special_ids["<|user|>"], self.tokenizer.eos_token_id
+        for start in range(len(prompt_token_ids) - 1, -1, -1):
+            if prompt_token_ids[start] == user:
+                rest = list(prompt_token_ids[start + 1 :])
+                return rest[: rest.index(end)] if end in rest else rest
+        return prompt_token_ids
+
+    def _write(
+        self, language: _Language, source: random.Random, adapter: str | None, length: int | None
+    ) -> Iterator[int]:
+        encode = self.tokenizer.encode
+        written = 0
+        ended = length is None
+        for sentence in _sentences(language, source, adapter):
+            token_ids = encode(sentence)
+            yield from token_ids
+            written += len(token_ids)
+            if not ended and length is not None and written >= length:
+                ended = True
+                yield self.tokenizer.eos_token_id
+
+
+def _draw_length(source: random.Random) -> int:
+    drawn = source.lognormvariate(math.log(_LENGTH_MEDIAN), _LENGTH_SIGMA)
+    return int(min(max(drawn, _LENGTH_MIN), _LENGTH_MAX))
+
+
+def _sentences(language: _Language, source: random.Random, adapter: str | None) -> Iterator[str]:
+    """Sentences for ever, each with what joins it to the one before; a paragraph is four to six of them."""
+    templates = "adapter_first" if adapter else "templates"
+    joiner = ""
+    while True:
+        for _ in range(4 + int(3 * source.random())):
+            yield joiner + _fill("{" + templates + "}", language, source, adapter or "")
+            joiner = language.joiner
+            if adapter:
+                templates = "adapter_templates"
+        joiner = "\n\n"
+
+
+def _fill(template: str, language: _Language, source: random.Random, adapter: str) -> str:
+    """Replaces slots, those inside replacements too. A capital in the slot's name begins a sentence."""
+
+    def draw(match: re.Match[str]) -> str:
+        slot = match.group(1)
+        if slot == "adapter":
+            return adapter
+        words = language.slots[slot.lower()]
+        text = _SLOT.sub(draw, words[int(len(words) * source.random())])
+        return text[0].upper() + text[1:] if slot[0].isupper() else text
+
+    return _SLOT.sub(draw, template)

@@ -1,0 +1,125 @@
+"""What the next step computes: continuous batching with chunked prefill, first come first served.
+
+Each step every running sequence that has its prompt computed takes one token (decode); prefill chunks,
+those begun first, fill what is left of the token budget. Pure: no clock, no I/O, no randomness.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from .base import FinishReason
+from .sequence import Sequence, SequenceStatus
+
+
+class PrefillChunk(NamedTuple):
+    sequence: Sequence
+    num_tokens: int
+
+
+class StepPlan(NamedTuple):
+    """One step's work. `num_kv_tokens` is the context that its decodes read."""
+
+    decodes: list[Sequence]
+    prefills: list[PrefillChunk]
+    num_prefill_tokens: int
+    num_kv_tokens: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.decodes and not self.prefills
+
+
+class SampledToken(NamedTuple):
+    sequence: Sequence
+    token_id: int
+    finish_reason: FinishReason | None
+
+
+class Scheduler:
+    """Waiting and running sequences under `max_num_seqs` and `max_num_batched_tokens`."""
+
+    def __init__(self, max_num_seqs: int, max_num_batched_tokens: int) -> None:
+        if max_num_seqs < 1:
+            raise ValueError(f"max_num_seqs must be at least 1 (got {max_num_seqs})")
+        if max_num_batched_tokens < max_num_seqs:
+            raise ValueError(
+                f"max_num_batched_tokens must be at least max_num_seqs, so that each running sequence can decode"
+                f" every step (got {max_num_batched_tokens} for {max_num_seqs} sequences)"
+            )
+        self.max_num_seqs = max_num_seqs
+        self.max_num_batched_tokens = max_num_batched_tokens
+        self.waiting: deque[Sequence] = deque()
+        self.prefilling: list[Sequence] = []
+        self.decoding: list[Sequence] = []
+        self._num_kv_tokens = 0  # computed tokens of the decoding sequences
+
+    @property
+    def num_running(self) -> int:
+        return len(self.prefilling) + len(self.decoding)
+
+    def add(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
+
+    def abort(self, sequence: Sequence) -> None:
+        """Forgets a sequence at once; a plan that holds it skips it."""
+        if sequence.status is SequenceStatus.WAITING and sequence in self.waiting:
+            self.waiting.remove(sequence)
+        elif sequence.status is SequenceStatus.RUNNING:
+            self._leave(sequence)
+        sequence.status = SequenceStatus.FINISHED
+
+    def schedule(self) -> StepPlan:
+        """The next step's plan; admits waiting sequences that fit."""
+        decodes = self.decoding.copy()
+        budget = self.max_num_batched_tokens - len(decodes)
+        prefills: list[PrefillChunk] = []
+        for sequence in self.prefilling:
+            if not budget:
+                break
+            budget -= self._plan_chunk(sequence, budget, prefills)
+        while self.waiting and budget and self.num_running < self.max_num_seqs:
+            sequence = self.waiting.popleft()
+            sequence.status = SequenceStatus.RUNNING
+            self.prefilling.append(sequence)
+            budget -= self._plan_chunk(sequence, budget, prefills)
+        num_prefill_tokens = self.max_num_batched_tokens - len(decodes) - budget
+        return StepPlan(decodes, prefills, num_prefill_tokens, self._num_kv_tokens)
+
+    @staticmethod
+    def _plan_chunk(sequence: Sequence, budget: int, prefills: list[PrefillChunk]) -> int:
+        num_tokens = min(budget, sequence.num_prefill_tokens_left)
+        prefills.append(PrefillChunk(sequence, num_tokens))
+        return num_tokens
+
+    def complete(self, plan: StepPlan) -> list[SampledToken]:
+        """Books the step as computed; returns the tokens that it sampled. Aborted sequences are skipped."""
+        sampled: list[SampledToken] = []
+        running = SequenceStatus.RUNNING
+        for sequence in plan.decodes:
+            if sequence.status is running:
+                sequence.num_computed_tokens += 1
+                self._num_kv_tokens += 1
+                self._sample(sequence, sampled)
+        for sequence, num_tokens in plan.prefills:
+            if sequence.status is running:
+                sequence.num_computed_tokens += num_tokens
+                if not sequence.num_prefill_tokens_left:
+                    self.prefilling.remove(sequence)
+                    self.decoding.append(sequence)
+                    self._num_kv_tokens += sequence.num_computed_tokens
+                    self._sample(sequence, sampled)
+        return sampled
+
+    def _sample(self, sequence: Sequence, sampled: list[SampledToken]) -> None:
+        token_id, finish_reason = sequence.sample()
+        sampled.append(SampledToken(sequence, token_id, finish_reason))
+        if finish_reason is not None:
+            self._leave(sequence)
+            sequence.status = SequenceStatus.FINISHED
+
+    def _leave(self, sequence: Sequence) -> None:
+        if sequence in self.decoding:
+            self.decoding.remove(sequence)
+            self._num_kv_tokens -= sequence.num_computed_tokens
+        else:
+            self.prefilling.remove(sequence)

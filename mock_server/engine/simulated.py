@@ -1,0 +1,164 @@
+"""The simulated engine: the scheduler's steps, each taking as long as the cost model says, on a clock.
+
+Deadlines are absolute: a step that is waited for late does not delay the next one, so the mean speed is exact
+and the lag is published instead of passing for latency of the model.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence as SequenceOf
+
+from .base import Delta, EngineDeadError, EngineError, EngineInfo, EngineStats, GenerationParams
+from .bundled import DEFAULT_MAX_MODEL_LEN, BundledText
+from .clock import Clock
+from .cost_model import CostModel
+from .delta_queue import DeltaQueue
+from .lag import LagMeter
+from .profiles import Profile
+from .prose import Author
+from .scheduler import SampledToken, Scheduler
+from .sequence import Sequence
+
+_STEPS_PER_PASS = 16  # overdue steps taken before the event loop gets a turn
+_log = logging.getLogger(__name__)
+
+
+class SimulatedEngine(BundledText):
+    """One model on one simulated accelerator."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        clock: Clock,
+        author: Author,
+        *,
+        max_model_len: int = DEFAULT_MAX_MODEL_LEN,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(author.tokenizer)
+        self.info = EngineInfo("sim", profile.name, max_model_len, self.tokenizer.vocab_size)
+        self._clock = clock
+        self._scheduler = Scheduler(profile.max_num_seqs, profile.max_num_batched_tokens)
+        self._cost_model = CostModel(profile.costs, seed)
+        self._author = author
+        self._queues: dict[Sequence, DeltaQueue] = {}
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._death: EngineDeadError | None = EngineDeadError("the engine has not been started")
+        self._lag = LagMeter()
+        self._steps = self._requests = self._prompt_tokens = self._generated_tokens = 0
+
+    async def start(self) -> None:
+        self._clock.start()
+        self._death = None
+        self._work = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name="simulated engine")
+
+    async def stop(self) -> None:
+        self._die(EngineDeadError("the engine was stopped"))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        self._clock.stop()
+
+    def check_health(self) -> None:
+        if self._death is not None:
+            raise self._death
+
+    def stats(self) -> EngineStats:
+        running = self._scheduler.num_running
+        return EngineStats(
+            running=running,
+            waiting=len(self._queues) - running,
+            requests=self._requests,
+            prompt_tokens=self._prompt_tokens,
+            generated_tokens=self._generated_tokens,
+            steps=self._steps,
+            lag_s=self._lag.summary(),
+        )
+
+    async def generate(
+        self,
+        prompt_token_ids: SequenceOf[int],
+        params: GenerationParams,
+        *,
+        request_id: str,
+        adapter: str | None = None,
+    ) -> DeltaQueue:
+        self.check_health()
+        self.check_adapter(adapter)
+        if not prompt_token_ids:
+            raise EngineError("the prompt has no tokens")
+        sequences = [
+            Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, index=index)
+            for index, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
+        ]
+        queue = DeltaQueue(params.n, lambda: self._abort(sequences), final_only=params.final_only)
+        for sequence in sequences:
+            self._queues[sequence] = queue
+        self._requests += 1
+        self._prompt_tokens += len(prompt_token_ids)
+        delay_s = self._cost_model.frontend_s()
+        if delay_s:
+            self._clock.call_at(self._clock.now() + delay_s, lambda: self._admit(sequences))
+        else:
+            self._admit(sequences)
+        return queue
+
+    def _admit(self, sequences: list[Sequence]) -> None:
+        for sequence in sequences:
+            if not sequence.is_finished:
+                self._scheduler.add(sequence)
+        self._work.set()
+
+    def _abort(self, sequences: list[Sequence]) -> None:
+        for sequence in sequences:
+            if self._queues.pop(sequence, None) is not None:
+                self._scheduler.abort(sequence)
+
+    async def _run(self) -> None:
+        try:
+            await self._step_for_ever()
+        except Exception as exc:
+            _log.exception("the step loop failed")
+            self._die(EngineDeadError(f"the simulated engine died: {exc!r}"))
+
+    async def _step_for_ever(self) -> None:
+        clock, scheduler = self._clock, self._scheduler
+        deadline = clock.now()
+        overdue = 0
+        while True:
+            plan = scheduler.schedule()
+            if plan.is_empty:
+                self._work.clear()
+                await self._work.wait()
+                deadline = clock.now()
+                continue
+            step_s = self._cost_model.step_s(plan)
+            deadline = deadline + step_s if step_s else clock.now()
+            if deadline > clock.now():
+                await clock.sleep_until(deadline)
+                overdue = 0
+            elif (overdue := overdue + 1) >= _STEPS_PER_PASS:
+                await asyncio.sleep(0)
+                overdue = 0
+            if step_s:
+                self._lag.add(clock.now() - deadline)
+            self._steps += 1
+            self._deliver(scheduler.complete(plan))
+
+    def _deliver(self, sampled: list[SampledToken]) -> None:
+        queues = self._queues
+        for sequence, token_id, finish_reason in sampled:
+            queues[sequence].put(Delta(sequence.index, (token_id,), finish_reason))
+            if finish_reason is not None:
+                del queues[sequence]
+        self._generated_tokens += len(sampled)
+
+    def _die(self, error: EngineDeadError) -> None:
+        self._death = error
+        queues, self._queues = self._queues, {}
+        for sequence, queue in queues.items():
+            self._scheduler.abort(sequence)
+            queue.fail(error)

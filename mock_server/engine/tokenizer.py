@@ -1,0 +1,108 @@
+"""The bundled tokenizer: exact both ways for any text, quick, and with the usual number of characters a token.
+
+Text is cut into runs (a word with its space, digits, Chinese characters, symbols), and each run greedily
+into the longest known pieces. A prefix of the ids of a text is therefore the ids of a prefix of the text.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Sequence
+
+from .vocabulary import NUM_BYTES, SPECIAL_TOKENS, build_pieces
+
+_RUNS = re.compile(r" ?[A-Za-z]+|'[a-z]{1,2}|[0-9]{1,3}|[一-鿿]+|\n+| ?[^A-Za-z0-9 \n一-鿿]+| +")
+_MAX_CACHED_RUNS = 50_000
+_MAX_CACHED_RUN_LENGTH = 24
+
+
+class Tokenizer:
+    """Ids: 256 bytes, then the special tokens, then the pieces."""
+
+    def __init__(self) -> None:
+        pieces = build_pieces()
+        first_piece = NUM_BYTES + len(SPECIAL_TOKENS)
+        self.special_ids = {token: NUM_BYTES + i for i, token in enumerate(SPECIAL_TOKENS)}
+        self.eos_token_id = self.special_ids["<|end|>"]
+        self.vocab_size = first_piece + len(pieces)
+        self._bytes = [bytes([b]) for b in range(NUM_BYTES)]
+        self._bytes += [b""] * len(SPECIAL_TOKENS)
+        self._bytes += [piece.encode() for piece in pieces]
+        # What a token shows by itself; None for a byte that is only part of a character.
+        self._texts: list[str | None] = [chr(b) if b < 128 else None for b in range(NUM_BYTES)]
+        self._texts += [""] * len(SPECIAL_TOKENS)
+        self._texts += pieces
+        self._ids = {piece: first_piece + i for i, piece in enumerate(pieces)}
+        self._ids.update((chr(b), b) for b in range(128))
+        self._longest = _longest_by_first_character(self._ids)
+        self._runs: dict[str, tuple[int, ...]] = {piece: (i,) for piece, i in self._ids.items()}
+        self._max_known_runs = len(self._runs) + _MAX_CACHED_RUNS
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`; text that looks like a special token is plain text."""
+        ids: list[int] = []
+        known = self._runs
+        for run in _RUNS.findall(text):
+            ids += known.get(run) or self._encode_run(run)
+        return ids
+
+    def _encode_run(self, run: str) -> tuple[int, ...]:
+        ids: list[int] = []
+        at, end = 0, len(run)
+        while at < end:
+            for stop in range(min(end, at + self._longest.get(run[at], 0)), at, -1):
+                token_id = self._ids.get(run[at:stop])
+                if token_id is not None:
+                    ids.append(token_id)
+                    at = stop
+                    break
+            else:
+                ids += run[at].encode()
+                at += 1
+        found = tuple(ids)
+        if end <= _MAX_CACHED_RUN_LENGTH and len(self._runs) < self._max_known_runs:
+            self._runs[run] = found
+        return found
+
+    def decode(self, token_ids: Iterable[int], *, special: bool = False) -> str:
+        """The text of the ids; bytes that make no character become U+FFFD. `special` writes special tokens out."""
+        table = self._bytes
+        if special:
+            names = {i: token.encode() for token, i in self.special_ids.items()}
+            data = b"".join(names.get(i) or table[i] for i in token_ids)
+        else:
+            data = b"".join([table[i] for i in token_ids])
+        return data.decode("utf-8", "replace")
+
+    def token_text(self, token_id: int) -> str | None:
+        """What a token shows by itself, or None when it is part of a character."""
+        return self._texts[token_id]
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return self._bytes[token_id]
+
+
+def _longest_by_first_character(pieces: Iterable[str]) -> dict[str, int]:
+    longest: dict[str, int] = {}
+    for piece in pieces:
+        longest[piece[0]] = max(longest.get(piece[0], 0), len(piece))
+    return longest
+
+
+class IncrementalDetokenizer:
+    """Text as tokens come. Bytes wait until their character is whole; a rest at the end is never shown."""
+
+    __slots__ = ("_decoder", "_pending", "_tokenizer")
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = False
+
+    def push(self, token_ids: Sequence[int]) -> str:
+        if not self._pending and len(token_ids) == 1:
+            text = self._tokenizer.token_text(token_ids[0])
+            if text is not None:
+                return text
+        text = self._decoder.decode(b"".join([self._tokenizer.token_bytes(i) for i in token_ids]))
+        self._pending = bool(self._decoder.getstate()[0])
+        return text

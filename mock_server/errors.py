@@ -1,0 +1,60 @@
+"""What goes wrong with a request, as OpenAI's error object: message, type, param, code, and a status."""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+_MAX_MESSAGE_LENGTH = 1000  # an echo of bad input stays small, whatever was sent
+
+
+class ApiError(Exception):
+    """A refusal or failure with its HTTP status; `headers` go with the response."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message if len(message) <= _MAX_MESSAGE_LENGTH else message[: _MAX_MESSAGE_LENGTH - 1] + "…"
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        error: dict[str, Any] = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return to_json({"error": error})
+
+
+def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    return ApiError(400, message, param=param, code=code)
+
+
+def model_not_found(message: str) -> ApiError:
+    return ApiError(404, message, param="model", code="model_not_found")
+
+
+def unauthorized(message: str) -> ApiError:
+    return ApiError(
+        401, message, code="invalid_api_key", type="authentication_error", headers={"www-authenticate": "Bearer"}
+    )
+
+
+def engine_failed(message: str) -> ApiError:
+    return ApiError(500, message, type="server_error", code="engine_error")
+
+
+def engine_unavailable(message: str) -> ApiError:
+    return ApiError(503, message, type="server_error", code="engine_unavailable", headers={"retry-after": "1"})

@@ -1,0 +1,138 @@
+"""One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .choice import ChoiceText
+from .engine.base import Delta, DeltaStream, Engine, EngineError, FinishReason, GenerationParams
+
+
+class ChoiceDelta(NamedTuple):
+    """What one choice gained. `completion_tokens` is of the whole request, up to and with this delta."""
+
+    choice: int
+    text: str
+    finish_reason: FinishReason | None
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRun:
+    """A prompt and how to go on from it; choices of the k-th prompt have the indices k*n to k*n + n - 1."""
+
+    token_ids: Sequence[int]
+    params: GenerationParams
+
+
+class Generation:
+    """Iterate once, over batches of deltas; close it whatever happens: that frees the engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        runs: Sequence[PromptRun],
+        *,
+        request_id: str,
+        adapter: str | None = None,
+        stop_strings: Sequence[str] = (),
+        echoes: Sequence[str] = (),
+    ) -> None:
+        """`echoes`: for each choice the text that it begins with, or nothing at all."""
+        self._engine = engine
+        self._runs = runs
+        self._request_id = request_id
+        self._adapter = adapter
+        self._streams: list[DeltaStream] = []
+        self._choices = [
+            ChoiceText(engine.detokenizer(), stop_strings, run.params.min_tokens)
+            for run in runs
+            for _ in range(run.params.n)
+        ]
+        self._open = len(self._choices)
+        self._echoes = dict(enumerate(echoes))
+        self.prompt_tokens = sum(len(run.token_ids) for run in runs)
+        self.completion_tokens = 0
+
+    @property
+    def num_choices(self) -> int:
+        return len(self._choices)
+
+    @property
+    def is_finished(self) -> bool:
+        """Every choice has its finish reason."""
+        return not self._open
+
+    async def start(self) -> None:
+        """Admits every prompt; `EngineError` when the engine refuses."""
+        for number, run in enumerate(self._runs):
+            request_id = f"{self._request_id}-{number}" if len(self._runs) > 1 else self._request_id
+            stream = await self._engine.generate(
+                run.token_ids, run.params, request_id=request_id, adapter=self._adapter
+            )
+            self._streams.append(stream)
+
+    async def batches(self) -> AsyncGenerator[list[ChoiceDelta], None]:
+        """All that was ready, batch by batch, until each choice has ended; `EngineError` when one cannot."""
+        if len(self._streams) == 1:
+            async for deltas in self._streams[0]:
+                yield self._texts(0, deltas)
+                if not self._open:
+                    return
+        else:
+            choices_each = self._runs[0].params.n
+            async with aclosing(_interleaved(self._streams)) as batches:
+                async for number, deltas in batches:
+                    yield self._texts(number * choices_each, deltas)
+                    if not self._open:
+                        return
+        raise EngineError("the engine's stream ended without a finish reason")
+
+    def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
+        texts = []
+        for position, token_ids, engine_finish_reason in deltas:
+            index = first_choice + position
+            choice = self._choices[index]
+            if choice.finish_reason is not None:  # stopped by a string; the engine does not know
+                continue
+            before = choice.completion_tokens
+            text, finish_reason = choice.push(token_ids, engine_finish_reason)
+            self.completion_tokens += choice.completion_tokens - before
+            if finish_reason is not None:
+                self._open -= 1
+            if self._echoes:
+                text = self._echoes.pop(index, "") + text
+            texts.append(ChoiceDelta(index, text, finish_reason, self.completion_tokens))
+        return texts
+
+    async def aclose(self) -> None:
+        for stream in self._streams:
+            await stream.aclose()
+
+
+async def _interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[int, Sequence[Delta]], None]:
+    """Batches of all streams as they come, each with its stream's number."""
+    pending = {asyncio.ensure_future(_next_batch(stream)): number for number, stream in enumerate(streams)}
+    try:
+        while pending:
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for future in sorted(done, key=pending.__getitem__):
+                number = pending.pop(future)
+                batch = future.result()
+                if batch is not None:
+                    yield number, batch
+                    pending[asyncio.ensure_future(_next_batch(streams[number]))] = number
+    finally:
+        for future in pending:
+            future.cancel()
+        if pending:
+            await asyncio.wait(pending)
+
+
+async def _next_batch(stream: DeltaStream) -> Sequence[Delta] | None:
+    try:
+        return await anext(stream)
+    except StopAsyncIteration:
+        return None

@@ -1,0 +1,19 @@
+"""GET /v1/models and /v1/models/{id}: the base model first, then its adapters."""
+
+from urllib.parse import unquote
+
+from ..endpoint import Endpoint
+from ..exchange import Exchange
+from ..responses import ModelList
+
+
+class Models(Endpoint):
+    async def handle(self, exchange: Exchange) -> None:
+        cards = ModelList(object="list", data=list(self.state.models.cards()))
+        await exchange.send_json(200, cards.json_bytes())
+
+
+class OneModel(Endpoint):
+    async def handle(self, exchange: Exchange) -> None:
+        card = self.state.models.card(unquote(exchange.path_params["model_id"]))
+        await exchange.send_json(200, card.json_bytes())

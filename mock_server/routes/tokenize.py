@@ -1,0 +1,47 @@
+"""POST /tokenize and /detokenize, in vLLM's form."""
+
+from ..conversation import chat_turns
+from ..endpoint import Endpoint
+from ..errors import bad_request
+from ..exchange import Exchange
+from ..requests import DetokenizeRequest, TokenizeRequest
+from ..responses import DetokenizeResponse, TokenizeResponse
+from ..sampling import check_token_ids
+from ..validation import parse
+
+
+class Tokenize(Endpoint):
+    async def handle(self, exchange: Exchange) -> None:
+        request = parse(TokenizeRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        self.state.models.resolve(request.model)
+        token_ids = await self._token_ids(request)
+        token_strs = None
+        if request.return_token_strs:
+            token_strs = [await self.state.engine.detokenize([token_id]) for token_id in token_ids]
+        response = TokenizeResponse(
+            count=len(token_ids),
+            max_model_len=self.state.engine.info.max_model_len,
+            tokens=token_ids,
+            token_strs=token_strs,
+        )
+        await exchange.send_json(200, response.json_bytes())
+
+    async def _token_ids(self, request: TokenizeRequest) -> list[int]:
+        if (request.prompt is None) == (request.messages is None):
+            raise bad_request("give either prompt or messages", param="prompt")
+        if request.prompt is not None:
+            return await self.state.engine.tokenize(request.prompt)
+        return await self.state.engine.render_chat(
+            chat_turns(request.messages or ()),
+            add_generation_prompt=request.add_generation_prompt is not False,
+            continue_final=bool(request.continue_final_message),
+        )
+
+
+class Detokenize(Endpoint):
+    async def handle(self, exchange: Exchange) -> None:
+        request = parse(DetokenizeRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        self.state.models.resolve(request.model)
+        check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")
+        response = DetokenizeResponse(prompt=await self.state.engine.detokenize(request.tokens))
+        await exchange.send_json(200, response.json_bytes())

@@ -1,0 +1,81 @@
+"""From bytes to a checked request, or a 400 that names the field, what is wrong with it and what was sent."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from .errors import ApiError, bad_request
+
+_R = TypeVar("_R", bound=BaseModel)
+
+_RULES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be an array",
+    "model_type": "must be an object",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "too_long": "may have at most {max_length} items",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}",
+    "less_than_equal": "must be at most {le}",
+    "finite_number": "must be a finite number",
+}
+# Fields that take several forms: pydantic reports each form's failure, people want to know the forms.
+_FORMS = {
+    "prompt": "a string, an array of strings, an array of token ids, or an array of arrays of token ids",
+    "stop": "a string or an array of strings",
+    "content": "a string, an array of content parts, or null",
+}
+_MAX_INPUT_LENGTH = 100
+
+
+def parse(model: type[_R], body: bytes) -> _R:
+    """Raises an `ApiError` (400)."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        raise _explain(exc.errors(include_url=False)) from None
+
+
+def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return bad_request(f"The body is not valid JSON: {first['ctx']['error']}", code="invalid_json")
+    if not first["loc"]:
+        return bad_request("The body must be a JSON object")
+    field = _path(first["loc"])[0]
+    about_field = [error for error in errors if error["loc"][0] == field]
+    worst = max(about_field, key=lambda error: (len(_path(error["loc"])), error["type"] == "too_short"))
+    path = _path(worst["loc"])
+    name = ".".join(map(str, path))
+    return bad_request(f"{name} {_rule(worst, path)}{_got(worst)}", param=name)
+
+
+def _path(loc: Sequence[int | str]) -> list[int | str]:
+    """The field as the client knows it, without pydantic's names for the branches of a union."""
+    return [part for part in loc if isinstance(part, int) or (part.isidentifier() and part not in ("str", "int"))]
+
+
+def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
+    is_branch = len(error["loc"]) > len(path)
+    if is_branch and path[-1] in _FORMS and error["type"].endswith("_type"):
+        return f"must be {_FORMS[str(path[-1])]}"
+    rule = _RULES.get(error["type"])
+    return rule.format(**error.get("ctx", {})) if rule else f"is not valid: {error['msg']}"
+
+
+def _got(error: ErrorDetails) -> str:
+    if error["type"] == "missing":
+        return ""
+    return f" (got {_shown(error['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if not isinstance(value, dict) else "an object"
+    return text if len(text) <= _MAX_INPUT_LENGTH else text[: _MAX_INPUT_LENGTH - 1] + "…"
