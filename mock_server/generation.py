@@ -4,19 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from .choice import ChoiceText
 from .engine.base import Delta, DeltaStream, Engine, EngineError, FinishReason, GenerationParams
 
-
-class ChoiceDelta(NamedTuple):
-    """What one choice gained. `completion_tokens` is of the whole request, up to and with this delta."""
-
-    choice: int
-    text: str
-    finish_reason: FinishReason | None
-    completion_tokens: int
+ChoiceDelta = tuple[int, str, FinishReason | None, int]
+"""The choice's index, the text it gained, why it has ended if it has, and the completion tokens of the whole
+request up to here. (A plain tuple: one for each token.)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ class Generation:
                 self._open -= 1
             if self._echoes:
                 text = self._echoes.pop(index, "") + text
-            texts.append(ChoiceDelta(index, text, finish_reason, self.completion_tokens))
+            texts.append((index, text, finish_reason, self.completion_tokens))
         return texts
 
     async def aclose(self) -> None:

@@ -77,11 +77,10 @@ class GenerationEndpoint(Endpoint):
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         async with aclosing(generation.batches()) as batches:
             async for deltas in batches:
-                for delta in deltas:
-                    choice = choices[delta.choice]
-                    choice.text += delta.text
-                    if delta.finish_reason is not None:
-                        choice.finish_reason = delta.finish_reason
+                for index, text, finish_reason, _ in deltas:
+                    choices[index].text += text
+                    if finish_reason is not None:
+                        choices[index].finish_reason = finish_reason
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,

@@ -29,10 +29,8 @@ class StepPlan(NamedTuple):
         return not self.decodes and not self.prefills
 
 
-class SampledToken(NamedTuple):
-    sequence: Sequence
-    token_id: int
-    finish_reason: FinishReason | None
+SampledToken = tuple[Sequence, int, FinishReason | None]
+"""The sequence, its new token, and why that token is the last, if it is. (A plain tuple: one for each token.)"""
 
 
 class Scheduler:
@@ -112,7 +110,7 @@ class Scheduler:
 
     def _sample(self, sequence: Sequence, sampled: list[SampledToken]) -> None:
         token_id, finish_reason = sequence.sample()
-        sampled.append(SampledToken(sequence, token_id, finish_reason))
+        sampled.append((sequence, token_id, finish_reason))
         if finish_reason is not None:
             self._leave(sequence)
             sequence.status = SequenceStatus.FINISHED

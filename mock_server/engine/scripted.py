@@ -44,8 +44,8 @@ def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
     def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
         tokens = author.tokens(request.prompt_token_ids, request.params, request.adapter)
         speaking = [
-            sequence.Sequence(0, request.params, source, eos_token_id=eos_token_id, index=index)
-            for index, source in enumerate(tokens)
+            sequence.Sequence(0, request.params, source, eos_token_id=eos_token_id, choice=choice)
+            for choice, source in enumerate(tokens)
         ]
         position = 0
         while speaking:
@@ -55,7 +55,7 @@ def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
                 token_id, finish_reason = speaker.sample()
                 if finish_reason is not None:
                     speaking.remove(speaker)
-                yield TimedDelta(at_s, Delta(speaker.index, (token_id,), finish_reason))
+                yield TimedDelta(at_s, Delta(speaker.choice, (token_id,), finish_reason))
 
     return script
 

@@ -16,13 +16,11 @@ class Sequence:
     """Counts, no clock and no I/O. `tokens` yields the sequence's tokens in order, for ever or to its end."""
 
     __slots__ = (
-        "_eos_token_id",
-        "_ignore_eos",
         "_max_tokens",
         "_min_tokens",
         "_stop_token_ids",
         "_tokens",
-        "index",
+        "choice",
         "num_computed_tokens",
         "num_output_tokens",
         "num_prompt_tokens",
@@ -36,9 +34,9 @@ class Sequence:
         tokens: Iterator[int],
         *,
         eos_token_id: int,
-        index: int = 0,
+        choice: int = 0,
     ) -> None:
-        self.index = index
+        self.choice = choice
         self.num_prompt_tokens = num_prompt_tokens
         self.num_computed_tokens = 0
         self.num_output_tokens = 0
@@ -46,9 +44,9 @@ class Sequence:
         self._tokens = tokens
         self._max_tokens = params.max_tokens
         self._min_tokens = params.min_tokens
-        self._ignore_eos = params.ignore_eos
-        self._eos_token_id = eos_token_id
         self._stop_token_ids = params.stop_token_ids
+        if not params.ignore_eos:
+            self._stop_token_ids |= {eos_token_id}
 
     @property
     def num_prefill_tokens_left(self) -> int:
@@ -62,12 +60,6 @@ class Sequence:
         """The next token, and why it is the last, if it is."""
         token_id = next(self._tokens)
         self.num_output_tokens += 1
-        return token_id, self._finish_reason(token_id)
-
-    def _finish_reason(self, token_id: int) -> FinishReason | None:
-        if self.num_output_tokens > self._min_tokens:
-            if token_id == self._eos_token_id and not self._ignore_eos:
-                return "stop"
-            if token_id in self._stop_token_ids:
-                return "stop"
-        return "length" if self.num_output_tokens >= self._max_tokens else None
+        if token_id in self._stop_token_ids and self.num_output_tokens > self._min_tokens:
+            return token_id, "stop"
+        return token_id, "length" if self.num_output_tokens >= self._max_tokens else None

@@ -19,7 +19,7 @@ from .prose import Author
 from .scheduler import SampledToken, Scheduler
 from .sequence import Sequence
 
-_STEPS_PER_PASS = 16  # overdue steps taken before the event loop gets a turn
+_STEPS_PER_PASS = 32  # overdue steps taken before the event loop gets a turn
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +42,7 @@ class SimulatedEngine(BundledText):
         self._cost_model = CostModel(profile.costs, seed)
         self._author = author
         self._queues: dict[Sequence, DeltaQueue] = {}
+        self._plain_deltas: dict[int, Delta] = {}  # of a first choice that goes on: by far the most
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._death: EngineDeadError | None = EngineDeadError("the engine has not been started")
@@ -91,8 +92,8 @@ class SimulatedEngine(BundledText):
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
         sequences = [
-            Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, index=index)
-            for index, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
+            Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
+            for choice, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
         ]
         queue = DeltaQueue(params.n, lambda: self._abort(sequences), final_only=params.final_only)
         for sequence in sequences:
@@ -149,11 +150,17 @@ class SimulatedEngine(BundledText):
             self._deliver(scheduler.complete(plan))
 
     def _deliver(self, sampled: list[SampledToken]) -> None:
-        queues = self._queues
+        queues, plain = self._queues, self._plain_deltas
         for sequence, token_id, finish_reason in sampled:
-            queues[sequence].put(Delta(sequence.index, (token_id,), finish_reason))
             if finish_reason is not None:
-                del queues[sequence]
+                queues.pop(sequence).put(Delta(sequence.choice, (token_id,), finish_reason))
+            elif sequence.choice:
+                queues[sequence].put(Delta(sequence.choice, (token_id,), None))
+            else:
+                delta = plain.get(token_id)
+                if delta is None:
+                    delta = plain[token_id] = Delta(0, (token_id,), None)
+                queues[sequence].put(delta)
         self._generated_tokens += len(sampled)
 
     def _die(self, error: EngineDeadError) -> None:
