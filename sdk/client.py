@@ -16,9 +16,10 @@ from sdk.errors import SDKError
 from sdk.flow import Answered, Reply, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
-from sdk.settings import ClientOptions, Settings, question, typed_config
+from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import Stream
 from sdk.transport.base import Exchange, Transport
+from sdk.transport.blocking import BlockingTransport
 from sdk.types import (
     ChatCompletionResponse,
     ChatCompletionStreamResponse,
@@ -53,10 +54,15 @@ class InferenceClient(Settings):
 
     def _connected(self) -> Transport:
         if self._transport is None:
-            from sdk.transport.httpx import HttpxTransport  # brings httpx2, which async-only programs never need
-
-            self._transport = HttpxTransport()
+            self._transport = self._default_transport()
         return self._transport
+
+    def _default_transport(self) -> Transport:
+        if needs_proxy(self.address.origin):
+            from sdk.transport.httpx import HttpxTransport  # brings httpx2, which few programs need
+
+            return HttpxTransport()
+        return BlockingTransport()
 
     def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
         """The models served, asked anew. Raises as `chat`."""

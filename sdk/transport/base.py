@@ -11,6 +11,9 @@ from typing import NamedTuple, Protocol
 
 from sdk.deadline import Deadline
 
+# How long the end of a response may wait behind its last event before its connection is given up.
+FINISH_S = 0.25
+
 
 class Origin(NamedTuple):
     """Where a connection goes: `scheme` is http or https, `host` has no brackets, `port` is always given."""

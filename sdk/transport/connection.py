@@ -11,14 +11,12 @@ from typing import cast
 
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import ConnectionLostError, ProtocolError, SDKError
-from sdk.transport.base import Block, Head, Origin
+from sdk.transport.base import FINISH_S, Block, Head, Origin
 from sdk.transport.http1 import ResponseParser
 
 # A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
 RESUME_AT_BYTES = 64 * 1024
-# The end of a response follows its last event at once; a server that lets it wait loses the connection.
-FINISH_S = 1.0
 
 
 class Connection(asyncio.Protocol):

@@ -22,6 +22,7 @@ from sdk.errors import (
     TotalTimeoutError,
 )
 from sdk.transport.base import AsyncTransport, Head, Origin, Request, Transport
+from sdk.transport.blocking import BlockingTransport
 from sdk.transport.direct import DirectTransport
 from sdk.transport.httpx import AsyncHttpxTransport, HttpxTransport
 from tests.support.wire import HEADERS, Peer, WireServer
@@ -87,6 +88,7 @@ class _Given:
 FETCHES: dict[str, Fetch] = {
     "direct-asyncio": _async_fetch(asyncio.run, DirectTransport),
     "direct-uvloop": _async_fetch(uvloop.run, DirectTransport),
+    "direct-sync": _fetch(BlockingTransport),
     "httpx2-async": _async_fetch(asyncio.run, AsyncHttpxTransport),
     "httpx2-sync": _fetch(HttpxTransport),
     "httpx-async": _async_fetch(asyncio.run, lambda: _Given(httpx.AsyncClient, AsyncHttpxTransport)),

@@ -352,7 +352,7 @@ def test_attempts_are_counted() -> None:
     assert caught.value.attempts == 2
 
 
-def test_a_stalled_stream() -> None:
+def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
 
     def chat(peer: Peer, body: Any) -> None:
@@ -363,17 +363,27 @@ def test_a_stalled_stream() -> None:
         peer.wait_closed()
 
     api.chat = chat
-
-    async def read(url: str) -> None:
-        async for _ in await inference_client_async(
-            "m", "q", url=url, request_config=STREAM, timeout=Timeouts(stall=0.2)
-        ):
-            pass
-
     with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError) as caught:
-            asyncio.run(read(server.url))
+        with pytest.raises(StallTimeoutError, match=r"no token for 0\.2 s") as caught:
+            ask(server.url, request_config=STREAM, timeout=Timeouts(stall=0.2))
         assert caught.value.partial == "hi"
+
+
+def test_a_proxy_of_the_environment_is_used(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    def proxy(peer: Peer) -> None:
+        while request := peer.read_request():
+            seen.append(request.split(b"\r\n")[0])
+            peer.answer(CHAT)
+
+    with WireServer(proxy) as server:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+        ask("http://somewhere.invalid/v1", is_chat_request=True)
+        assert seen == [b"POST http://somewhere.invalid/v1/chat/completions HTTP/1.1"]
+        monkeypatch.setenv("no_proxy", "elsewhere.invalid")
+        with pytest.raises(ConnectError, match="does not resolve"):
+            ask("http://elsewhere.invalid/v1", is_chat_request=True)
 
 
 def endless(peer: Peer, left: threading.Event) -> None:

@@ -1,0 +1,153 @@
+"""The direct transport for threads: a blocking socket and llhttp. The default for sync calls."""
+
+from __future__ import annotations
+
+import ssl
+from time import monotonic_ns
+from weakref import finalize
+
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import ConnectionLostError, SDKError
+from sdk.transport.base import FINISH_S, Block, Head, Request
+from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
+from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
+
+READ_BYTES = 64 * 1024
+
+
+class BlockingTransport:
+    """HTTP/1.1 over keep-alive sockets that threads share.
+
+    When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
+    sent once more on a new one (`replay=False` turns that off).
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_s: float = IDLE_S,
+        ssl_context: ssl.SSLContext | None = None,
+        replay: bool = True,
+    ) -> None:
+        self.pool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self._replay = replay
+        finalize(self, self.pool.close)  # also for who forgets to close, and at exit
+
+    def __repr__(self) -> str:
+        return f"<BlockingTransport {self.pool!r}>"
+
+    def send(self, request: Request, deadline: Deadline) -> BlockingExchange:
+        payload = encode_request(request)
+        exchange = self._start(request, deadline, fresh=False)
+        try:
+            exchange.ask(payload)
+        except ConnectionLostError:
+            if exchange.opened_connection or exchange.has_bytes or not self._replay:
+                raise
+            exchange = self._start(request, deadline, fresh=True)
+            exchange.ask(payload)
+        return exchange
+
+    def close(self) -> None:
+        self.pool.close()
+
+    def _start(self, request: Request, deadline: Deadline, *, fresh: bool) -> BlockingExchange:
+        connection, opened = self.pool.acquire(request.origin, deadline, fresh=fresh)
+        return BlockingExchange(self.pool, connection, deadline, opened=opened)
+
+
+class BlockingExchange:
+    """An `Exchange`: each read takes what the socket has and gives the body bytes in it."""
+
+    head: Head
+
+    def __init__(self, pool: BlockingPool, connection: BlockingConnection, deadline: Deadline, *, opened: bool) -> None:
+        self.opened_connection = opened
+        self.has_bytes = False
+        self.sent_ns = 0
+        self.head_ns = 0
+        self._pool = pool
+        self._connection: BlockingConnection | None = connection
+        self._deadline = deadline
+        self._parser = ResponseParser()
+
+    def ask(self, payload: bytes) -> None:
+        """Send the request and wait for the header block. Raises what `Transport.send` says."""
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - an exchange is asked once, right after it was made
+        try:
+            connection.socket.settimeout(self._deadline.remaining_s())
+            connection.socket.sendall(payload)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.sent_ns = monotonic_ns()
+        self._deadline.enter("first_byte", self.sent_ns)
+        while self._parser.head is None:
+            arrived_ns = self._receive()
+        self.head, self.head_ns = self._parser.head, arrived_ns
+        self._deadline.enter("stall", arrived_ns)
+
+    def read(self) -> Block | None:
+        arrived_ns = self.head_ns
+        while True:
+            if data := self._parser.take_body():  # also what came with the header block
+                return Block(data, arrived_ns)
+            if self._parser.complete:
+                self._release()
+                return None
+            arrived_ns = self._receive()
+
+    def finish(self) -> None:
+        """Read on to the end, which follows at once; a server that lets it wait loses the connection."""
+        self._deadline = Deadline(Timeouts(total=FINISH_S))
+        try:
+            while self.read() is not None:
+                pass
+        except SDKError:
+            pass  # the answer is complete: what happens behind it is nobody's loss
+        self.close()
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.discard(connection)
+
+    def _receive(self) -> int:
+        """Wait for bytes and parse them; returns when they came, as monotonic nanoseconds."""
+        connection = self._connection
+        if connection is None:
+            raise ConnectionLostError("the exchange was closed by its reader")
+        try:
+            connection.socket.settimeout(self._deadline.remaining_s())
+            data = connection.socket.recv(READ_BYTES)
+            arrived_ns = monotonic_ns()
+            if data:
+                self.has_bytes = True
+                self._parser.feed(data)
+            else:
+                self._parser.feed_eof()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError) and not isinstance(error, SDKError):
+                raise self._failed(error) from error
+            raise  # the parser's own, or Ctrl-C
+        return arrived_ns
+
+    def _failed(self, error: OSError) -> SDKError:
+        """The error to raise for the socket's; the connection is gone either way."""
+        self.close()
+        if isinstance(error, (TimeoutError, BlockingIOError)):
+            return self._deadline.error() or self._deadline.nearest_error()
+        where = "before any answer" if self.head_ns == 0 else "in the middle of the answer"
+        return ConnectionLostError(f"the connection broke {where}: {error.strerror or error}")
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._parser.keep_alive:
+            self._pool.release(connection)
+        else:
+            self._pool.discard(connection)
