@@ -60,8 +60,8 @@ class ChatCompletion(_Response):
 
 
 class ChatDelta(_Response):
-    role: Literal["assistant"]
-    content: str
+    role: Literal["assistant"] | None = None
+    content: str | None = None
 
 
 class ChatChunkChoice(_Response):
@@ -77,7 +77,7 @@ class ChatCompletionChunk(_Response):
     created: int
     model: str
     choices: list[ChatChunkChoice]
-    usage: Usage | None
+    usage: Usage | None = None
 
 
 class CompletionChoice(_Response):
@@ -95,7 +95,7 @@ class Completion(_Response):
     created: int
     model: str
     choices: list[CompletionChoice]
-    usage: Usage | None
+    usage: Usage | None = None
 
 
 class TokenizeResponse(_Response):

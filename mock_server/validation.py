@@ -1,5 +1,6 @@
 """From bytes to a checked request, or a 400 that names the field, what is wrong with it and what was sent."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ _FORMS = {
     "stop": "a string or an array of strings",
     "content": "a string, an array of content parts, or null",
 }
-_MAX_INPUT_LENGTH = 100
+_MAX_SHOWN = 100
 
 
 def parse(model: type[_R], body: bytes) -> _R:
@@ -67,15 +68,22 @@ def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
     if is_branch and path[-1] in _FORMS and error["type"].endswith("_type"):
         return f"must be {_FORMS[str(path[-1])]}"
     rule = _RULES.get(error["type"])
-    return rule.format(**error.get("ctx", {})) if rule else f"is not valid: {error['msg']}"
+    if rule is None:
+        return f"is not valid: {error['msg']}"
+    return rule.format(**{name: _shown(limit) for name, limit in error.get("ctx", {}).items()})
 
 
 def _got(error: ErrorDetails) -> str:
-    if error["type"] == "missing":
-        return ""
-    return f" (got {_shown(error['input'])})"
+    return "" if error["type"] == "missing" else f" (got {_shown(error['input'])})"
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, dict) else "an object"
-    return text if len(text) <= _MAX_INPUT_LENGTH else text[: _MAX_INPUT_LENGTH - 1] + "…"
+    """A value as JSON, briefly."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, (list, str)):
+        value = value[:_MAX_SHOWN]
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -1,0 +1,39 @@
+import pytest
+
+from mock_server.conversation import chat_turns
+from mock_server.engine.base import ChatTurn
+from mock_server.errors import ApiError
+from mock_server.requests import ChatRequestMessage
+
+
+def turn(**message: object) -> ChatTurn:
+    return chat_turns([ChatRequestMessage.model_validate(message)])[0]
+
+
+def test_content_as_parts_is_content_as_a_string() -> None:
+    text = {"type": "text", "text": "hi"}
+    assert turn(role="user", content=[text]) == turn(role="user", content="hi") == ChatTurn("user", "hi")
+    assert turn(role="user", content=[text, text]).content == "hi\nhi"
+
+
+def test_an_assistant_may_have_said_nothing() -> None:
+    assert turn(role="assistant", content=None) == ChatTurn("assistant", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "says"),
+    [
+        ({"role": "user"}, "messages.0.content", "is required for role 'user'"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {}}]},
+            "messages.0.content.0.type",
+            "'image_url'",
+        ),
+        ({"role": "user", "content": [{"type": "text"}]}, "messages.0.content.0.text", "is required"),
+        ({"role": "assistant", "tool_calls": [{}]}, "messages.0", "tool calls"),
+    ],
+)
+def test_what_is_not_text_is_refused_by_name(message: dict[str, object], param: str, says: str) -> None:
+    with pytest.raises(ApiError, match=says) as caught:
+        turn(**message)
+    assert caught.value.param == param

@@ -1,0 +1,71 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from mock_server.engine.base import Delta, EngineError
+from mock_server.engine.delta_queue import DeltaQueue
+
+FIRST, SECOND, LAST = Delta(0, (1,), None), Delta(0, (2,), None), Delta(0, (3,), "stop")
+
+
+async def drain(queue: DeltaQueue) -> list[Sequence[Delta]]:
+    return [batch async for batch in queue]
+
+
+def test_a_reader_gets_all_that_is_ready_at_once() -> None:
+    async def scenario() -> list[Sequence[Delta]]:
+        queue = DeltaQueue(1, lambda: None)
+        reader = asyncio.create_task(drain(queue))
+        await asyncio.sleep(0)  # the reader waits now
+        queue.put(FIRST)
+        queue.put(SECOND)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        queue.put(LAST)
+        return await reader
+
+    assert asyncio.run(scenario()) == [[FIRST, SECOND], [LAST]]
+
+
+def test_final_only_wakes_the_reader_at_the_end() -> None:
+    async def scenario() -> list[Sequence[Delta]]:
+        queue = DeltaQueue(2, lambda: None, final_only=True)
+        reader = asyncio.create_task(drain(queue))
+        for delta in (FIRST, LAST, Delta(1, (4,), "length")):
+            await asyncio.sleep(0)
+            queue.put(delta)
+        return await reader
+
+    assert asyncio.run(scenario()) == [[FIRST, LAST, Delta(1, (4,), "length")]]
+
+
+def test_closing_aborts_once_and_only_what_has_not_ended() -> None:
+    async def scenario() -> list[str]:
+        aborted: list[str] = []
+        open_one = DeltaQueue(1, lambda: aborted.append("open"))
+        ended = DeltaQueue(1, lambda: aborted.append("ended"))
+        open_one.put(FIRST)
+        ended.put(LAST)
+        for queue in (open_one, ended, open_one):
+            await queue.aclose()
+            assert await drain(queue) == []
+        return aborted
+
+    assert asyncio.run(scenario()) == ["open"]
+
+
+def test_a_failure_comes_after_what_was_ready() -> None:
+    async def scenario(waiting: bool) -> None:
+        queue = DeltaQueue(1, lambda: None)
+        if not waiting:
+            queue.put(FIRST)
+            queue.fail(EngineError("broken"))
+            assert await anext(queue) == [FIRST]
+        else:
+            asyncio.get_running_loop().call_soon(queue.fail, EngineError("broken"))
+        with pytest.raises(EngineError, match="broken"):
+            await anext(queue)
+
+    asyncio.run(scenario(waiting=False))
+    asyncio.run(scenario(waiting=True))

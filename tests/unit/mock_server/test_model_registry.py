@@ -1,0 +1,71 @@
+import pytest
+
+from mock_server.engine.base import Adapter
+from mock_server.errors import ApiError
+from mock_server.model_registry import ModelRegistry, Target
+from mock_server.settings import Settings
+
+REGISTRY = ModelRegistry(
+    Settings(model_names=("base", "org/alias"), adapters=(Adapter("my_tuner", "/a"), Adapter("other"))),
+    created=7,
+    max_model_len=100,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        (None, Target("base", None)),
+        ("base", Target("base", None)),
+        ("org/alias", Target("org/alias", None)),
+        ("my_tuner", Target("my_tuner", "my_tuner")),
+    ],
+)
+def test_a_name_chooses_what_a_request_runs_on(name: str | None, target: Target) -> None:
+    assert REGISTRY.resolve(name) == target
+
+
+def test_an_unknown_name_is_told_what_is_served_and_what_it_may_have_meant() -> None:
+    with pytest.raises(ApiError) as caught:
+        REGISTRY.resolve("my-tuner")
+    assert (caught.value.status, caught.value.param, caught.value.code) == (404, "model", "model_not_found")
+    assert caught.value.message == (
+        "The model 'my-tuner' does not exist. Served here: base, org/alias, my_tuner, other. Did you mean my_tuner?"
+    )
+    with pytest.raises(ApiError) as caught:
+        REGISTRY.resolve("z" * 10_000)
+    assert "Did you mean" not in caught.value.message
+    assert len(caught.value.message) < 400
+
+
+def test_cards_list_the_base_first_and_adapters_under_it() -> None:
+    cards = [(card.id, card.parent, card.root) for card in REGISTRY.cards()]
+    assert cards == [
+        ("base", None, "base"),
+        ("org/alias", None, "org/alias"),
+        ("my_tuner", "base", "/a"),
+        ("other", "base", "other"),
+    ]
+    assert REGISTRY.card("my_tuner").json_bytes() == (
+        b'{"id":"my_tuner","object":"model","created":7,"owned_by":"streamgauge","root":"/a","parent":"base",'
+        b'"max_model_len":100,"is_chat":true,"is_multimodal":false}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"model_names": ()}, "must not be empty"),
+        ({"model_names": ("",)}, "must not be empty"),
+        ({"adapters": (Adapter(""),)}, "must not be empty"),
+        ({"model_names": ("a", "a")}, "'a' is given twice"),
+        ({"model_names": ("a",), "adapters": (Adapter("a"),)}, "'a' is given twice"),
+    ],
+)
+def test_names_that_clash_are_refused(settings: dict[str, tuple[object, ...]], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Settings(**settings)  # type: ignore[arg-type]
+
+
+def test_keys_are_not_shown() -> None:
+    assert "secret" not in repr(Settings(api_keys=("secret",)))

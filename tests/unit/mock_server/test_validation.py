@@ -1,0 +1,142 @@
+import pytest
+
+from mock_server.errors import ApiError
+from mock_server.requests import ChatRequest, CompletionRequest
+from mock_server.unsupported import refuse_unsupported
+from mock_server.validation import parse
+
+
+def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = CompletionRequest) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        parse(model, body.encode())
+    assert caught.value.status == 400
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        ("", None, "The body is not valid JSON: EOF"),
+        ('{"prompt": "a"', None, "The body is not valid JSON: EOF"),
+        ('{"prompt": "\\ud800"}', None, "The body is not valid JSON"),
+        ("[1]", None, "The body must be a JSON object"),
+        ("null", None, "The body must be a JSON object"),
+        ("{}", "prompt", "prompt is required"),
+        ('{"prompt": null}', "prompt", "prompt must be a string, an array of strings, an array of token ids,"),
+        ('{"prompt": 3}', "prompt", "or an array of arrays of token ids (got 3)"),
+        ('{"prompt": []}', "prompt", "prompt must not be empty (got [])"),
+        ('{"prompt": [[]]}', "prompt.0", "prompt.0 must not be empty (got [])"),
+        ('{"prompt": [1, -2]}', "prompt.1", "prompt.1 must be at least 0 (got -2)"),
+        ('{"prompt": [[1, -2]]}', "prompt.0.1", "prompt.0.1 must be at least 0 (got -2)"),
+        ('{"prompt": "a", "model": 3}', "model", "model must be a string (got 3)"),
+        ('{"prompt": "a", "temperature": 2.5}', "temperature", "temperature must be at most 2 (got 2.5)"),
+        ('{"prompt": "a", "temperature": -1}', "temperature", "temperature must be at least 0 (got -1)"),
+        ('{"prompt": "a", "temperature": "0"}', "temperature", 'temperature must be a number (got "0")'),
+        ('{"prompt": "a", "temperature": NaN}', "temperature", "(got NaN)"),
+        ('{"prompt": "a", "top_p": 0}', "top_p", "top_p must be above 0 (got 0)"),
+        ('{"prompt": "a", "top_k": -2}', "top_k", "top_k must be at least -1 (got -2)"),
+        ('{"prompt": "a", "presence_penalty": 3}', "presence_penalty", "at most 2"),
+        ('{"prompt": "a", "frequency_penalty": -3}', "frequency_penalty", "at least -2"),
+        ('{"prompt": "a", "n": 0}', "n", "n must be at least 1 (got 0)"),
+        ('{"prompt": "a", "n": true}', "n", "n must be an integer (got true)"),
+        ('{"prompt": "a", "max_tokens": 0}', "max_tokens", "max_tokens must be at least 1 (got 0)"),
+        ('{"prompt": "a", "max_tokens": 1.5}', "max_tokens", "max_tokens must be an integer (got 1.5)"),
+        ('{"prompt": "a", "seed": 9223372036854775808}', "seed", "at most 9223372036854775807"),
+        ('{"prompt": "a", "stop": ""}', "stop", "stop must not be empty"),
+        ('{"prompt": "a", "stop": ["x", ""]}', "stop.1", "stop.1 must not be empty"),
+        ('{"prompt": "a", "stop": 3}', "stop", "stop must be a string or an array of strings (got 3)"),
+        ('{"prompt": "a", "stream": 1}', "stream", "stream must be true or false (got 1)"),
+        ('{"prompt": "a", "stream_options": 1}', "stream_options", "stream_options must be an object (got 1)"),
+    ],
+)
+def test_a_refusal_names_the_field_the_rule_and_the_value(body: str, param: str | None, message: str) -> None:
+    error = refusal(body)
+    assert error.param == param
+    assert message in error.message
+
+
+@pytest.mark.parametrize(
+    ("messages", "param", "message"),
+    [
+        ("[]", "messages", "messages must not be empty (got [])"),
+        ('"hi"', "messages", 'messages must be an array (got "hi")'),
+        ('[{"content": "hi"}]', "messages.0.role", "messages.0.role is required"),
+        ('[{"role": "user", "content": 3}]', "messages.0.content", "must be a string, an array of content parts"),
+        ('[{"role": "user", "content": [{"text": "hi"}]}]', "messages.0.content.0.type", "is required"),
+    ],
+)
+def test_messages_are_named_by_their_place(messages: str, param: str, message: str) -> None:
+    error = refusal(f'{{"messages": {messages}}}', ChatRequest)
+    assert error.param == param
+    assert message in error.message
+
+
+def test_an_echo_of_bad_input_stays_small() -> None:
+    assert len(refusal('{"prompt": "a", "n": "' + "x" * 100_000 + '"}').body()) < 500
+    assert len(refusal('{"prompt": [' + "1.5," * 10_000 + "1]}").body()) < 500
+
+
+def test_unknown_fields_are_ignored_and_nulls_are_unset() -> None:
+    request = parse(CompletionRequest, b'{"prompt": "a", "brand_new": {"x": 1}, "max_tokens": null, "stop": null}')
+    assert request.max_tokens is None
+    refuse_unsupported(request)
+
+
+@pytest.mark.parametrize(("body", "strings"), [('"a"', ("a",)), ('["a", "b"]', ("a", "b")), ("null", ()), ("[]", ())])
+def test_stop_takes_one_string_or_several(body: str, strings: tuple[str, ...]) -> None:
+    assert parse(CompletionRequest, f'{{"prompt": "a", "stop": {body}}}'.encode()).stop_strings == strings
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"logprobs": true',
+        '"logprobs": 0',
+        '"top_logprobs": 2',
+        '"tools": [{}]',
+        '"tool_choice": "required"',
+        '"response_format": {"type": "json_object"}',
+        '"structured_outputs": {"choice": ["a"]}',
+        '"guided_regex": "a+"',
+        '"logit_bias": {"5": 1}',
+        '"best_of": 2',
+        '"suffix": "b"',
+        '"prompt_logprobs": 0',
+        '"return_token_ids": true',
+        '"skip_special_tokens": false',
+        '"num_beams": 4',
+        '"priority": 3',
+        '"images": ["x"]',
+        '"modalities": ["audio"]',
+    ],
+)
+def test_what_is_not_carried_is_refused_by_name(field: str) -> None:
+    request = parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode())
+    with pytest.raises(ApiError) as caught:
+        refuse_unsupported(request)
+    assert caught.value.status == 400
+    assert caught.value.param == field.split('"')[1]
+    assert caught.value.message.startswith(f"{caught.value.param} is not supported")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"logprobs": false',
+        '"logprobs": null',
+        '"top_logprobs": 0',
+        '"tools": []',
+        '"tool_choice": "auto"',
+        '"response_format": {"type": "text"}',
+        '"logit_bias": {}',
+        '"best_of": 1',
+        '"suffix": ""',
+        '"skip_special_tokens": true',
+        '"num_beams": 1',
+        '"length_penalty": 1.0',
+        '"priority": 0',
+        '"modalities": ["text"]',
+    ],
+)
+def test_a_value_that_asks_for_nothing_is_accepted(field: str) -> None:
+    refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()))
