@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sdk.answer import excerpt, reported_error
 from sdk.deadline import Deadline
-from sdk.errors import ProtocolError, SDKError, StreamTruncatedError
+from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.flow import Answered
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Block, Exchange
@@ -48,13 +48,12 @@ class StreamReader(Generic[Chunk]):
         self._events = 0
         self.finish_reasons: dict[int, str] = {}
         self.usage: UsageInfo | None = None
-        self.id: str | None = None
         self.done = False
 
     def feed(self, block: Block) -> list[Chunk]:
         """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
         chunks = self._chunks(self._decoder.feed(block.data))
-        if chunks and self._watch_stall:
+        if self._watch_stall and chunks:
             self._deadline.progress(block.arrived_ns)
         return chunks
 
@@ -84,12 +83,16 @@ class StreamReader(Generic[Chunk]):
     def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for payload in payloads:
-            if self.done:
-                break  # nothing after [DONE] is part of the answer
-            if payload == b"[DONE]":
-                self.done = True
+            if payload == b"[DONE]" or self.done:
+                self.done = True  # nothing after [DONE] is part of the answer
                 break
-            chunk = self._decode(payload)
+            try:
+                chunk = self._validate(payload)
+            except ValidationError as error:
+                raise self._no_chunk(payload, error) from None
+            if not chunk.choices or type(payload) is TypedEvent:
+                self._refuse_error(payload)
+            self._events += 1
             if chunk.choices:
                 self._take(chunk)
                 chunks.append(chunk)
@@ -97,36 +100,32 @@ class StreamReader(Generic[Chunk]):
                 self.usage = chunk.usage
         return chunks
 
-    def _decode(self, payload: bytes) -> Chunk:
+    def _no_chunk(self, payload: bytes, error: ValidationError) -> SDKError:
+        """The error for an event that does not fit: the server's own, if it is one."""
         try:
-            chunk = self._validate(payload)
-        except ValidationError as error:
-            raise self._not_a_chunk(payload) or ProtocolError(
-                f"event {self._events + 1} of the stream is no chunk: {error.errors()[0]['msg']}: {excerpt(payload)}"
-            ) from None
-        if not chunk.choices or type(payload) is TypedEvent:
-            found = self._not_a_chunk(payload)
-            if found is not None:
-                raise found
-        self._events += 1
-        if self.id is None:
-            self.id = chunk.id
-        return chunk
+            self._refuse_error(payload)
+        except StreamServerError as reported:
+            return reported
+        what = error.errors()[0]["msg"]
+        return ProtocolError(f"event {self._events + 1} of the stream is no chunk: {what}: {excerpt(payload)}")
 
     @staticmethod
-    def _not_a_chunk(payload: bytes) -> SDKError | None:
+    def _refuse_error(payload: bytes) -> None:
         try:
-            return reported_error(json.loads(payload))
+            found = reported_error(json.loads(payload))
         except ValueError:
-            return None
+            return  # not even JSON
+        if found is not None:
+            raise found
 
     def _take(self, chunk: Chunk) -> None:
         for choice in chunk.choices:
             index = choice.index
             if isinstance(choice, ChatCompletionResponseStreamChoice):
-                text = choice.delta.content
-                if index == 0:
-                    self._take_thoughts_and_calls(choice.delta)
+                delta = choice.delta
+                text = delta.content
+                if index == 0 and (delta.reasoning or delta.reasoning_content or delta.tool_calls):
+                    self._take_thoughts_and_calls(delta)
             else:
                 text = choice.text
             if text:
@@ -171,7 +170,7 @@ class _StreamFacts(Generic[Chunk]):
         self._reader = StreamReader(kind, answered.deadline)
         self._deadline = answered.deadline
         self._ready: deque[Chunk] = deque()
-        self._eof = False
+        self._at_end = False
         self._ended = False
         self._model = answered.question.model
         self._url = answered.request.url
@@ -237,21 +236,23 @@ class Stream(_StreamFacts[Chunk]):
         return self
 
     def __next__(self) -> Chunk:
+        ready = self._ready
         try:
-            while not self._ready:
-                if self._ended or self._eof or self._reader.done:
+            while not ready:
+                if self._at_end:
                     self.close()
                     raise StopIteration
                 block = self._exchange.read()
                 if block is None:
-                    self._eof = True
-                    self._ready.extend(self._reader.feed_eof())
+                    self._at_end = True
+                    ready += self._reader.feed_eof()
                 else:
-                    self._ready.extend(self._reader.feed(block))
+                    ready += self._reader.feed(block)
+                    self._at_end = self._reader.done
         except SDKError as error:
             self.close()
             raise self._told(error) from error.__cause__
-        return self._ready.popleft()
+        return ready.popleft()
 
     def close(self) -> None:
         """End the stream; the server learns of it at once. Safe to repeat."""
@@ -287,21 +288,23 @@ class AsyncStream(_StreamFacts[Chunk]):
         return self
 
     async def __anext__(self) -> Chunk:
+        ready = self._ready
         try:
-            while not self._ready:
-                if self._ended or self._eof or self._reader.done:
+            while not ready:
+                if self._at_end:
                     await self.aclose()
                     raise StopAsyncIteration
                 block = await self._exchange.read()
                 if block is None:
-                    self._eof = True
-                    self._ready.extend(self._reader.feed_eof())
+                    self._at_end = True
+                    ready += self._reader.feed_eof()
                 else:
-                    self._ready.extend(self._reader.feed(block))
+                    ready += self._reader.feed(block)
+                    self._at_end = self._reader.done
         except SDKError as error:
             await self.aclose()
             raise self._told(error) from error.__cause__
-        return self._ready.popleft()
+        return ready.popleft()
 
     async def aclose(self) -> None:
         """End the stream; the server learns of it at once. Safe to repeat."""

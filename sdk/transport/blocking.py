@@ -65,13 +65,18 @@ class BlockingExchange:
 
     def __init__(self, pool: BlockingPool, connection: BlockingConnection, deadline: Deadline, *, opened: bool) -> None:
         self.opened_connection = opened
-        self.has_bytes = False
         self.sent_ns = 0
         self.head_ns = 0
         self._pool = pool
         self._connection: BlockingConnection | None = connection
         self._deadline = deadline
         self._parser = ResponseParser()
+        self._body = b""
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether anything of an answer has arrived."""
+        return self._parser.has_bytes
 
     def ask(self, payload: bytes) -> None:
         """Send the request and wait for the header block. Raises what `Transport.send` says."""
@@ -92,7 +97,8 @@ class BlockingExchange:
     def read(self) -> Block | None:
         arrived_ns = self.head_ns
         while True:
-            if data := self._parser.take_body():  # also what came with the header block
+            data, self._body = self._body, b""
+            if data:  # also what came with the header block
                 return Block(data, arrived_ns)
             if self._parser.complete:
                 self._release()
@@ -124,8 +130,7 @@ class BlockingExchange:
             data = connection.socket.recv(READ_BYTES)
             arrived_ns = monotonic_ns()
             if data:
-                self.has_bytes = True
-                self._parser.feed(data)
+                self._body = self._parser.feed(data)
             else:
                 self._parser.feed_eof()
         except BaseException as error:

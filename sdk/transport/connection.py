@@ -111,7 +111,6 @@ class DirectExchange:
         "_timer_at_ns",
         "_waiter",
         "deadline",
-        "has_bytes",
         "head",
         "head_ns",
         "opened_connection",
@@ -123,7 +122,6 @@ class DirectExchange:
     def __init__(self, connection: Connection, deadline: Deadline, *, opened: bool) -> None:
         self.deadline = deadline
         self.opened_connection = opened
-        self.has_bytes = False
         self.sent_ns = 0
         self.head_ns = 0
         self._connection: Connection | None = connection
@@ -146,25 +144,38 @@ class DirectExchange:
         self.deadline.enter("first_byte", self.sent_ns)
         self._arm()
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether anything of an answer has arrived."""
+        return self._parser.has_bytes
+
     async def head_arrived(self) -> None:
         """Wait for the header block. Raises what `AsyncTransport.send` says."""
-        while self.head_ns == 0:
-            if self._error is not None:
-                raise self._error
-            await self._wait()
+        try:
+            while self.head_ns == 0:
+                if self._error is not None:
+                    raise self._error
+                await self._arrival()
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     async def read(self) -> Block | None:
-        while not self._blocks:
-            if self._error is not None:
-                raise self._error
-            if self._parser.complete:
-                return None
-            await self._wait()
-        block = self._blocks.popleft()
+        blocks = self._blocks
+        try:
+            while not blocks:
+                if self._error is not None:
+                    raise self._error
+                if self._parser.complete:
+                    return None
+                await self._arrival()
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        block = blocks.popleft()
         self._buffered_bytes -= len(block.data)
-        if self._paused and self._buffered_bytes < RESUME_AT_BYTES and self._connection is not None:
-            self._paused = False
-            self._connection.resume_reading()
+        if self._paused:
+            self._resume()
         return block
 
     async def finish(self) -> None:
@@ -187,25 +198,26 @@ class DirectExchange:
     # what the connection tells
 
     def feed(self, data: bytes, now_ns: int) -> None:
-        self.has_bytes = True
         parser = self._parser
         try:
-            parser.feed(data)
+            body = parser.feed(data)
         except ProtocolError as error:
             self._fail(error)
             return
         if self.head_ns == 0 and parser.head is not None:
-            self.head = parser.head
-            self.head_ns = now_ns
-            self.deadline.enter("stall", now_ns)
-            self._arm()
-        self._take_body(now_ns)
+            self._take_head(parser.head, now_ns)
+        if body and not self._discard:
+            self._blocks.append(Block(body, now_ns))
+            self._buffered_bytes += len(body)
+            if self._buffered_bytes > PAUSE_AT_BYTES and not parser.complete:
+                self._pause()
         if parser.complete:
             self._release()
-        elif self._buffered_bytes > PAUSE_AT_BYTES and not self._paused and self._connection is not None:
-            self._paused = True
-            self._connection.pause_reading()
-        self._wake()
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     def feed_eof(self, cause: Exception | None) -> None:
         try:
@@ -217,11 +229,22 @@ class DirectExchange:
             self._release()
             self._wake()
 
-    def _take_body(self, now_ns: int) -> None:
-        data = self._parser.take_body()
-        if data and not self._discard:
-            self._blocks.append(Block(data, now_ns))
-            self._buffered_bytes += len(data)
+    def _take_head(self, head: Head, now_ns: int) -> None:
+        self.head, self.head_ns = head, now_ns
+        self.deadline.enter("stall", now_ns)
+        self._arm()
+
+    # back-pressure
+
+    def _pause(self) -> None:
+        if not self._paused and self._connection is not None:
+            self._paused = True
+            self._connection.pause_reading()
+
+    def _resume(self) -> None:
+        if self._buffered_bytes < RESUME_AT_BYTES and self._connection is not None:
+            self._paused = False
+            self._connection.resume_reading()
 
     # ending
 
@@ -242,18 +265,13 @@ class DirectExchange:
 
     # waiting
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            self._waiter = None
+    def _arrival(self) -> asyncio.Future[None]:
+        """Done when something has arrived or gone wrong."""
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        return waiter
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

@@ -30,17 +30,18 @@ def encode_request(request: Request) -> bytes:
 class ResponseParser:
     """Parses one response, from the first byte to the last.
 
-    Feed it what was read; then `head` is set once the header block is complete, `take_body` gives the body bytes
-    that came since the last call, `complete` says that nothing more belongs to this response, `keep_alive` that
-    the connection may carry another request. Interim (1xx) responses are passed over.
+    Feed it what was read, and it gives the bytes of the body that were in it; `head` is set once the header block is
+    complete, `complete` says that nothing more belongs to this response, `keep_alive` that the connection may carry
+    another request, `has_bytes` that an answer has begun. Interim (1xx) responses are passed over.
     """
 
     __slots__ = (
         "_body",
         "_extra",
+        "_head_bytes",
         "_headers",
+        "_parse",
         "_parser",
-        "_seen_bytes",
         "_until_close",
         "complete",
         "head",
@@ -49,33 +50,44 @@ class ResponseParser:
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._parse = self._parser.feed_data
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._seen_bytes = 0
+        self._head_bytes = 0
         self._until_close = False
         self._extra = False
         self.head: Head | None = None
         self.complete = False
         self.keep_alive = False
 
-    def feed(self, data: bytes) -> None:
-        """Parse what one read brought. Raises ProtocolError when it is not HTTP."""
-        if not data:
-            return
+    @property
+    def has_bytes(self) -> bool:
+        return self._head_bytes > 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Parse what one read brought; the body bytes in it. Raises ProtocolError when it is not HTTP."""
         if self.complete:  # the peer speaks out of turn: this connection cannot be trusted with another request
-            self._extra, self.keep_alive = True, False
-            return
-        if self.head is None:
-            self._seen_bytes += len(data)
+            self._extra, self.keep_alive = self._extra or bool(data), self.keep_alive and not data
+            return b""
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
         except httptools.HttpParserUpgrade as error:
             raise ProtocolError("the server switched protocols unasked") from error
         except httptools.HttpParserError as error:
-            if self._extra:
-                return
-            raise ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}") from error
-        if self.head is None and self._seen_bytes > MAX_HEAD_BYTES:
+            if not self._extra:
+                raise ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}") from error
+        if self.head is None or self._head_bytes == 0:
+            self._count_head(data)
+        body = self._body
+        if not body:
+            return b""
+        block = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        return block
+
+    def _count_head(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        if self.head is None and self._head_bytes > MAX_HEAD_BYTES:
             raise ProtocolError(f"the response's headers are over {MAX_HEAD_BYTES} bytes")
 
     def feed_eof(self) -> None:
@@ -89,25 +101,18 @@ class ResponseParser:
         where = "before any answer" if self.head is None else "in the middle of the answer"
         raise ConnectionLostError(f"the server closed the connection {where}")
 
-    def take_body(self) -> bytes:
-        """Body bytes since the last call; empty when none came."""
-        body = self._body
-        if not body:
-            return b""
-        data = body[0] if len(body) == 1 else b"".join(body)
-        body.clear()
-        return data
-
     # callbacks of httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head is not None:
-            return  # a trailer
+            return  # a trailer, or of what follows
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1").strip()
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
+        if self.complete:
+            return
         status = self._parser.get_status_code()
         if status >= 200:
             self.head = Head(status, self._headers)
@@ -119,7 +124,8 @@ class ResponseParser:
         self._headers = {}
 
     def on_body(self, data: bytes) -> None:
-        self._body.append(data)
+        if not self.complete:
+            self._body.append(data)
 
     def on_message_begin(self) -> None:
         if self.complete:
@@ -130,3 +136,4 @@ class ResponseParser:
             return  # an interim response, or bytes after the end
         self.complete = True
         self.keep_alive = self._parser.should_keep_alive() and not self._until_close
+        del self._parser, self._parse  # the two hold each other; without them this response is freed at once

@@ -46,8 +46,7 @@ RESPONSES = {
 def parse(*reads: bytes) -> tuple[ResponseParser, bytes]:
     parser, body = ResponseParser(), b""
     for data in reads:
-        parser.feed(data)
-        body += parser.take_body()
+        body += parser.feed(data)
     return parser, body
 
 

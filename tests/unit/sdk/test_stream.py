@@ -44,7 +44,7 @@ def test_a_stream_as_vllm_sends_it() -> None:
         DONE,
     )
     assert [chunk.choices[0].delta.content for chunk in chunks] == ["", "浙", "江"]
-    assert (stream.text(), stream.finish_reasons, stream.done, stream.id) == ("浙江", {0: "stop"}, True, "c1")
+    assert (stream.text(), stream.finish_reasons, stream.done) == ("浙江", {0: "stop"}, True)
     assert stream.usage is not None
     assert (stream.usage.prompt_tokens, stream.usage.completion_tokens) == (3, 2)
 
