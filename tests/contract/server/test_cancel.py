@@ -1,0 +1,106 @@
+"""Who leaves frees the engine, streaming or not; and a failure after the headers ends the stream in order."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from mock_server.engine.base import Delta, EngineDeadError, EngineError
+from mock_server.engine.clock import RealClock
+from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
+from mock_server.engine.tokenizer import Tokenizer
+from tests.contract.server.wire import CHAT, QUESTION, chat, wait_until_idle
+from tests.support.serving import Serving, serving
+
+ENDLESS = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True}
+
+
+def post(server: Serving, body: dict[str, object]) -> socket.socket:
+    """A connection on which a request has been sent."""
+    host, _, port = server.root.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)))
+    payload = json.dumps(body).encode()
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + payload)
+    return connection
+
+
+def wait_until_running(http: httpx.Client, count: int) -> None:
+    for _ in range(5000):
+        if http.get("/health").json()["engine"]["running"] >= count:
+            return
+    raise AssertionError("the engine never ran that many")
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_leaving_a_stream_frees_the_engine(server: Serving, http: httpx.Client, n: int) -> None:
+    connection = post(server, {**ENDLESS, "stream": True, "n": n})
+    received = b""
+    while b"data: " not in received:
+        received += connection.recv(65536)
+    assert http.get("/health").json()["engine"]["running"] >= 1
+    connection.close()
+    wait_until_idle(http)
+
+
+def test_leaving_a_whole_answer_frees_the_engine(server: Serving, http: httpx.Client) -> None:
+    connection = post(server, ENDLESS)
+    wait_until_running(http, 1)
+    connection.close()
+    wait_until_idle(http)
+
+
+def test_forty_who_leave_at_once_leave_nothing_behind(server: Serving, http: httpx.Client) -> None:
+    connections = [post(server, {**ENDLESS, "stream": bool(number % 2)}) for number in range(40)]
+    wait_until_running(http, 40)
+    for connection in connections:
+        connection.close()
+    wait_until_idle(http)
+    assert chat(http, max_tokens=10, ignore_eos=True)["usage"]["completion_tokens"] == 10
+
+
+def test_a_stop_string_frees_the_engine_long_before_max_tokens(http: httpx.Client) -> None:
+    before = wait_until_idle(http)["generated_tokens"]
+    chat(http, max_tokens=30_000, ignore_eos=True, stop=["."])
+    assert wait_until_idle(http)["generated_tokens"] - before < 3000
+
+
+def failing(error: EngineError, *, after: int) -> ScriptedEngine:
+    def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
+        for _ in range(after):
+            yield TimedDelta(0.0, Delta(0, [104], None))
+        raise error
+
+    return ScriptedEngine(script, RealClock(), Tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(EngineError("out of memory"), 500, "engine_error"), (EngineDeadError("gone"), 503, "engine_unavailable")],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_before_the_headers_has_its_status(error: EngineError, status: int, code: str, stream: bool) -> None:
+    with serving(failing(error, after=0)) as served:
+        response = httpx.post(f"{served.url}/chat/completions", json={"messages": QUESTION, "stream": stream})
+        assert response.status_code == status
+        assert response.json()["error"]["code"] == code
+        assert response.headers.get("retry-after") == ("1" if status == 503 else None)
+
+
+def test_a_failure_after_the_headers_is_an_event_and_the_end() -> None:
+    with serving(failing(EngineError("out of memory"), after=2)) as served:
+        body = {"messages": QUESTION, "stream": True}
+        response = httpx.post(f"{served.url}/chat/completions", json=body)
+        assert response.status_code == 200
+        *chunks, error, done = response.text.removesuffix("\n\n").split("\n\n")
+        assert len(chunks) == 3  # the role and two tokens
+        assert json.loads(error.removeprefix("data: "))["error"]["message"] == "out of memory"
+        assert done == "data: [DONE]"
+        whole = httpx.post(f"{served.url}/chat/completions", json={**body, "stream": False})
+        assert (whole.status_code, whole.json()["error"]["code"]) == (500, "engine_error")

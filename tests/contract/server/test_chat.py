@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from itertools import accumulate
+
+import httpx
+import pytest
+
+from tests.contract.server.wire import QUESTION, chat, chat_events, recount, refused, texts
+from tests.support.serving import Serving
+
+
+def test_the_pages_curl_body_is_answered(http: httpx.Client) -> None:
+    body = (
+        '{\n"model": "sim-chat",\n"messages": [{"role": "user", "content": "晚上睡不着觉怎么办？"}],\n'
+        '"max_tokens": 256,\n"temperature": 0\n}'
+    )
+    response = http.post("/v1/chat/completions", content=body.encode(), headers={"Content-Type": "application/json"})
+    whole = response.json()
+    assert set(whole) == {"id", "object", "created", "model", "choices", "usage"}
+    assert whole["id"].startswith("chatcmpl-")
+    assert (whole["object"], whole["model"]) == ("chat.completion", "sim-chat")
+    (choice,) = whole["choices"]
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["content"]
+    assert choice["logprobs"] is None
+    assert choice["finish_reason"] in ("stop", "length")
+
+
+def test_usage_is_a_recount(http: httpx.Client) -> None:
+    cut = chat(http, max_tokens=20, ignore_eos=True)
+    assert cut["choices"][0]["finish_reason"] == "length"
+    assert cut["usage"] == {"prompt_tokens": cut["usage"]["prompt_tokens"], "completion_tokens": 20,
+                            "total_tokens": cut["usage"]["prompt_tokens"] + 20}  # fmt: skip
+    assert recount(http, cut["choices"][0]["message"]["content"]) == 20
+    prompt = http.post("/tokenize", json={"messages": QUESTION}).json()
+    assert prompt["count"] == cut["usage"]["prompt_tokens"] == len(prompt["tokens"])
+    ended = chat(http)
+    assert ended["choices"][0]["finish_reason"] == "stop"
+    # The token that ends the sequence is generated too.
+    assert ended["usage"]["completion_tokens"] == recount(http, ended["choices"][0]["message"]["content"]) + 1
+
+
+@pytest.mark.parametrize("question", ["浙江的省会在哪里?", "who are you?"])
+def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, question: str) -> None:
+    messages = [{"role": "user", "content": question}]
+    whole = chat(http, messages=messages, seed=42)
+    chunks = chat_events(http, messages=messages, seed=42, stream_options={"include_usage": True})
+    *deltas, usage = chunks
+    assert texts(deltas) == {0: whole["choices"][0]["message"]["content"]}
+    assert (usage["choices"], usage["usage"]) == ([], whole["usage"])
+    finish_reasons = [chunk["choices"][0]["finish_reason"] for chunk in deltas]
+    assert finish_reasons == [None] * (len(deltas) - 1) + [whole["choices"][0]["finish_reason"]]
+    assert len({(chunk["id"], chunk["created"], chunk["object"]) for chunk in chunks}) == 1
+
+
+def test_a_stream_begins_with_the_role_and_has_an_event_for_each_token(http: httpx.Client) -> None:
+    role, *tokens = chat_events(http, max_tokens=7, ignore_eos=True)
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [set(chunk["choices"][0]["delta"]) for chunk in tokens] == [{"content"}] * 7
+    assert all("usage" not in chunk for chunk in tokens)
+    assert tokens[-1]["choices"][0]["delta"]["content"]  # the last text comes with the finish reason
+
+
+def test_continuous_usage_grows_to_the_final_usage(http: httpx.Client) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    role, *tokens, last = chat_events(http, max_tokens=7, ignore_eos=True, stream_options=options)
+    assert role["usage"]["completion_tokens"] == 0
+    assert [chunk["usage"]["completion_tokens"] for chunk in tokens] == [1, 2, 3, 4, 5, 6, 7]
+    assert last["usage"] == tokens[-1]["usage"]
+
+
+def test_usage_alone_is_null_until_the_end(http: httpx.Client) -> None:
+    *chunks, last = chat_events(http, max_tokens=3, stream_options={"include_usage": True})
+    assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
+    assert last["usage"]["completion_tokens"] == 3
+
+
+def test_the_same_seed_says_the_same_and_greedy_needs_none(http: httpx.Client) -> None:
+    def said(**body: float) -> str:
+        return str(chat(http, **body)["choices"][0]["message"]["content"])
+
+    assert said(seed=1) == said(seed=1) != said(seed=2)
+    assert said(temperature=0, seed=1) == said(temperature=0, seed=2) == said(temperature=0)
+
+
+def test_n_choices_differ_and_are_counted_together(http: httpx.Client) -> None:
+    whole = chat(http, n=3, seed=1, max_tokens=30, ignore_eos=True)
+    assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]
+    assert len({choice["message"]["content"] for choice in whole["choices"]}) == 3
+    assert whole["usage"]["completion_tokens"] == 90
+    chunks = chat_events(http, n=3, seed=1, max_tokens=30, ignore_eos=True)
+    assert all(len(chunk["choices"]) == 1 for chunk in chunks)
+    assert texts(chunks) == {choice["index"]: choice["message"]["content"] for choice in whole["choices"]}
+    roles = [chunk["choices"][0]["index"] for chunk in chunks if "role" in chunk["choices"][0]["delta"]]
+    assert sorted(roles) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_string_ends_the_answer_before_it(http: httpx.Client, stream: bool) -> None:
+    plain = chat(http, seed=3, max_tokens=60, ignore_eos=True)["choices"][0]["message"]["content"]
+    stop = plain[40:52]
+    at = plain.index(stop)
+    tokens = http.post("/tokenize", json={"prompt": plain, "return_token_strs": True}).json()["token_strs"]
+    lengths = accumulate(map(len, tokens))
+    needed = 1 + sum(length < at + len(stop) for length in lengths)  # the token that completes the string counts
+    if stream:
+        chunks = chat_events(http, seed=3, max_tokens=60, ignore_eos=True, stop=[stop, "never said"])
+        assert texts(chunks) == {0: plain[:at]}
+        assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    else:
+        whole = chat(http, seed=3, max_tokens=60, ignore_eos=True, stop=stop)
+        assert whole["choices"][0]["message"]["content"] == plain[:at]
+        assert whole["choices"][0]["finish_reason"] == "stop"
+        assert whole["usage"]["completion_tokens"] == needed
+
+
+def test_a_stop_token_ends_the_answer_and_is_not_shown(http: httpx.Client) -> None:
+    plain = chat(http, seed=3, max_tokens=30, ignore_eos=True)["choices"][0]["message"]["content"]
+    token_ids = http.post("/tokenize", json={"prompt": plain}).json()["tokens"]
+    stop = next(token for position, token in enumerate(token_ids) if position > 4 and token not in token_ids[:position])
+    whole = chat(http, seed=3, max_tokens=30, ignore_eos=True, stop_token_ids=[stop])
+    shown = token_ids[: token_ids.index(stop)]
+    detokenized = http.post("/detokenize", json={"tokens": shown}).json()["prompt"]
+    assert whole["choices"][0]["message"]["content"] == detokenized
+    assert whole["choices"][0]["finish_reason"] == "stop"
+    assert whole["usage"]["completion_tokens"] == len(shown) + 1
+
+
+def test_min_tokens_and_either_name_of_the_limit(http: httpx.Client) -> None:
+    assert chat(http, min_tokens=600, seed=1)["usage"]["completion_tokens"] >= 600
+    assert chat(http, max_completion_tokens=4, ignore_eos=True)["usage"]["completion_tokens"] == 4
+    assert chat(http, max_tokens=9, max_completion_tokens=4)["usage"]["completion_tokens"] == 4
+
+
+def test_an_adapter_answers_in_its_own_voice_and_the_base_does_not(http: httpx.Client) -> None:
+    for stream in (False, True):
+        if stream:
+            voices = {m: texts(chat_events(http, model=m))[0] for m in ("sim-chat", "default-lora", "my_tuner")}
+        else:
+            voices = {
+                m: chat(http, model=m)["choices"][0]["message"]["content"]
+                for m in ("sim-chat", "default-lora", "my_tuner")
+            }
+        assert "default-lora" in voices["default-lora"]
+        assert "my_tuner" in voices["my_tuner"]
+        assert "my_tuner" not in voices["sim-chat"] + voices["default-lora"]
+        assert "default-lora" not in voices["sim-chat"] + voices["my_tuner"]
+
+
+def test_the_answer_is_under_the_name_that_was_asked_for(http: httpx.Client) -> None:
+    assert chat(http, model="org/sim-chat", max_tokens=1)["model"] == "org/sim-chat"
+    assert chat(http, model="my_tuner", max_tokens=1)["model"] == "my_tuner"
+    assert chat(http, max_tokens=1)["model"] == "sim-chat"  # nobody asked for
+
+
+def test_content_as_parts_and_roles_of_ones_own(http: httpx.Client) -> None:
+    parts = [{"role": "user", "content": [{"type": "text", "text": QUESTION[0]["content"]}]}]
+    assert chat(http, messages=parts)["choices"] == chat(http)["choices"]
+    several = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi", "name": "Ann"},
+        {"role": "assistant", "content": None},
+        {"role": "critic", "content": "go on"},
+    ]
+    assert chat(http, messages=several, max_tokens=2)["usage"]["completion_tokens"] == 2
+
+
+def test_the_last_message_can_be_continued(http: httpx.Client) -> None:
+    messages = [*QUESTION, {"role": "assistant", "content": "It is"}]
+    continued = chat(http, messages=messages, continue_final_message=True, add_generation_prompt=False, max_tokens=1)
+    opened = chat(http, messages=messages, max_tokens=1)
+    assert continued["usage"]["prompt_tokens"] == opened["usage"]["prompt_tokens"] - 2
+
+
+def test_extra_fields_are_accepted_and_what_is_not_carried_is_refused(http: httpx.Client) -> None:
+    assert chat(http, max_tokens=1, user="me", metadata={"a": "b"}, service_tier="auto", brand_new_field=[1])
+    error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "logprobs": True})
+    assert (error["param"], error["code"]) == ("logprobs", "unsupported_parameter")
+
+
+def test_a_base_model_has_no_chat(base_server: Serving) -> None:
+    with httpx.Client(base_url=base_server.root) as http:
+        error = refused(http, "/v1/chat/completions", {"messages": QUESTION})
+    assert error["code"] == "no_chat_template"
+    assert "no chat template" in error["message"]
+    assert "/v1/completions" in error["message"]
+
+
+def test_a_request_id_is_the_clients_or_made_up(http: httpx.Client) -> None:
+    body = {"messages": QUESTION, "max_tokens": 1}
+    own = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "abc-1"})
+    assert own.json()["id"] == "chatcmpl-abc-1"
+    assert own.headers["x-request-id"] == "abc-1"
+    for unusable in ("x" * 200, "with space", ""):
+        made = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": unusable})
+        assert len(made.headers["x-request-id"]) == 32
+        assert made.json()["id"] == f"chatcmpl-{made.headers['x-request-id']}"

@@ -1,0 +1,156 @@
+"""The third party that both ends must satisfy: the real `openai` package, as its own types expect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from tests.support.serving import Serving
+
+QUERY = "浙江的省会在哪里?"
+
+
+@pytest.fixture(scope="session")
+def client(server: Serving) -> Iterator[OpenAI]:
+    with OpenAI(api_key="EMPTY", base_url=server.url, max_retries=0) as client:
+        yield client
+
+
+def test_the_pages_chat_snippet(client: OpenAI) -> None:
+    model_type = client.models.list().data[0].id
+    messages = [{"role": "user", "content": QUERY}]
+    resp = client.chat.completions.create(model=model_type, messages=messages, seed=42)  # type: ignore[call-overload]
+    response = resp.choices[0].message.content
+    assert model_type == "sim-chat"
+    assert response.endswith("。")
+    assert resp.usage.total_tokens == resp.usage.prompt_tokens + resp.usage.completion_tokens
+
+    messages += [{"role": "assistant", "content": response}, {"role": "user", "content": "这有什么好吃的?"}]
+    stream_resp = client.chat.completions.create(model=model_type, messages=messages, stream=True, seed=42)  # type: ignore[call-overload]
+    text = "".join(chunk.choices[0].delta.content for chunk in stream_resp)
+    assert text.endswith("。")
+
+
+def test_the_pages_completions_snippet(base_server: Serving) -> None:
+    with OpenAI(api_key="EMPTY", base_url=base_server.url) as client:
+        model_type = client.models.list().data[0].id
+        query = "浙江 -> 杭州\n安徽 -> 合肥\n四川 ->"
+        kwargs = {"model": model_type, "prompt": query, "seed": 42, "temperature": 0.1, "max_tokens": 32}
+        resp = client.completions.create(**kwargs)
+        stream_resp = client.completions.create(stream=True, **kwargs)
+        assert resp.choices[0].text == "".join(chunk.choices[0].text for chunk in stream_resp)
+        assert model_type == "sim-base"
+
+
+def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["sim-chat", "org/sim-chat", "default-lora", "my_tuner"]
+    assert client.models.retrieve("org/sim-chat").id == "org/sim-chat"
+    assert client.models.retrieve("my_tuner").owned_by == "streamgauge"
+
+
+def test_streamed_usage_comes_last(client: OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="sim-chat",
+        messages=[{"role": "user", "content": "hi"}],
+        stream=True,
+        stream_options={"include_usage": True},
+        max_completion_tokens=5,
+        extra_body={"ignore_eos": True},
+    )
+    *chunks, last = list(stream)
+    assert [chunk.usage for chunk in chunks] == [None] * 6
+    assert last.choices == []
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 5
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+def test_the_streaming_helper_gathers_the_answer(client: OpenAI) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    with client.chat.completions.stream(model="sim-chat", messages=messages, seed=1) as stream:  # type: ignore[arg-type]
+        final = stream.get_final_completion()
+    whole = client.chat.completions.create(model="sim-chat", messages=messages, seed=1)  # type: ignore[call-overload]
+    assert final.choices[0].message.content == whole.choices[0].message.content
+
+
+def test_the_request_id_reaches_the_client(client: OpenAI) -> None:
+    resp = client.completions.create(model="sim-chat", prompt="a", extra_headers={"X-Request-Id": "mine"})
+    assert resp.id == "cmpl-mine"
+    assert resp._request_id == "mine"
+
+
+def test_errors_are_those_that_it_knows(client: OpenAI, guarded_server: Serving, base_server: Serving) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.completions.create(model="my-tuner", prompt="a")
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+    with pytest.raises(openai.BadRequestError) as bad:
+        client.completions.create(model="sim-chat", prompt="a", temperature=3)
+    assert bad.value.param == "temperature"
+    with (
+        OpenAI(api_key="EMPTY", base_url=guarded_server.url) as stranger,
+        pytest.raises(openai.AuthenticationError) as locked,
+    ):
+        stranger.models.list()
+    assert locked.value.code == "invalid_api_key"
+    with (
+        OpenAI(api_key="EMPTY", base_url=base_server.url) as base,
+        pytest.raises(openai.BadRequestError, match="no chat template"),
+    ):
+        base.chat.completions.create(model="sim-base", messages=[{"role": "user", "content": "hi"}])
+
+
+def test_the_async_client_does_it_all_at_once(server: Serving, base_server: Serving) -> None:
+    async def ask(client: AsyncOpenAI, model: str) -> str:
+        messages = [{"role": "user", "content": QUERY}]
+        whole = await client.chat.completions.create(model=model, messages=messages, seed=1)  # type: ignore[call-overload]
+        stream = await client.chat.completions.create(model=model, messages=messages, seed=1, stream=True)  # type: ignore[call-overload]
+        text = "".join([chunk.choices[0].delta.content async for chunk in stream])
+        assert text == whole.choices[0].message.content
+        return text
+
+    async def main() -> None:
+        async with AsyncOpenAI(api_key="EMPTY", base_url=server.url) as client:
+            models = [model.id async for model in client.models.list()]
+            texts = await asyncio.gather(*(ask(client, model) for model in models * 5))
+            assert len(set(texts)) == 3  # the base model's two names are one model
+            with pytest.raises(openai.NotFoundError):
+                await client.models.retrieve("nothing")
+        async with AsyncOpenAI(api_key="EMPTY", base_url=base_server.url) as client:
+            whole = await client.completions.create(model="sim-base", prompt=["a", "b"], n=2)
+            assert [choice.index for choice in whole.choices] == [0, 1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_leaving_a_stream_early_frees_the_engine(server: Serving, client: OpenAI) -> None:
+    import httpx
+
+    from tests.contract.server.wire import wait_until_idle
+
+    stream = client.completions.create(
+        model="sim-chat", prompt="a", max_tokens=30_000, stream=True, extra_body={"ignore_eos": True}
+    )
+    next(iter(stream))
+    stream.close()
+    with httpx.Client(base_url=server.root) as http:
+        wait_until_idle(http)
+
+
+def test_a_request_says_the_same_alone_and_among_64(server: Serving) -> None:
+    async def main() -> None:
+        async with AsyncOpenAI(api_key="EMPTY", base_url=server.url) as client:
+
+            async def ask(number: int) -> str:
+                resp = await client.completions.create(
+                    model="sim-chat", prompt=f"question {number}", max_tokens=40, temperature=0
+                )
+                return resp.choices[0].text
+
+            together = await asyncio.gather(*(ask(number) for number in range(64)))
+            assert [await ask(number) for number in (0, 31, 63)] == [together[0], together[31], together[63]]
+
+    asyncio.run(main())
