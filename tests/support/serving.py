@@ -113,7 +113,7 @@ class ServerProcess(Serving):
 def server_process(*args: str, env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
     """The server as a process on a free port, ended with the block. Its log goes to this process's stderr."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mock_server", "--port", "0", "--until-stdin-closes", *args],
+        [sys.executable, "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
