@@ -1,0 +1,1 @@
+"""Load tester for OpenAI-compatible servers: plan → driver → record → metrics → verdict → report."""

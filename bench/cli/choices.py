@@ -1,0 +1,160 @@
+"""From options to settings: which go together, what follows when one is left out, and the command to run it again."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.cli.grouped import dashes
+from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
+from bench.plan import Limits
+from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, View
+from bench.settings import (
+    API_KEY_VARIABLE,
+    DEFAULT_DURATION_S,
+    DEFAULT_OUTPUT_LEN,
+    Settings,
+    UsageError,
+    choose_address,
+)
+from bench.target import TargetAddress, Timeouts
+
+Options = Mapping[str, Any]
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p")
+_SECRET = "--api-key"  # noqa: S105 - the name of an option
+
+
+def read_settings(options: Options, environment: Mapping[str, str], arguments: Sequence[str]) -> Settings:
+    """The settings that the options amount to. Raises UsageError."""
+    named = options["endpoint"]
+    path = named if named is not None and named.startswith("/") else None
+    address, source = choose_address(
+        base_url=options["base_url"],
+        host=options["host"],
+        port=options["port"],
+        path=path,
+        environment=environment,
+        embedded=options["server_profile"] is not None,
+    )
+    model = options["served_model_name"] or options["model"]
+    if address is None and model is not None:
+        raise UsageError(
+            f"--model {model} needs a server that serves it: give --base-url (the embedded one only simulates a model)"
+        )
+    key, key_source = _key(options, environment)
+    input_len, prompts = _dataset(options)
+    return Settings(
+        streams=options["streams"],
+        limits=_limits(options),
+        address=address,
+        address_source=source,
+        endpoint=_kind(options, address),
+        model=model,
+        api_key=key,
+        key_source=key_source,
+        server_profile=options["server_profile"],
+        output_len=options["output_len"] or DEFAULT_OUTPUT_LEN,
+        fixed_length=_fixed_length(options),
+        input_len=input_len,
+        prompts=prompts,
+        cache=options["cache"],
+        seed=options["seed"],
+        warmup=options["warmup"],
+        extra_body=_extra_body(options),
+        timeouts=_timeouts(options),
+        result_dir=options["result_dir"],
+        json=options["json_path"],
+        view=View(
+            percentiles=options["percentiles"] or DEFAULT_PERCENTILES,
+            rows=options["rows"] or DEFAULT_ROWS,
+        ),
+        live=not options["no_live"],
+        again=again_line(arguments, options["seed"]),
+    )
+
+
+def again_line(arguments: Sequence[str], seed: int) -> str:
+    """The command that runs the same again: what was typed without the key, and the seed."""
+    kept: list[str] = []
+    skip = False
+    seeded = False
+    for argument in arguments:
+        name = dashes(argument.partition("=")[0])
+        if skip:
+            skip = False
+        elif name == _SECRET:
+            skip = "=" not in argument
+        else:
+            kept.append(argument)
+        seeded = seeded or name == "--seed"
+    program = "streamgauge bench" if Path(sys.argv[0]).name.startswith("streamgauge") else "python -m bench"
+    return " ".join((program, shlex.join([*kept, *([] if seeded else ["--seed", str(seed)])])))
+
+
+def _limits(options: Options) -> Limits:
+    if options["duration"] is None and options["num_requests"] is None:
+        return Limits(duration_s=DEFAULT_DURATION_S)
+    return Limits(options["duration"], options["num_requests"])
+
+
+def _key(options: Options, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    if options["api_key"] is not None:
+        return options["api_key"], None
+    named = environment.get(API_KEY_VARIABLE)
+    return (named, API_KEY_VARIABLE) if named else (None, None)
+
+
+def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "completions"] | None:
+    backend, named = options["backend"], options["endpoint"]
+    by_backend = None if backend is None else BACKENDS[backend]
+    by_endpoint = named if named in ("chat", "completions") else None
+    if by_endpoint is None and address is not None:
+        by_endpoint = address.kind
+    if by_backend and by_endpoint and by_backend != by_endpoint:
+        raise UsageError(
+            f"--backend {backend} speaks to {by_backend}, the endpoint given is {by_endpoint}; keep one of them"
+        )
+    found: Literal["chat", "completions"] | None = by_endpoint or by_backend  # type: ignore[assignment]
+    return found
+
+
+def _dataset(options: Options) -> tuple[int | None, Path | None]:
+    input_len, prompts, name = options["input_len"], options["prompts"], options["dataset_name"]
+    if name == "custom" and prompts is None:
+        raise UsageError("--dataset-name custom needs --dataset-path FILE")
+    if name == "random":
+        input_len = input_len or RANDOM_INPUT_LEN
+    if input_len is not None and prompts is not None:
+        raise UsageError(f"--prompts {prompts} and synthetic prompts of {input_len} tokens exclude each other")
+    return input_len, prompts
+
+
+def _fixed_length(options: Options) -> bool | None:
+    if options["ignore_eos"] is not None:
+        return bool(options["ignore_eos"])
+    return True if options["output_len"] is not None else None
+
+
+def _extra_body(options: Options) -> dict[str, Any]:
+    extra = dict(options["extra_body"] or {})
+    if extra.get("n", 1) != 1:
+        raise UsageError('--extra-body: "n" must be 1: one request is one answer')
+    if extra.get("stream", True) is not True:
+        raise UsageError('--extra-body: "stream" must be true: answers are measured as streams')
+    for name in _SAMPLING:
+        if options[name] is not None:
+            extra[name] = options[name]
+    return extra
+
+
+def _timeouts(options: Options) -> Timeouts:
+    default = Timeouts()
+    return Timeouts(
+        total=options["timeout"] or default.total,
+        connect=options["connect_timeout"] or default.connect,
+        first_byte=options["first_byte_timeout"],
+        stall=options["stall_timeout"],
+    )

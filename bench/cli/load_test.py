@@ -1,0 +1,181 @@
+"""`python -m bench`: the options of a load test, and how they become its settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import values
+from bench.cli.choices import read_settings
+from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.vllm import BACKENDS
+from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
+from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
+
+_EPILOG = "Recomputing a report from its records: python -m bench report RUN. Exit codes: 0 done, 1 some or all \
+requests failed, 2 wrong use or a server that cannot be measured as asked, 130 interrupted (results are kept)."
+
+server, load, requests, limits, output = map(section, ("Server", "Load", "Requests", "Time limits", "Output"))
+
+
+@click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)
+@server("--base-url", metavar="URL", help="Server to measure, with or without /v1. Without one, a server is started.")
+@server("--host", metavar="NAME", help="The same as host and port.")
+@server("--port", metavar="N", type=values.count(1, 65535), help="Port at --host.  [default: 8000]")
+@server("--model", metavar="NAME", help="Model or adapter to ask.  [default: the first one served]")
+@server("--served-model-name", metavar="NAME", help="The name of --model in the API, if it is another one.")
+@server(
+    "--endpoint",
+    metavar="NAME",
+    type=values.endpoint,
+    help="chat, completions, or the path of either.  [default: by the model]",
+)
+@server(
+    "--backend",
+    metavar="NAME",
+    type=values.one_of(*BACKENDS),
+    help="vllm, openai (completions) or openai-chat, as vllm bench serve has it.",
+)
+@server("--api-key", metavar="KEY", help=f"Sent as bearer token, never printed.  [default: ${API_KEY_VARIABLE}]")
+@server("--server-profile", metavar="NAME", help="Speed of the server that is started: demo, instant, …")
+@load(
+    "--concurrency",
+    "--max-concurrency",
+    "streams",
+    metavar="N",
+    type=values.count(),
+    default=DEFAULT_STREAMS,
+    show_default=True,
+    help="Streams kept open at once.",
+)
+@load("--duration", metavar="TIME", type=values.duration, help="Send for so long: 15, 15s, 500ms, 2m.  [default: 15s]")
+@load(
+    "--num-requests",
+    "--num-prompts",
+    "num_requests",
+    metavar="N",
+    type=values.count(),
+    help="Send so many requests, instead or at most.",
+)
+@load(
+    "--warmup",
+    "--num-warmups",
+    "warmup",
+    metavar="N",
+    type=values.count(0),
+    help="Short requests before the load.  [default: one a stream]",
+)
+@load(
+    "--request-rate",
+    metavar="inf",
+    type=values.request_rate,
+    expose_value=False,
+    help="Only inf: requests follow each other.",
+)
+@load(
+    "--seed",
+    metavar="N",
+    type=values.count(0),
+    default=DEFAULT_SEED,
+    show_default=True,
+    help="Order and make of the prompts.",
+)
+@requests(
+    "--prompts",
+    "--dataset-path",
+    "prompts",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="JSON lines with prompt or messages, and output_len if wanted.  [default: 48 built-in questions]",
+)
+@requests(
+    "--input-len",
+    "--random-input-len",
+    "input_len",
+    metavar="N",
+    type=values.count(),
+    help="Synthetic prompts of N tokens instead.",
+)
+@requests(
+    "--output-len",
+    "--random-output-len",
+    "output_len",
+    metavar="N",
+    type=values.count(),
+    help=f"Tokens of each answer.  [default: {DEFAULT_OUTPUT_LEN}]",
+)
+@requests(
+    "--ignore-eos/--no-ignore-eos",
+    default=None,
+    help="Make answers that long, or let the model end them.  [default: that long]",
+)
+@requests(
+    "--dataset-name",
+    metavar="NAME",
+    type=values.one_of("random", "custom"),
+    help="random (synthetic) or custom (--dataset-path), as vllm bench serve has it.",
+)
+@requests(
+    "--cache",
+    metavar="NAME",
+    type=values.one_of("bust", "keep"),
+    default="bust",
+    show_default=True,
+    help="bust: every prompt begins anew, so that no prefix cache answers. keep: as written.",
+)
+@requests("--temperature", metavar="X", type=values.number(0), help="Sampling, if not the server's default.")
+@requests("--top-p", metavar="X", type=values.number(0, 1), help="Likewise.")
+@requests("--top-k", metavar="N", type=values.count(-1), help="Likewise.")
+@requests("--min-p", metavar="X", type=values.number(0, 1), help="Likewise.")
+@requests("--extra-body", metavar="JSON", type=values.json_object, help="Fields added to each request, as they are.")
+@limits("--timeout", metavar="TIME", type=values.duration, help="A request in all.  [default: 30m]")
+@limits("--connect-timeout", metavar="TIME", type=values.duration, help="A connection.  [default: 5s]")
+@limits(
+    "--first-byte-timeout",
+    metavar="TIME",
+    type=values.duration,
+    help="From the request to the answer's first byte.  [default: none]",
+)
+@limits("--stall-timeout", metavar="TIME", type=values.duration, help="From one token to the next.  [default: none]")
+@output(
+    "--json",
+    "json_path",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Write the result as JSON; - is standard output.",
+)
+@output(
+    "--result-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Where each run's folder goes.",
+)
+@output(
+    "--percentile-metrics",
+    "rows",
+    metavar="LIST",
+    type=values.rows,
+    help=f"Rows of the table: {', '.join(values.ROWS)}.  [default: {','.join(DEFAULT_ROWS)}]",
+)
+@output(
+    "--metric-percentiles",
+    "percentiles",
+    metavar="LIST",
+    type=values.percentiles,
+    help=f"Columns of the table.  [default: {','.join(f'{p:g}' for p in DEFAULT_PERCENTILES)}]",
+)
+@output("--no-live", "--disable-tqdm", "no_live", is_flag=True, help="No live view.")
+@click.version_option(package_name="streamgauge", prog_name="streamgauge", message="%(prog)s %(version)s")
+def load_test(**options: Any) -> Settings:
+    """Measure how fast a language-model server answers, with figures that can be believed.
+
+    Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks
+    that say how far they can be trusted. Without a server it starts the simulated one.
+    """
+    arguments: list[str] = click.get_current_context().obj
+    return read_settings(options, os.environ, arguments)

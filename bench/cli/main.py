@@ -1,0 +1,62 @@
+"""The command line: parse, run, print, and leave with the right exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from bench.cli.load_test import load_test
+from bench.cli.messages import explain
+from bench.cli.recompute import report
+from bench.settings import Settings, UsageError
+
+OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {"report": report}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `python -m bench`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for ✔, and nothing breaks
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    sys.exit(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    command, rest = (load_test, arguments) if name is None else (COMMANDS[name], arguments[1:])
+    try:
+        program = "python -m bench" + (f" {name}" if name else "")
+        outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
+        if isinstance(outcome, Settings):
+            from bench.cli.carry_out import carry_out
+
+            return carry_out(outcome)
+    except UsageError as error:
+        return fail(str(error), WRONG_USE)
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        return fail(explain(error, rest), WRONG_USE)
+    return outcome if isinstance(outcome, int) else OK
+
+
+def fail(message: str, code: int) -> int:
+    """Say what is wrong in one line on standard error."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    return code

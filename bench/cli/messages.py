@@ -1,0 +1,37 @@
+"""What click has to complain about, as one line that names the option, the value and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from bench.cli.grouped import dashes
+from bench.cli.vllm import REFUSED
+
+
+def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """The line for an error of the command line."""
+    if isinstance(error, click.NoSuchOption):
+        return _unknown(error.option_name, error.ctx)
+    if isinstance(error, click.BadOptionUsage):
+        return f"{error.option_name} needs a value"
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        return f"{_as_written(error.param, arguments)} {error.message}"
+    return error.format_message().rstrip(".")
+
+
+def _unknown(name: str, ctx: click.Context | None) -> str:
+    option = dashes(name)
+    if option in REFUSED:
+        return f"{option} of vllm bench serve is not carried here: {REFUSED[option]}"
+    known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
+    near = get_close_matches(option, known, 1)
+    return f"unknown option {name}; " + (f"did you mean {near[0]}?" if near else "--help lists all")
+
+
+def _as_written(param: click.Parameter, arguments: Sequence[str]) -> str:
+    """The one of an option's names that was used."""
+    written = {dashes(argument.partition("=")[0]) for argument in arguments}
+    return next((name for name in param.opts if name in written), param.opts[0] if param.opts else str(param.name))

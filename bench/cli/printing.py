@@ -1,0 +1,30 @@
+"""Where a result goes: the report to the terminal, the JSON to its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.report.console import render
+from bench.result import Result
+from bench.results import to_json, write_json
+from bench.run import View
+from bench.settings import UsageError
+
+STDOUT = Path("-")
+
+
+def print_result(result: Result, view: View, folder: Path | None, json_path: Path | None) -> None:
+    """Print the report, and write the JSON where asked. With `-` the JSON has standard output to itself.
+
+    Raises UsageError when the file cannot be written.
+    """
+    click.echo(render(result, view, folder), err=json_path == STDOUT)
+    if json_path == STDOUT:
+        click.echo(to_json(result).decode(), nl=False)
+    elif json_path is not None:
+        try:
+            write_json(json_path, result)
+        except OSError as error:
+            raise UsageError(f"--json {json_path}: cannot be written ({error.strerror})") from None

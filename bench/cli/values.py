@@ -1,0 +1,115 @@
+"""Values on the command line: each reader says what its value must be and what it got."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from click import BadParameter
+
+from bench.units import parse_duration_s
+
+ROWS = ("ttft", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")
+_ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap"}
+
+
+def count(least: int = 1, most: int | None = None) -> Callable[[Any], int]:
+    """A whole number, at least `least`."""
+
+    def read(value: Any) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise BadParameter(f"must be a whole number (got {value!r})") from None
+        if number < least:
+            raise BadParameter(f"must be at least {least} (got {number})")
+        if most is not None and number > most:
+            raise BadParameter(f"must be at most {most} (got {number})")
+        return number
+
+    return read
+
+
+def number(least: float, most: float | None = None) -> Callable[[Any], float]:
+    """A number, at least `least`."""
+    bounds = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+
+    def read(value: Any) -> float:
+        try:
+            found = float(value)
+        except ValueError:
+            raise BadParameter(f"must be a number (got {value!r})") from None
+        if not (found >= least and (most is None or found <= most)):
+            raise BadParameter(f"must be {bounds} (got {value})")
+        return found
+
+    return read
+
+
+def duration(value: Any) -> float:
+    """A time of more than zero, in seconds."""
+    try:
+        seconds = parse_duration_s(str(value))
+    except ValueError:
+        raise BadParameter(f"must be a time such as 15, 15s, 500ms or 2m (got {value!r})") from None
+    if seconds == 0:
+        raise BadParameter(f"must be more than 0 (got {value})")
+    return seconds
+
+
+def percentiles(value: Any) -> tuple[float, ...]:
+    """Percents, separated by commas."""
+    try:
+        percents = tuple(sorted({float(part) for part in str(value).split(",")}))
+    except ValueError:
+        raise BadParameter(f"must be numbers separated by commas, such as 50,90,99 (got {value!r})") from None
+    if not all(0 < percent < 100 for percent in percents):
+        raise BadParameter(f"must be between 0 and 100 (got {value})")
+    return percents
+
+
+def rows(value: Any) -> tuple[str, ...]:
+    """Names of figures, separated by commas; vLLM's `e2el` is `e2e`."""
+    names = [part.strip() for part in str(value).lower().split(",")]
+    found = tuple(dict.fromkeys(_ROW_ALIASES.get(name, name) for name in names))
+    for row in found:
+        if row not in ROWS:
+            raise BadParameter(f"must be out of {', '.join(ROWS)} (got {row!r})")
+    return found
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        content = json.loads(value)
+    except ValueError as error:
+        raise BadParameter(f"must be a JSON object ({error})") from None
+    if not isinstance(content, dict):
+        raise BadParameter(f"must be a JSON object (got {value})")
+    return content
+
+
+def request_rate(value: Any) -> None:
+    """Only `inf`, which is what a closed loop has."""
+    if str(value).lower() != "inf":
+        raise BadParameter(f"must be inf: the load here is a closed loop, give --concurrency (got {value})")
+
+
+def endpoint(value: Any) -> str:
+    """`chat`, `completions`, or a path."""
+    text = str(value)
+    if text in ("chat", "completions") or text.startswith("/"):
+        return text
+    raise BadParameter(f"must be chat, completions or a path such as /v1/chat/completions (got {text!r})")
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """One word out of several."""
+
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise BadParameter(f"must be {' or '.join(choices)} (got {value!r})")
+        return str(value)
+
+    return read

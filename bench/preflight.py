@@ -1,0 +1,206 @@
+"""Before any load: is the server there, does it serve the model, which parts of a request does it take."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from bench.body import BodyForm, Features, Kind, concessions
+from bench.driver import WARMUP_TOKENS, Driver
+from bench.outcome import Outcome
+from bench.plan import Start
+from bench.prompts import bundled_queries, load_queries
+from bench.record import WARMUP, Record
+from bench.run import Negotiated
+from bench.settings import Settings
+from bench.synthetic import WORDS, single_tokens
+from bench.target import ConnectError, SDKError, StatusError, Target
+from bench.workload import PromptList, SyntheticPrompts, Workload
+
+
+class TargetError(Exception):
+    """The server cannot be measured as asked; `wrong_use` is whether asking otherwise would help."""
+
+    def __init__(self, message: str, *, wrong_use: bool = True) -> None:
+        super().__init__(message)
+        self.wrong_use = wrong_use
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model to ask and what its card says; None for what it does not say."""
+
+    name: str
+    served: list[str] | None = None
+    is_chat: bool | None = None
+    max_model_len: int | None = None
+
+
+async def find_model(target: Target, asked: str | None) -> Model:
+    """The model to measure: the one asked for, else the first served. Raises TargetError."""
+    try:
+        answer = await target.get("/models")
+    except StatusError as error:
+        if error.status in (401, 403):
+            raise TargetError(_key_message(target, error)) from None
+        return _unlisted(target, asked, f"HTTP {error.status}")
+    except ConnectError as error:
+        raise TargetError(_absent_message(target, error)) from None
+    except SDKError as error:
+        return _unlisted(target, asked, error.message)
+    cards = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(cards, list) or not all(isinstance(card, dict) and "id" in card for card in cards):
+        return _unlisted(target, asked, "no list of models in the answer")
+    by_name = {str(card["id"]): card for card in cards}
+    if not by_name:
+        return _unlisted(target, asked, "it lists none")
+    name = next(iter(by_name)) if asked is None else asked
+    if name not in by_name:
+        near = get_close_matches(name, by_name, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise TargetError(f"model {name!r} is not served here; served: {', '.join(by_name)}{hint}")
+    card = by_name[name]
+    is_chat, longest = card.get("is_chat"), card.get("max_model_len")
+    return Model(
+        name,
+        list(by_name),
+        is_chat if isinstance(is_chat, bool) else None,
+        longest if isinstance(longest, int) else None,
+    )
+
+
+def choose_kind(settings: Settings, model: Model) -> Kind:
+    """Chat or completions: as asked, else as the path says, else as the model card says, else chat."""
+    if settings.endpoint is not None:
+        return settings.endpoint
+    if settings.address is not None and settings.address.kind is not None:
+        return settings.address.kind
+    return "completions" if model.is_chat is False else "chat"
+
+
+async def make_workload(
+    settings: Settings, target: Target, model: Model, kind: Kind, nonce: str | None
+) -> tuple[Workload, list[str]]:
+    """What is sent, and notes on how far it is what was asked for. Raises PromptFileError or TargetError."""
+    seed, output_len = settings.seed, settings.output_len
+    if settings.input_len is None:
+        if settings.prompts is None:
+            queries, name = bundled_queries(kind, output_len), "the built-in set"
+        else:
+            queries, name = load_queries(settings.prompts, kind, output_len), settings.prompts.name
+        return PromptList(queries, name=name, seed=seed, nonce=nonce), []
+    length = settings.input_len
+    if model.max_model_len is not None and length + output_len > model.max_model_len:
+        raise TargetError(
+            f"--input-len {length} and --output-len {output_len} together exceed "
+            f"the {model.max_model_len} tokens that {model.name} takes"
+        )
+    found = await _count_by_server(target, model, kind)
+    if found is None:
+        words, count = list(WORDS), length
+        note = f"--input-len {length} is approximate: this server has no /tokenize that counts our words one by one"
+    else:
+        words, besides = found
+        count, note = length - besides, ""
+        if count < 1:
+            raise TargetError(f"--input-len {length} is too short: the chat template alone takes {besides} tokens")
+    workload = SyntheticPrompts(words, count, output_len, chat=kind == "chat", seed=seed, nonce=nonce)
+    return workload, [note] if note else []
+
+
+async def _count_by_server(target: Target, model: Model, kind: Kind) -> tuple[list[str], int] | None:
+    """The words that the server's tokenizer counts singly, by /tokenize in vLLM's form; None where it has none."""
+
+    async def count_tokens(text: str) -> int:
+        body: dict[str, Any] = {"model": model.name}
+        if kind == "chat":
+            body |= {"messages": [{"role": "user", "content": text}], "add_generation_prompt": True}
+        else:
+            body |= {"prompt": text}
+        answer = await target.post(target.address.root + "/tokenize", body)
+        return int(answer["count"])
+
+    try:
+        return await single_tokens(count_tokens)
+    except (SDKError, KeyError, TypeError, ValueError):
+        return None  # another server's /tokenize, or none
+
+
+async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyForm) -> tuple[BodyForm, list[str]]:
+    """Find a form of request that the server takes, giving up one part at a time, then several.
+
+    Returns it with the names of what was refused. Raises TargetError with the server's words when none is taken.
+    """
+    record = await probe(form)
+    first = record
+    given_up: list[str] = []
+    while record.outcome is Outcome.HTTP_4XX and record.status in (400, 422):
+        options = concessions(form.features, record.error or "")
+        for name, features in options:
+            attempt = replace(form, features=features)
+            record = await probe(attempt)
+            if record.outcome is Outcome.OK:
+                return attempt, [*given_up, name]
+        if not options:
+            raise TargetError(_refused_message(first))
+        given_up.append(options[0][0])
+        form = replace(form, features=options[0][1])
+    if record.outcome is not Outcome.OK:
+        raise TargetError(_refused_message(record), wrong_use=record.outcome is Outcome.HTTP_4XX)
+    return form, given_up
+
+
+def probe_with(
+    make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]
+) -> Callable[[BodyForm], Awaitable[Record]]:
+    """A probe that sends one short warm-up request in a given form."""
+
+    async def probe(form: BodyForm) -> Record:
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS)
+
+    return probe
+
+
+def settle_length(settings: Settings, form: BodyForm, given_up: list[str]) -> tuple[bool, list[str]]:
+    """Whether answers must have the length asked for, and a note where the server decides otherwise."""
+    if settings.fixed_length is False:
+        return False, []
+    if form.features.fixed_length:
+        return True, []
+    if settings.fixed_length is None:
+        return False, ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
+    return True, ["the server refuses min_tokens and ignore_eos: answers of another length count as length_mismatch"]
+
+
+def negotiated(form: BodyForm, refused: list[str]) -> Negotiated:
+    """What came of it, for the run's file."""
+    features: Features = form.features
+    return Negotiated(
+        usage=features.usage,
+        continuous_usage=features.continuous_usage,
+        fixed_length=features.fixed_length,
+        refused=refused,
+    )
+
+
+def _unlisted(target: Target, asked: str | None, why: str) -> Model:
+    if asked is None:
+        raise TargetError(f"{target.address} has no list of models ({why}); name the model with --model")
+    return Model(asked)
+
+
+def _key_message(target: Target, error: StatusError) -> str:
+    return f"{target.address} does not accept the API key ({error.message}); give it with --api-key or OPENAI_API_KEY"
+
+
+def _absent_message(target: Target, error: ConnectError) -> str:
+    said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    return f"{said}. Is the server up? Leave --base-url out to use the embedded one."
+
+
+def _refused_message(record: Record) -> str:
+    if record.status in (401, 403):
+        return f"the server does not accept the API key ({record.error}); give it with --api-key or OPENAI_API_KEY"
+    return f"a first request to the server failed, nothing was measured: {record.error}"

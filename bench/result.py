@@ -1,0 +1,139 @@
+"""The native result, schema 1: what result.json and `--json` hold. Absent is null with a reason, never 0."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from bench.run import METRICS_SPEC, SCHEMA, LoadFacts, Negotiated, TargetFacts
+from bench.stats import Distribution, Percentile
+
+
+class Window(msgspec.Struct, kw_only=True):
+    """A span of the run in seconds from the start of the load; null with the reason where there is none."""
+
+    begin_s: float | None = None
+    end_s: float | None = None
+    reason: str | None = None
+
+    @property
+    def length_s(self) -> float:
+        """Its length; 0 for none."""
+        return 0.0 if self.begin_s is None or self.end_s is None else self.end_s - self.begin_s
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """All figures over one window.
+
+    `requests` were sent in it and succeeded: the sample of the latencies. `latency` is in milliseconds, by name:
+    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `tokens_are` says whether tokens are counted by
+    the server's usage or, where it sent none, are chunks.
+    """
+
+    window: Window
+    requests: int
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    input_tokens_per_s: float | None
+    mean_concurrency: float | None
+    tokens_are: Literal["usage", "chunks", "mixed"] | None
+    speed_per_user: Distribution
+    latency: dict[str, Distribution]
+    latency_with_failures: dict[str, dict[str, Percentile]]
+
+
+class FailureClass(msgspec.Struct, kw_only=True):
+    """The failures of one class: how many, the statuses among them, their first one, and what had arrived by then."""
+
+    outcome: str
+    count: int
+    statuses: dict[str, int] = {}
+    retry_after_s: float | None = None
+    median_tokens: float | None = None
+    first_request: int
+    first_s: float
+    first_error: str
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench."""
+
+    sent: int
+    ok: int
+    failed: int
+    cancelled: int
+    output_tokens: int
+    input_tokens: int | None
+    cached_tokens: int | None
+    failed_tokens: int
+    empty_events: int
+    connections_opened: int
+    connections_opened_in_window: int
+    failures: list[FailureClass] = []
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """One check that the run makes on itself; `value` and `limit` are in `unit`, both null where it does not apply."""
+
+    code: str
+    status: Literal["pass", "fail", "n/a"]
+    text: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    remedy: str = ""
+
+
+class Reason(msgspec.Struct, kw_only=True):
+    """Why a verdict is not better."""
+
+    code: str
+    value: float | None
+    limit: float | None
+    remedy: str
+
+
+Level = Literal["trusted", "degraded", "untrustworthy"]
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """How far the figures can be believed, as far as this run's checks can tell."""
+
+    level: Level
+    reasons: list[Reason] = []
+
+
+class ClientFacts(msgspec.Struct, kw_only=True):
+    """What the bench itself cost; null where it was not watched to the end."""
+
+    loop_lag_p99_ms: float | None = None
+    loop_lag_max_ms: float | None = None
+    cpu_share: float | None = None
+    gc_pause_max_ms: float | None = None
+    switched_out: int | None = None
+    stamps: str = "taken at each read, before parsing; the kernel's receive stamps are not used"
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """One run in figures. `headline` is over the steady window where there is one, else over the whole run."""
+
+    schema: int = SCHEMA
+    metrics_spec: int = METRICS_SPEC
+    tool: str
+    id: str
+    started: str
+    again: str
+    target: TargetFacts
+    load: LoadFacts
+    negotiated: Negotiated
+    interrupted: bool
+    elapsed_s: float
+    notes: list[str]
+    counts: Counts
+    headline: Figures
+    whole_run: Figures
+    checks: list[Check]
+    verdict: Verdict
+    client: ClientFacts
+    environment: dict[str, object] = {}

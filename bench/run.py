@@ -1,0 +1,88 @@
+"""What was run: the facts beside the raw records that a result is computed from. Kept as run.json."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from bench.health import Health
+
+SCHEMA = 1
+METRICS_SPEC = 1
+
+DEFAULT_PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")
+
+
+class TargetFacts(msgspec.Struct, kw_only=True):
+    """The server: `profile` is the embedded one's; the sources say what was read from the environment."""
+
+    url: str
+    endpoint: str
+    kind: str
+    model: str
+    served: list[str] | None = None
+    embedded: bool = False
+    profile: str | None = None
+    key_source: str | None = None
+    address_source: str | None = None
+
+
+class LoadFacts(msgspec.Struct, kw_only=True):
+    """The load: a closed loop of `streams`, for `duration_s`, `requests`, or whichever ended it first."""
+
+    plan: Literal["closed"] = "closed"
+    streams: int
+    duration_s: float | None = None
+    requests: int | None = None
+    warmup: int = 0
+    output_len: int
+    input_len: int | None = None
+    fixed_length: bool = True
+    seed: int
+    cache: Literal["keep", "bust"] = "bust"
+    nonce: str | None = None
+    prompts: str = ""
+
+
+class Negotiated(msgspec.Struct, kw_only=True):
+    """What the server took of what it was asked beyond the plain request; `refused` names the rest."""
+
+    usage: bool
+    continuous_usage: bool
+    fixed_length: bool
+    refused: list[str] = []
+
+
+class View(msgspec.Struct, kw_only=True):
+    """Which figures the report shows."""
+
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    rows: tuple[str, ...] = DEFAULT_ROWS
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """One run. The three stamps are monotonic ns: load begun, sending stopped, last request ended.
+
+    They are null in a run that was killed; the records then say how far it had come.
+    """
+
+    schema: int = SCHEMA
+    metrics_spec: int = METRICS_SPEC
+    tool: str
+    id: str
+    started: str
+    again: str
+    target: TargetFacts
+    load: LoadFacts
+    negotiated: Negotiated
+    view: View = msgspec.field(default_factory=View)
+    environment: dict[str, Any] = {}
+    notes: list[str] = []
+    begun_ns: int | None = None
+    stopped_ns: int | None = None
+    ended_ns: int | None = None
+    interrupted: bool = False
+    gave_up: str | None = None
+    health: Health | None = None

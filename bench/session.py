@@ -1,0 +1,265 @@
+"""One run from start to result: server, preflight, warm-up, load, drain, figures. The only place that orders them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import resource
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic_ns
+from typing import Protocol
+
+import msgspec
+
+from bench.body import BodyForm, Features
+from bench.driver import Driver, Tally
+from bench.embedded import embedded_server
+from bench.environment import describe_environment, tool_version
+from bench.health import HealthWatch
+from bench.plan import ClosedLoop
+from bench.preflight import choose_kind, find_model, make_workload, negotiate, negotiated, probe_with, settle_length
+from bench.record import LOAD, Columns, Record
+from bench.results import RunFolder
+from bench.run import LoadFacts, Run, TargetFacts
+from bench.settings import Settings, UsageError
+from bench.target import Target, TargetAddress, read_address
+from bench.workload import Workload
+
+# Sockets of the bench's own, besides one a stream.
+_SPARE_FILES = 64
+
+
+class Watcher(Protocol):
+    """Is told how far a run has come; a live view, or one that says nothing."""
+
+    def stage(self, text: str) -> None:
+        """What the run is busy with now, before and after the load."""
+        ...
+
+    def load(
+        self, run: Run, plan: ClosedLoop, tally: Tally, health: HealthWatch
+    ) -> contextlib.AbstractContextManager[None]:
+        """Surrounds the load."""
+        ...
+
+    def clear(self) -> None:
+        """Take away what stands on the terminal; something else will be printed there."""
+        ...
+
+
+class Interruption:
+    """Ctrl-C and SIGTERM: the first ends what is under way, the second leaves at once."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self.happened = False
+        self.on_first: Callable[[], None] = lambda: None
+        self._leave = leave
+
+    def __call__(self) -> None:
+        if self.happened:
+            self._leave()
+        self.happened = True
+        self.on_first()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended, with all its records; `problem` says why they were not kept on disk, if so."""
+
+    run: Run
+    columns: Columns
+    folder: RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    address: TargetAddress
+    profile: str | None
+    obituary: Callable[[], str | None]
+
+
+async def measure(settings: Settings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
+    """Carry out a run. Raises UsageError, PromptFileError, TargetError or EmbeddedServerError before any load."""
+    began = datetime.now(UTC).astimezone()
+    _allow_open_files(settings.streams)
+    async with _served(settings, watcher) as server:
+        target = Target(
+            server.address,
+            api_key=None if server.profile is not None else settings.api_key,
+            timeouts=settings.timeouts,
+            max_connections=settings.streams,
+        )
+        try:
+            prepared = await _prepare(settings, server, target, began, watcher, loop_name)
+            return await _load(prepared, settings, server, interruption, watcher)
+        finally:
+            await target.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server]:
+    if settings.address is not None:
+        yield _Server(settings.address, None, lambda: None)
+        return
+    watcher.stage("starting the embedded server")
+    async with embedded_server(settings.server_profile, settings.seed) as server:
+
+        def obituary() -> str | None:
+            status = server.process.returncode
+            return None if status is None else f"the embedded server ended during the run (exit {status})"
+
+        yield _Server(read_address(server.url), server.profile, obituary)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    driver: Driver
+    run: Run
+    columns: Columns
+    folder: RunFolder
+
+
+class _Keeper:
+    """Where records go: into the columns when they are of the load, and to the folder as soon as there is one."""
+
+    def __init__(self) -> None:
+        self.columns = Columns()
+        self.folder: RunFolder | None = None
+        self._early: list[Record] = []
+
+    def __call__(self, record: Record) -> None:
+        if record.phase == LOAD:
+            self.columns.append(record)
+        if self.folder is None:
+            self._early.append(record)
+        else:
+            self.folder.keep(record)
+
+    def open(self, folder: RunFolder) -> None:
+        self.folder = folder
+        for record in self._early:
+            folder.keep(record)
+        self._early.clear()
+
+
+async def _prepare(
+    settings: Settings, server: _Server, target: Target, began: datetime, watcher: Watcher, loop_name: str
+) -> _Prepared:
+    watcher.stage(f"asking {server.address}")
+    model = await find_model(target, settings.model)
+    kind = choose_kind(settings, model)
+    nonce = None if settings.cache == "keep" else secrets.token_hex(3)
+    workload, notes = await make_workload(settings, target, model, kind, nonce)
+    keeper = _Keeper()
+    run_token = nonce or secrets.token_hex(3)
+
+    def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
+        return Driver(target, form, workload, keeper, run_id=f"bench-{run_token}", exact_length=exact_length)
+
+    wanted = BodyForm(kind, model.name, Features(fixed_length=settings.fixed_length is not False), settings.extra_body)
+    form, refused = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
+    exact_length, length_notes = settle_length(settings, form, refused)
+    folder = RunFolder(settings.result_dir, began)
+    keeper.open(folder)
+    warmup = settings.streams if settings.warmup is None else settings.warmup
+    run = Run(
+        tool=tool_version(),
+        id=folder.id,
+        started=began.isoformat(timespec="seconds"),
+        again=settings.again,
+        target=TargetFacts(
+            url=str(server.address),
+            endpoint=server.address.endpoint(kind),
+            kind=kind,
+            model=model.name,
+            served=model.served,
+            embedded=server.profile is not None,
+            profile=server.profile,
+            key_source=settings.key_source if server.profile is None else None,
+            address_source=settings.address_source,
+        ),
+        load=_load_facts(settings, workload, warmup, nonce, exact_length),
+        negotiated=negotiated(form, refused),
+        view=settings.view,
+        environment=describe_environment(loop_name),
+        notes=[*notes, *length_notes],
+    )
+    driver = make_driver(form, exact_length)
+    watcher.stage(f"warming up with {warmup} requests")
+    failures = await driver.warm_up(warmup, settings.streams)
+    if failures:
+        run.notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
+    return _Prepared(driver, run, keeper.columns, folder)
+
+
+def _load_facts(
+    settings: Settings, workload: Workload, warmup: int, nonce: str | None, exact_length: bool
+) -> LoadFacts:
+    return LoadFacts(
+        streams=settings.streams,
+        duration_s=settings.limits.duration_s,
+        requests=settings.limits.requests,
+        warmup=warmup,
+        output_len=settings.output_len,
+        input_len=settings.input_len,
+        fixed_length=exact_length,
+        seed=settings.seed,
+        cache=settings.cache,
+        nonce=nonce,
+        prompts=workload.describe(),
+    )
+
+
+async def _load(
+    prepared: _Prepared, settings: Settings, server: _Server, interruption: Interruption, watcher: Watcher
+) -> Finished:
+    driver, run, folder = prepared.driver, prepared.run, prepared.folder
+    plan = ClosedLoop(settings.streams, settings.limits)
+    health = HealthWatch()
+    folder.save_run(run)
+    gc.collect()
+    gc.freeze()  # what is there now outlives the run: the collector need not look at it again
+
+    def stop() -> None:
+        plan.stop(monotonic_ns())
+        driver.cancel()
+
+    interruption.on_first = stop
+    health.start()
+    try:
+        with watcher.load(run, plan, driver.tally, health):
+            await driver.run(plan)
+    finally:
+        interruption.on_first = lambda: None
+        watched = health.stop()
+        gc.unfreeze()
+        run = msgspec.structs.replace(
+            run,
+            begun_ns=plan.begun_ns,
+            stopped_ns=plan.stopped_ns,
+            ended_ns=monotonic_ns(),
+            interrupted=interruption.happened,
+            gave_up=driver.gave_up,
+            health=watched,
+            notes=[*run.notes, *filter(None, (driver.gave_up, server.obituary()))],
+        )
+        folder.save_run(run)
+        folder.close()
+    return Finished(run, prepared.columns, folder)
+
+
+def _allow_open_files(streams: int) -> None:
+    """Raise the limit of open files to what the streams need, as far as the system lets us. Raises UsageError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = streams + _SPARE_FILES
+    if soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UsageError(
+            f"--concurrency {streams} needs {needed} open files, {hard} are allowed: ask for at most "
+            f"{hard - _SPARE_FILES} streams, or have the hard limit raised (ulimit -Hn)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,0 +1,90 @@
+"""What the user asked for, checked as far as that needs neither a server nor a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.plan import Limits
+from bench.run import View
+from bench.target import TargetAddress, Timeouts, read_address
+
+DEFAULT_STREAMS = 64
+DEFAULT_DURATION_S = 15.0
+DEFAULT_SEED = 7
+DEFAULT_OUTPUT_LEN = 128
+
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+API_KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+class UsageError(ValueError):
+    """Wrong use: the message names the option, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
+
+    `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
+    """
+
+    streams: int
+    limits: Limits
+    address: TargetAddress | None = None
+    address_source: str | None = None
+    endpoint: Literal["chat", "completions"] | None = None
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    key_source: str | None = None
+    server_profile: str | None = None
+    output_len: int = DEFAULT_OUTPUT_LEN
+    fixed_length: bool | None = None
+    input_len: int | None = None
+    prompts: Path | None = None
+    cache: Literal["keep", "bust"] = "bust"
+    seed: int = DEFAULT_SEED
+    warmup: int | None = None
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    result_dir: Path = Path("runs")
+    json: Path | None = None
+    view: View = field(default_factory=View)
+    live: bool = True
+    again: str = ""
+
+
+def choose_address(
+    *,
+    base_url: str | None,
+    host: str | None,
+    port: int | None,
+    path: str | None,
+    environment: Mapping[str, str],
+    embedded: bool,
+) -> tuple[TargetAddress | None, str | None]:
+    """The server to measure and, where the environment named it, by which variable; None is the embedded one.
+
+    Raises UsageError.
+    """
+    if base_url is not None and (host is not None or port is not None):
+        raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
+    if base_url is None and (host is not None or port is not None):
+        shown = host or "127.0.0.1"
+        base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
+        base_url += f":{port or 8000}"
+    source = None
+    if embedded and base_url is not None:
+        raise UsageError("--server-profile sets the embedded server's speed; leave out the address, or the profile")
+    if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
+        base_url, source = named, BASE_URL_VARIABLE
+    if base_url is None:
+        if path is not None:
+            raise UsageError(f"--endpoint {path}: a path needs a server of yours; give --base-url, or --endpoint chat")
+        return None, None
+    try:
+        return read_address(base_url, path), source
+    except ValueError as error:
+        raise UsageError(f"{source or '--base-url'}: {error}") from None

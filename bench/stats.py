@@ -1,0 +1,141 @@
+"""Percentiles that say how sure they are: exact values, order-statistic intervals, and none without enough samples.
+
+The interval of a percentile lies between two order statistics of the sample. The number of samples under the true
+percentile is binomial, so the chance that it lies between them follows without any assumption on the distribution
+(H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., §7.1). It takes the samples for independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Percentile(msgspec.Struct, kw_only=True):
+    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+class Distribution(msgspec.Struct, kw_only=True):
+    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample."""
+
+    n: int
+    mean: float | None = None
+    min: float | None = None
+    max: float | None = None
+    percentiles: dict[str, Percentile]
+    reason: str | None = None
+
+
+def percent_key(percent: float) -> str:
+    """The name of a percentile: 50, 99, 99.9."""
+    return f"{percent:g}"
+
+
+def needed_samples(percent: float) -> int:
+    """The smallest sample that bounds this percentile on its far side with 95 % confidence: 299 for p99."""
+    share = max(percent, 100 - percent) / 100
+    if share >= 1:
+        return 1
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log(share))
+
+
+def describe(values: Floats, percents: Iterable[float], reason: str | None = None) -> Distribution:
+    """The figures of a sample; `reason` is why it is empty, if it is."""
+    n = len(values)
+    if n == 0:
+        why = reason or "no samples"
+        return Distribution(
+            n=0, percentiles={percent_key(p): Percentile(value=None, reason=why) for p in percents}, reason=why
+        )
+    ordered = np.sort(values)
+    return Distribution(
+        n=n,
+        mean=float(ordered.mean()),
+        min=float(ordered[0]),
+        max=float(ordered[-1]),
+        percentiles={percent_key(p): percentile(ordered, p) for p in percents},
+    )
+
+
+def percentile(ordered: Floats, percent: float) -> Percentile:
+    """One percentile of a sorted sample, by linear interpolation as NumPy's default has it."""
+    n = len(ordered)
+    needed = needed_samples(percent)
+    if n < needed:
+        return Percentile(value=None, reason=f"p{percent:g} needs {needed:,} samples, there are {n:,}")
+    low, high = interval_ranks(n, percent / 100)
+    return Percentile(
+        value=float(np.percentile(ordered, percent)),
+        low=None if low is None else float(ordered[low - 1]),
+        high=None if high is None else float(ordered[high - 1]),
+    )
+
+
+def with_failures(values: Floats, failures: int, percents: Sequence[float]) -> dict[str, Percentile]:
+    """Percentiles of a sample to which each failed request adds +∞."""
+    n = len(values) + failures
+    ordered = np.concatenate((np.sort(values), np.full(failures, np.inf)))
+    found: dict[str, Percentile] = {}
+    for percent in percents:
+        figure = percentile(ordered, percent)
+        rank = percent / 100 * (n - 1)
+        if figure.value is not None and math.ceil(rank) >= len(values):
+            figure = Percentile(value=None, reason=f"infinite: {failures:,} of {n:,} requests failed")
+        elif figure.high is not None and math.isinf(figure.high):
+            figure.high = None
+        found[percent_key(percent)] = figure
+    return found
+
+
+def interval_ranks(n: int, share: float) -> tuple[int | None, int | None]:
+    """Ranks (from 1) of the order statistics that enclose the quantile `share` with at least 95 % confidence.
+
+    None is a side on which even the extreme of the sample is no bound. Each side may miss with 2.5 %; a side that
+    cannot do with less takes more, as long as both together stay within 5 %.
+    """
+    if not 0 < share < 1:
+        return (n, n) if share >= 1 else (1, 1)
+    counts, below = _binomial_cdf(n, share)  # below[i] = P(B <= counts[i])
+    miss_low, miss_high = _share_miss(at_least_low=(1 - share) ** n, at_least_high=share**n)
+    low = int(counts[0]) + int(np.searchsorted(below, miss_low, side="right"))  # largest l with P(B <= l-1) <= miss
+    high = (
+        int(counts[0]) + int(np.searchsorted(below, 1 - miss_high, side="left")) + 1
+    )  # least u with P(B >= u) <= miss
+    return (low if low >= 1 else None), (high if high <= n else None)
+
+
+def _share_miss(*, at_least_low: float, at_least_high: float) -> tuple[float, float]:
+    """How often either side may miss, given how often it must even with the extreme of the sample as its bound."""
+    miss = 1 - CONFIDENCE
+    if miss / 2 < at_least_high <= miss:
+        return miss - at_least_high, at_least_high * (1 + 1e-9)
+    if miss / 2 < at_least_low <= miss:
+        return at_least_low * (1 + 1e-9), miss - at_least_low
+    return miss / 2, miss / 2
+
+
+def _binomial_cdf(n: int, share: float) -> tuple[Ints, Floats]:
+    """The binomial distribution function, over the counts where it is neither 0 nor 1 to double precision."""
+    mean, spread = n * share, math.sqrt(n * share * (1 - share))
+    first = max(0, math.floor(mean - 12 * spread - 12))
+    last = min(n, math.ceil(mean + 12 * spread + 12))
+    counts = np.arange(first, last + 1, dtype=np.int64)
+    steps = np.log((n - counts[:-1]) / counts[1:]) + math.log(share / (1 - share))  # log of pmf(k+1) / pmf(k)
+    logs = np.concatenate(([0.0], np.cumsum(steps)))
+    masses = np.exp(logs - logs.max())
+    return counts, np.cumsum(masses / masses.sum())

@@ -1,0 +1,219 @@
+"""The server under test: the one place where the bench meets the SDK (addresses, transport, events, errors)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bench.body import BodyForm, Kind
+from bench.outcome import Outcome, status_outcome
+from bench.workload import Query
+from sdk.address import Address, parse_address
+from sdk.answer import error_facts, status_error
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import (
+    ConfigError,
+    ConnectError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    FirstByteTimeoutError,
+    PoolTimeoutError,
+    ProtocolError,
+    RequestTimeoutError,
+    SDKError,
+    StallTimeoutError,
+    StatusError,
+    TLSError,
+)
+from sdk.sse import EventDecoder, TypedEvent
+from sdk.transport.base import AsyncExchange, Head, Request
+from sdk.transport.direct import DirectTransport
+
+__all__ = [
+    "AsyncExchange",
+    "ConnectError",
+    "ConnectionLostError",
+    "Deadline",
+    "EventDecoder",
+    "SDKError",
+    "StatusError",
+    "Target",
+    "TargetAddress",
+    "Timeouts",
+    "TypedEvent",
+    "event_error_message",
+    "read_address",
+    "read_body",
+    "refusal",
+    "status_failure",
+]
+
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAddress:
+    """Where requests go: the API's address, and the path of the endpoint where one was given in full."""
+
+    api: Address
+    path: str | None = None
+
+    @property
+    def kind(self) -> Kind | None:
+        """The endpoint that the path names, None when it names none."""
+        if self.path is None:
+            return None
+        return "chat" if self.path.rstrip("/").endswith("/chat/completions") else "completions"
+
+    def endpoint(self, kind: Kind) -> str:
+        """The request target of prompts."""
+        return self.path or self.api.target(_PATHS[kind])
+
+    @property
+    def root(self) -> str:
+        """What stands before `/v1`: routes such as /tokenize live there."""
+        return self.api.prefix.removesuffix("/v1")
+
+    def __str__(self) -> str:
+        return str(self.api)
+
+
+def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
+    """The address of `url` and, where `endpoint` is a path, of that path, as `vllm bench serve` joins the two.
+
+    Raises ValueError for what is no address or no endpoint of prompts.
+    """
+    try:
+        api = parse_address(url)
+    except ConfigError as error:
+        raise ValueError(error.message.removeprefix("url: ")) from None
+    given = url.rstrip("/")
+    if endpoint is None:
+        path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)
+        return TargetAddress(api, path)
+    if not endpoint.rstrip("/").endswith("/completions"):
+        raise ValueError(f"{endpoint!r} is not an endpoint: use chat, completions, or a path that ends in /completions")
+    prefix = (
+        api.prefix if given.endswith(api.prefix) and not endpoint.startswith("/v1/") else api.prefix.removesuffix("/v1")
+    )
+    return TargetAddress(api, prefix + endpoint)
+
+
+class Target:
+    """A server and how to ask it. Belongs to one event loop; nothing is ever sent twice."""
+
+    def __init__(
+        self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts, max_connections: int
+    ) -> None:
+        self.address = address
+        self._transport = DirectTransport(max_connections=max_connections, replay=False)
+        self._timeouts = timeouts
+        self._headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
+
+    def deadline(self) -> Deadline:
+        """The limits of one request, from now on."""
+        return Deadline(self._timeouts)
+
+    @property
+    def watches_stalls(self) -> bool:
+        """Whether a limit on silence is set, so that each token has to be reported to the deadline."""
+        return self._timeouts.stall is not None
+
+    def prompt_request(self, form: BodyForm, query: Query, request_id: str, max_tokens: int | None = None) -> Request:
+        """The request that asks for one answer as a stream."""
+        return Request(
+            "POST",
+            self.address.api.origin,
+            self.address.endpoint(form.kind),
+            (
+                ("Content-Type", "application/json"),
+                ("Accept", "text/event-stream"),
+                ("X-Request-Id", request_id),
+                *self._headers,
+            ),
+            msgspec.json.encode(form.build(query, max_tokens)),
+        )
+
+    async def send(self, request: Request, deadline: Deadline) -> AsyncExchange:
+        """Send and wait for the head. Raises SDKError."""
+        return await self._transport.send(request, deadline)
+
+    async def get(self, path: str) -> Any:
+        """The JSON that the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
+        return await self._ask(Request("GET", self.address.api.origin, self.address.api.target(path), self._headers))
+
+    async def post(self, target: str, body: dict[str, Any]) -> Any:
+        """The JSON answered to a POST, as in `get`; `target` is the whole path."""
+        headers = (("Content-Type", "application/json"), *self._headers)
+        return await self._ask(Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body)))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    async def _ask(self, request: Request) -> Any:
+        exchange = await self.send(request, self.deadline())
+        body = await read_body(exchange)
+        if exchange.head.status >= 400:
+            raise status_error(exchange.head, body)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise ProtocolError(
+                f"{request.url} answered {exchange.head.status} with something that is not JSON"
+            ) from None
+
+
+async def read_body(exchange: AsyncExchange) -> bytes:
+    """The whole body of an answer that is no stream. Raises SDKError."""
+    blocks: list[bytes] = []
+    try:
+        while (block := await exchange.read()) is not None:
+            blocks.append(block.data)
+            if sum(map(len, blocks)) > _MAX_BODY_BYTES:
+                raise ProtocolError(f"the answer is over {_MAX_BODY_BYTES} bytes")
+    finally:
+        exchange.close()
+    return b"".join(blocks)
+
+
+def status_failure(head: Head, body: bytes) -> StatusError:
+    """The error of an answer whose status is 400 or more."""
+    return status_error(head, body)
+
+
+def event_error_message(payload: Any) -> str:
+    """What an error event says."""
+    facts = error_facts(payload)
+    if facts is None:
+        return f"the server sent an event that is no chunk: {payload!r:.120}"
+    code = f" ({facts['code']})" if facts["code"] is not None else ""
+    return f"error in the stream{code}: {facts['server_message'] or 'no reason given'}"
+
+
+def refusal(error: SDKError) -> tuple[Outcome, str]:
+    """The class of a request that `error` ended, and its message."""
+    if isinstance(error, StatusError):
+        return status_outcome(error.status), error.message
+    for kind, outcome in _CLASSES:
+        if isinstance(error, kind):
+            return outcome, error.message
+    raise error
+
+
+# A connection that breaks with the answer under way, or before its first byte, cuts that answer short.
+_CLASSES: tuple[tuple[type[SDKError], Outcome], ...] = (
+    (ConnectTimeoutError, Outcome.TIMEOUT_CONNECT),
+    (PoolTimeoutError, Outcome.TIMEOUT_CONNECT),
+    (FirstByteTimeoutError, Outcome.TIMEOUT_FIRST_BYTE),
+    (StallTimeoutError, Outcome.TIMEOUT_STALL),
+    (RequestTimeoutError, Outcome.TIMEOUT_TOTAL),
+    (TLSError, Outcome.TLS),
+    (ConnectError, Outcome.CONNECT),
+    (ConnectionLostError, Outcome.TRUNCATED),
+    (ProtocolError, Outcome.PROTOCOL),
+)
