@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from .auth import ApiKeyMiddleware
 from .engine.base import Engine
-from .errors import ApiError
+from .errors import ApiError, server_failed
 from .routes import all_routes
 from .settings import Settings
 from .state import ServerState
@@ -67,8 +67,7 @@ async def _http_exception(request: Request, exc: Exception) -> Response:
 
 
 async def _unexpected(request: Request, exc: Exception) -> Response:
-    """A defect of the server; what it was stays in the log."""
-    return _response(ApiError(500, "The server failed; its log tells more", type="server_error"))
+    return _response(server_failed())
 
 
 def _response(error: ApiError) -> Response:

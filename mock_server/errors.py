@@ -47,9 +47,12 @@ def model_not_found(message: str) -> ApiError:
 
 
 def unauthorized(message: str) -> ApiError:
-    return ApiError(
-        401, message, code="invalid_api_key", type="authentication_error", headers={"www-authenticate": "Bearer"}
-    )
+    return ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+
+
+def server_failed() -> ApiError:
+    """A defect; what it was is in the log and nowhere else."""
+    return ApiError(500, "The server failed; its log tells more", type="server_error")
 
 
 def engine_failed(message: str) -> ApiError:

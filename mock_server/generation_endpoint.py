@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .endpoint import Endpoint, api_error
 from .engine.base import EngineError, FinishReason
+from .errors import server_failed
 from .exchange import Exchange
 from .frames import FrameOptions, Frames, error_event
 from .generation import Generation
@@ -72,6 +73,9 @@ class GenerationEndpoint(Endpoint):
                     await exchange.send_events(events, last=generation.is_finished)
         except EngineError as exc:
             await exchange.send_events(error_event(api_error(exc).body()), last=True)
+        except Exception:
+            await exchange.send_events(error_event(server_failed().body()), last=True)
+            raise
 
     async def _gather(self, exchange: Exchange, options: FrameOptions, generation: Generation) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]

@@ -7,7 +7,7 @@ from .engine.base import Adapter
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Raises `ValueError` for names that clash."""
+    """Raises `ValueError` for names that are empty, clash, or have spaces or commas."""
 
     model_names: tuple[str, ...] = ("sim-chat",)
     """The model's names, the first of them on its card; all are accepted."""
@@ -29,6 +29,8 @@ class Settings:
         for name in (*self.model_names, *(adapter.name for adapter in self.adapters)):
             if not name:
                 raise ValueError("an adapter's name must not be empty")
+            if "," in name or any(character.isspace() for character in name):
+                raise ValueError(f"the name {name!r} must have neither spaces nor commas")
             if name in taken:
                 raise ValueError(f"the name {name!r} is given twice; each model and adapter needs its own")
             taken.add(name)

@@ -50,7 +50,7 @@ _ASKS: dict[str, tuple[_Predicate, str]] = {
     "num_beams": (_other_than(1), "beam search"),
     "length_penalty": (_other_than(1), "beam search"),
     "priority": (_filled, "priorities"),
-    "chat_template": (_given, "chat templates in requests"),
+    "chat_template": (_given, "templates given in requests"),
     "documents": (_filled, "documents beside messages"),
     "modalities": (_other_than([], ["text"]), "modalities other than text"),
     "audio": (_filled, "audio"),

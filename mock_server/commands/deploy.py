@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..engine.base import Adapter
+from ..engine.profiles import PROFILES
 from ..engine.registry import ENGINES, EngineOptionError, EngineOptions, make_engine
 from ..settings import Settings
 from .arguments import SeveralValuesCommand, boolean
@@ -51,7 +52,7 @@ class AdapterParam(click.ParamType[Adapter]):
 @click.option(
     "--lora-modules", multiple=True, type=AdapterParam(), metavar="NAME=PATH...", help="Adapters to serve beside it."
 )
-@click.option("--profile", help="Speed of the simulated engine: demo, instant. [default: demo]")
+@click.option("--profile", help=f"Speed of the simulated engine: {', '.join(PROFILES)}. [default: demo]")
 @click.option("--script", metavar="ttft_ms=200,itl_ms=20", help="Times of the scripted engine.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of texts and of timing noise.")
 @click.option("--time-scale", type=float, help="Engine time against the wall's: 2 is twice as fast. [default: 1]")

@@ -98,26 +98,35 @@ def _draw_length(source: random.Random) -> int:
 
 def _sentences(language: _Language, source: random.Random, adapter: str | None) -> Iterator[str]:
     """Sentences for ever, each with what joins it to the one before; a paragraph is four to six of them."""
-    templates = "adapter_first" if adapter else "templates"
+    templates = language.slots["adapter_templates" if adapter else "templates"]
+    first = _choose(language.slots["adapter_first"], source) if adapter else None
     joiner = ""
+    last = -1
     while True:
         for _ in range(4 + int(3 * source.random())):
-            yield joiner + _fill("{" + templates + "}", language, source, adapter or "")
+            if first is not None:
+                template, first = first, None
+            else:  # any but the one just used
+                number = int((len(templates) - 1) * source.random())
+                last = number + (number >= last >= 0)
+                template = templates[last]
+            yield joiner + _fill(template, language, source, adapter or "")
             joiner = language.joiner
-            if adapter:
-                templates = "adapter_templates"
         joiner = "\n\n"
 
 
+def _choose(words: Sequence[str], source: random.Random) -> str:
+    return words[int(len(words) * source.random())]
+
+
 def _fill(template: str, language: _Language, source: random.Random, adapter: str) -> str:
-    """Replaces slots, those inside replacements too. A capital in the slot's name begins a sentence."""
+    """Replaces slots. A capital in a slot's name makes the first letter of its text one."""
 
     def draw(match: re.Match[str]) -> str:
         slot = match.group(1)
         if slot == "adapter":
             return adapter
-        words = language.slots[slot.lower()]
-        text = _SLOT.sub(draw, words[int(len(words) * source.random())])
+        text = _choose(language.slots[slot.lower()], source)
         return text[0].upper() + text[1:] if slot[0].isupper() else text
 
     return _SLOT.sub(draw, template)

@@ -58,6 +58,8 @@ def test_cards_list_the_base_first_and_adapters_under_it() -> None:
         ({"model_names": ()}, "must not be empty"),
         ({"model_names": ("",)}, "must not be empty"),
         ({"adapters": (Adapter(""),)}, "must not be empty"),
+        ({"model_names": ("a b",)}, "neither spaces nor commas"),
+        ({"adapters": (Adapter("a,b"),)}, "neither spaces nor commas"),
         ({"model_names": ("a", "a")}, "'a' is given twice"),
         ({"model_names": ("a",), "adapters": (Adapter("a"),)}, "'a' is given twice"),
     ],
