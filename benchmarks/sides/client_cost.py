@@ -14,7 +14,7 @@ from typing import Any
 WORK, SIDE, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 URL = f"http://127.0.0.1:{PORT}/v1"
 MESSAGES = [{"role": "user", "content": "Tell me about the old bridge."}]
-STREAMS, TOKENS = 128, 120
+STREAMS, TOKENS = 128, 400
 
 
 async def ours_stream(client: Any, tokens: int) -> int:
