@@ -33,7 +33,6 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._headers = dict(scope["headers"])
-        self.started = False
         self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
 
     @property
@@ -105,7 +104,6 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.started = True
         own = (b"x-request-id", self.request_id.encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
 

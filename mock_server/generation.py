@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from .choice import ChoiceText
@@ -23,7 +22,7 @@ class PromptRun:
 
 
 class Generation:
-    """Iterate once, over batches of deltas; close it whatever happens: that frees the engine."""
+    """Start it, take its batches, and close it whatever happens: that frees the engine."""
 
     def __init__(
         self,
@@ -41,6 +40,8 @@ class Generation:
         self._request_id = request_id
         self._adapter = adapter
         self._streams: list[DeltaStream] = []
+        self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
+        self._choices_each = runs[0].params.n
         self._choices = [
             ChoiceText(engine.detokenizer(), stop_strings, run.params.min_tokens)
             for run in runs
@@ -62,28 +63,30 @@ class Generation:
 
     async def start(self) -> None:
         """Admits every prompt; `EngineError` when the engine refuses."""
+        several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
-            request_id = f"{self._request_id}-{number}" if len(self._runs) > 1 else self._request_id
+            request_id = f"{self._request_id}-{number}" if several else self._request_id
             stream = await self._engine.generate(
                 run.token_ids, run.params, request_id=request_id, adapter=self._adapter
             )
             self._streams.append(stream)
+        if several:
+            self._interleaved = _interleaved(self._streams)
 
-    async def batches(self) -> AsyncGenerator[list[ChoiceDelta], None]:
-        """All that was ready, batch by batch, until each choice has ended; `EngineError` when one cannot."""
-        if len(self._streams) == 1:
-            async for deltas in self._streams[0]:
-                yield self._texts(0, deltas)
-                if not self._open:
-                    return
-        else:
-            choices_each = self._runs[0].params.n
-            async with aclosing(_interleaved(self._streams)) as batches:
-                async for number, deltas in batches:
-                    yield self._texts(number * choices_each, deltas)
-                    if not self._open:
-                        return
-        raise EngineError("the engine's stream ended without a finish reason")
+    async def next_batch(self) -> list[ChoiceDelta]:
+        """All that is ready, as soon as something is; to be called until `is_finished`.
+
+        Raises `EngineError` when the engine fails or ends too soon.
+        """
+        number = 0
+        try:
+            if self._interleaved is None:
+                deltas = await self._streams[0].__anext__()
+            else:
+                number, deltas = await self._interleaved.__anext__()
+        except StopAsyncIteration:
+            raise EngineError("the engine's stream ended without a finish reason") from None
+        return self._texts(number * self._choices_each, deltas)
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
         texts = []
@@ -103,6 +106,8 @@ class Generation:
         return texts
 
     async def aclose(self) -> None:
+        if self._interleaved is not None:
+            await self._interleaved.aclose()
         for stream in self._streams:
             await stream.aclose()
 

@@ -3,8 +3,7 @@
 import logging
 import time
 from abc import abstractmethod
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .endpoint import Endpoint, api_error
 from .engine.base import EngineError, FinishReason
@@ -20,10 +19,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WholeChoice:
-    """A choice at its end."""
+    """A choice as it is gathered."""
 
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
 
 class GenerationEndpoint(Endpoint):
@@ -65,12 +68,14 @@ class GenerationEndpoint(Endpoint):
         """One write for each batch that was ready; never two deltas in one event."""
         await exchange.start_events()
         try:
-            async with aclosing(generation.batches()) as batches:
-                async for deltas in batches:
-                    events = "".join([frames.delta(delta) for delta in deltas])
-                    if generation.is_finished:
-                        events += frames.closing(generation.completion_tokens)
-                    await exchange.send_events(events, last=generation.is_finished)
+            finished = False
+            while not finished:
+                deltas = await generation.next_batch()
+                finished = generation.is_finished
+                events = "".join([frames.delta(delta) for delta in deltas])
+                if finished:
+                    events += frames.closing(generation.completion_tokens)
+                await exchange.send_events(events, last=finished)
         except EngineError as exc:
             await exchange.send_events(error_event(api_error(exc).body()), last=True)
         except Exception:
@@ -79,12 +84,11 @@ class GenerationEndpoint(Endpoint):
 
     async def _gather(self, exchange: Exchange, options: FrameOptions, generation: Generation) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]
-        async with aclosing(generation.batches()) as batches:
-            async for deltas in batches:
-                for index, text, finish_reason, _ in deltas:
-                    choices[index].text += text
-                    if finish_reason is not None:
-                        choices[index].finish_reason = finish_reason
+        while not generation.is_finished:
+            for index, text, finish_reason, _ in await generation.next_batch():
+                choices[index].pieces.append(text)
+                if finish_reason is not None:
+                    choices[index].finish_reason = finish_reason
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-FinishReason = Literal["stop", "length"]
+from .engine.base import FinishReason
 
 
 class _Response(BaseModel):

@@ -63,7 +63,7 @@ class GenerationParams:
     stop_token_ids: frozenset[int] = frozenset()
     ignore_eos: bool = False
     final_only: bool = False
-    """The caller wants nothing before the end: the engine may hand over everything in one batch."""
+    """The caller wants nothing before the end: the engine may hand over a choice in one delta."""
 
     @property
     def greedy(self) -> bool:

@@ -9,25 +9,31 @@ from .base import Delta, EngineError
 class DeltaQueue:
     """A `DeltaStream` that ends when each of `num_choices` choices has a finish reason.
 
-    With `final_only` the reader is woken at the end alone.
+    With `final_only` the reader gets one delta for each choice, when it ends.
     """
 
-    __slots__ = ("_error", "_final_only", "_on_close", "_open_choices", "_ready", "_waiter")
+    __slots__ = ("_error", "_on_close", "_open_choices", "_ready", "_so_far", "_waiter")
 
     def __init__(self, num_choices: int, on_close: Callable[[], None], *, final_only: bool = False) -> None:
         self._open_choices = num_choices
         self._on_close = on_close
-        self._final_only = final_only
+        self._so_far: dict[int, list[int]] | None = {} if final_only else None
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._error: EngineError | None = None
 
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
+        if self._so_far is not None:
+            token_ids = self._so_far.setdefault(delta.choice, [])
+            token_ids += delta.token_ids
+            if delta.finish_reason is None:
+                return
+            delta = Delta(delta.choice, token_ids, delta.finish_reason)
         self._ready.append(delta)
         if delta.finish_reason is not None:
             self._open_choices -= 1
-        if self._waiter is not None and (not self._final_only or not self._open_choices):
+        if self._waiter is not None:
             self._wake()
 
     def fail(self, error: EngineError) -> None:
@@ -45,23 +51,18 @@ class DeltaQueue:
         return self
 
     async def __anext__(self) -> Sequence[Delta]:
-        while self._must_wait():
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            if not self._open_choices:
+                raise StopAsyncIteration
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        if not self._ready:
-            if self._error is not None:
-                raise self._error
-            raise StopAsyncIteration
         batch, self._ready = self._ready, []
         return batch
-
-    def _must_wait(self) -> bool:
-        if self._error is not None or not self._open_choices:
-            return False
-        return self._final_only or not self._ready
 
     async def aclose(self) -> None:
         """Reader side: aborts the request unless it has ended."""

@@ -64,7 +64,7 @@ class Author:
         return choices
 
     def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:
-        """ "chinese" or "english", by what the last message is mostly written in."""
+        """The language that the last message is mostly written in, "chinese" or "english"."""
         text = self.tokenizer.decode(self._last_message(prompt_token_ids))
         return "chinese" if _LETTERS_PER_HAN * len(_HAN.findall(text)) > len(_LETTER.findall(text)) else "english"
 

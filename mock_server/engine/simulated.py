@@ -19,7 +19,7 @@ from .prose import Author
 from .scheduler import SampledToken, Scheduler
 from .sequence import Sequence
 
-_STEPS_PER_PASS = 32  # overdue steps taken before the event loop gets a turn
+_STEPS_PER_PASS = 32  # steps that take no time, before the event loop gets a turn
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +128,7 @@ class SimulatedEngine(BundledText):
     async def _step_for_ever(self) -> None:
         clock, scheduler = self._clock, self._scheduler
         deadline = clock.now()
-        overdue = 0
+        instant_steps = 0
         while True:
             plan = scheduler.schedule()
             if plan.is_empty:
@@ -140,10 +140,9 @@ class SimulatedEngine(BundledText):
             deadline = deadline + step_s if step_s else clock.now()
             if deadline > clock.now():
                 await clock.sleep_until(deadline)
-                overdue = 0
-            elif (overdue := overdue + 1) >= _STEPS_PER_PASS:
+            elif step_s or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS:
                 await asyncio.sleep(0)
-                overdue = 0
+                instant_steps = 0
             if step_s:
                 self._lag.add(clock.now() - deadline)
             self._steps += 1

@@ -28,7 +28,7 @@ def test_a_reader_gets_all_that_is_ready_at_once() -> None:
     assert asyncio.run(scenario()) == [[FIRST, SECOND], [LAST]]
 
 
-def test_final_only_wakes_the_reader_at_the_end() -> None:
+def test_final_only_gives_each_choice_as_one_delta() -> None:
     async def scenario() -> list[Sequence[Delta]]:
         queue = DeltaQueue(2, lambda: None, final_only=True)
         reader = asyncio.create_task(drain(queue))
@@ -37,7 +37,7 @@ def test_final_only_wakes_the_reader_at_the_end() -> None:
             queue.put(delta)
         return await reader
 
-    assert asyncio.run(scenario()) == [[FIRST, LAST, Delta(1, (4,), "length")]]
+    assert asyncio.run(scenario()) == [[Delta(0, [1, 3], "stop")], [Delta(1, [4], "length")]]
 
 
 def test_closing_aborts_once_and_only_what_has_not_ended() -> None:
