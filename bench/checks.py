@@ -145,7 +145,12 @@ def _concurrency(figures: Figures, streams: int) -> Check:
 def _client(health: Health | None) -> Iterator[Check]:
     """The loop's lag stands in for the client's own error until kernel stamps bound it."""
     if health is None or not health.loop_lag_us:
-        yield Check(code="loop_lag", status="n/a", text="loop lag not known: the run was not watched to its end")
+        yield Check(
+            code="not_watched",
+            status="fail",
+            text="the bench was killed before the end of the run",
+            remedy="how well it kept up is not known: run it again",
+        )
         return
     lag = np.array(health.loop_lag_us) / 1000
     p99, largest = float(np.percentile(lag, 99)), float(lag.max())
@@ -156,7 +161,7 @@ def _client(health: Health | None) -> Iterator[Check]:
         value=p99,
         limit=LAG_P99_LIMIT_MS,
         unit="ms",
-        remedy="latencies may be this much too long: fewer streams, or less else running on this machine",
+        remedy=f"latencies may be this much too long; {_cause(health)}",
     )
     yield Check(
         code="client_pause",
@@ -177,6 +182,13 @@ def _client(health: Health | None) -> Iterator[Check]:
         unit="share",
         remedy="the bench is the limit here: fewer streams",
     )
+
+
+def _cause(health: Health) -> str:
+    """What to do about a late loop: its own work is too much, or others' is."""
+    if health.cpu_wait_s is not None and health.cpu_wait_s > 0.02 * health.wall_s:
+        return f"other processes held the core for {health.cpu_wait_s / health.wall_s:.0%} of the time: stop them"
+    return "fewer streams, or a faster machine"
 
 
 def no_steady_window(streams: int, e2e_mean_ms: float | None) -> Check:

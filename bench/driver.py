@@ -92,6 +92,7 @@ class _Attempt:
             cached_tokens=None if details is None else details.cached_tokens,
             events_ns=[arrived_ns - base_ns for arrived_ns in events.arrived_ns],
             tokens=events.tokens,
+            continuous_usage=events.continuous_usage,
             visible=events.visible,
             empty=events.empty,
         )
@@ -125,9 +126,13 @@ class Driver:
         """Carry out the plan and return when its last request has ended, or was cancelled."""
         plan.begin(monotonic_ns())
         self._slots = [asyncio.create_task(self._slot(slot, plan)) for slot in range(plan.streams)]
-        for result in await asyncio.gather(*self._slots, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
+        _, unfinished = await asyncio.wait(self._slots, return_when=asyncio.FIRST_EXCEPTION)
+        if unfinished:  # a fault of the bench itself, which must not look like a quiet stream
+            self.cancel()
+            await asyncio.wait(self._slots)
+        for task in self._slots:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
     async def warm_up(self, requests: int, streams: int) -> list[Record]:
         """Send so many short requests, at most `streams` at once; returns those that failed."""

@@ -19,8 +19,15 @@ STOP_LIMIT_S = 5.0
 _READY = re.compile(r"ready (?P<url>http://\S+) model=(?P<models>\S+) engine=\S+ profile=(?P<profile>\S+)")
 
 
+_WRONG_USE = 2  # the server's exit code for options it does not take
+
+
 class EmbeddedServerError(Exception):
-    """The embedded server did not start; the message holds the end of its log."""
+    """The embedded server did not start; the message holds the end of its log, or what is wrong with an option."""
+
+    def __init__(self, message: str, *, wrong_use: bool = False) -> None:
+        super().__init__(message)
+        self.wrong_use = wrong_use
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes])
         raise EmbeddedServerError(f"the embedded server said {line!r} where its ready line was due")
     if process.stdout.at_eof():
         status = await process.wait()
+        if status == _WRONG_USE:
+            raise EmbeddedServerError(f"the embedded server refuses: {_last_words(log)}", wrong_use=True)
         raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{_log_end(log)}")
     raise EmbeddedServerError(f"the embedded server was not ready within {READY_LIMIT_S:g} s:\n{_log_end(log)}")
 
@@ -90,6 +99,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             continue
         return
+
+
+def _last_words(log: IO[bytes]) -> str:
+    return _log_end(log, 1).strip().removeprefix("error: ").removeprefix("Error: ")
 
 
 def _log_end(log: IO[bytes], lines: int = 8) -> str:

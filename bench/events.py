@@ -178,13 +178,15 @@ class TokenEvents(NamedTuple):
     """The token events of a whole stream.
 
     `tokens` says how many tokens each carried: 1 for one each, a list, or None where nothing tells. `visible` is the
-    position of the first with content or a tool call, `empty` the number of those without text.
+    position of the first with content or a tool call, `empty` the number of those without text. `continuous_usage`
+    is whether usage came with every event.
     """
 
     arrived_ns: list[int]
     tokens: int | list[int] | None
     visible: int | None
     empty: int
+    continuous_usage: bool
 
 
 def token_events(reading: Reading) -> TokenEvents:
@@ -195,7 +197,8 @@ def token_events(reading: Reading) -> TokenEvents:
     """
     arrived_ns, grown, total = reading.events_ns, reading.grown, reading.completion_tokens
     tokens: int | list[int] | None = None
-    if grown and min(grown) >= 0:
+    is_continuous = bool(grown) and min(grown) >= 0
+    if is_continuous:
         tokens = 1 if min(grown) == max(grown) == 1 else grown
     elif total is not None and total == len(grown):
         tokens = 1
@@ -203,5 +206,5 @@ def token_events(reading: Reading) -> TokenEvents:
         dropped = set(reading.empty)
         kept = [position for position in range(len(grown)) if position not in dropped]
         visible = None if reading.visible is None else kept.index(reading.visible)
-        return TokenEvents([arrived_ns[position] for position in kept], 1, visible, 0)
-    return TokenEvents(arrived_ns, tokens, reading.visible, len(reading.empty))
+        return TokenEvents([arrived_ns[position] for position in kept], 1, visible, 0, False)
+    return TokenEvents(arrived_ns, tokens, reading.visible, len(reading.empty), is_continuous)

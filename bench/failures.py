@@ -48,7 +48,7 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
             continue
         failures = [columns.errors[row] for row in rows]
         first = min(failures, key=lambda failure: failure.sched_ns)
-        tokens = requests.tokens[rows]
+        partial, told = requests.tokens[rows], requests.usage_tokens[rows] >= 0
         waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
         classes.append(
             FailureClass(
@@ -56,7 +56,8 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
                 count=len(rows),
                 statuses=_statuses([failure.status for failure in failures]),
                 retry_after_s=max(waits) if waits else None,
-                median_tokens=float(np.median(tokens)) if tokens.any() else None,
+                median_partial=float(np.median(partial)) if partial.any() else None,
+                partial_unit="tokens" if told.all() else "chunks",
                 first_request=first.request,
                 first_s=(first.sched_ns - origin_ns) / NS_PER_S,
                 first_error=first.error,

@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.outcome import Outcome
 from bench.record import OUTCOMES, Columns
-from bench.result import Figures, Window
-from bench.stats import Bools, Distribution, Floats, Ints, describe, with_failures
+from bench.result import Distribution, Figures, Window
+from bench.stats import Bools, Floats, Ints, describe, with_failures
 from bench.units import NS_PER_MS, NS_PER_S
 from bench.window import Span, mean_concurrency
 

@@ -47,7 +47,7 @@ def judge(reading: Reading, *, cut: str | None, asked_tokens: int | None) -> tup
     """
     events = len(reading.events_ns)
     tokens = reading.completion_tokens
-    so_far = f"after {tokens or events} tokens"
+    so_far = f"after {tokens} tokens" if tokens else f"after {events} chunks"
     if reading.finish_reason is None:
         if cut is not None:
             return Outcome.TRUNCATED, f"{cut} {so_far}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from bench.body import BodyForm, Features, Kind, concessions
+from bench.body import BodyForm, Kind, concessions
 from bench.driver import WARMUP_TOKENS, Driver
 from bench.outcome import Outcome
 from bench.plan import Start
@@ -99,14 +99,14 @@ async def make_workload(
         )
     found = await _count_by_server(target, model, kind)
     if found is None:
-        words, count = list(WORDS), length
+        words, count, name = list(WORDS), length, f"synthetic prompts of about {length} tokens"
         note = f"--input-len {length} is approximate: this server has no /tokenize that counts our words one by one"
     else:
         words, besides = found
-        count, note = length - besides, ""
+        count, name, note = length - besides, f"synthetic prompts of {length} tokens", ""
         if count < 1:
             raise TargetError(f"--input-len {length} is too short: the chat template alone takes {besides} tokens")
-    workload = SyntheticPrompts(words, count, output_len, chat=kind == "chat", seed=seed, nonce=nonce)
+    workload = SyntheticPrompts(words, count, output_len, name=name, chat=kind == "chat", seed=seed, nonce=nonce)
     return workload, [note] if note else []
 
 
@@ -128,28 +128,46 @@ async def _count_by_server(target: Target, model: Model, kind: Kind) -> tuple[li
         return None  # another server's /tokenize, or none
 
 
-async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyForm) -> tuple[BodyForm, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The form of request that the server takes, what it refused of the first one, and an answer to it."""
+
+    form: BodyForm
+    refused: list[str]
+    answer: Record
+
+    def facts(self) -> Negotiated:
+        """For the run's file."""
+        features = self.form.features
+        return Negotiated(
+            usage=self.answer.completion_tokens is not None,
+            continuous_usage=self.answer.continuous_usage,
+            fixed_length=features.fixed_length,
+            refused=self.refused,
+        )
+
+
+async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyForm) -> Agreement:
     """Find a form of request that the server takes, giving up one part at a time, then several.
 
-    Returns it with the names of what was refused. Raises TargetError with the server's words when none is taken.
+    Raises TargetError with the server's words when none is taken.
     """
-    record = await probe(form)
-    first = record
-    given_up: list[str] = []
-    while record.outcome is Outcome.HTTP_4XX and record.status in (400, 422):
-        options = concessions(form.features, record.error or "")
-        for name, features in options:
-            attempt = replace(form, features=features)
-            record = await probe(attempt)
-            if record.outcome is Outcome.OK:
-                return attempt, [*given_up, name]
+    answer = first = await probe(form)
+    refused: list[str] = []
+    while answer.outcome is Outcome.HTTP_4XX and answer.status in (400, 422):
+        options = concessions(form.features, answer.error or "")
         if not options:
             raise TargetError(_refused_message(first))
-        given_up.append(options[0][0])
+        for name, features in options:
+            attempt = replace(form, features=features)
+            answer = await probe(attempt)
+            if answer.outcome is Outcome.OK:
+                return Agreement(attempt, [*refused, name], answer)
+        refused.append(options[0][0])
         form = replace(form, features=options[0][1])
-    if record.outcome is not Outcome.OK:
-        raise TargetError(_refused_message(record), wrong_use=record.outcome is Outcome.HTTP_4XX)
-    return form, given_up
+    if answer.outcome is not Outcome.OK:
+        raise TargetError(_refused_message(answer), wrong_use=answer.outcome is Outcome.HTTP_4XX)
+    return Agreement(form, refused, answer)
 
 
 def probe_with(
@@ -163,7 +181,7 @@ def probe_with(
     return probe
 
 
-def settle_length(settings: Settings, form: BodyForm, given_up: list[str]) -> tuple[bool, list[str]]:
+def settle_length(settings: Settings, form: BodyForm) -> tuple[bool, list[str]]:
     """Whether answers must have the length asked for, and a note where the server decides otherwise."""
     if settings.fixed_length is False:
         return False, []
@@ -172,17 +190,6 @@ def settle_length(settings: Settings, form: BodyForm, given_up: list[str]) -> tu
     if settings.fixed_length is None:
         return False, ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
     return True, ["the server refuses min_tokens and ignore_eos: answers of another length count as length_mismatch"]
-
-
-def negotiated(form: BodyForm, refused: list[str]) -> Negotiated:
-    """What came of it, for the run's file."""
-    features: Features = form.features
-    return Negotiated(
-        usage=features.usage,
-        continuous_usage=features.continuous_usage,
-        fixed_length=features.fixed_length,
-        refused=refused,
-    )
 
 
 def _unlisted(target: Target, asked: str | None, why: str) -> Model:

@@ -22,8 +22,9 @@ class Record(msgspec.Struct, kw_only=True):
 
     Times are `time.monotonic_ns()`; `events_ns` are token events, counted from `send_ns`. `tokens` says how many
     tokens each event carried: 1 for one each, a list, or null where nothing tells. `visible` is the position of the
-    first event with content or a tool call, `empty` the number of events with an empty text. `asked_tokens` is the
-    length the answer had to have. `query` is the number of the prompt within the workload.
+    first event with content or a tool call, `empty` the number of events with an empty text. `continuous_usage` is
+    whether usage came with every event. `asked_tokens` is the length the answer had to have, `query` the number of the
+    prompt within the workload.
     """
 
     request: int
@@ -47,6 +48,7 @@ class Record(msgspec.Struct, kw_only=True):
     cached_tokens: int | None = None
     events_ns: list[int] = []
     tokens: int | list[int] | None = None
+    continuous_usage: bool = False
     visible: int | None = None
     empty: int = 0
 

@@ -7,7 +7,31 @@ from typing import Literal
 import msgspec
 
 from bench.run import METRICS_SPEC, SCHEMA, LoadFacts, Negotiated, TargetFacts
-from bench.stats import Distribution, Percentile
+
+
+class Percentile(msgspec.Struct, kw_only=True):
+    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+class Distribution(msgspec.Struct, kw_only=True):
+    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample."""
+
+    n: int
+    mean: float | None = None
+    min: float | None = None
+    max: float | None = None
+    percentiles: dict[str, Percentile]
+    reason: str | None = None
+
+
+def percent_key(percent: float) -> str:
+    """The name of a percentile: 50, 99, 99.9."""
+    return f"{percent:g}"
 
 
 class Window(msgspec.Struct, kw_only=True):
@@ -44,13 +68,18 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
-    """The failures of one class: how many, the statuses among them, their first one, and what had arrived by then."""
+    """The failures of one class: how many, the statuses among them, their first one.
+
+    `median_partial` is how much of the answer had arrived, in `partial_unit`: tokens where the server's usage told,
+    else chunks; null where nothing had.
+    """
 
     outcome: str
     count: int
     statuses: dict[str, int] = {}
     retry_after_s: float | None = None
-    median_tokens: float | None = None
+    median_partial: float | None = None
+    partial_unit: Literal["tokens", "chunks"] = "tokens"
     first_request: int
     first_s: float
     first_error: str
@@ -110,6 +139,7 @@ class ClientFacts(msgspec.Struct, kw_only=True):
     loop_lag_p99_ms: float | None = None
     loop_lag_max_ms: float | None = None
     cpu_share: float | None = None
+    cpu_wait_share: float | None = None
     gc_pause_max_ms: float | None = None
     switched_out: int | None = None
     stamps: str = "taken at each read, before parsing; the kernel's receive stamps are not used"
@@ -128,6 +158,7 @@ class Result(msgspec.Struct, kw_only=True):
     load: LoadFacts
     negotiated: Negotiated
     interrupted: bool
+    gave_up: str | None
     elapsed_s: float
     notes: list[str]
     counts: Counts

@@ -20,7 +20,7 @@ from bench.embedded import embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
 from bench.plan import ClosedLoop
-from bench.preflight import choose_kind, find_model, make_workload, negotiate, negotiated, probe_with, settle_length
+from bench.preflight import choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
 from bench.record import LOAD, Columns, Record
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
@@ -30,6 +30,9 @@ from bench.workload import Workload
 
 # Sockets of the bench's own, besides one a stream.
 _SPARE_FILES = 64
+
+# A stream makes no cycles: the collector only has to find those of failures, and each of its passes is a pause.
+_GC_THRESHOLDS = (100_000, 50, 100)
 
 
 class Watcher(Protocol):
@@ -160,11 +163,17 @@ async def _prepare(
         return Driver(target, form, workload, keeper, run_id=f"bench-{run_token}", exact_length=exact_length)
 
     wanted = BodyForm(kind, model.name, Features(fixed_length=settings.fixed_length is not False), settings.extra_body)
-    form, refused = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
-    exact_length, length_notes = settle_length(settings, form, refused)
+    agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
+    exact_length, length_notes = settle_length(settings, agreed.form)
+    notes += length_notes
+    driver = make_driver(agreed.form, exact_length)
+    warmup = settings.streams if settings.warmup is None else settings.warmup
+    watcher.stage(f"warming up with {warmup} requests")
+    failures = await driver.warm_up(warmup, settings.streams)
+    if failures:
+        notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began)
     keeper.open(folder)
-    warmup = settings.streams if settings.warmup is None else settings.warmup
     run = Run(
         tool=tool_version(),
         id=folder.id,
@@ -182,16 +191,11 @@ async def _prepare(
             address_source=settings.address_source,
         ),
         load=_load_facts(settings, workload, warmup, nonce, exact_length),
-        negotiated=negotiated(form, refused),
+        negotiated=agreed.facts(),
         view=settings.view,
         environment=describe_environment(loop_name),
-        notes=[*notes, *length_notes],
+        notes=notes,
     )
-    driver = make_driver(form, exact_length)
-    watcher.stage(f"warming up with {warmup} requests")
-    failures = await driver.warm_up(warmup, settings.streams)
-    if failures:
-        run.notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
     return _Prepared(driver, run, keeper.columns, folder)
 
 
@@ -220,8 +224,10 @@ async def _load(
     plan = ClosedLoop(settings.streams, settings.limits)
     health = HealthWatch()
     folder.save_run(run)
+    thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()  # what is there now outlives the run: the collector need not look at it again
+    gc.set_threshold(*_GC_THRESHOLDS)
 
     def stop() -> None:
         plan.stop(monotonic_ns())
@@ -235,6 +241,7 @@ async def _load(
     finally:
         interruption.on_first = lambda: None
         watched = health.stop()
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
         run = msgspec.structs.replace(
             run,

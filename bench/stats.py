@@ -10,40 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.result import Distribution, Percentile, percent_key
 
 CONFIDENCE = 0.95
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-
-class Percentile(msgspec.Struct, kw_only=True):
-    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
-
-
-class Distribution(msgspec.Struct, kw_only=True):
-    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample."""
-
-    n: int
-    mean: float | None = None
-    min: float | None = None
-    max: float | None = None
-    percentiles: dict[str, Percentile]
-    reason: str | None = None
-
-
-def percent_key(percent: float) -> str:
-    """The name of a percentile: 50, 99, 99.9."""
-    return f"{percent:g}"
 
 
 def needed_samples(percent: float) -> int:
@@ -88,16 +64,24 @@ def percentile(ordered: Floats, percent: float) -> Percentile:
 
 def with_failures(values: Floats, failures: int, percents: Sequence[float]) -> dict[str, Percentile]:
     """Percentiles of a sample to which each failed request adds +∞."""
-    n = len(values) + failures
-    ordered = np.concatenate((np.sort(values), np.full(failures, np.inf)))
+    finite, n = np.sort(values), len(values) + failures
     found: dict[str, Percentile] = {}
     for percent in percents:
-        figure = percentile(ordered, percent)
+        needed = needed_samples(percent)
         rank = percent / 100 * (n - 1)
-        if figure.value is not None and math.ceil(rank) >= len(values):
+        below, above = math.floor(rank), math.ceil(rank)
+        if n < needed:
+            figure = Percentile(value=None, reason=f"p{percent:g} needs {needed:,} requests, there are {n:,}")
+        elif above >= len(finite):
             figure = Percentile(value=None, reason=f"infinite: {failures:,} of {n:,} requests failed")
-        elif figure.high is not None and math.isinf(figure.high):
-            figure.high = None
+        else:
+            value = finite[below] + (finite[above] - finite[below]) * (rank - below)
+            low, high = (None if r is None or r > len(finite) else r for r in interval_ranks(n, percent / 100))
+            figure = Percentile(
+                value=float(value),
+                low=None if low is None else float(finite[low - 1]),
+                high=None if high is None else float(finite[high - 1]),
+            )
         found[percent_key(percent)] = figure
     return found
 

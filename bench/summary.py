@@ -46,6 +46,7 @@ def summarize(run: Run, columns: Columns) -> Result:
         load=run.load,
         negotiated=run.negotiated,
         interrupted=run.interrupted,
+        gave_up=run.gave_up,
         elapsed_s=0.0 if whole is None else whole.length_ns / NS_PER_S,
         notes=_notes(run, headline, counts),
         counts=counts,
@@ -110,6 +111,7 @@ def _client_facts(health: Health | None) -> ClientFacts:
         loop_lag_p99_ms=float(np.percentile(lag_ms, 99)),
         loop_lag_max_ms=float(lag_ms.max()),
         cpu_share=health.cpu_s / health.wall_s,
+        cpu_wait_share=None if health.cpu_wait_s is None else health.cpu_wait_s / health.wall_s,
         gc_pause_max_ms=max(health.gc_pauses_ms, default=0.0),
         switched_out=health.switched_out,
     )

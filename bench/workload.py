@@ -60,7 +60,7 @@ class PromptList:
 
 
 class SyntheticPrompts:
-    """Prompts of `length` words, each one token where `words` were chosen so; no sense in them.
+    """Prompts of `count` words without sense, named for the report by `name`.
 
     The first words are drawn for each request alone, the rest comes from a small stock of texts.
     """
@@ -69,16 +69,16 @@ class SyntheticPrompts:
     _STOCK = 32
 
     def __init__(
-        self, words: list[str], length: int, output_len: int, *, chat: bool, seed: int, nonce: str | None
+        self, words: list[str], count: int, output_len: int, *, name: str, chat: bool, seed: int, nonce: str | None
     ) -> None:
         self._words = words
         self._output_len = output_len
         self._chat = chat
-        self._length = length
-        self._lead = min(self._LEAD, length)
+        self._name = name
+        self._lead = min(self._LEAD, count)
         self._key = f"{seed}/{nonce or ''}"
         stock = Random(f"{seed}/stock")
-        self._tails = [" ".join(stock.choices(words, k=length - self._lead)) for _ in range(self._STOCK)]
+        self._tails = [" ".join(stock.choices(words, k=count - self._lead)) for _ in range(self._STOCK)]
 
     def query(self, request: int) -> tuple[int, Query]:
         draw = Random(f"{self._key}/{request}")
@@ -89,7 +89,7 @@ class SyntheticPrompts:
         return number, Query(self._output_len, prompt=text)
 
     def describe(self) -> str:
-        return f"synthetic prompts of {self._length} words"
+        return self._name
 
 
 def _begin_with(tag: str, query: Query) -> Query:

@@ -29,11 +29,9 @@ def carry_out(settings: Settings) -> int:
         finished = _run(settings, interruption)
     except PromptFileError as error:
         raise UsageError(str(error)) from None
-    except TargetError as error:
+    except (TargetError, EmbeddedServerError) as error:
         if error.wrong_use:
             raise UsageError(str(error)) from None
-        return fail(str(error), FAILED)
-    except EmbeddedServerError as error:
         return fail(str(error), FAILED)
     except asyncio.CancelledError:
         click.echo("interrupted before the load began: nothing was measured", err=True)

@@ -12,6 +12,7 @@ from bench.cli import values
 from bench.cli.choices import read_settings
 from bench.cli.grouped import CONTEXT, SectionedCommand, section
 from bench.cli.vllm import BACKENDS
+from bench.environment import tool_version
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
 
@@ -21,10 +22,16 @@ requests failed, 2 wrong use or a server that cannot be measured as asked, 130 i
 server, load, requests, limits, output = map(section, ("Server", "Load", "Requests", "Time limits", "Output"))
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(tool_version())
+        ctx.exit()
+
+
 @click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)
 @server("--base-url", metavar="URL", help="Server to measure, with or without /v1. Without one, a server is started.")
-@server("--host", metavar="NAME", help="The same as host and port.")
-@server("--port", metavar="N", type=values.count(1, 65535), help="Port at --host.  [default: 8000]")
+@server("--host", metavar="NAME", help="The same as a host name and --port.")
+@server("--port", metavar="N", type=values.count(1, 65535), help="Port of --host.  [default: 8000]")
 @server("--model", metavar="NAME", help="Model or adapter to ask.  [default: the first one served]")
 @server("--served-model-name", metavar="NAME", help="The name of --model in the API, if it is another one.")
 @server(
@@ -126,10 +133,10 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     show_default=True,
     help="bust: every prompt begins anew, so that no prefix cache answers. keep: as written.",
 )
-@requests("--temperature", metavar="X", type=values.number(0), help="Sampling, if not the server's default.")
-@requests("--top-p", metavar="X", type=values.number(0, 1), help="Likewise.")
-@requests("--top-k", metavar="N", type=values.count(-1), help="Likewise.")
-@requests("--min-p", metavar="X", type=values.number(0, 1), help="Likewise.")
+@requests("--temperature", metavar="X", type=values.number(0), help="Sampling temperature.  [default: the server's]")
+@requests("--top-p", metavar="X", type=values.number(0, 1), help="Nucleus sampling.  [default: the server's]")
+@requests("--top-k", metavar="N", type=values.count(-1), help="The likeliest N tokens.  [default: the server's]")
+@requests("--min-p", metavar="X", type=values.number(0, 1), help="Least probability.  [default: the server's]")
 @requests("--extra-body", metavar="JSON", type=values.json_object, help="Fields added to each request, as they are.")
 @limits("--timeout", metavar="TIME", type=values.duration, help="A request in all.  [default: 30m]")
 @limits("--connect-timeout", metavar="TIME", type=values.duration, help="A connection.  [default: 5s]")
@@ -170,7 +177,9 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     help=f"Columns of the table.  [default: {','.join(f'{p:g}' for p in DEFAULT_PERCENTILES)}]",
 )
 @output("--no-live", "--disable-tqdm", "no_live", is_flag=True, help="No live view.")
-@click.version_option(package_name="streamgauge", prog_name="streamgauge", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 def load_test(**options: Any) -> Settings:
     """Measure how fast a language-model server answers, with figures that can be believed.
 

@@ -19,6 +19,9 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
         return f"{error.option_name} needs a value"
     if isinstance(error, click.BadParameter) and error.param is not None:
         return f"{_as_written(error.param, arguments)} {error.message}"
+    if error.message.startswith("Got unexpected extra argument"):
+        words = error.message.partition("(")[2].rstrip(")")
+        return f"unexpected words {words!r}: options begin with --, and a command such as report comes first"
     return error.format_message().rstrip(".")
 
 

@@ -21,7 +21,8 @@ def render(result: Result, view: View, folder: Path | None) -> str:
     """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted)."""
     parts = [header(result), _outcome(result), *_failures(result)]
     if result.counts.ok:
-        table, footnotes = latency_table(result.headline, view, result.load)
+        came_to_its_end = not result.interrupted and result.gave_up is None
+        table, footnotes = latency_table(result.headline, view, result.load if came_to_its_end else None)
         parts += [_styled_table(table), _sample(result), _verdict(result), _notes(footnotes, result.notes)]
     else:
         parts += [_verdict(result), _notes([], result.notes)]
@@ -95,8 +96,8 @@ def _failure(found: FailureClass, width: int, digits: int) -> str:
     ]
     if found.retry_after_s is not None:
         facts.append(f"Retry-After {found.retry_after_s:g} s")
-    if found.median_tokens is not None:
-        facts.append(f"after {found.median_tokens:,.0f} tokens (median)")
+    if found.median_partial is not None:
+        facts.append(f"after {found.median_partial:,.0f} {found.partial_unit} (median)")
     count = style(f"{format_count(found.count):>{digits}}", bold=True)
     line = f"{_INDENT}{style('✘', fg='red')} {count} {found.outcome:<{width}}  {_joined(facts)}".rstrip()
     first = f"first: request {found.first_request}, {found.first_s:+.1f} s: {found.first_error}"
@@ -139,10 +140,14 @@ def _sample(result: Result) -> str:
     else:
         text = (
             f"from {format_count(figures.requests)} requests sent in the steady window, "
-            f"{window.begin_s:.1f}–{window.end_s:.1f} s; whole run of {result.elapsed_s:.1f} s: "
+            f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; whole run of {result.elapsed_s:.1f} s: "
             f"{format_rate(whole.requests_per_s or 0)} req/s, {format_rate(whole.output_tokens_per_s or 0)} out tok/s"
         )
     return style(_wrap(text, _INDENT), dim=True)
+
+
+def _seconds(value: float | None) -> str:
+    return "?" if value is None else f"{value:.1f}" if value >= 1 or value == 0 else f"{value:.2f}"
 
 
 def _verdict(result: Result) -> str:
@@ -172,7 +177,8 @@ def _complaint(check: Check) -> str:
 
 
 def _notes(footnotes: list[str], notes: list[str]) -> str:
-    return "\n".join(style(_wrap(line, _INDENT), dim=True) for line in (*footnotes, *(f"· {note}" for note in notes)))
+    lines = (*footnotes, *(f"· {note}" for note in notes))
+    return "\n".join(style(_wrap(line, _INDENT, hanging="  "), dim=True) for line in lines)
 
 
 def _ways_on(result: Result, folder: Path | None) -> str:
@@ -188,6 +194,12 @@ def _joined(parts: list[str]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _wrap(text: str, indent: str) -> str:
-    lines = textwrap.wrap(text, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
-    return "\n".join(indent + line for line in lines)
+def _wrap(text: str, indent: str, hanging: str = "") -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

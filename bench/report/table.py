@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from bench.result import Figures
+from bench.result import Distribution, Figures, Percentile, percent_key
 from bench.run import LoadFacts, View
-from bench.stats import Distribution, Percentile, needed_samples, percent_key
+from bench.stats import needed_samples
 from bench.units import format_duration
 
 LABELS = {
@@ -28,30 +28,62 @@ _WITH_INTERVAL = 99.0
 
 
 class Footnotes:
-    """Numbers reasons as they come up, the same reason once."""
+    """Numbers the reasons for missing figures as they come up, the same reason once."""
 
-    def __init__(self) -> None:
-        self._texts: list[str] = []
+    def __init__(self, figures: Figures, load: LoadFacts | None) -> None:
+        self._figures, self._load = figures, load
+        self._order: list[str] = []
+        self._unsupported: dict[str, tuple[int, dict[float, int]]] = {}
 
-    def mark(self, text: str) -> str:
-        """The mark of a footnote."""
-        if text not in self._texts:
-            self._texts.append(text)
-        return "".join(_MARKS[int(digit)] for digit in str(self._texts.index(text) + 1))
+    def reason(self, text: str) -> str:
+        """The mark of a reason."""
+        if text not in self._order:
+            self._order.append(text)
+        return "".join(_MARKS[int(digit)] for digit in str(self._order.index(text) + 1))
+
+    def unsupported(self, name: str, n: int, percent: float) -> str:
+        """The mark for a percentile that a sample of n is too small for."""
+        sample = f"{n:,} {'gaps' if name in POOLED else 'requests'}"
+        _, needed = self._unsupported.setdefault(sample, (n, {}))
+        needed[percent] = needed_samples(percent)
+        return self.reason(sample)
 
     def lines(self) -> list[str]:
         """All footnotes, each after its mark."""
-        return [f"{self.mark(text)} {text}" for text in self._texts]
+        return [f"{self.reason(text)} {self._whole(text)}" for text in self._order]
+
+    def _whole(self, text: str) -> str:
+        if text not in self._unsupported:
+            return text
+        n, needed = self._unsupported[text]
+        listed = ", ".join(f"p{percent:g} (needs {samples:,})" for percent, samples in needed.items())
+        return f"{text} cannot support {listed}{self._remedy(1.02 * max(needed.values()) / n)}"
+
+    def _remedy(self, growth: float) -> str:
+        """The option that would bring a sample so many times as large."""
+        load, length_s = self._load, self._figures.window.length_s
+        if load is None:
+            return ""
+        if load.requests is not None:
+            return f": --num-requests {_round_up(load.requests * growth)} would"
+        if load.duration_s is None or length_s <= 0:
+            return ""
+        needed_s = length_s * growth + max(0.0, load.duration_s - length_s)
+        minutes = math.ceil(needed_s / 60)
+        return f": --duration {format_duration(minutes * 60 if minutes > 5 else _round_up(needed_s))} would"
 
 
-def latency_table(figures: Figures, view: View, load: LoadFacts) -> tuple[list[str], list[str]]:
-    """The lines of the table, and its footnotes. ITL that cannot be told gives way to ICL."""
-    notes = Footnotes()
+def latency_table(figures: Figures, view: View, load: LoadFacts | None) -> tuple[list[str], list[str]]:
+    """The lines of the table, and its footnotes. ITL that cannot be told gives way to ICL.
+
+    With `load`, a footnote says how much more of it would bring what is missing.
+    """
+    notes = Footnotes(figures, load)
     wanted = list(view.rows)
     if "itl" in wanted and figures.latency["itl"].n == 0 and figures.latency["icl"].n and "icl" not in wanted:
         wanted.insert(wanted.index("itl") + 1, "icl")
     header = ["", "", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max"]
-    rows = [_row(name, figures.latency[name], view, load, figures, notes) for name in wanted]
+    rows = [_row(name, figures.latency[name], view, notes) for name in wanted]
     if _WITH_INTERVAL in view.percentiles:
         after = header.index(f"p{percent_key(_WITH_INTERVAL)}") + 1
         header.insert(after, "[95 % interval]")
@@ -60,34 +92,20 @@ def latency_table(figures: Figures, view: View, load: LoadFacts) -> tuple[list[s
     return _align([header, *rows]), notes.lines()
 
 
-def _row(name: str, figure: Distribution, view: View, load: LoadFacts, figures: Figures, notes: Footnotes) -> list[str]:
+def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[str]:
     cells = [LABELS[name], "ms"]
     if figure.n == 0:
-        mark = notes.mark(figure.reason or "no samples")
+        mark = notes.reason(figure.reason or "no samples")
         return cells + [_NOT_AVAILABLE + mark] * (len(view.percentiles) + 2)
     cells.append(_figure(figure.mean))
     for percent in view.percentiles:
         found = figure.percentiles[percent_key(percent)]
         if found.value is None:
-            cells.append(_NOT_AVAILABLE + notes.mark(_unsupported(name, figure.n, percent, load, figures)))
+            cells.append(_NOT_AVAILABLE + notes.unsupported(name, figure.n, percent))
         else:
             cells.append(_figure(found.value))
     cells.append(_figure(figure.max))
     return cells
-
-
-def _unsupported(name: str, n: int, percent: float, load: LoadFacts, figures: Figures) -> str:
-    """Why a percentile is not there, and the option that would bring it."""
-    needed = needed_samples(percent)
-    what = "gaps" if name in POOLED else "requests"
-    text = f"{n:,} {what} cannot support p{percent:g} (needs {needed:,})"
-    growth = 1.02 * needed / n
-    if load.requests is not None:
-        return f"{text}: --num-requests {_round_up(load.requests * growth)} would"
-    if load.duration_s is not None and figures.window.length_s > 0:
-        lost = max(0.0, load.duration_s - figures.window.length_s)
-        return f"{text}: --duration {format_duration(_round_up(figures.window.length_s * growth + lost))} would"
-    return text
 
 
 def _round_up(value: float) -> int:
