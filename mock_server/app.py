@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,12 +21,12 @@ from .state import ServerState
 _log = logging.getLogger(__name__)
 
 
-def create_app(engine: Engine, settings: Settings | None = None) -> Starlette:
+def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
     """The server's routes over `engine`, which starts and stops with the application (ASGI lifespan)."""
     state = ServerState(engine, settings or Settings())
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await engine.start()
         tasks = []
         try:
@@ -42,7 +42,9 @@ def create_app(engine: Engine, settings: Settings | None = None) -> Starlette:
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.stop()
 
-    return Starlette(
+    return FastAPI(
+        title="streamgauge",
+        openapi_url=None,
         routes=all_routes(state),
         lifespan=lifespan,
         middleware=_middleware(state.settings),
