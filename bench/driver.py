@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic_ns
@@ -37,16 +38,19 @@ _UNREACHABLE = (Outcome.CONNECT, Outcome.TLS)
 _HOPELESS = 10
 
 
+LATEST = 1000
+
+
 @dataclass(slots=True)
 class Tally:
-    """What a live view wants to know, counted as it happens."""
+    """What a live view wants to know, counted as it happens; `ttft_ms` are the latest answers'."""
 
     in_flight: int = 0
     sent: int = 0
     ok: int = 0
     failed: int = 0
     tokens: int = 0
-    ttft_ms: list[float] = field(default_factory=list)
+    ttft_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
 
 
 @dataclass(slots=True)

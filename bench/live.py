@@ -27,7 +27,6 @@ PERIOD_S = 0.5
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 30
-_TTFT_SAMPLES = 1000
 
 
 class Silence:
@@ -116,7 +115,7 @@ class Gauges:
         requests_s, tokens_s = (tally.ok + tally.failed - ended) / span_s, (tally.tokens - tokens) / span_s
         self._history.append(tokens_s)
         failed = f"{format_count(tally.failed)} failed"
-        ttft = sorted(tally.ttft_ms[-_TTFT_SAMPLES:])
+        ttft = sorted(tally.ttft_ms)
         return [
             f"  {style(self._run.target.model, bold=True)} · {plan.streams} streams · {self._progress(now_ns)}",
             f"  {_bar(plan.progress(now_ns), min(60, width - 4))}",

@@ -42,7 +42,7 @@ def steady_span(begin_ns: Ints, end_ns: Ints, streams: int, load: Span) -> Span 
     """
     stamps = np.concatenate((begin_ns, end_ns))
     steps = np.concatenate((np.ones(len(begin_ns), np.int64), np.full(len(end_ns), -1, np.int64)))
-    order = np.lexsort((-steps, stamps))  # at one and the same moment, begin before end
+    order = np.lexsort((steps, stamps))  # at one and the same moment, those that end leave first
     stamps, open_now = stamps[order], np.cumsum(steps[order])
     reached = np.flatnonzero(open_now >= math.ceil(STEADY_SHARE * streams))
     if len(reached) == 0:

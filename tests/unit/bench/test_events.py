@@ -1,0 +1,211 @@
+"""Which events carry tokens, from literal payloads as servers send them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.events import ChunkError, Reading, token_events
+
+
+def chat(finish: str | None = None, usage: int | None = None, **delta: Any) -> bytes:
+    chunk: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    chunk["choices"] = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
+    if usage is not None:
+        chunk["usage"] = {"prompt_tokens": 9, "total_tokens": 9 + usage, "completion_tokens": usage}
+    return json.dumps(chunk).encode()
+
+
+def text(value: str, finish: str | None = None) -> bytes:
+    return json.dumps({"choices": [{"index": 0, "text": value, "finish_reason": finish}]}).encode()
+
+
+def usage_only(tokens: int, cached: int | None = None) -> bytes:
+    usage: dict[str, Any] = {"prompt_tokens": 9, "completion_tokens": tokens}
+    if cached is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return json.dumps({"choices": [], "usage": usage}).encode()
+
+
+def read(*payloads: bytes) -> Reading:
+    """Payload i arrives at (i + 1) ms."""
+    reading = Reading()
+    for number, payload in enumerate(payloads, 1):
+        reading.take(payload, number * 1_000_000)
+    return reading
+
+
+def arrivals(reading: Reading) -> list[int]:
+    return [ns // 1_000_000 for ns in reading.events_ns]
+
+
+CARRIES = {
+    "content": chat(content="a"),
+    "content beside a role": chat(role="assistant", content="a"),
+    "reasoning": chat(reasoning="hm"),
+    "reasoning_content": chat(reasoning_content="hm"),
+    "tool call": chat(tool_calls=[{"index": 0, "function": {"name": "f", "arguments": ""}}]),
+    "text of completions": text("a"),
+    "empty content without a role": chat(content=""),
+    "empty text of completions": text(""),
+    "token ids beside no text": b'{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"token_ids":[5]}]}',
+    "logprobs beside no text": b'{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"x"}]}}]}',
+    "usage that has grown": chat(usage=1),
+}
+
+CARRIES_NOT = {
+    "role alone": chat(role="assistant", content=""),
+    "role with null content": chat(role="assistant", content=None),
+    "empty delta": chat(),
+    "finish reason alone": chat(finish="stop"),
+    "null content": chat(content=None),
+    "usage alone": usage_only(12),
+    "role with usage of nothing": chat(role="assistant", content="", usage=0),
+    "empty list of tool calls": chat(content=None, tool_calls=[]),
+}
+
+
+@pytest.mark.parametrize("payload", CARRIES.values(), ids=CARRIES)
+def test_token_events(payload: bytes) -> None:
+    assert arrivals(read(payload)) == [1]
+
+
+@pytest.mark.parametrize("payload", CARRIES_NOT.values(), ids=CARRIES_NOT)
+def test_events_that_carry_no_token(payload: bytes) -> None:
+    assert arrivals(read(payload)) == []
+
+
+def test_a_stream_as_vllm_sends_it() -> None:
+    reading = read(
+        chat(role="assistant", content=""),
+        chat(content="Hang"),
+        chat(content="zhou"),
+        chat(content="", finish="stop"),
+        usage_only(3, cached=4),
+        b"[DONE]",
+    )
+    assert arrivals(reading) == [2, 3, 4]
+    assert reading.finish_reason == "stop"
+    assert reading.done_ns == 6_000_000
+    assert reading.usage is not None
+    assert reading.usage.prompt_tokens_details is not None
+    assert reading.usage.prompt_tokens_details.cached_tokens == 4
+    events = token_events(reading)
+    assert events.tokens == 1
+    assert events.visible == 0
+    assert events.empty == 1
+    assert not events.continuous_usage
+
+
+def test_continuous_usage_tells_the_tokens_of_each_event() -> None:
+    reading = read(
+        chat(role="assistant", content="", usage=0),
+        chat(content="a", usage=1),
+        chat(content="bcd", usage=4),
+        chat(content="e", usage=5, finish="length"),
+        usage_only(5),
+    )
+    events = token_events(reading)
+    assert events.tokens == [1, 3, 1]
+    assert events.continuous_usage
+
+
+def test_an_empty_event_whose_usage_stands_still_carried_nothing() -> None:
+    reading = read(chat(content="a", usage=1), chat(content="", usage=1, finish="stop"))
+    assert arrivals(reading) == [1]
+
+
+def test_one_token_each_needs_no_list() -> None:
+    assert token_events(read(chat(content="a", usage=1), chat(content="b", usage=2))).tokens == 1
+
+
+def test_the_total_in_the_last_chunk_is_no_token_event_of_its_own() -> None:
+    reading = read(chat(content="a"), chat(content="b"), chat(finish="stop", usage=2))
+    assert arrivals(reading) == [1, 2]
+    assert token_events(reading).tokens == 1
+
+
+def test_chunks_are_not_taken_for_tokens() -> None:
+    merged = read(chat(content="ab"), chat(content="c"), usage_only(3))
+    assert token_events(merged).tokens is None
+    assert token_events(read(chat(content="ab"))).tokens is None  # no usage at all
+
+
+def test_an_empty_last_event_is_dropped_where_the_usage_does_not_count_it() -> None:
+    reading = read(text("a"), text("b"), text("", "length"), usage_only(2))
+    events = token_events(reading)
+    assert [ns // 1_000_000 for ns in events.arrived_ns] == [1, 2]
+    assert (events.tokens, events.visible, events.empty) == (1, 0, 0)
+
+
+def test_the_first_visible_event_comes_after_the_reasoning() -> None:
+    reading = read(chat(reasoning="hm"), chat(reasoning="so"), chat(content="Yes"))
+    assert reading.visible == 2
+    assert token_events(read(chat(reasoning="hm"))).visible is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"error":{"message":"boom","code":500}}',
+        b'{"error":"boom"}',
+        b'{"object":"error","message":"boom"}',
+        b'{"detail":"boom"}',
+        b'{"choices":[],"error":{"message":"boom"}}',
+    ],
+)
+def test_errors_in_the_stream_are_kept(payload: bytes) -> None:
+    reading = read(chat(content="a"), payload)
+    assert reading.error is not None
+    assert "boom" in json.dumps(reading.error)
+    assert arrivals(reading) == [1]
+
+
+def test_an_event_of_type_error_is_one_whatever_it_holds() -> None:
+    reading = Reading()
+    reading.take_error(b"out of memory")
+    assert reading.error == {"error": "out of memory"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{", b"[1]", b'"text"', b'{"choices":1}', b'{"choices":[{"delta":{"content":5}}]}', b'{"choices":"\xff"}'],
+)
+def test_what_is_no_chunk_is_an_error_that_quotes_it(payload: bytes) -> None:
+    with pytest.raises(ChunkError, match=r".+: "):
+        read(payload)
+
+
+def test_nothing_after_done_counts() -> None:
+    assert arrivals(read(chat(content="a"), b"[DONE]", chat(content="b"))) == [1]
+
+
+def test_take_returns_the_tokens_of_the_event() -> None:
+    reading = Reading()
+    taken = [
+        reading.take(payload, 1)
+        for payload in (chat(role="assistant"), chat(content="a", usage=2), chat(content="b", usage=5), b"[DONE]")
+    ]
+    assert taken == [0, 2, 3, 0]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30))
+def test_tokens_of_all_events_sum_to_the_usage(growth: list[int]) -> None:
+    totals = [sum(growth[: i + 1]) for i in range(len(growth))]
+    reading = read(*(chat(content="x", usage=total) for total in totals))
+    events = token_events(reading)
+    counted = len(growth) if events.tokens == 1 else sum(events.tokens) if isinstance(events.tokens, list) else None
+    assert counted == reading.completion_tokens == totals[-1]
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_taken_or_refused(payload: bytes) -> None:
+    reading = Reading()
+    try:
+        reading.take(payload, 1)
+    except ChunkError:
+        assert reading.events_ns == []
