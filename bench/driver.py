@@ -134,9 +134,9 @@ class Driver:
         if unfinished:  # a fault of the bench itself, which must not look like a quiet stream
             self.cancel()
             await asyncio.wait(self._slots)
-        for task in self._slots:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+        errors = [task.exception() for task in self._slots if not task.cancelled()]
+        for error in filter(None, errors):
+            raise error
 
     async def warm_up(self, requests: int, streams: int) -> list[Record]:
         """Send so many short requests, at most `streams` at once; returns those that failed."""
@@ -165,7 +165,7 @@ class Driver:
                 self._unreachable = 0
                 continue
             self._unreachable += 1
-            if self._unreachable >= max(_HOPELESS, plan.streams):
+            if self._unreachable >= max(_HOPELESS, plan.streams) and self.gave_up is None:
                 self.gave_up = f"stopped early: {self._unreachable} requests in a row found nobody there"
                 plan.stop(free_ns)
 

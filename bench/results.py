@@ -81,9 +81,8 @@ class RunFolder:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        self.problem = (
-            f"results are not kept: {error.strerror or error} ({self.path}); --result-dir puts them elsewhere"
-        )
+        where = error.filename or self.path
+        self.problem = f"results are not kept: {error.strerror or error} ({where}); --result-dir puts them elsewhere"
 
 
 def _make_folder(path: Path) -> Path:

@@ -106,6 +106,8 @@ def _failure(found: FailureClass, width: int, digits: int) -> str:
 
 def _with_failures(result: Result) -> str:
     """What the latencies are when a failure counts as an answer that never came."""
+    if not result.counts.ok:
+        return ""
     parts = []
     for name, percentiles in result.headline.latency_with_failures.items():
         shown = [

@@ -1,0 +1,207 @@
+"""Options to settings, and every wrong use to one line that names the option, the value and the remedy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import click
+import pytest
+
+from bench.cli.grouped import dashes
+from bench.cli.load_test import load_test
+from bench.cli.messages import explain
+from bench.cli.vllm import REFUSED
+from bench.plan import Limits
+from bench.settings import Settings, UsageError
+
+
+def parse(*arguments: str, **environment: str) -> Settings:
+    with mock.patch.dict(os.environ, environment, clear=True):
+        settings = load_test.main(list(arguments), prog_name="bench", standalone_mode=False, obj=list(arguments))
+    assert isinstance(settings, Settings)
+    return settings
+
+
+def refusal(*arguments: str, **environment: str) -> str:
+    try:
+        parse(*arguments, **environment)
+    except UsageError as error:
+        return str(error)
+    except click.ClickException as error:
+        return explain(error, arguments)
+    raise AssertionError("accepted")
+
+
+URL = ("--base-url", "http://h:1")
+
+
+def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
+    settings = parse()
+    assert settings.address is None
+    assert (settings.streams, settings.limits, settings.output_len) == (64, Limits(duration_s=15), 128)
+    assert (settings.fixed_length, settings.warmup, settings.cache, settings.seed) == (None, None, "bust", 7)
+    assert settings.again == "python -m bench --seed 7"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        (("--concurrency", "8"), "streams", 8),
+        (("--max-concurrency", "8"), "streams", 8),
+        (("--max_concurrency=8",), "streams", 8),
+        (("--duration", "500ms"), "limits", Limits(duration_s=0.5)),
+        (("--num-requests", "9"), "limits", Limits(requests=9)),
+        (("--num_prompts", "9"), "limits", Limits(requests=9)),
+        (("--num-prompts", "9", "--duration", "2m"), "limits", Limits(120, 9)),
+        (("--input-len", "9"), "input_len", 9),
+        (("--random-input-len", "9"), "input_len", 9),
+        (("--dataset-name", "random"), "input_len", 1024),
+        (("--dataset-name", "custom", "--dataset-path", "p.jsonl"), "prompts", Path("p.jsonl")),
+        (("--prompts", "p.jsonl"), "prompts", Path("p.jsonl")),
+        (("--output-len", "9"), "output_len", 9),
+        (("--random-output-len", "9"), "output_len", 9),
+        (("--output-len", "9"), "fixed_length", True),
+        (("--no-ignore-eos",), "fixed_length", False),
+        (("--ignore-eos",), "fixed_length", True),
+        (("--warmup", "0"), "warmup", 0),
+        (("--num-warmups", "3"), "warmup", 3),
+        (("--endpoint", "completions"), "endpoint", "completions"),
+        (("--backend", "vllm"), "endpoint", "completions"),
+        (("--backend", "openai-chat"), "endpoint", "chat"),
+        (("--request-rate", "inf"), "streams", 64),
+        (("--temperature", "0", "--extra-body", '{"a": 1}'), "extra_body", {"a": 1, "temperature": 0.0}),
+        (("--disable-tqdm",), "live", False),
+        (("--server-profile", "instant"), "server_profile", "instant"),
+        ((*URL, "--model", "a", "--served-model-name", "b"), "model", "b"),
+        ((*URL, "--api-key", "k"), "api_key", "k"),
+    ],
+)
+def test_options_and_their_names_in_vllm(arguments: tuple[str, ...], field: str, value: object) -> None:
+    assert getattr(parse(*arguments), field) == value
+
+
+def test_the_columns_and_rows_of_the_table() -> None:
+    settings = parse("--metric-percentiles", "99,50", "--percentile-metrics", "e2el,ttft,e2el")
+    assert settings.view.percentiles == (50.0, 99.0)
+    assert settings.view.rows == ("e2e", "ttft")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint"),
+    [
+        (("--base-url", "http://h:1"), "http://h:1 /v1/chat/completions"),
+        (("--base-url", "h:1/v1/"), "http://h:1 /v1/chat/completions"),
+        (("--base-url", "http://h:1/v1/completions"), "http://h:1 /v1/completions"),
+        (("--base-url", "https://h/api/v1"), "https://h /api/v1/chat/completions"),
+        (("--host", "h", "--port", "1"), "http://h:1 /v1/chat/completions"),
+        (("--port", "1"), "http://127.0.0.1:1 /v1/chat/completions"),
+        (("--host", "::1"), "http://[::1]:8000 /v1/chat/completions"),
+        (("--base-url", "http://h:1", "--endpoint", "/v1/completions"), "http://h:1 /v1/completions"),
+        (("--base-url", "http://h:1/v1", "--endpoint", "/v1/chat/completions"), "http://h:1 /v1/chat/completions"),
+        (("--base-url", "http://h:1/v1", "--endpoint", "/chat/completions"), "http://h:1 /v1/chat/completions"),
+        (("--base-url", "http://h:1", "--endpoint", "/gate/completions"), "http://h:1 /gate/completions"),
+    ],
+)
+def test_addresses_in_every_form(arguments: tuple[str, ...], endpoint: str) -> None:
+    address = parse(*arguments).address
+    assert address is not None
+    assert f"{address.api.origin} {address.endpoint('chat')}" == endpoint
+
+
+def test_what_is_not_given_comes_from_the_environment() -> None:
+    environment = {"OPENAI_BASE_URL": "http://e:1/v1", "OPENAI_API_KEY": "secret"}
+    settings = parse(**environment)
+    assert (str(settings.address), settings.address_source) == ("http://e:1/v1", "OPENAI_BASE_URL")
+    assert (settings.api_key, settings.key_source) == ("secret", "OPENAI_API_KEY")
+    given = parse(*URL, "--api-key", "mine", **environment)
+    assert (str(given.address), given.address_source) == ("http://h:1/v1", None)
+    assert (given.api_key, given.key_source) == ("mine", None)
+    assert parse("--server-profile", "demo", **environment).address is None
+
+
+def test_the_key_is_never_shown() -> None:
+    for arguments in (("--api-key", "secret"), ("--api-key=secret",), ("--api_key", "secret")):
+        settings = parse(*URL, *arguments, "--concurrency", "2")
+        assert settings.again == "python -m bench --base-url http://h:1 --concurrency 2 --seed 7"
+        assert "secret" not in repr(settings)
+
+
+def test_the_command_to_run_again_can_be_pasted() -> None:
+    settings = parse("--seed", "3", "--extra-body", '{"a": 1}')
+    assert settings.again == "python -m bench --seed 3 --extra-body '{\"a\": 1}'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--concurrency", "0"), "--concurrency must be at least 1 (got 0)"),
+        (("--max_concurrency", "0"), "--max-concurrency must be at least 1 (got 0)"),
+        (("--concurrency", "many"), "--concurrency must be a whole number (got 'many')"),
+        (("--duration", "0"), "--duration must be more than 0 (got 0)"),
+        (("--duration", "5x"), "--duration must be a time such as 15, 15s, 500ms or 2m (got '5x')"),
+        (("--port", "70000"), "--port must be at most 65535 (got 70000)"),
+        (("--warmup", "-1"), "--warmup must be at least 0 (got -1)"),
+        (("--top-p", "1.5"), "--top-p must be from 0 to 1 (got 1.5)"),
+        (("--temperature", "nan"), "--temperature must be at least 0 (got nan)"),
+        (("--endpoint", "embeddings"), "--endpoint must be chat, completions or a path"),
+        ((*URL, "--endpoint", "/v1/embeddings"), "'/v1/embeddings' is not an endpoint"),
+        (("--endpoint", "/v1/completions"), "a path needs a server of yours"),
+        (("--backend", "tgi"), "--backend must be vllm or openai or openai-chat (got 'tgi')"),
+        (
+            ("--backend", "vllm", "--endpoint", "chat"),
+            "--backend vllm speaks to completions, the endpoint given is chat",
+        ),
+        (("--cache", "maybe"), "--cache must be bust or keep (got 'maybe')"),
+        (("--metric-percentiles", "50,x"), "--metric-percentiles must be numbers separated by commas"),
+        (("--metric-percentiles", "100"), "--metric-percentiles must be between 0 and 100"),
+        (("--percentile-metrics", "ttft,foo"), "(got 'foo')"),
+        (("--extra-body", "{"), "--extra-body must be a JSON object"),
+        (("--extra-body", "[1]"), "--extra-body must be a JSON object (got [1])"),
+        (("--extra-body", '{"n": 2}'), '"n" must be 1'),
+        (("--extra-body", '{"stream": false}'), '"stream" must be true'),
+        (("--request-rate", "4"), "--request-rate must be inf: the load here is a closed loop"),
+        (("--dataset-name", "sharegpt"), "--dataset-name must be random or custom (got 'sharegpt')"),
+        (("--dataset-name", "custom"), "needs --dataset-path FILE"),
+        (("--prompts", "p", "--input-len", "9"), "exclude each other"),
+        (("--model", "m"), "--model m needs a server that serves it: give --base-url"),
+        ((*URL, "--port", "1"), "name the same thing"),
+        ((*URL, "--server-profile", "demo"), "leave out the address, or the profile"),
+        (("--base-url", "ftp://h"), "--base-url: 'ftp://h' is not an http(s) address"),
+        (("--conkurrency", "1"), "unknown option --conkurrency; did you mean --concurrency?"),
+        (("--qqq",), "unknown option --qqq; --help lists all"),
+        (("--json",), "--json needs a value"),
+        (("run",), "unexpected words 'run': options begin with --"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(arguments: tuple[str, ...], words: str) -> None:
+    said = refusal(*arguments)
+    assert words in said
+    assert "\n" not in said
+
+
+def test_an_address_from_the_environment_is_blamed_by_its_variable() -> None:
+    assert refusal(OPENAI_BASE_URL="ftp://h").startswith("OPENAI_BASE_URL: ")
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -> None:
+    for name in (option, "--" + option[2:].replace("-", "_")):
+        assert refusal(name, "1") == f"{option} of vllm bench serve is not carried here: {REFUSED[option]}"
+
+
+def test_nothing_carried_is_also_refused() -> None:
+    carried = {dashes(name) for param in load_test.params for name in param.opts}
+    assert not carried & set(REFUSED)
+
+
+def test_each_option_has_help_and_a_section() -> None:
+    context = click.Context(load_test, info_name="bench")
+    text = load_test.get_help(context)
+    positions = [text.index(f"\n{title}:") for title in ("Server", "Load", "Requests", "Time limits", "Output", "Help")]
+    assert positions == sorted(positions)
+    for param in load_test.params:
+        assert isinstance(param, click.Option)
+        assert param.help
+        assert param.opts[0] in text

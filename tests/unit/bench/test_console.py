@@ -1,0 +1,167 @@
+"""The report: what stands in it, in which order, and that a reader of a log can grep it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from bench.health import Health
+from bench.outcome import Outcome
+from bench.record import Record
+from bench.report.console import render
+from bench.run import Negotiated, Run, TargetFacts
+from bench.summary import summarize
+from tests.unit.bench.rows import columns, record
+from tests.unit.bench.runs import run
+from tests.unit.bench.test_summary import back_to_back
+
+
+def report(*rows: Record, of: Run | None = None, folder: str | None = "runs/r") -> str:
+    facts = of or run()
+    result = summarize(facts, columns(*rows))
+    return click.unstyle(render(result, facts.view, folder and Path(folder)))
+
+
+def line(text: str, beginning: str) -> str:
+    return next(line for line in text.splitlines() if line.strip().startswith(beginning))
+
+
+def test_the_order_of_reading() -> None:
+    text = report(*back_to_back(10))
+    parts = [
+        "streamgauge 0.0",
+        "✔ 10 ok",
+        "mean",
+        "TTFT",
+        "ITL",
+        "TPOT",
+        "E2E",
+        "from 10 requests",
+        "trusted",
+        "\n  ¹ ",
+        "result",
+    ]
+    positions = [text.index(part) for part in parts]
+    assert positions == sorted(positions)
+
+
+def test_the_header_says_what_was_measured() -> None:
+    text = report(*back_to_back(10))
+    assert text.splitlines()[0] == "streamgauge 0.0 · m on h:1 · 1 stream · 1 s · seed 7"
+    assert (
+        text.splitlines()[1].strip() == "chat · 4 prompts · each begun anew · 128 tokens out · usage with every event"
+    )
+
+
+def test_the_header_of_an_embedded_server_and_of_what_came_from_the_environment() -> None:
+    embedded = TargetFacts(url="http://h:1/v1", endpoint="/v1/c", kind="chat", model="m", embedded=True, profile="demo")
+    assert "m on h:1 (embedded, profile demo)" in report(*back_to_back(10), of=run(target=embedded))
+    named = TargetFacts(
+        url="https://h/v1",
+        endpoint="/v1/c",
+        kind="completions",
+        model="m",
+        address_source="OPENAI_BASE_URL",
+        key_source="OPENAI_API_KEY",
+    )
+    plain = Negotiated(usage=False, continuous_usage=False, fixed_length=False)
+    text = report(*back_to_back(10), of=run(target=named, negotiated=plain, load={"fixed_length": False}))
+    assert "m on https://h (address from OPENAI_BASE_URL)" in text
+    assert "at most 128 tokens out · no usage · key from OPENAI_API_KEY" in text
+
+
+def test_rates_and_rows() -> None:
+    text = report(*back_to_back(10))
+    assert " ".join(line(text, "✔").split()) == (
+        "✔ 10 ok ✘ 0 failed 9.00 req/s 39.0 out tok/s 100 in tok/s 50.0 tok/s per user"
+    )
+    assert line(text, "TTFT").split() == ["TTFT", "ms", "40.0", "40.0", "n/a¹", "n/a¹", "n/a¹", "n/a¹", "40.0"]
+
+
+def test_what_the_sample_cannot_support_has_a_footnote_with_the_remedy() -> None:
+    text = report(*back_to_back(10))
+    assert "¹ 10 requests cannot support p90 (needs 29), p95 (needs 59), p99 (needs 299), p99.9 (needs 2,995)" in text
+    assert "--duration 6m would" in " ".join(text.split())
+    counted = report(*back_to_back(10), of=run(load={"requests": 10, "duration_s": None}))
+    assert "--num-requests 3100 would" in " ".join(counted.split())
+
+
+def test_p99_has_its_interval() -> None:
+    rows = [record(n, n, [n + 40 + n / 10, n + 60 + n / 10]) for n in range(400)]
+    text = report(*rows, of=run(stopped=400))
+    assert "[95 % interval]" in text
+    assert "[79.1, 79.9]" in line(text, "TTFT")
+
+
+def test_the_rows_and_columns_that_were_asked_for() -> None:
+    facts = run()
+    facts.view.rows, facts.view.percentiles = ("e2e", "max_gap"), (50.0,)
+    text = report(*back_to_back(10), of=facts)
+    assert line(text, "mean").split() == ["mean", "p50", "max"]
+    assert line(text, "max gap").split() == ["max", "gap", "ms", "20.0", "20.0", "20.0"]
+    assert "TTFT  ms" not in text
+
+
+def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
+    rows = [record(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None, completion_tokens=7) for n in range(10)]
+    text = report(*rows)
+    assert set(line(text, "ITL").split()[2:]) == {"n/a²"}
+    assert line(text, "ICL").split()[2] == "50.0"
+    assert "² tokens per event unknown in 10 of 10 requests; see ICL" in text
+
+
+def test_failures_have_a_line_a_class_and_their_first_example_whole() -> None:
+    rows = back_to_back(10)
+    rows += [
+        record(20 + n, 500 + n, [], outcome=Outcome.HTTP_5XX, status=503, error="HTTP 503: full", retry_after_s=1.0)
+        for n in range(29)
+    ]
+    cut = {"outcome": Outcome.TRUNCATED, "tokens": None, "error": "stream ended without a finish reason or [DONE]"}
+    rows += [record(60 + n, 600, [640.0] * 41, **cut) for n in range(8)]
+    text = report(*rows)
+    assert " ".join(line(text, "✘ 29").split()) == "✘ 29 http_5xx 503 · Retry-After 1 s"
+    assert " ".join(line(text, "✘  8").split()) == "✘ 8 truncated after 41 chunks (median)"
+    assert "first: request 20, +0.5 s: HTTP 503: full" in text
+    assert "first: request 60, +0.6 s: stream ended without a finish reason or [DONE]" in text
+    assert "counting failures as never answered, in ms: TTFT p50 ∞" in text
+
+
+def test_when_the_client_was_the_limit_it_says_so_first_and_in_words() -> None:
+    slow = Health(loop_lag_us=[41_000] * 1000, cpu_s=9.9, wall_s=10)
+    text = report(*back_to_back(10), of=run(health=slow))
+    verdict = line(text, "UNTRUSTWORTHY")
+    assert "loop lag p99 41.0 ms (limit 2 ms)" in verdict
+    assert "client 99% of a core (limit 90%): the bench is the limit here" in text
+
+
+def test_nothing_succeeded() -> None:
+    refused = [record(n, n, [], outcome=Outcome.CONNECT, error="refused", send_ns=None) for n in range(10)]
+    text = report(*refused)
+    assert "✔ 0 ok   ✘ 10 failed" in text
+    assert "none of 10 requests succeeded" in text
+    assert "TTFT" not in text
+    assert "req/s" not in text
+
+
+def test_an_interrupted_run_counts_what_it_gave_up() -> None:
+    rows = [*back_to_back(9), record(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
+    text = report(*rows, of=run(stopped=950, interrupted=True))
+    assert "✔ 9 ok   ✘ 0 failed   1 cancelled" in text
+    assert " would" not in text  # an interrupted run is no measure of how long another should be
+
+
+def test_results_that_are_not_kept_are_not_promised() -> None:
+    text = report(*back_to_back(10), folder=None)
+    assert "result   " not in text
+    assert line(text, "again") == "  again    python -m bench --seed 7"
+
+
+@pytest.mark.parametrize("requests", [1, 10, 40])
+def test_no_line_is_wider_than_a_log_allows(requests: int) -> None:
+    slow = Health(loop_lag_us=[41_000] * 1000, cpu_s=9.9, wall_s=10, cpu_wait_s=3)
+    rows = back_to_back(requests)
+    rows.append(record(99, 5, [], outcome=Outcome.PROTOCOL, error="word " * 100))
+    text = report(*rows, of=run(health=slow, stopped=requests * 100))
+    assert max(map(len, text.splitlines())) <= 120

@@ -1,0 +1,297 @@
+"""The driver on real sockets: what it stamps, and into which class each ending goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+import pytest
+
+from bench.body import BodyForm, Features
+from bench.driver import Driver
+from bench.outcome import Outcome
+from bench.plan import ClosedLoop, Limits
+from bench.record import Record
+from bench.target import Target, Timeouts, read_address
+from bench.workload import PromptList, Query
+from tests.support.wire import HEADERS, Peer, WireServer
+from tests.unit.bench.test_events import chat, usage_only
+
+
+def frame(payload: bytes) -> bytes:
+    return b"data: " + payload + b"\n\n"
+
+
+TOKENS = [frame(chat(role="assistant", content="")), frame(chat(content="a")), frame(chat(content="b"))]
+WHOLE = [*TOKENS, frame(chat(content="", finish="stop")), frame(usage_only(3)), frame(b"[DONE]")]
+QUERIES = [Query(3, messages=[{"role": "user", "content": "hi"}])]
+
+
+def stream(peer: Peer, frames: list[bytes]) -> None:
+    peer.send(HEADERS)
+    for one in frames:
+        peer.chunk(one)
+
+
+def answering(*frames: bytes) -> Callable[[Peer], None]:
+    """Every request on a connection gets this stream."""
+
+    def play(peer: Peer) -> None:
+        while peer.read_request():
+            stream(peer, list(frames))
+            peer.end()
+
+    return play
+
+
+def drive(
+    url: str,
+    *,
+    streams: int = 1,
+    requests: int = 1,
+    timeouts: Timeouts | None = None,
+    exact_length: bool = False,
+    interrupt: Callable[[Driver], None] | None = None,
+) -> tuple[list[Record], Driver]:
+    """Run a closed loop against a server; `interrupt` is called as soon as a request is under way."""
+    kept: list[Record] = []
+
+    async def main() -> Driver:
+        target = Target(read_address(url), api_key="k", timeouts=timeouts or Timeouts(), max_connections=streams)
+        driver = Driver(
+            target,
+            BodyForm("chat", "m", Features(), {}),
+            PromptList(QUERIES, name="one", seed=1, nonce=None),
+            kept.append,
+            run_id="t",
+            exact_length=exact_length,
+        )
+        running = asyncio.create_task(driver.run(ClosedLoop(streams, Limits(requests=requests))))
+        if interrupt is not None:
+            while driver.tally.tokens == 0:  # noqa: ASYNC110 - a counter tells of itself no other way
+                await asyncio.sleep(0)
+            interrupt(driver)
+        try:
+            await running
+        finally:
+            await target.aclose()
+        return driver
+
+    return kept, asyncio.run(main())
+
+
+def test_a_stream_is_stamped_in_the_order_of_its_life() -> None:
+    with WireServer(answering(*WHOLE)) as server:
+        before = monotonic_ns()
+        records, driver = drive(server.url)
+        after = monotonic_ns()
+    (record,) = records
+    assert record.outcome is Outcome.OK
+    assert record.send_ns is not None
+    assert record.head_ns is not None
+    stamps = [before, record.sched_ns, record.send_ns, record.head_ns, record.end_ns, after]
+    assert stamps == sorted(stamps)
+    arrivals = [record.send_ns + event for event in record.events_ns]
+    assert arrivals == sorted(arrivals)
+    assert record.head_ns <= arrivals[0]
+    assert arrivals[-1] <= record.end_ns
+    assert (len(arrivals), record.tokens, record.visible, record.empty) == (3, 1, 0, 1)
+    assert (record.prompt_tokens, record.completion_tokens, record.status, record.opened) == (9, 3, 200, True)
+    assert (record.finish_reason, record.request_id, record.asked_tokens) == ("stop", "t-0", None)
+    assert (driver.tally.ok, driver.tally.failed, driver.tally.in_flight, driver.tally.tokens) == (1, 0, 0, 3)
+
+
+def test_the_request_is_what_the_form_says() -> None:
+    seen: list[bytes] = []
+
+    def play(peer: Peer) -> None:
+        seen.append(peer.read_request())
+        stream(peer, WHOLE)
+        peer.end()
+
+    with WireServer(play) as server:
+        drive(server.url)
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+    assert b"Authorization: Bearer k" in head
+    assert b"X-Request-Id: t-0" in head
+    assert json.loads(body)["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+def test_connections_are_reused_and_no_more_are_open_than_streams() -> None:
+    with WireServer(answering(*WHOLE)) as server:
+        records, _ = drive(server.url, streams=3, requests=30)
+        assert server.connections == 3
+    assert sum(record.opened for record in records) == 3
+    assert sorted(record.request for record in records) == list(range(30))
+
+
+def test_a_slot_plans_its_next_request_when_the_last_one_ended() -> None:
+    with WireServer(answering(*WHOLE)) as server:
+        records, _ = drive(server.url, requests=3)
+    assert [record.sched_ns for record in records[1:]] == [record.end_ns for record in records[:-1]]
+
+
+def respond(status: str, body: bytes, headers: str = "Content-Type: application/json") -> Callable[[Peer], None]:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.answer(body, status, headers)
+
+    return play
+
+
+def broken_off(how: Callable[[Peer], None], *frames: bytes) -> Callable[[Peer], None]:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        stream(peer, list(frames))
+        how(peer)
+
+    return play
+
+
+ERROR_EVENT = frame(b'{"error":{"message":"engine died","code":500}}')
+SHORT = [*TOKENS, frame(chat(finish="length")), frame(usage_only(2)), frame(b"[DONE]")]
+ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
+    "503": (respond("503 Busy", b'{"error":{"message":"full"}}'), Outcome.HTTP_5XX, "HTTP 503: full"),
+    "429": (
+        respond("429 Slow", b'{"error":"slow"}', "Content-Type: application/json\r\nRetry-After: 3"),
+        Outcome.HTTP_429,
+        "HTTP 429: slow",
+    ),
+    "404": (respond("404 No", b'{"detail":"Not Found"}'), Outcome.HTTP_4XX, "HTTP 404: Not Found"),
+    "HTML with a 502": (respond("502 Bad", b"<h1>Bad</h1>", "Content-Type: text/html"), Outcome.HTTP_5XX, "HTTP 502"),
+    "JSON where a stream was due": (respond("200 OK", b"{}"), Outcome.PROTOCOL, "a stream was asked for"),
+    "no HTTP": (broken_off(lambda peer: None), Outcome.TRUNCATED, "closed the connection"),
+    "cut without an end": (broken_off(lambda peer: None, *TOKENS), Outcome.TRUNCATED, "after 2 chunks"),
+    "reset": (broken_off(Peer.reset, *TOKENS), Outcome.TRUNCATED, ""),
+    "ended without finish or DONE": (answering(*TOKENS), Outcome.TRUNCATED, "without a finish reason or [DONE]"),
+    "DONE without finish": (answering(*TOKENS, frame(b"[DONE]")), Outcome.TRUNCATED, "[DONE] but no finish reason"),
+    "error event": (answering(*TOKENS, ERROR_EVENT, frame(b"[DONE]")), Outcome.STREAM_ERROR, "engine died"),
+    "error by type": (answering(b"event: error\ndata: gone\n\n"), Outcome.STREAM_ERROR, "gone"),
+    "broken JSON": (answering(*TOKENS, frame(b'{"choices":[{')), Outcome.PROTOCOL, "event 3 of the stream is no chunk"),
+    "another length": (answering(*SHORT), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were asked for"),
+    "no blank line at the end": (answering(*WHOLE[:-1], b"data: [DONE]"), Outcome.OK, ""),
+    "comments": (answering(b": ping\n\n", *WHOLE), Outcome.OK, ""),
+    "no DONE": (answering(*WHOLE[:-1]), Outcome.OK, ""),
+    "all in one write": (answering(b"".join(WHOLE)), Outcome.OK, ""),
+}
+
+
+@pytest.mark.parametrize(("play", "outcome", "words"), ENDINGS.values(), ids=ENDINGS)
+def test_each_ending_has_its_class(play: Callable[[Peer], None], outcome: Outcome, words: str) -> None:
+    with WireServer(play) as server:
+        (record,), driver = drive(server.url, exact_length=True)
+    assert record.outcome is outcome
+    assert words in (record.error or "")
+    assert (record.error is None) == (outcome is Outcome.OK)
+    assert (driver.tally.ok, driver.tally.failed) == ((1, 0) if outcome is Outcome.OK else (0, 1))
+
+
+def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+    with WireServer(ENDINGS["429"][0]) as server:
+        (record,), _ = drive(server.url)
+    assert record.retry_after_s == 3.0
+
+
+def silent_after(*frames: bytes) -> Callable[[Peer], None]:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        if frames:
+            stream(peer, list(frames))
+        peer.wait_closed()
+
+    return play
+
+
+TIMEOUTS: dict[str, tuple[Callable[[Peer], None], Timeouts, Outcome]] = {
+    "first byte": (silent_after(), Timeouts(first_byte=0.05), Outcome.TIMEOUT_FIRST_BYTE),
+    "stall": (silent_after(*TOKENS), Timeouts(stall=0.05), Outcome.TIMEOUT_STALL),
+    "total": (silent_after(*TOKENS), Timeouts(total=0.1), Outcome.TIMEOUT_TOTAL),
+}
+
+
+@pytest.mark.parametrize(("play", "timeouts", "outcome"), TIMEOUTS.values(), ids=TIMEOUTS)
+def test_each_time_limit_has_its_class(play: Callable[[Peer], None], timeouts: Timeouts, outcome: Outcome) -> None:
+    with WireServer(play) as server:
+        (record,), _ = drive(server.url, timeouts=timeouts)
+    assert record.outcome is outcome
+    assert len(record.events_ns) == (0 if outcome is Outcome.TIMEOUT_FIRST_BYTE else 2)
+
+
+def test_nobody_there_ends_the_run_before_it_spins() -> None:
+    with WireServer(answering()) as server:
+        url = server.url
+    records, driver = drive(url, streams=2, requests=100_000)
+    assert {record.outcome for record in records} == {Outcome.CONNECT}
+    assert 10 <= len(records) < 20
+    assert driver.gave_up is not None
+    assert "10 requests in a row found nobody there" in driver.gave_up
+    assert records[0].send_ns is None
+
+
+def test_tls_where_there_is_none() -> None:
+    with WireServer(lambda peer: peer.send(b"who is there?\n")) as server:
+        (record,), _ = drive(server.url.replace("http:", "https:"))
+    assert record.outcome is Outcome.TLS
+
+
+def test_what_is_given_up_is_kept_as_cancelled_with_its_tokens() -> None:
+    with WireServer(silent_after(*TOKENS)) as server:
+        records, driver = drive(server.url, streams=2, requests=2, interrupt=Driver.cancel)
+        for peer in server.peers:
+            assert peer.is_closed_by_client()
+    assert [record.outcome for record in records] == [Outcome.CANCELLED] * 2
+    assert max(len(record.events_ns) for record in records) >= 1
+    assert (driver.tally.ok, driver.tally.failed, driver.tally.in_flight) == (0, 0, 0)
+
+
+def test_a_fault_of_the_bench_itself_is_no_quiet_stream() -> None:
+    def broken(_: Record) -> None:
+        raise LookupError("a fault")
+
+    async def main(url: str) -> None:
+        target = Target(read_address(url), api_key=None, timeouts=Timeouts(), max_connections=2)
+        workload = PromptList(QUERIES, name="one", seed=1, nonce=None)
+        form = BodyForm("chat", "m", Features(), {})
+        driver = Driver(target, form, workload, broken, run_id="t", exact_length=False)
+        try:
+            await driver.run(ClosedLoop(2, Limits(requests=50)))
+        finally:
+            await target.aclose()
+
+    with WireServer(answering(*WHOLE)) as server, pytest.raises(LookupError, match="a fault"):
+        asyncio.run(main(server.url))
+
+
+def test_warm_up_requests_are_short_and_not_of_the_load() -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def play(peer: Peer) -> None:
+        while request := peer.read_request():
+            bodies.append(json.loads(request.partition(b"\r\n\r\n")[2]))
+            stream(peer, WHOLE)
+            peer.end()
+
+    kept: list[Record] = []
+
+    async def main(url: str) -> list[Record]:
+        target = Target(read_address(url), api_key=None, timeouts=Timeouts(), max_connections=2)
+        queries = [Query(500, messages=[{"role": "user", "content": "hi"}])]
+        workload = PromptList(queries, name="one", seed=1, nonce=None)
+        driver = Driver(
+            target, BodyForm("chat", "m", Features(), {}), workload, kept.append, run_id="t", exact_length=True
+        )
+        try:
+            return await driver.warm_up(5, 2)
+        finally:
+            await target.aclose()
+
+    with WireServer(play) as server:
+        assert asyncio.run(main(server.url)) == []
+    assert {body["max_tokens"] for body in bodies} == {16}
+    assert [record.phase for record in kept] == ["warmup"] * 5
+    assert len({record.request for record in kept}) == 5
+    assert all(record.request < 0 for record in kept)

@@ -1,0 +1,127 @@
+"""What a run's folder holds reads back to the same result; a disk that fails costs the files only."""
+
+from __future__ import annotations
+
+import os
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.record import WARMUP, Record
+from bench.result import Result
+from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_json
+from bench.summary import summarize
+from tests.unit.bench.rows import columns, record
+from tests.unit.bench.runs import run
+
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ROWS = [
+    record(0, 0, [100, 130], tokens=[2, 1]),
+    record(1, 100, [150, 190]),
+    record(2, 200, [260, 300], tokens=None, completion_tokens=9),
+]
+
+
+def keep(parent: Path, *rows: Record) -> RunFolder:
+    folder = RunFolder(parent, BEGAN)
+    folder.save_run(run())
+    for row in rows:
+        folder.keep(row)
+    folder.close()
+    return folder
+
+
+def test_a_run_recomputed_from_its_folder_is_the_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS, msgspec.structs.replace(ROWS[0], phase=WARMUP))
+    facts, found = load_run(folder.path)
+    assert to_json(summarize(facts, found)) == to_json(summarize(run(), columns(*ROWS)))
+    assert folder.problem is None
+    assert folder.id == "2026-01-02-030405"
+
+
+def test_the_folder_may_be_named_by_a_file_in_it(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    assert load_run(folder.path / "run.json")[0] == run()
+
+
+def test_each_record_is_on_disk_as_soon_as_it_is_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, BEGAN)
+    for number, row in enumerate(ROWS, 1):
+        folder.keep(row)
+        assert len(list(load_records(folder.path / "requests.jsonl"))) == number
+    folder.close()
+
+
+def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
+    path = keep(tmp_path, *ROWS).path / "requests.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [row.request for row in load_records(path)] == [0, 1]
+
+
+def test_a_damaged_line_before_the_end_is_an_error(tmp_path: Path) -> None:
+    path = keep(tmp_path, *ROWS).path / "requests.jsonl"
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    with pytest.raises(ResultError, match=r"requests\.jsonl, line 1: "):
+        list(load_records(path))
+
+
+def test_a_result_reads_back(tmp_path: Path) -> None:
+    result = summarize(run(), columns(*ROWS))
+    write_json(tmp_path / "result.json", result)
+    assert msgspec.json.decode((tmp_path / "result.json").read_bytes(), type=Result) == result
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_runs_that_begin_in_the_same_second_do_not_mix(tmp_path: Path) -> None:
+    folders = [RunFolder(tmp_path, BEGAN) for _ in range(3)]
+    assert [folder.id for folder in folders] == ["2026-01-02-030405", "2026-01-02-030405-2", "2026-01-02-030405-3"]
+    for folder in folders:
+        folder.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"{}", "schema None is not known"), (b'{"schema": 99}', "schema 99"), (b"nope", "not a run.json")],
+)
+def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
+    folder = keep(tmp_path, *ROWS)
+    (folder.path / "run.json").write_bytes(content)
+    with pytest.raises(ResultError, match=words):
+        load_run(folder.path)
+
+
+def test_no_run_there(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"cannot be read \(No such file or directory\); give the folder of a run"):
+        load_run(tmp_path / "nothing")
+
+
+def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = keep(tmp_path / "file", *ROWS)
+    folder.save_result(summarize(run(), columns(*ROWS)))
+    assert folder.problem is not None
+    assert folder.problem.startswith(f"results are not kept: File exists ({tmp_path / 'file'})")
+    assert "--result-dir" in folder.problem
+
+
+def test_a_full_disk_is_one_problem_and_keeps_what_was_written(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk's."""
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        size = len(msgspec.json.encode(ROWS[0])) + 10
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        folder = RunFolder(tmp_path, BEGAN)
+        for row in ROWS:
+            folder.keep(row)
+        folder.save_run(run())
+        os.write(write, (folder.problem or "none").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 1000).startswith(b"results are not kept: File too large")
+    os.close(read)
+    os.close(write)
+    path = tmp_path / "2026-01-02-030405" / "requests.jsonl"
+    assert [row.request for row in load_records(path)] == [0]
