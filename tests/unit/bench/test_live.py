@@ -1,0 +1,83 @@
+"""The live view: what it says, and that it leaves a terminal as it found it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+from io import StringIO
+
+from click import unstyle
+
+from bench.driver import Tally
+from bench.health import HealthWatch
+from bench.live import Gauges, LiveView, Silence, make_watcher
+from bench.plan import ClosedLoop, Limits
+from bench.units import NS_PER_S
+from tests.unit.bench.runs import run
+
+
+def lines(gauges: Gauges, at_s: float, width: int = 100) -> list[str]:
+    return [unstyle(line) for line in gauges.lines(round(at_s * NS_PER_S), width)]
+
+
+def begun(limits: Limits) -> ClosedLoop:
+    plan = ClosedLoop(64, limits)
+    plan.begin(100 * NS_PER_S)
+    return plan
+
+
+def test_rates_are_of_the_last_second() -> None:
+    tally = Tally()
+    gauges = Gauges(run(), begun(Limits(duration_s=15)), tally, HealthWatch())
+    lines(gauges, 100)
+    tally.tokens, tally.ok = 500, 10
+    lines(gauges, 100.5)
+    tally.tokens, tally.ok, tally.failed, tally.in_flight = 1500, 30, 2, 64
+    tally.ttft_ms.extend(float(n) for n in range(1, 101))
+    text = "\n".join(lines(gauges, 101))
+    assert "m · 64 streams · 1.0 s, 14.0 s left" in text
+    assert "in flight        64     30 ok · 2 failed" in text
+    assert "req/s          32.0     tok/s    1,500" in text
+    assert "TTFT p50       51.0     p99      100.0  ms" in text
+    tally.tokens = 2000
+    assert "tok/s    1,500" in "\n".join(lines(gauges, 101.5))  # 500 at 100.5, so 1,500 in this second
+
+
+def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
+    plan = begun(Limits(requests=10, duration_s=60))
+    gauges = Gauges(run(), plan, Tally(in_flight=3), HealthWatch())
+    assert "60.0 s left or 10 requests left" in lines(gauges, 100)[0]
+    plan.stop(101 * NS_PER_S)
+    assert "waiting for the last 3 answers" in lines(gauges, 102)[0]
+    assert len(lines(gauges, 102)) <= 10
+    assert len(lines(gauges, 102, width=40)[1]) <= 40
+
+
+def test_only_a_terminal_has_a_view() -> None:
+    assert isinstance(make_watcher(True, StringIO()), Silence)
+    leader, follower = pty.openpty()
+    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as terminal:
+        assert isinstance(make_watcher(True, terminal), LiveView)
+        assert isinstance(make_watcher(False, terminal), Silence)
+
+
+def test_the_terminal_is_left_as_it_was_found() -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        view = LiveView(terminal)
+
+        async def main() -> None:
+            view.stage("warming up")
+            plan = begun(Limits(duration_s=15))
+            with view.load(run(), plan, Tally(), HealthWatch()):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+        asyncio.run(main())
+        painted = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "warming up" in painted
+    assert "in flight" in painted
+    assert painted.startswith("\x1b[?25l")
+    assert painted.endswith("\x1b[6F\x1b[J\x1b[?25h")  # up to the first line, all below it cleared, the cursor back
