@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ from bench.workload import Workload
 
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
+
+# Most servers write the end of the body after [DONE], in a packet of its own.
+_GRACE_S = 1.0
 
 # Connections refused at once would otherwise be tried again thousands of times a second.
 _UNREACHABLE = (Outcome.CONNECT, Outcome.TLS)
@@ -237,7 +241,7 @@ class Driver:
                         deadline.progress(attempt.end_ns)
             if block is None:
                 return None
-        await exchange.finish()
+        await _end_of_body(exchange)
         return None
 
     def _count(self, record: Record) -> None:
@@ -247,3 +251,14 @@ class Driver:
             tally.ttft_ms.append(record.events_ns[0] / NS_PER_MS)
         elif record.outcome is not Outcome.CANCELLED:
             tally.failed += 1
+
+
+async def _end_of_body(exchange: AsyncExchange) -> None:
+    """Read past [DONE], so that the connection is free for this slot's next request.
+
+    Without an end in time it is dropped: the answer was complete all the same.
+    """
+    with contextlib.suppress(TimeoutError, ConnectionLostError):
+        async with asyncio.timeout(_GRACE_S):
+            while await exchange.read() is not None:
+                pass
