@@ -14,6 +14,7 @@ from bench.units import format_count, format_rate
 
 WIDTH = 118
 _INDENT = "  "
+_BOUND = "\N{NO-BREAK SPACE}"
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
 
 
@@ -55,7 +56,7 @@ def header(result: Result) -> str:
         usage if result.negotiated.usage else "no usage",
         f"key from {target.key_source}" if target.key_source else "",
     ]
-    return _joined(first) + "\n" + style(_wrap(_joined(second), _INDENT), dim=True)
+    return _joined(first) + "\n" + style(_listed(second, _INDENT), dim=True)
 
 
 def _outcome(result: Result) -> str:
@@ -164,7 +165,7 @@ def _verdict(result: Result) -> str:
         opened = result.counts.connections_opened_in_window
         good.append(f"{result.load.streams} streams, {opened} connection{'s' * (opened != 1)} opened in the window")
     if good:
-        lines.append(_wrap(_joined(good), hanging))
+        lines.append(_listed(good, hanging))
     text = "\n".join(lines)
     return f"{_INDENT}{label}    {text[len(hanging) :]}"
 
@@ -194,6 +195,12 @@ def _ways_on(result: Result, folder: Path | None) -> str:
 
 def _joined(parts: list[str]) -> str:
     return " · ".join(part for part in parts if part)
+
+
+def _listed(parts: list[str], indent: str) -> str:
+    """Parts on as many lines as they take, broken between them where that can be."""
+    bound = [part.replace(" ", _BOUND) if len(part) < WIDTH / 2 else part for part in parts]
+    return _wrap(_joined(bound), indent).replace(_BOUND, " ")
 
 
 def _wrap(text: str, indent: str, hanging: str = "") -> str:

@@ -1,0 +1,171 @@
+"""What ends a run before its time: Ctrl-C, SIGTERM, a kill, a server that dies. What had arrived is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.outcome import Outcome
+from bench.record import Record
+from bench.result import Result
+from bench.results import load_records
+from tests.support.serving import ROOT, server_process
+
+COMMAND = [sys.executable, "-m", "bench"]
+PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
+QUICK = ("--engine", "scripted", "--script", "ttft_ms=5,itl_ms=2")
+SLOW = ("--engine", "scripted", "--script", "ttft_ms=5,itl_ms=200")
+
+
+@contextlib.contextmanager
+def running(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The bench at work, its results under `tmp_path`."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--result-dir", str(tmp_path / "runs")],
+        cwd=ROOT,
+        env=PLAIN,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for_load(tmp_path: Path, requests: int) -> Path:
+    """The folder of the run, once so many of its requests have ended."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for path in (tmp_path / "runs").glob("*/requests.jsonl"):
+            if (path.parent / "run.json").exists() and len(loaded(path.parent)) >= requests:
+                return path.parent
+        time.sleep(0.02)  # the records grow in another process's file
+    raise AssertionError("the load did not begin")
+
+
+def loaded(folder: Path) -> list[Record]:
+    return [record for record in load_records(folder / "requests.jsonl") if record.phase == "load"]
+
+
+def result_of(folder: Path) -> Result:
+    return msgspec.json.decode((folder / "result.json").read_bytes(), type=Result)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_the_run_with_what_was_measured(tmp_path: Path, number: signal.Signals) -> None:
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, "--concurrency", "8") as bench:
+        folder = wait_for_load(tmp_path, 24)
+        bench.send_signal(number)
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, err) == (130, "")
+    assert "interrupted: answers still under way are missing" in out
+    result = result_of(folder)
+    assert result.interrupted
+    assert result.counts.ok >= 24
+    assert result.counts.failed == 0
+    assert result.counts.cancelled <= 8
+    assert len(loaded(folder)) == result.counts.ok + result.counts.cancelled
+    assert f"✔ {result.counts.ok} ok" in out
+
+
+def test_the_embedded_server_is_stopped_with_an_interrupted_run(tmp_path: Path) -> None:
+    with running(tmp_path, "--concurrency", "4", "--server-profile", "instant") as bench:
+        folder = wait_for_load(tmp_path, 8)
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, err) == (130, "")
+    assert result_of(folder).counts.failed == 0  # the server did not get the signal, nor die before the streams
+    assert "(embedded, profile instant)" in out
+
+
+def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    with running(tmp_path, "--concurrency", "4", "--server-profile", "instant") as bench:
+        wait_for_load(tmp_path, 8)
+        bench.send_signal(signal.SIGSTOP)
+        bench.send_signal(signal.SIGTERM)
+        bench.send_signal(signal.SIGINT)  # both are pending when it goes on
+        bench.send_signal(signal.SIGCONT)
+        out, _ = bench.communicate(timeout=20)
+    assert (bench.returncode, out) == (130, "")
+
+
+def test_a_signal_before_the_load_leaves_nothing_behind(tmp_path: Path) -> None:
+    arguments = ("--warmup", "50", "--concurrency", "1")
+    with server_process(*SLOW) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        while not established(server.process.pid):
+            time.sleep(0.02)  # the connection is another process's
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, out) == (130, "")
+    assert err == "interrupted before the load began: nothing was measured\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def established(pid: int) -> bool:
+    """Whether a process has an open TCP connection, by its own table."""
+    sockets = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(os.readlink(path))
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "01" and f"socket:[{fields[9]}]" in sockets:
+            return True
+    return False
+
+
+def test_a_killed_run_can_still_be_reported(tmp_path: Path) -> None:
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, "--concurrency", "8") as bench:
+        folder = wait_for_load(tmp_path, 24)
+        bench.kill()
+        bench.communicate(timeout=20)
+    report = subprocess.run([*COMMAND, "report", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert (report.returncode, report.stderr) == (0, "")
+    ended = len(loaded(folder))
+    assert ended >= 24
+    assert f"✔ {ended} ok" in report.stdout
+    assert "DEGRADED    the bench was killed before the end of the run" in report.stdout
+
+
+def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp_path: Path) -> None:
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, "--concurrency", "8") as bench:
+        folder = wait_for_load(tmp_path, 24)
+        server.process.kill()
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, err) == (1, "")
+    result = result_of(folder)
+    assert result.counts.ok >= 24
+    classes = {found.outcome: found.count for found in result.counts.failures}
+    assert classes[Outcome.TRUNCATED] == 8
+    assert 10 <= classes[Outcome.CONNECT] < 40
+    assert set(classes) == {Outcome.TRUNCATED, Outcome.CONNECT}
+    assert "requests in a row found nobody there" in out
+    assert "connection refused" in out
+
+
+def test_an_embedded_server_that_dies_is_named(tmp_path: Path) -> None:
+    with running(tmp_path, "--concurrency", "4") as bench:
+        folder = wait_for_load(tmp_path, 4)
+        (server,) = children(bench.pid)
+        os.kill(server, signal.SIGKILL)
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, err) == (1, "")
+    assert "the embedded server ended during the run (exit -9)" in out
+    assert result_of(folder).counts.ok >= 4
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

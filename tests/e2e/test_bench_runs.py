@@ -1,0 +1,218 @@
+"""`python -m bench` as people run it: a process, a server, a report, a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import msgspec
+import pytest
+
+from bench.result import Result
+from bench.results import load_records
+from tests.support.serving import ROOT, server_process
+
+COMMAND = [sys.executable, "-m", "bench"]
+PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
+
+
+def bench(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; results go under `tmp_path`."""
+    return subprocess.run(
+        [*COMMAND, *arguments, "--result-dir", str(tmp_path / "runs"), "--json", str(tmp_path / "result.json")],
+        cwd=ROOT,
+        env={**PLAIN, **environment},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def result_of(tmp_path: Path) -> Result:
+    return msgspec.json.decode((tmp_path / "result.json").read_bytes(), type=Result)
+
+
+def folder_of(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "runs").iterdir()
+    return folder
+
+
+def health(root: str) -> dict[str, Any]:
+    with urlopen(f"{root}/health", timeout=10) as answer:  # the test's own server
+        stats: dict[str, Any] = json.loads(answer.read())["engine"]
+    return stats
+
+
+def test_one_command_starts_a_server_measures_it_and_stops_it(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--concurrency", "8", "--duration", "700ms", "--server-profile", "instant")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_ = done.stdout.splitlines()
+    assert "sim-chat on 127.0.0.1:" in first
+    assert "(embedded, profile instant) · 8 streams · 0.7 s · seed 7" in first
+    assert "\x1b" not in done.stdout
+
+    result = result_of(tmp_path)
+    assert result.counts.ok > 8
+    assert result.counts.failed == 0
+    assert result.counts.output_tokens == 128 * result.counts.ok
+    assert result.counts.connections_opened_in_window == 0
+    assert result.negotiated.continuous_usage
+    assert {check.code: check.status for check in result.checks}["tokens_match_usage"] == "pass"
+    address = urlsplit(result.target.url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.hostname, address.port), timeout=5)
+
+    folder = folder_of(tmp_path)
+    assert sorted(file.name for file in folder.iterdir()) == ["requests.jsonl", "result.json", "run.json"]
+    assert (folder / "result.json").read_bytes() == (tmp_path / "result.json").read_bytes()
+    phases = [record.phase for record in load_records(folder / "requests.jsonl")]
+    assert phases.count("warmup") == 8 + 1  # one request a stream, after the one that asks what the server takes
+    assert phases.count("load") == result.counts.sent
+
+    again = subprocess.run(
+        [*COMMAND, "report", str(folder), "--json", "-"], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    assert again.returncode == 0
+    assert again.stderr == done.stdout  # the JSON has standard output to itself
+    assert again.stdout == (folder / "result.json").read_text()
+
+
+@pytest.mark.parametrize("streams", [1, 64, 256])
+def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
+    requests = max(8, 2 * streams)
+    with server_process("--profile", "instant") as server:
+        before = health(server.root)
+        done = bench(
+            tmp_path,
+            *("--base-url", server.url, "--concurrency", str(streams), "--num-requests", str(requests)),
+            *("--output-len", "24"),
+        )
+        after = health(server.root)
+    assert (done.returncode, done.stderr) == (0, "")
+    records = list(load_records(folder_of(tmp_path) / "requests.jsonl"))
+    result = result_of(tmp_path)
+    assert result.counts.ok == result.counts.sent == requests
+    assert after["requests"] - before["requests"] == len(records) == requests + streams + 1
+    events = sum(len(r.events_ns) if r.tokens == 1 else sum(r.tokens or ()) for r in records)  # type: ignore[arg-type]
+    assert after["generated_tokens"] - before["generated_tokens"] == events
+    assert after["prompt_tokens"] - before["prompt_tokens"] == sum(r.prompt_tokens or 0 for r in records)
+    assert result.counts.output_tokens == 24 * requests
+    assert max(record.slot for record in records) == streams - 1
+
+
+def test_known_delays_are_reported(tmp_path: Path) -> None:
+    """A script of 60 ms to the first token and 5 ms between tokens can only be measured as that or longer.
+
+    The server's timers count whole milliseconds, so it may answer up to half of one early.
+    """
+    with server_process("--engine", "scripted", "--script", "ttft_ms=60,itl_ms=5") as server:
+        done = bench(tmp_path, "--base-url", server.url, "--concurrency", "16", "--duration", "1", "--output-len", "40")
+    assert (done.returncode, done.stderr) == (0, "")
+    latency = result_of(tmp_path).headline.latency
+    assert latency["ttft"].min is not None
+    assert latency["tpot"].min is not None
+    assert latency["e2e"].min is not None
+    assert latency["ttft"].min >= 59.5
+    assert latency["tpot"].min >= 4.5
+    assert latency["e2e"].min >= 59.5 + 39 * 4.9
+    assert latency["itl"].n == latency["icl"].n > 16 * 39
+
+
+def test_prompts_of_a_file_with_lengths_of_their_own(tmp_path: Path) -> None:
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text(
+        '{"prompt": "Why is the sky blue?", "output_len": 5}\n'
+        '{"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "你好"}]}\n',
+        "utf-8",
+    )
+    with server_process("--profile", "instant") as server:
+        done = bench(
+            tmp_path,
+            *("--base-url", server.url, "--concurrency", "2", "--num-requests", "10"),
+            *("--prompts", str(prompts), "--output-len", "9", "--cache", "keep"),
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    records = [r for r in load_records(folder_of(tmp_path) / "requests.jsonl") if r.phase == "load"]
+    assert sorted((r.query, r.asked_tokens, r.completion_tokens) for r in records) == [(0, 5, 5)] * 5 + [(1, 9, 9)] * 5
+    assert len({r.prompt_tokens for r in records}) == 2
+    assert "2 prompts of p.jsonl · as they are" in done.stdout
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+def test_synthetic_prompts_have_the_length_asked_for(tmp_path: Path, endpoint: str) -> None:
+    with server_process("--profile", "instant") as server:
+        done = bench(
+            tmp_path,
+            *("--base-url", server.url, "--concurrency", "2", "--num-requests", "40", "--output-len", "4"),
+            *("--input-len", "100", "--endpoint", endpoint),
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {r.prompt_tokens for r in load_records(folder_of(tmp_path) / "requests.jsonl")} == {100}
+    assert result_of(tmp_path).notes == []
+
+
+def test_a_base_model_is_asked_for_completions(tmp_path: Path) -> None:
+    with server_process("--profile", "instant", "--no-chat") as server:
+        done = bench(tmp_path, "--base-url", server.url, "--concurrency", "2", "--num-requests", "4")
+    assert done.returncode == 0
+    assert result_of(tmp_path).target.endpoint == "/v1/completions"
+
+
+def test_address_and_key_come_from_the_environment_and_the_key_stays_secret(tmp_path: Path) -> None:
+    with server_process("--profile", "instant", "--api-key", "top-secret") as server:
+        done = bench(
+            tmp_path,
+            *("--concurrency", "2", "--num-requests", "4"),
+            OPENAI_BASE_URL=server.url,
+            OPENAI_API_KEY="top-secret",
+        )
+        refused = bench(tmp_path, "--base-url", server.url, "--api-key", "wrong")
+    assert done.returncode == 0
+    assert "(address from OPENAI_BASE_URL)" in done.stdout
+    assert "key from OPENAI_API_KEY" in done.stdout
+    written = [file.read_text() for file in folder_of(tmp_path).iterdir()]
+    assert all("top-secret" not in text for text in (done.stdout, done.stderr, *written))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {server.url} does not accept the API key")
+
+
+def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with server_process("--profile", "instant") as server:
+        wrong = {
+            ("--concurrency", "0"): "error: --concurrency must be at least 1 (got 0)",
+            ("--port", str(port)): f"error: nothing answers at http://127.0.0.1:{port}/v1 (connection refused). "
+            "Is the server up? Leave --base-url out to use the embedded one.",
+            ("--base-url", server.url, "--model", "sim-chatt"): "error: model 'sim-chatt' is not served here; "
+            "served: sim-chat; did you mean sim-chat?",
+            ("--base-url", server.url, "--prompts", "/nowhere"): "error: --prompts /nowhere: cannot be read "
+            "(No such file or directory)",
+            ("--server-profile", "nope"): "error: the embedded server refuses: no profile is called 'nope'; "
+            "there are: demo, instant.",
+            ("report", "/nowhere"): "error: /nowhere/run.json: cannot be read (No such file or directory); "
+            "give the folder of a run",
+        }
+        for arguments, said in wrong.items():
+            done = subprocess.run(
+                [*COMMAND, *arguments], cwd=ROOT, env=PLAIN, capture_output=True, text=True, timeout=50
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (2, "", said + "\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_that_cannot_be_kept_are_one_warning_and_the_figures_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where a folder was to be")
+    done = bench(tmp_path, "--concurrency", "2", "--num-requests", "4", "--server-profile", "instant")
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("warning: results are not kept: ")
+    assert "✔ 4 ok" in done.stdout
+    assert "result   " not in done.stdout
