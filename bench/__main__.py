@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_EXTRA = {"click", "msgspec", "numpy", "rich", "uvloop"}
+_EXTRA = {"click", "msgspec", "numpy"}
 
 if __name__ == "__main__":
     try:

@@ -117,7 +117,7 @@ def _lateness(figures: Figures) -> Check:
     return Check(
         code="lateness",
         status="fail",
-        text=f"requests sent {value:.1f} ms late ({which})",
+        text=f"requests sent {value:.1f} ms late {'at p99' if which == 'p99' else which}",
         value=value,
         limit=LATENESS_LIMIT_MS,
         unit="ms",

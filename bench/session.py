@@ -31,8 +31,8 @@ from bench.workload import Workload
 # Sockets of the bench's own, besides one a stream.
 _SPARE_FILES = 64
 
-# A stream makes no cycles: the collector only has to find those of failures, and each of its passes is a pause.
-_GC_THRESHOLDS = (100_000, 50, 100)
+# A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
+_GC_THRESHOLDS = (10_000, 20, 1000)
 
 
 class Watcher(Protocol):
@@ -70,7 +70,7 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended, with all its records; `problem` says why they were not kept on disk, if so."""
+    """A run that has ended, with all its records, and the folder that keeps them."""
 
     run: Run
     columns: Columns
@@ -167,7 +167,8 @@ async def _prepare(
     exact_length, length_notes = settle_length(settings, agreed.form)
     notes += length_notes
     driver = make_driver(agreed.form, exact_length)
-    warmup = settings.streams if settings.warmup is None else settings.warmup
+    busy = min(settings.streams, settings.limits.requests or settings.streams)
+    warmup = busy if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {warmup} requests")
     failures = await driver.warm_up(warmup, settings.streams)
     if failures:

@@ -24,6 +24,8 @@ def carry_out(settings: Settings) -> int:
     """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
     from bench.cli.main import FAILED, INTERRUPTED, OK, fail
 
+    if settings.json is not None and not settings.json.parent.is_dir():
+        raise UsageError(f"--json {settings.json}: there is no folder {settings.json.parent}")
     interruption = Interruption(_leave)
     try:
         finished = _run(settings, interruption)

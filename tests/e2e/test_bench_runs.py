@@ -197,6 +197,7 @@ def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -
             "(No such file or directory)",
             ("--server-profile", "nope"): "error: the embedded server refuses: no profile is called 'nope'; "
             "there are: demo, instant.",
+            ("--json", "/nowhere/r.json"): "error: --json /nowhere/r.json: there is no folder /nowhere",
             ("report", "/nowhere"): "error: /nowhere/run.json: cannot be read (No such file or directory); "
             "give the folder of a run",
         }
@@ -216,3 +217,24 @@ def test_results_that_cannot_be_kept_are_one_warning_and_the_figures_all_the_sam
     assert done.stderr.startswith("warning: results are not kept: ")
     assert "✔ 4 ok" in done.stdout
     assert "result   " not in done.stdout
+
+
+@pytest.mark.parametrize("package", ["click", "msgspec"])
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path, package: str) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('absent', name={package!r})")
+    done = subprocess.run(
+        COMMAND,
+        cwd=ROOT,
+        env={**PLAIN, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: {package} is missing, which the bench needs: pip install 'streamgauge[bench]'\n"
+
+
+def test_what_is_slow_to_import_waits_until_the_load_is_over() -> None:
+    code = "import sys, bench.cli.main, bench.cli.carry_out; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numpy", "rich", "pydantic", "fastapi", "httpx2", "anyio"} & set(done.stdout.split())
