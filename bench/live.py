@@ -74,7 +74,11 @@ class LiveView:
     def clear(self) -> None:
         """Leave the terminal as it was found."""
         if self._painted:
-            self._write(f"\x1b[{self._painted}F\x1b[J{_SHOW_CURSOR}")
+            # Line by line, and one more for the ^C that the terminal echoes: clearing the screen in one would move
+            # it into the history of some terminals.
+            up = f"\x1b[{self._painted}F"
+            blank = f"{_CLEAR_LINE}\n" * self._painted + _CLEAR_LINE
+            self._write(f"{up}{blank}{up}{_SHOW_CURSOR}")
             self._painted = 0
 
     async def _repaint(self, gauges: Gauges) -> None:

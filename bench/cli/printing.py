@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
 
-from bench.report.console import render
+from bench.report.console import WIDTH, render
 from bench.result import Result
 from bench.results import to_json, write_json
 from bench.run import View
@@ -20,7 +22,9 @@ def print_result(result: Result, view: View, folder: Path | None, json_path: Pat
 
     Raises UsageError when the file cannot be written.
     """
-    click.echo(render(result, view, folder), err=json_path == STDOUT)
+    stream = sys.stderr if json_path == STDOUT else sys.stdout
+    width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
+    click.echo(render(result, view, folder, width), file=stream)
     if json_path == STDOUT:
         click.echo(to_json(result).decode(), nl=False)
     elif json_path is not None:

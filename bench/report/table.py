@@ -73,23 +73,31 @@ class Footnotes:
         return f": --duration {format_duration(minutes * 60 if minutes > 5 else _round_up(needed_s))} would"
 
 
-def latency_table(figures: Figures, view: View, load: LoadFacts | None) -> tuple[list[str], list[str]]:
+def latency_table(figures: Figures, view: View, load: LoadFacts | None, width: int) -> tuple[list[str], list[str]]:
     """The lines of the table, and its footnotes. ITL that cannot be told gives way to ICL.
 
-    With `load`, a footnote says how much more of it would bring what is missing.
+    With `load`, a footnote says how much more of it would bring what is missing. What is too wide loses its interval,
+    then some of its space.
     """
     notes = Footnotes(figures, load)
     wanted = list(view.rows)
     if "itl" in wanted and figures.latency["itl"].n == 0 and figures.latency["icl"].n and "icl" not in wanted:
         wanted.insert(wanted.index("itl") + 1, "icl")
     header = ["", "", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max"]
-    rows = [_row(name, figures.latency[name], view, notes) for name in wanted]
+    rows = [header, *(_row(name, figures.latency[name], view, notes) for name in wanted)]
     if _WITH_INTERVAL in view.percentiles:
         after = header.index(f"p{percent_key(_WITH_INTERVAL)}") + 1
-        header.insert(after, "[95 % interval]")
-        for name, row in zip(wanted, rows, strict=True):
-            row.insert(after, _interval(figures.latency[name].percentiles[percent_key(_WITH_INTERVAL)]))
-    return _align([header, *rows]), notes.lines()
+        found = [figures.latency[name].percentiles[percent_key(_WITH_INTERVAL)] for name in wanted]
+        cells = ["[95 % interval]", *map(_interval, found)]
+        wide = _align([[*row[:after], cell, *row[after:]] for row, cell in zip(rows, cells, strict=True)])
+        if _fits(wide, width):
+            return wide, notes.lines()
+    lines = _align(rows)
+    return (lines if _fits(lines, width) else _align(rows, gap=1)), notes.lines()
+
+
+def _fits(lines: list[str], width: int) -> bool:
+    return max(map(len, lines)) <= width
 
 
 def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[str]:
@@ -127,7 +135,7 @@ def _figure(value: float | None) -> str:
     return f"{value:.3f}" if 0 < abs(value) < 0.1 else f"{value:,.1f}"
 
 
-def _align(rows: list[list[str]]) -> list[str]:
+def _align(rows: list[list[str]], gap: int = 2) -> list[str]:
     """Columns by their widest cell; numbers end under each other, footnote marks stand beyond."""
     widths = [max(len(_bare(row[column])) for row in rows) for column in range(len(rows[0]))]
     lines = []
@@ -137,7 +145,7 @@ def _align(rows: list[list[str]]) -> list[str]:
             pad = width - len(_bare(cell))
             mark = cell[len(_bare(cell)) :]
             cells.append(_bare(cell) + " " * pad if column < 2 else " " * pad + _bare(cell) + mark.ljust(1))
-        lines.append("  ".join(cells).rstrip())
+        lines.append((" " * gap).join(cells).rstrip())
     return lines
 
 

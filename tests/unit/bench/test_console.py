@@ -158,6 +158,16 @@ def test_results_that_are_not_kept_are_not_promised() -> None:
     assert line(text, "again") == "  again    python -m bench --seed 7"
 
 
+def test_a_narrow_terminal_has_a_narrow_report_with_all_its_figures() -> None:
+    rows = [record(n, n, [n + 400 + n / 10, n + 2600 + n / 10]) for n in range(400)]
+    result = summarize(run(stopped=400), columns(*rows))
+    text = click.unstyle(render(result, run().view, Path("runs/r"), width=80))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "interval" not in text
+    assert len(line(text, "E2E").split()) == 9
+    assert line(text, "✔").endswith("failed")
+
+
 @pytest.mark.parametrize("requests", [1, 10, 40])
 def test_no_line_is_wider_than_a_log_allows(requests: int) -> None:
     slow = Health(loop_lag_us=[41_000] * 1000, cpu_s=9.9, wall_s=10, cpu_wait_s=3)

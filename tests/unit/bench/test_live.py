@@ -80,4 +80,5 @@ def test_the_terminal_is_left_as_it_was_found() -> None:
     assert "warming up" in painted
     assert "in flight" in painted
     assert painted.startswith("\x1b[?25l")
-    assert painted.endswith("\x1b[6F\x1b[J\x1b[?25h")  # up to the first line, all below it cleared, the cursor back
+    blank = "\x1b[2K\r\n" * 6 + "\x1b[2K"
+    assert painted.endswith(f"\x1b[6F{blank}\x1b[6F\x1b[?25h")  # cleared, the cursor at the first line and back
