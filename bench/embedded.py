@@ -37,6 +37,11 @@ class EmbeddedServer:
     url: str
     profile: str
     process: asyncio.subprocess.Process
+    log: IO[bytes]
+
+    def last_words(self) -> str:
+        """The end of its log, indented, or nothing where it said nothing."""
+        return _log_end(self.log)
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +79,7 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes])
             line = await process.stdout.readline()
     found = _READY.match(line.decode("utf-8", "replace"))
     if found is not None:
-        return EmbeddedServer(found["url"], found["profile"], process)
+        return EmbeddedServer(found["url"], found["profile"], process, log)
     if line:
         raise EmbeddedServerError(f"the embedded server said {line!r} where its ready line was due")
     if process.stdout.at_eof():
@@ -108,7 +113,7 @@ def _last_words(log: IO[bytes]) -> str:
 def _log_end(log: IO[bytes], lines: int = 8) -> str:
     log.seek(0)
     text = log.read().decode("utf-8", "replace").rstrip()
-    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (its log is empty)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
 
 @contextlib.contextmanager

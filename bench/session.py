@@ -16,11 +16,11 @@ import msgspec
 
 from bench.body import BodyForm, Features
 from bench.driver import Driver, Tally
-from bench.embedded import embedded_server
+from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
 from bench.plan import ClosedLoop
-from bench.preflight import choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
+from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
 from bench.record import LOAD, Columns, Record
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
@@ -79,9 +79,19 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
+    """The server to measure; `embedded` is ours, where we started one."""
+
     address: TargetAddress
-    profile: str | None
-    obituary: Callable[[], str | None]
+    embedded: EmbeddedServer | None = None
+
+    @property
+    def profile(self) -> str | None:
+        return None if self.embedded is None else self.embedded.profile
+
+    def obituary(self) -> str | None:
+        """How it ended, if it is ours and did."""
+        status = None if self.embedded is None else self.embedded.process.returncode
+        return None if status is None else f"the embedded server ended during the run (exit {status})"
 
 
 async def measure(settings: Settings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
@@ -91,7 +101,7 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
     async with _served(settings, watcher) as server:
         target = Target(
             server.address,
-            api_key=None if server.profile is not None else settings.api_key,
+            api_key=settings.api_key if server.embedded is None else None,
             timeouts=settings.timeouts,
             max_connections=settings.streams,
         )
@@ -105,16 +115,14 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
 @contextlib.asynccontextmanager
 async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server]:
     if settings.address is not None:
-        yield _Server(settings.address, None, lambda: None)
+        yield _Server(settings.address)
         return
     watcher.stage("starting the embedded server")
     async with embedded_server(settings.server_profile, settings.seed) as server:
-
-        def obituary() -> str | None:
-            status = server.process.returncode
-            return None if status is None else f"the embedded server ended during the run (exit {status})"
-
-        yield _Server(read_address(server.url), server.profile, obituary)
+        try:
+            yield _Server(read_address(server.url), server)
+        except TargetError as error:
+            raise TargetError(f"{error}\n{server.last_words()}".rstrip(), wrong_use=False) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +194,9 @@ async def _prepare(
             kind=kind,
             model=model.name,
             served=model.served,
-            embedded=server.profile is not None,
+            embedded=server.embedded is not None,
             profile=server.profile,
-            key_source=settings.key_source if server.profile is None else None,
+            key_source=settings.key_source if server.embedded is None else None,
             address_source=settings.address_source,
         ),
         load=_load_facts(settings, workload, warmup, nonce, exact_length),

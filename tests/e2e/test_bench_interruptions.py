@@ -149,7 +149,7 @@ def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp
     result = result_of(folder)
     assert result.counts.ok >= 24
     classes = {found.outcome: found.count for found in result.counts.failures}
-    assert classes[Outcome.TRUNCATED] == 8
+    assert 8 <= classes[Outcome.TRUNCATED] <= 16  # all streams, and those that just began another request
     assert 10 <= classes[Outcome.CONNECT] < 40
     assert set(classes) == {Outcome.TRUNCATED, Outcome.CONNECT}
     assert "requests in a row found nobody there" in out
