@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from typing_extensions import Unpack
 
@@ -14,6 +12,7 @@ from sdk.answer import MAX_ERROR_BYTES
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError
+from sdk.event_loop import LoopTransports, sleep
 from sdk.flow import Answered, Reply, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
@@ -51,14 +50,10 @@ class AsyncInferenceClient(Settings):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, **options)
-        self._transports = LoopTransports(transport or self._default_transport)
+        self._transports = LoopTransports(transport or self._default_transport, transport or _general_transport)
 
     def _default_transport(self) -> AsyncTransport:
-        if needs_proxy(self.address.origin):
-            from sdk.transport.httpx import AsyncHttpxTransport
-
-            return AsyncHttpxTransport()
-        return DirectTransport()
+        return _general_transport() if needs_proxy(self.address.origin) else DirectTransport()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
         """The models served, asked anew. Raises as `chat`."""
@@ -198,9 +193,16 @@ class AsyncInferenceClient(Settings):
             return result
 
 
+def _general_transport() -> AsyncTransport:
+    """For proxies and for trio."""
+    from sdk.transport.httpx import AsyncHttpxTransport  # brings httpx2, which few programs need
+
+    return AsyncHttpxTransport()
+
+
 async def _perform(step: Step, transport: AsyncTransport, deadline: Deadline) -> Reply | None:
     if isinstance(step, Wait):
-        await asyncio.sleep(step.seconds)
+        await sleep(step.seconds)
         return None
     exchange = await transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
@@ -219,41 +221,3 @@ async def _read_body(exchange: AsyncExchange) -> bytes:
             break
     await exchange.aclose()
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-class LoopTransports:
-    """One transport for each event loop, made when first asked for and closed when its loop ends."""
-
-    def __init__(self, make: Callable[[], AsyncTransport]) -> None:
-        self._make = make
-        self._by_loop: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[AsyncTransport, AsyncGenerator[None, None]]
-        ] = WeakKeyDictionary()
-
-    async def of_running_loop(self) -> AsyncTransport:
-        """The transport of the running loop."""
-        loop = asyncio.get_running_loop()
-        entry = self._by_loop.get(loop)
-        if entry is None:
-            for ended in [other for other in self._by_loop if other.is_closed()]:
-                del self._by_loop[ended]
-            transport = self._make()
-            closer = _close_when_loop_ends(transport)
-            self._by_loop[loop] = (transport, closer)
-            await anext(closer)
-            return transport
-        return entry[0]
-
-    async def aclose(self) -> None:
-        """Close the transport of the running loop; the next call makes another."""
-        entry = self._by_loop.pop(asyncio.get_running_loop(), None)
-        if entry is not None:
-            await entry[1].aclose()
-
-
-async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
-    """Once started, an async generator is closed by its loop before the loop ends (`loop.shutdown_asyncgens`)."""
-    try:
-        yield
-    finally:
-        await transport.aclose()

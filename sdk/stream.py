@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 from collections import deque
 from collections.abc import Callable
@@ -282,7 +280,6 @@ class AsyncStream(_StreamFacts[Chunk]):
     def __init__(self, answered: Answered, kind: type[Chunk]) -> None:
         self._exchange: AsyncExchange = answered.exchange()
         super().__init__(answered, kind)
-        self._loop = asyncio.get_running_loop()
 
     def __aiter__(self) -> AsyncStream[Chunk]:
         return self
@@ -326,5 +323,4 @@ class AsyncStream(_StreamFacts[Chunk]):
     def __del__(self) -> None:
         # Whoever leaves `async for` by `break` closes nothing: the server would go on generating into a full buffer.
         if not getattr(self, "_ended", True):
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
-                self._loop.call_soon_threadsafe(self._exchange.close)
+            self._exchange.abandon()

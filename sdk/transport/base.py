@@ -118,6 +118,10 @@ class AsyncExchange(Protocol):
         """The same without waiting for it."""
         ...
 
+    def abandon(self) -> None:
+        """The same from any thread, also when the loop has ended: its reader was garbage-collected."""
+        ...
+
 
 class Transport(Protocol):
     """Sends requests and blocks for the answer."""

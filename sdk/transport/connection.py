@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -105,6 +106,7 @@ class DirectExchange:
         "_connection",
         "_discard",
         "_error",
+        "_loop",
         "_parser",
         "_paused",
         "_timer",
@@ -131,6 +133,7 @@ class DirectExchange:
         self._paused = False
         self._discard = False
         self._error: SDKError | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns = math.inf
@@ -194,6 +197,10 @@ class DirectExchange:
     def close(self) -> None:
         if self._connection is not None:
             self._fail(ConnectionLostError("the exchange was closed by its reader"))
+
+    def abandon(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
+            self._loop.call_soon_threadsafe(self.close)
 
     # what the connection tells
 
@@ -267,7 +274,7 @@ class DirectExchange:
 
     def _arrival(self) -> asyncio.Future[None]:
         """Done when something has arrived or gone wrong."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = self._loop.create_future()
         return waiter
 
     def _wake(self) -> None:
@@ -282,9 +289,8 @@ class DirectExchange:
         if expires_ns >= self._timer_at_ns:
             return
         self._disarm()
-        loop = asyncio.get_running_loop()
         self._timer_at_ns = expires_ns
-        self._timer = loop.call_later(max(0.0, (expires_ns - monotonic_ns()) / SECOND_NS), self._on_timer)
+        self._timer = self._loop.call_later(max(0.0, (expires_ns - monotonic_ns()) / SECOND_NS), self._on_timer)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -5,8 +5,8 @@ Takes clients of `httpx2` and of the older `httpx` alike: both have the same cal
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
 from time import monotonic_ns
 from typing import Any
 from weakref import finalize
@@ -21,6 +21,7 @@ from sdk.errors import (
     SDKError,
     TransportError,
 )
+from sdk.event_loop import later
 from sdk.transport.base import Block, Head, Request
 from sdk.transport.reason import connect_error
 
@@ -174,8 +175,9 @@ class AsyncHttpxExchange:
         self._response = response
         self._request = request
         self._deadline = deadline
-        self._blocks: AsyncIterator[bytes] = response.aiter_raw()
-        self._closing: asyncio.Task[None] | None = None
+        self._blocks: AsyncGenerator[bytes, None] = response.aiter_raw()
+        self._later = later()
+        self._is_closing = False
 
     async def read(self) -> Block | None:
         try:
@@ -204,11 +206,19 @@ class AsyncHttpxExchange:
         await self.aclose()
 
     async def aclose(self) -> None:
+        self._is_closing = True
+        with contextlib.suppress(RuntimeError):  # another task reads right now: closing the response ends that
+            await self._blocks.aclose()
         await self._response.aclose()
 
     def close(self) -> None:
-        if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self.aclose())
+        if not self._is_closing:
+            self._is_closing = True
+            self._later(self.aclose)
+
+    def abandon(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and its sockets with it
+            self.close()
 
 
 class AsyncHttpxTransport:

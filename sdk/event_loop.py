@@ -1,0 +1,93 @@
+"""One transport for each event loop, of asyncio or trio: made when first asked for, closed when its loop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sdk.transport.base import AsyncTransport
+
+Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+_Entry = tuple[AsyncTransport, AsyncGenerator[None, None]]
+
+
+class LoopTransports:
+    """Transports by event loop. `make_for_trio` is used there instead: the direct transport is asyncio's own."""
+
+    def __init__(self, make: Callable[[], AsyncTransport], make_for_trio: Callable[[], AsyncTransport]) -> None:
+        self._make = make
+        self._make_for_trio = make_for_trio
+        self._by_loop: WeakKeyDictionary[Any, _Entry] = WeakKeyDictionary()
+
+    async def of_running_loop(self) -> AsyncTransport:
+        """The transport of the running loop."""
+        loop = running_loop()
+        entry = self._by_loop.get(loop)
+        if entry is not None:
+            return entry[0]
+        is_asyncio = isinstance(loop, asyncio.AbstractEventLoop)
+        for ended in [other for other in self._by_loop if isinstance(other, asyncio.AbstractEventLoop)]:
+            if ended.is_closed():
+                del self._by_loop[ended]
+        transport = self._make() if is_asyncio else self._make_for_trio()
+        closer = _close_when_loop_ends(transport)
+        self._by_loop[loop] = (transport, closer)
+        await anext(closer)
+        return transport
+
+    async def aclose(self) -> None:
+        """Close the transport of the running loop; the next call makes another."""
+        entry = self._by_loop.pop(running_loop(), None)
+        if entry is not None:
+            await entry[1].aclose()
+
+
+async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
+    """Once started, an async generator is closed by its loop before the loop ends (PEP 525), on trio as on asyncio."""
+    try:
+        yield
+    finally:
+        await transport.aclose()
+
+
+def running_loop() -> Any:
+    """What stands for the running loop: asyncio's event loop, or trio's root task."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio: Any = sys.modules.get("trio")  # whoever runs in trio has imported it
+        if trio is None:
+            raise
+        return trio.lowlevel.current_root_task()
+
+
+async def sleep(seconds: float) -> None:
+    """Sleep on whichever loop runs."""
+    if isinstance(running_loop(), asyncio.AbstractEventLoop):
+        await asyncio.sleep(seconds)
+    else:
+        import trio
+
+        await trio.sleep(seconds)
+
+
+def later() -> Later:
+    """A function that starts a coroutine on the loop running now, from any thread and without waiting for it."""
+    loop = running_loop()
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        tasks: set[asyncio.Task[None]] = set()
+
+        def start(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+            task = loop.create_task(make())
+            tasks.add(task)  # a loop holds its tasks weakly
+            task.add_done_callback(tasks.discard)
+
+        return lambda make: loop.call_soon_threadsafe(start, make)
+
+    import trio
+
+    token = trio.lowlevel.current_trio_token()
+    return lambda make: token.run_sync_soon(trio.lowlevel.spawn_system_task, make)

@@ -1,0 +1,124 @@
+"""Transports without a network, for tests: a function answers each request, and what was sent is kept.
+
+transport = FakeTransport(lambda request: FakeAnswer(200, [b'{"data": []}']))
+client = InferenceClient(transport=transport)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic_ns
+
+from sdk.deadline import Deadline
+from sdk.transport.base import Block, Head, Request
+
+Item = bytes | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAnswer:
+    """A status, the blocks of the body in the order they arrive, and headers. An exception among them is raised."""
+
+    status: int = 200
+    blocks: Iterable[Item] = ()
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+
+    @classmethod
+    def events(cls, *data: str) -> FakeAnswer:
+        """A stream of events, one block each; end it with `[DONE]` unless it is to break off."""
+        return cls(200, [f"data: {text}\n\n".encode() for text in data], {"content-type": "text/event-stream"})
+
+
+Answerer = Callable[[Request], FakeAnswer | Exception]
+
+
+class FakeTransport:
+    """A blocking `Transport` that asks `answer` instead of a server. `requests` are those sent, in order."""
+
+    def __init__(self, answer: Answerer) -> None:
+        self._answer = answer
+        self.requests: list[Request] = []
+        self.open_exchanges = 0
+
+    def send(self, request: Request, deadline: Deadline) -> FakeExchange:
+        return self._open(request, deadline)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _open(self, request: Request, deadline: Deadline) -> FakeExchange:
+        self.requests.append(request)
+        answer = self._answer(request)
+        if isinstance(answer, Exception):
+            raise answer
+        deadline.enter("stall")
+        return FakeExchange(self, answer)
+
+
+class AsyncFakeTransport(FakeTransport):
+    """The same as an `AsyncTransport`."""
+
+    async def send(self, request: Request, deadline: Deadline) -> AsyncFakeExchange:  # type: ignore[override]
+        return AsyncFakeExchange(self._open(request, deadline))
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class FakeExchange:
+    """An `Exchange` that plays an answer; while it is not ended its transport counts it as open."""
+
+    opened_connection = True
+
+    def __init__(self, transport: FakeTransport, answer: FakeAnswer) -> None:
+        self.head = Head(answer.status, {name.lower(): value for name, value in answer.headers.items()})
+        self.sent_ns = self.head_ns = monotonic_ns()
+        self._blocks: Iterator[Item] = iter(answer.blocks)
+        self._transport = transport
+        self._is_open = True
+        transport.open_exchanges += 1
+
+    def read(self) -> Block | None:
+        item = next(self._blocks, None)
+        if isinstance(item, Exception):
+            self.close()
+            raise item
+        if item is None:
+            self.close()
+            return None
+        return Block(item, monotonic_ns())
+
+    def finish(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._transport.open_exchanges -= 1
+
+
+class AsyncFakeExchange:
+    """The same as an `AsyncExchange`."""
+
+    opened_connection = True
+
+    def __init__(self, exchange: FakeExchange) -> None:
+        self._exchange = exchange
+        self.head = exchange.head
+        self.sent_ns, self.head_ns = exchange.sent_ns, exchange.head_ns
+
+    async def read(self) -> Block | None:
+        return self._exchange.read()
+
+    async def finish(self) -> None:
+        self._exchange.close()
+
+    async def aclose(self) -> None:
+        self._exchange.close()
+
+    def close(self) -> None:
+        self._exchange.close()
+
+    def abandon(self) -> None:
+        self._exchange.close()
