@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from time import monotonic_ns
 from typing import Any
 from weakref import finalize
@@ -64,6 +65,8 @@ def _os_error(error: BaseException | None) -> OSError | None:
     """The operating system's own error at the bottom of a client's."""
     found: OSError | None = None
     while error is not None:
+        if isinstance(error, BaseExceptionGroup):  # trio's, of every address it tried
+            error = error.exceptions[0]
         found = error if isinstance(error, OSError) else found
         error = error.__cause__ or error.__context__
     return found
@@ -100,6 +103,21 @@ def _head(response: Any) -> Head:
     return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
 
 
+def _blocks(response: Any) -> Iterator[bytes]:
+    """The body as it arrives; a mock transport's response has it already."""
+    blocks: Iterator[bytes] = iter((response.content,)) if response.is_stream_consumed else response.iter_raw()
+    return blocks
+
+
+async def _async_blocks(response: Any) -> AsyncGenerator[bytes, None]:
+    if response.is_stream_consumed:
+        yield response.content
+        return
+    async with aclosing(response.aiter_raw()) as blocks:
+        async for block in blocks:
+            yield block
+
+
 class HttpxExchange:
     """An `Exchange` over a client's streamed response."""
 
@@ -111,7 +129,7 @@ class HttpxExchange:
         self._response = response
         self._request = request
         self._deadline = deadline
-        self._blocks: Iterator[bytes] = response.iter_raw()
+        self._blocks: Iterator[bytes] = _blocks(response)
 
     def read(self) -> Block | None:
         try:
@@ -175,7 +193,7 @@ class AsyncHttpxExchange:
         self._response = response
         self._request = request
         self._deadline = deadline
-        self._blocks: AsyncGenerator[bytes, None] = response.aiter_raw()
+        self._blocks: AsyncGenerator[bytes, None] = _async_blocks(response)
         self._later = later()
         self._is_closing = False
 

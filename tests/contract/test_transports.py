@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
+import trio
 import uvloop
 
 from sdk.deadline import Deadline, Timeouts
@@ -19,12 +21,14 @@ from sdk.errors import (
     ProtocolError,
     SDKError,
     StallTimeoutError,
+    TLSError,
     TotalTimeoutError,
 )
 from sdk.transport.base import AsyncTransport, Head, Origin, Request, Transport
 from sdk.transport.blocking import BlockingTransport
 from sdk.transport.direct import DirectTransport
 from sdk.transport.httpx import AsyncHttpxTransport, HttpxTransport
+from tests.support.certificates import client_context, server_context
 from tests.support.wire import HEADERS, Peer, WireServer
 
 Fetch = Callable[[list[Request], Timeouts], list[tuple[Head, bytes]]]
@@ -71,39 +75,61 @@ def _fetch(make: Callable[[], Transport]) -> Fetch:
 class _Given:
     """A client that is given is its owner's to close."""
 
-    def __init__(self, kind: type[Any], transport: type[Any]) -> None:
-        self.client = kind()
-        self.transport = transport(self.client)
+    def __init__(self, client: Any, kind: type[Any]) -> None:
+        self._client = client
+        self._transport = kind(client)
 
     def send(self, request: Request, deadline: Deadline) -> Any:
-        return self.transport.send(request, deadline)
+        return self._transport.send(request, deadline)
 
     def close(self) -> None:
-        self.client.close()
+        self._client.close()
 
     async def aclose(self) -> None:
-        await self.client.aclose()
+        await self._client.aclose()
 
 
-FETCHES: dict[str, Fetch] = {
-    "direct-asyncio": _async_fetch(asyncio.run, DirectTransport),
-    "direct-uvloop": _async_fetch(uvloop.run, DirectTransport),
-    "direct-sync": _fetch(BlockingTransport),
+def _trusting() -> dict[str, Fetch]:
+    """Every transport, trusting the authority of the tests."""
+    direct = {"ssl_context": client_context()}
+    client = {"verify": client_context()}
+    return {
+        "direct-asyncio": _async_fetch(asyncio.run, lambda: DirectTransport(**direct)),
+        "direct-uvloop": _async_fetch(uvloop.run, lambda: DirectTransport(**direct)),
+        "direct-sync": _fetch(lambda: BlockingTransport(**direct)),
+        "httpx2-async": _async_fetch(asyncio.run, lambda: _Given(httpx2.AsyncClient(**client), AsyncHttpxTransport)),
+        "httpx2-trio": _async_fetch(
+            lambda coroutine: trio.run(lambda: coroutine),
+            lambda: _Given(httpx2.AsyncClient(**client), AsyncHttpxTransport),
+        ),
+        "httpx2-sync": _fetch(lambda: _Given(httpx2.Client(**client), HttpxTransport)),
+        "httpx-async": _async_fetch(asyncio.run, lambda: _Given(httpx.AsyncClient(**client), AsyncHttpxTransport)),
+        "httpx-sync": _fetch(lambda: _Given(httpx.Client(**client), HttpxTransport)),
+    }
+
+
+FETCHES = _trusting()
+# as they come, with nothing given
+PLAIN = FETCHES | {
     "httpx2-async": _async_fetch(asyncio.run, AsyncHttpxTransport),
     "httpx2-sync": _fetch(HttpxTransport),
-    "httpx-async": _async_fetch(asyncio.run, lambda: _Given(httpx.AsyncClient, AsyncHttpxTransport)),
-    "httpx-sync": _fetch(lambda: _Given(httpx.Client, HttpxTransport)),
 }
 
 
-@pytest.fixture(params=FETCHES)
+@pytest.fixture(params=PLAIN)
 def fetch(request: pytest.FixtureRequest) -> Fetch:
+    return PLAIN[request.param]
+
+
+@pytest.fixture(params=FETCHES)
+def fetch_tls(request: pytest.FixtureRequest) -> Fetch:
     return FETCHES[request.param]
 
 
 def post(server: WireServer, body: bytes = b"{}") -> Request:
     headers = (("Content-Type", "application/json"), ("Accept-Encoding", "identity"))
-    return Request("POST", Origin("http", "127.0.0.1", server.port), "/v1/x?y=1", headers, body)
+    scheme = server.url.partition(":")[0]
+    return Request("POST", Origin(scheme, "127.0.0.1", server.port), "/v1/x?y=1", headers, body)
 
 
 def played(*actions: Callable[[Peer], None]) -> Callable[[Peer], None]:
@@ -226,6 +252,78 @@ def test_a_large_body_in_both_directions(fetch: Fetch) -> None:
     with WireServer(played(lambda peer: peer.answer(b"a" * size))) as server:
         [(_, body)] = fetch([post(server, b"b" * size)], Timeouts())
     assert len(body) == size
+
+
+def test_tls(fetch_tls: Fetch) -> None:
+    play = played(
+        lambda peer: peer.answer(b"hello"),
+        lambda peer: peer.send(HEADERS + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"),
+        lambda peer: peer.answer(b"a" * 1_000_000),
+    )
+    with WireServer(play, server_context()) as server:
+        answers = fetch_tls([post(server)] * 3, Timeouts())
+        assert [body for _, body in answers] == [b"hello", b"hello", b"a" * 1_000_000]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (lambda peer: (peer.send(HEADERS + b"5\r\nhel"), peer.close()), ConnectionLostError),
+        (lambda peer: peer.send(HEADERS + b"1\r\nx\r\n"), StallTimeoutError),
+    ],
+    ids=["cut", "stall"],
+)
+def test_tls_answers_that_break(fetch_tls: Fetch, action: Callable[[Peer], None], kind: type[SDKError]) -> None:
+    with WireServer(played(action), server_context()) as server, pytest.raises(kind):
+        fetch_tls([post(server)], Timeouts(stall=0.3))
+
+
+@pytest.mark.parametrize("make", ["direct-asyncio", "direct-uvloop", "direct-sync", "httpx2-async", "httpx2-sync"])
+def test_a_certificate_that_is_not_trusted(make: str) -> None:
+    untrusting: dict[str, Fetch] = {
+        "direct-asyncio": _async_fetch(asyncio.run, DirectTransport),
+        "direct-uvloop": _async_fetch(uvloop.run, DirectTransport),
+        "direct-sync": _fetch(BlockingTransport),
+        "httpx2-async": PLAIN["httpx2-async"],
+        "httpx2-sync": PLAIN["httpx2-sync"],
+    }
+    with WireServer(lambda peer: peer.wait_closed(), server_context()) as server:
+        with pytest.raises(TLSError, match="no TLS connection to https://127") as caught:
+            untrusting[make]([post(server)], Timeouts())
+        assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
+
+
+def test_a_certificate_of_another_host(fetch_tls: Fetch) -> None:
+    elsewhere = server_context("elsewhere.example")
+    with WireServer(lambda peer: peer.wait_closed(), elsewhere) as server, pytest.raises(TLSError):
+        fetch_tls([post(server)], Timeouts())
+
+
+def test_no_tls_where_tls_was_asked_for(fetch_tls: Fetch) -> None:
+    def play(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with WireServer(play) as server, pytest.raises((TLSError, ConnectionLostError)):
+        fetch_tls([Request("GET", Origin("https", "127.0.0.1", server.port), "/")], Timeouts())
+
+
+def test_an_asgi_application_without_a_socket() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
+    fetch = _async_fetch(asyncio.run, lambda: _Given(client, AsyncHttpxTransport))
+    [(head, body)] = fetch([Request("GET", Origin("http", "app", 80), "/v1/models")], Timeouts())
+    assert (head.status, body) == (200, b"/v1/models")
+
+
+def test_a_mock_transport() -> None:
+    client = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(201, text=request.method)))
+    fetch = _fetch(lambda: _Given(client, HttpxTransport))
+    [(head, body)] = fetch([Request("POST", Origin("http", "mock", 80), "/")], Timeouts())
+    assert (head.status, body) == (201, b"POST")
 
 
 def test_closing_early_tells_the_server() -> None:

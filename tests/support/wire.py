@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -88,8 +89,9 @@ class WireServer:
     `errors` holds what a play raised, and leaving the `with` block raises the first of it.
     """
 
-    def __init__(self, play: Callable[[Peer], None]) -> None:
+    def __init__(self, play: Callable[[Peer], None], tls: ssl.SSLContext | None = None) -> None:
         self._play = play
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
@@ -99,7 +101,7 @@ class WireServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> WireServer:
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
@@ -126,6 +128,12 @@ class WireServer:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                try:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                except OSError:  # the client trusts somebody else
+                    connection.close()
+                    continue
             self.connections += 1
             peer = Peer(connection, self.connections)
             self.peers.append(peer)
