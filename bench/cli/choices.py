@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -90,8 +89,7 @@ def again_line(arguments: Sequence[str], seed: int) -> str:
         else:
             kept.append(argument)
         seeded = seeded or name == "--seed"
-    program = "streamgauge bench" if Path(sys.argv[0]).name.startswith("streamgauge") else "python -m bench"
-    return " ".join((program, shlex.join([*kept, *([] if seeded else ["--seed", str(seed)])])))
+    return f"python -m bench {shlex.join([*kept, *([] if seeded else ['--seed', str(seed)])])}"
 
 
 def _limits(options: Options) -> Limits:
