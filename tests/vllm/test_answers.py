@@ -132,6 +132,4 @@ def test_a_model_without_a_chat_template_completes(base_server: VllmServer) -> N
 
 
 def test_what_is_left_open_is_the_servers_to_decide(client: InferenceClient) -> None:
-    answers = [client.chat(MODEL, "Write a long story about a cat.") for _ in range(2)]
-    assert [answer.usage.completion_tokens for answer in answers] == [64, 64]
-    assert answers[0].choices[0].message.content == answers[1].choices[0].message.content
+    assert [client.chat(MODEL, FRANCE).choices[0].message.content for _ in range(2)] == [PARIS] * 2
