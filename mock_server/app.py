@@ -27,11 +27,10 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await engine.start()
         tasks = []
         try:
-            for adapter in state.models.adapters():
-                await engine.add_adapter(adapter)
+            await engine.start()
+            await state.models.add_adapters()
             if state.settings.log_interval_s > 0:
                 log = state.throughput.log_for_ever(state.settings.log_interval_s)
                 tasks.append(asyncio.create_task(log, name="statistics line"))
@@ -42,7 +41,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.stop()
 
-    return FastAPI(
+    app = FastAPI(
         title="streamgauge",
         openapi_url=None,
         routes=all_routes(state),
@@ -50,6 +49,8 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
         middleware=_middleware(state.settings),
         exception_handlers={HTTPException: _http_exception, Exception: _unexpected},
     )
+    app.state.server = state
+    return app
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -2,14 +2,33 @@
 
 from collections.abc import Sequence
 
-from .engine.base import ChatTurn
+from .engine.base import ChatOptions, ChatTurn
 from .errors import ApiError, bad_request
-from .requests import ChatRequestMessage, ContentPart
+from .requests import ChatRequest, ChatRequestMessage, ContentPart, TokenizeRequest
 
 
-def chat_turns(messages: Sequence[ChatRequestMessage]) -> list[ChatTurn]:
-    """Raises `ApiError` (400). Several text parts of a message are joined by line ends, as vLLM does."""
-    return [_turn(message, f"messages.{number}") for number, message in enumerate(messages)]
+def chat_turns(messages: Sequence[ChatRequestMessage], default_system: str | None = None) -> list[ChatTurn]:
+    """Raises `ApiError` (400). Several text parts of a message are joined by line ends, as vLLM does.
+
+    `default_system` opens a conversation that has no system message of its own.
+    """
+    turns = [_turn(message, f"messages.{number}") for number, message in enumerate(messages)]
+    if default_system is not None and all(turn.role != "system" for turn in turns):
+        turns.insert(0, ChatTurn("system", default_system))
+    return turns
+
+
+def chat_options(request: ChatRequest | TokenizeRequest) -> ChatOptions:
+    """Raises `ApiError` (400) for wishes that contradict each other."""
+    if request.continue_final_message and request.add_generation_prompt:
+        raise bad_request(
+            "continue_final_message and add_generation_prompt cannot both be true", param="continue_final_message"
+        )
+    return ChatOptions(
+        add_generation_prompt=request.add_generation_prompt is not False and not request.continue_final_message,
+        continue_final=bool(request.continue_final_message),
+        template_kwargs=request.chat_template_kwargs or {},
+    )
 
 
 def _turn(message: ChatRequestMessage, path: str) -> ChatTurn:

@@ -5,8 +5,15 @@ from abc import ABC, abstractmethod
 
 from starlette.types import Receive, Scope, Send
 
-from .engine.base import EngineDeadError, EngineError
-from .errors import ApiError, engine_failed, engine_unavailable
+from .engine.errors import (
+    AdapterError,
+    AdapterNotFoundError,
+    EngineBusyError,
+    EngineDeadError,
+    EngineError,
+    RequestRefusedError,
+)
+from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable
 from .exchange import ClientGoneError, Exchange
 from .state import ServerState
 
@@ -36,4 +43,16 @@ class Endpoint(ABC):
 
 def api_error(error: EngineError) -> ApiError:
     """An engine's failure as the client gets it."""
-    return engine_unavailable(str(error)) if isinstance(error, EngineDeadError) else engine_failed(str(error))
+    match error:
+        case RequestRefusedError():
+            return bad_request(str(error), param=error.field)
+        case AdapterNotFoundError():
+            return ApiError(404, str(error), param="lora_path", code="adapter_not_found")
+        case AdapterError():
+            return bad_request(str(error), param="lora_path", code="adapter_refused")
+        case EngineBusyError():
+            return engine_busy(str(error))
+        case EngineDeadError():
+            return engine_unavailable(str(error))
+        case _:
+            return engine_failed(str(error))

@@ -61,3 +61,12 @@ def engine_failed(message: str) -> ApiError:
 
 def engine_unavailable(message: str) -> ApiError:
     return ApiError(503, message, type="server_error", code="engine_unavailable", headers={"retry-after": "1"})
+
+
+def engine_busy(message: str) -> ApiError:
+    return ApiError(503, message, type="server_error", code="engine_busy", headers={"retry-after": "1"})
+
+
+def shutting_down() -> ApiError:
+    message = "The server is shutting down and takes no new requests"
+    return ApiError(503, message, type="server_error", code="shutting_down", headers={"retry-after": "1"})

@@ -14,6 +14,7 @@ from .errors import ApiError, bad_request
 
 _MAX_REQUEST_ID_LENGTH = 128
 _JSON = b"application/json"
+_TEXT = b"text/plain; charset=utf-8"
 _EVENT_STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -83,12 +84,18 @@ class Exchange:
             watcher.cancel()
 
     async def send_json(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        await self._send_whole(status, _JSON, body, headers or {})
+
+    async def send_text(self, text: str) -> None:
+        await self._send_whole(200, _TEXT, text.encode(), {})
+
+    async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
         await self._start(
             status,
             [
-                (b"content-type", _JSON),
+                (b"content-type", media_type),
                 (b"content-length", str(len(body)).encode()),
-                *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
             ],
         )
         await self._send({"type": "http.response.body", "body": body})

@@ -42,21 +42,25 @@ class Frames:
         self._prefixes: dict[int, str] = {}
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
 
-    def _suffix(self, finish_reason: FinishReason | None) -> str:
-        suffix = f'{self._text_end},"logprobs":null,"finish_reason":{_FINISH[finish_reason]}}}]'
+    def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null") -> str:
+        suffix = f'{self._text_end},"logprobs":{logprobs},"finish_reason":{_FINISH[finish_reason]}}}]'
         if self._options.continuous_usage:
             return suffix + ',"usage":'
         return suffix + (',"usage":null}\n\n' if self._options.include_usage else "}\n\n")
 
     def delta(self, delta: ChoiceDelta) -> str:
         """The event for what a choice gained; a choice's first one brings the choice's opening event."""
-        index, text, finish_reason, completion_tokens = delta
+        index, text, finish_reason, completion_tokens, logprobs = delta
         prefix = self._prefixes.get(index)
         opening = ""
         if prefix is None:
             opening = self._opening(index)
             prefix = self._prefixes[index] = f'{self._head}{{"index":{index},{self._text_key}'
-        frame = opening + prefix + encode_basestring(text) + self._suffixes[finish_reason]
+        if logprobs is None:
+            suffix = self._suffixes[finish_reason]
+        else:
+            suffix = self._suffix(finish_reason, logprobs.model_dump_json())
+        frame = opening + prefix + encode_basestring(text) + suffix
         if self._options.continuous_usage:
             return f"{frame}{self._usage(completion_tokens)}}}\n\n"
         return frame

@@ -3,14 +3,25 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .choice import ChoiceText
-from .engine.base import Delta, DeltaStream, Engine, EngineError, FinishReason, GenerationParams
+from .engine.base import Delta, DeltaStream, Engine, FinishReason, GenerationParams, PositionLogprobs
+from .engine.errors import EngineError
+from .logprobs import Logprobs, LogprobsWriter
 
-ChoiceDelta = tuple[int, str, FinishReason | None, int]
-"""The choice's index, the text it gained, why it has ended if it has, and the completion tokens of the whole
-request up to here. (A plain tuple: one for each token.)
+ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None]
+"""The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
+here, and log probabilities where they were asked for. (A plain tuple: one for each token.)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A prompt that its choices begin with: its text, and where each of its tokens begins in it."""
+
+    text: str
+    offsets: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,15 @@ class PromptRun:
 
     token_ids: Sequence[int]
     params: GenerationParams
+    echo: Echo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """How tokens become what is shown."""
+
+    stop_strings: Sequence[str] = ()
+    logprobs: LogprobsWriter[Any] | None = None
 
 
 class Generation:
@@ -31,26 +51,33 @@ class Generation:
         *,
         request_id: str,
         adapter: str | None = None,
-        stop_strings: Sequence[str] = (),
-        echoes: Sequence[str] = (),
+        text: TextOptions = TextOptions(),
     ) -> None:
-        """`echoes`: for each choice the text that it begins with, or nothing at all."""
         self._engine = engine
         self._runs = runs
         self._request_id = request_id
         self._adapter = adapter
+        self._logprobs = text.logprobs
         self._streams: list[DeltaStream] = []
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
         self._choices_each = runs[0].params.n
-        self._choices = [
-            ChoiceText(engine.detokenizer(), stop_strings, run.params.min_tokens)
-            for run in runs
-            for _ in range(run.params.n)
-        ]
+        self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
         self._open = len(self._choices)
-        self._echoes = dict(enumerate(echoes))
+        self._unechoed = {index: echo for index in range(self._open) if (echo := self._run_of(index).echo) is not None}
         self.prompt_tokens = sum(len(run.token_ids) for run in runs)
         self.completion_tokens = 0
+
+    def _choice(self, run: PromptRun, text: TextOptions) -> ChoiceText:
+        return ChoiceText(
+            self._engine.detokenizer(run.token_ids),
+            text.stop_strings,
+            run.params.min_tokens,
+            watch_offsets=text.logprobs is not None,
+            first_offset=len(run.echo.text) if run.echo is not None else 0,
+        )
+
+    def _run_of(self, choice: int) -> PromptRun:
+        return self._runs[choice // self._choices_each]
 
     @property
     def num_choices(self) -> int:
@@ -61,8 +88,12 @@ class Generation:
         """Every choice has its finish reason."""
         return not self._open
 
+    def prompt_logprobs(self, choice: int) -> Sequence[PositionLogprobs | None] | None:
+        """Of the prompt that a choice goes on from, after its first batch."""
+        return self._streams[choice // self._choices_each].prompt_logprobs
+
     async def start(self) -> None:
-        """Admits every prompt; `EngineError` when the engine refuses."""
+        """Hands every prompt to the engine; `EngineError` when it refuses."""
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
             request_id = f"{self._request_id}-{number}" if several else self._request_id
@@ -90,7 +121,7 @@ class Generation:
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
         texts = []
-        for position, token_ids, engine_finish_reason in deltas:
+        for position, token_ids, engine_finish_reason, positions in deltas:
             index = first_choice + position
             choice = self._choices[index]
             if choice.finish_reason is not None:  # stopped by a string; the engine does not know
@@ -100,10 +131,23 @@ class Generation:
             self.completion_tokens += choice.completion_tokens - before
             if finish_reason is not None:
                 self._open -= 1
-            if self._echoes:
-                text = self._echoes.pop(index, "") + text
-            texts.append((index, text, finish_reason, self.completion_tokens))
+            logprobs: Logprobs | None = None
+            if self._logprobs is not None and positions is not None:
+                shown = len(choice.offsets)
+                logprobs = self._logprobs.write(token_ids[:shown], positions[:shown], choice.offsets)
+            if index in self._unechoed:
+                text, logprobs = self._echoed(index, text, logprobs)
+            texts.append((index, text, finish_reason, self.completion_tokens, logprobs))
         return texts
+
+    def _echoed(self, index: int, text: str, logprobs: Logprobs | None) -> tuple[str, Logprobs | None]:
+        """A choice's first text with its prompt before it."""
+        echo = self._unechoed.pop(index)
+        positions = self.prompt_logprobs(index)
+        if self._logprobs is not None and logprobs is not None and positions is not None:
+            prompt = self._logprobs.write(self._run_of(index).token_ids, positions, echo.offsets)
+            logprobs = self._logprobs.join([prompt, logprobs])
+        return echo.text + text, logprobs
 
     async def aclose(self) -> None:
         if self._interleaved is not None:

@@ -4,16 +4,21 @@ import logging
 import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from .endpoint import Endpoint, api_error
-from .engine.base import EngineError, FinishReason
+from .engine.base import FinishReason
+from .engine.errors import EngineError
 from .errors import server_failed
 from .exchange import Exchange
 from .frames import FrameOptions, Frames, error_event
 from .generation import Generation
+from .logprobs import prompt_logprobs
 from .requests import GenerationRequest
-from .responses import Usage
+from .responses import PromptLogprobs, Usage
+from .validation import parse
 
+_R = TypeVar("_R", bound=GenerationRequest)
 _log = logging.getLogger(__name__)
 
 
@@ -22,7 +27,9 @@ class WholeChoice:
     """A choice as it is gathered."""
 
     pieces: list[str] = field(default_factory=list)
+    logprobs: list[Any] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
+    prompt_logprobs: PromptLogprobs | None = None
 
     @property
     def text(self) -> str:
@@ -34,6 +41,12 @@ class GenerationEndpoint(Endpoint):
 
     id_prefix: str
     frames: type[Frames]
+
+    async def read(self, exchange: Exchange, model: type[_R]) -> _R:
+        """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
+        request = parse(model, await exchange.read_json(self.state.settings.max_body_bytes))
+        always = self.state.settings.stop_strings
+        return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 
     @abstractmethod
     def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes: ...
@@ -54,41 +67,53 @@ class GenerationEndpoint(Endpoint):
         )
         began = time.perf_counter()
         try:
-            async with exchange.watching():
-                await generation.start()
-                if request.stream:
-                    await self._stream(exchange, self.frames(options), generation)
-                else:
-                    await self._gather(exchange, options, generation)
+            with self.state.traffic.one():
+                async with exchange.watching():
+                    await generation.start()
+                    if request.stream:
+                        await self._stream(exchange, self.frames(options), generation)
+                    else:
+                        with_prompt = request.prompt_logprobs is not None
+                        await self._gather(exchange, options, generation, with_prompt=with_prompt)
         finally:
             await generation.aclose()
             self._note(options, generation, time.perf_counter() - began)
 
     async def _stream(self, exchange: Exchange, frames: Frames, generation: Generation) -> None:
-        """One write for each batch that was ready; never two deltas in one event."""
+        """One write for each batch that was ready; never two deltas in one event.
+
+        The headers wait for the first batch: until then whatever goes wrong still has its own status.
+        """
+        deltas = await generation.next_batch()
         await exchange.start_events()
         try:
-            finished = False
-            while not finished:
+            while not generation.is_finished:
+                await exchange.send_events("".join([frames.delta(delta) for delta in deltas]))
                 deltas = await generation.next_batch()
-                finished = generation.is_finished
-                events = "".join([frames.delta(delta) for delta in deltas])
-                if finished:
-                    events += frames.closing(generation.completion_tokens)
-                await exchange.send_events(events, last=finished)
+            events = "".join([frames.delta(delta) for delta in deltas])
+            await exchange.send_events(events + frames.closing(generation.completion_tokens), last=True)
         except EngineError as exc:
             await exchange.send_events(error_event(api_error(exc).body()), last=True)
         except Exception:
             await exchange.send_events(error_event(server_failed().body()), last=True)
             raise
 
-    async def _gather(self, exchange: Exchange, options: FrameOptions, generation: Generation) -> None:
+    async def _gather(
+        self, exchange: Exchange, options: FrameOptions, generation: Generation, *, with_prompt: bool
+    ) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         while not generation.is_finished:
-            for index, text, finish_reason, _ in await generation.next_batch():
-                choices[index].pieces.append(text)
+            for index, text, finish_reason, _, logprobs in await generation.next_batch():
+                choice = choices[index]
+                choice.pieces.append(text)
+                if logprobs is not None:
+                    choice.logprobs.append(logprobs)
                 if finish_reason is not None:
-                    choices[index].finish_reason = finish_reason
+                    choice.finish_reason = finish_reason
+        if with_prompt:
+            for index, choice in enumerate(choices):
+                positions = generation.prompt_logprobs(index)
+                choice.prompt_logprobs = prompt_logprobs(positions or (), self.state.engine.token_bytes)
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,

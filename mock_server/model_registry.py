@@ -1,13 +1,14 @@
 """Which names are served: the base model under its names, then its adapters. A request's `model` chooses."""
 
+import asyncio
 import difflib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .engine.base import Adapter
-from .errors import model_not_found
+from .engine.base import Adapter, Engine
+from .errors import bad_request, model_not_found
 from .responses import ModelCard
-from .settings import Settings
+from .settings import Settings, check_name
 
 
 class Target(NamedTuple):
@@ -18,13 +19,19 @@ class Target(NamedTuple):
 
 
 class ModelRegistry:
-    """Names to targets and cards, base first."""
+    """Names to targets and cards, base first; adapters come and go in the engine and here together."""
 
-    def __init__(self, settings: Settings, *, created: int, max_model_len: int) -> None:
+    def __init__(self, settings: Settings, engine: Engine, *, created: int) -> None:
         self._settings = settings
+        self._engine = engine
         self._created = created
-        self._max_model_len = max_model_len
-        self._adapters = {adapter.name: adapter for adapter in settings.adapters}
+        self._adapters: dict[str, Adapter] = {}
+        self._changing = asyncio.Lock()
+
+    @property
+    def is_chat(self) -> bool:
+        said = self._settings.is_chat
+        return self._engine.info.has_chat_template if said is None else said
 
     def names(self) -> list[str]:
         return [*self._settings.model_names, *self._adapters]
@@ -41,6 +48,44 @@ class ModelRegistry:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(self.names())}.{hint}")
 
+    async def add_adapters(self) -> None:
+        """Those of the settings, once the engine has started. Raises `AdapterError`."""
+        for adapter in self._settings.adapters:
+            await self._engine.add_adapter(adapter)
+            self._adapters[adapter.name] = adapter
+
+    async def load(self, adapter: Adapter, *, in_place: bool = False) -> None:
+        """Serves an adapter from now on, with `in_place` instead of one of the same name.
+
+        Raises an `ApiError` (400) for a name that cannot be given, `AdapterError` for what the engine refuses.
+        """
+        async with self._changing:
+            try:
+                check_name(adapter.name)
+            except ValueError as exc:
+                raise bad_request(str(exc), param="lora_name") from None
+            if adapter.name in self._settings.model_names:
+                raise bad_request(f"{adapter.name} is the base model's name", param="lora_name")
+            if adapter.name in self._adapters:
+                if not in_place:
+                    raise bad_request(
+                        f"The adapter {adapter.name} has already been loaded. Unload it first, or set load_inplace.",
+                        param="lora_name",
+                    )
+                await self._engine.remove_adapter(adapter.name)
+                del self._adapters[adapter.name]
+            await self._engine.add_adapter(adapter)
+            self._adapters[adapter.name] = adapter
+
+    async def unload(self, name: str) -> None:
+        """Raises a 404 `ApiError` for a name that no adapter has."""
+        async with self._changing:
+            if name not in self._adapters:
+                served = ", ".join(self._adapters) or "none"
+                raise model_not_found(f"The adapter {name[:200]!r} cannot be found. Adapters served here: {served}.")
+            del self._adapters[name]
+            await self._engine.remove_adapter(name)
+
     def card(self, name: str) -> ModelCard:
         target = self.resolve(name)
         if target.adapter is None:
@@ -51,9 +96,6 @@ class ModelRegistry:
     def cards(self) -> Iterator[ModelCard]:
         return (self.card(name) for name in self.names())
 
-    def adapters(self) -> list[Adapter]:
-        return list(self._adapters.values())
-
     def _card(self, name: str, *, root: str, parent: str | None) -> ModelCard:
         return ModelCard(
             id=name,
@@ -62,7 +104,7 @@ class ModelRegistry:
             owned_by=self._settings.owned_by,
             root=root,
             parent=parent,
-            max_model_len=self._max_model_len,
-            is_chat=self._settings.is_chat,
+            max_model_len=self._engine.info.max_model_len,
+            is_chat=self.is_chat,
             is_multimodal=False,
         )

@@ -2,7 +2,7 @@
 bounded; unknown ones are ignored, since clients send new ones before servers know them.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
@@ -28,6 +28,40 @@ class StreamOptions(BaseModel):
     continuous_usage_stats: bool | None = None
 
 
+class JsonSchema(BaseModel):
+    """OpenAI's wrapping of a schema."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: str | None = None
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+class ResponseFormat(BaseModel):
+    """OpenAI's way to ask for structured output."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class StructuredOutputs(BaseModel):
+    """vLLM's way to ask for structured output: one constraint, and options for it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    json_schema: str | dict[str, Any] | None = Field(default=None, alias="json")
+    regex: str | None = None
+    choice: Annotated[list[str], Field(min_length=1)] | None = None
+    grammar: str | None = None
+    json_object: bool | None = None
+    structural_tag: str | None = None
+    disable_any_whitespace: bool = False
+    disable_additional_properties: bool = False
+    whitespace_pattern: str | None = None
+
+
 class GenerationRequest(_Request):
     """What chat and completions have in common. None = not said."""
 
@@ -45,6 +79,14 @@ class GenerationRequest(_Request):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    allowed_token_ids: TokenIds | None = None
+    bad_words: list[Annotated[str, Field(min_length=1)]] | None = None
+    top_logprobs: Annotated[int, Field(ge=0)] | None = None
+    prompt_logprobs: Annotated[int, Field(ge=0)] | None = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    priority: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -75,8 +117,10 @@ class ChatRequestMessage(BaseModel):
 class ChatRequest(GenerationRequest):
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class CompletionRequest(GenerationRequest):
@@ -87,6 +131,8 @@ class CompletionRequest(GenerationRequest):
         | Annotated[list[TokenIds], Field(min_length=1)]
     )
     echo: bool | None = None
+    logprobs: Annotated[int, Field(ge=0)] | bool | None = None
+    """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
 
 
 class TokenizeRequest(_Request):
@@ -96,7 +142,24 @@ class TokenizeRequest(_Request):
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
     return_token_strs: bool | None = None
+
+
+class LoadAdapterRequest(BaseModel):
+    """vLLM's form."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    lora_name: Annotated[str, Field(min_length=1)]
+    lora_path: str = ""
+    load_inplace: bool = False
+
+
+class UnloadAdapterRequest(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    lora_name: Annotated[str, Field(min_length=1)]
 
 
 class DetokenizeRequest(_Request):

@@ -37,6 +37,40 @@ class Usage(_Response):
     total_tokens: int
 
 
+class TopLogprobEntry(_Response):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprobEntry(_Response):
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprobEntry]
+
+
+class ChatLogprobs(_Response):
+    content: list[TokenLogprobEntry]
+    refusal: None
+
+
+class CompletionLogprobs(_Response):
+    text_offset: list[int]
+    token_logprobs: list[float | None]
+    tokens: list[str]
+    top_logprobs: list[dict[str, float] | None]
+
+
+class PromptTokenLogprob(_Response):
+    logprob: float
+    rank: int | None
+    decoded_token: str
+
+
+PromptLogprobs = list[dict[str, PromptTokenLogprob] | None]
+
+
 class ChatMessage(_Response):
     role: Literal["assistant"]
     content: str
@@ -46,7 +80,7 @@ class ChatMessage(_Response):
 class ChatChoice(_Response):
     index: int
     message: ChatMessage
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason
 
 
@@ -57,6 +91,7 @@ class ChatCompletion(_Response):
     model: str
     choices: list[ChatChoice]
     usage: Usage
+    prompt_logprobs: PromptLogprobs | None = None
 
 
 class ChatDelta(_Response):
@@ -67,7 +102,7 @@ class ChatDelta(_Response):
 class ChatChunkChoice(_Response):
     index: int
     delta: ChatDelta
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason | None
 
 
@@ -83,8 +118,9 @@ class ChatCompletionChunk(_Response):
 class CompletionChoice(_Response):
     index: int
     text: str
-    logprobs: None
+    logprobs: CompletionLogprobs | None
     finish_reason: FinishReason | None
+    prompt_logprobs: PromptLogprobs | None = None
 
 
 class Completion(_Response):

@@ -1,40 +1,77 @@
 """How a request wants its tokens chosen, and how many fit: from the wire's fields to the engine's parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from .engine.base import EngineInfo, GenerationParams
 from .errors import bad_request
-from .requests import GenerationRequest
+from .requests import ChatRequest, CompletionRequest, GenerationRequest
+from .structured import structured_output
+
+_COMPLETION_MAX_TOKENS = 16  # OpenAI's default, for completions alone
 
 
-def generation_params(
+def chat_params(request: ChatRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
+    """A chat answer may fill the window unless the request or the model says otherwise. Raises `ApiError` (400)."""
+    max_tokens = request.max_completion_tokens
+    return _generation_params(
+        request,
+        info,
+        num_prompt_tokens=num_prompt_tokens,
+        max_tokens=request.max_tokens if max_tokens is None else max_tokens,
+        default_max_tokens=info.default_max_tokens,
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+        logprobs_field="top_logprobs",
+        prompt_field="messages",
+    )
+
+
+def completion_params(request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
+    """Raises `ApiError` (400)."""
+    defaults = [_COMPLETION_MAX_TOKENS, *([info.default_max_tokens] if info.default_max_tokens else [])]
+    return _generation_params(
+        request,
+        info,
+        num_prompt_tokens=num_prompt_tokens,
+        max_tokens=request.max_tokens,
+        default_max_tokens=min(defaults),
+        logprobs=completion_logprobs(request),
+        logprobs_field="logprobs",
+        prompt_field="prompt",
+    )
+
+
+def completion_logprobs(request: CompletionRequest) -> int | None:
+    """How many likeliest tokens are wanted beside each; None: no log probabilities at all."""
+    if request.logprobs is None or request.logprobs is False:
+        return None
+    return (request.top_logprobs or 0) if request.logprobs is True else request.logprobs
+
+
+def _generation_params(
     request: GenerationRequest,
     info: EngineInfo,
     *,
     num_prompt_tokens: int,
     max_tokens: int | None,
+    default_max_tokens: int | None,
+    logprobs: int | None,
+    logprobs_field: str,
     prompt_field: str,
 ) -> GenerationParams:
-    """`max_tokens` None fills the window; one that does not fit beside the prompt is cut to the room left.
-
-    Raises `ApiError` (400) for what cannot be served whatever the room.
-    """
+    """A `max_tokens` that does not fit beside the prompt is cut to the room left."""
     room = _room(info, num_prompt_tokens, prompt_field)
-    if max_tokens is not None and max_tokens > info.max_model_len:
-        raise bad_request(
-            f"max_tokens must be at most {info.max_model_len}, the model's context length (got {max_tokens})",
-            param="max_tokens",
-            code="context_length_exceeded",
-        )
-    min_tokens = request.min_tokens or 0
-    if max_tokens is not None and min_tokens > max_tokens:
-        raise bad_request(f"min_tokens must be at most max_tokens, {max_tokens} (got {min_tokens})", param="min_tokens")
-    stop_token_ids = frozenset(request.stop_token_ids or ())
-    check_token_ids(stop_token_ids, info.vocab_size, "stop_token_ids")
-    granted = room if max_tokens is None else min(max_tokens, room)
+    _check_limits(request, info, max_tokens)
+    _check_logprobs(request, info, logprobs, logprobs_field)
+    wanted = max_tokens
+    if wanted is None and default_max_tokens is not None:
+        wanted = max(default_max_tokens, request.min_tokens or 0)
+    granted = room if wanted is None else min(wanted, room)
+    prompt_logprobs = request.prompt_logprobs
+    if isinstance(request, CompletionRequest) and request.echo and logprobs is not None:
+        prompt_logprobs = max(logprobs, prompt_logprobs or 0)
     return GenerationParams(
         max_tokens=granted,
-        min_tokens=min(min_tokens, granted),
+        min_tokens=min(request.min_tokens or 0, granted),
         n=request.n or 1,
         temperature=request.temperature,
         top_p=request.top_p,
@@ -44,13 +81,20 @@ def generation_params(
         frequency_penalty=request.frequency_penalty,
         repetition_penalty=request.repetition_penalty,
         seed=request.seed,
-        stop_token_ids=stop_token_ids,
+        stop_token_ids=_token_ids(request.stop_token_ids, info, "stop_token_ids"),
         ignore_eos=bool(request.ignore_eos),
+        logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
+        logit_bias=_logit_bias(request, info),
+        allowed_token_ids=tuple(sorted(_token_ids(request.allowed_token_ids, info, "allowed_token_ids"))),
+        bad_words=tuple(request.bad_words or ()),
+        structured_output=structured_output(request),
+        priority=request.priority or 0,
         final_only=not request.stream and not request.stop_strings,
     )
 
 
-def check_token_ids(token_ids: Sequence[int] | frozenset[int], vocab_size: int, field: str) -> None:
+def check_token_ids(token_ids: Collection[int], vocab_size: int, field: str) -> None:
     """Raises `ApiError` (400) for an id that the model does not have."""
     largest = max(token_ids, default=0)
     if largest >= vocab_size:
@@ -58,8 +102,11 @@ def check_token_ids(token_ids: Sequence[int] | frozenset[int], vocab_size: int, 
 
 
 def check_stream_options(request: GenerationRequest) -> None:
+    """Raises `ApiError` (400) for fields that go with only one form of the answer."""
     if request.stream_options is not None and not request.stream:
         raise bad_request("stream_options may only be set when stream is true", param="stream_options")
+    if request.prompt_logprobs is not None and request.stream:
+        raise bad_request("prompt_logprobs cannot be streamed: leave it out, or stream", param="prompt_logprobs")
 
 
 def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
@@ -73,3 +120,40 @@ def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
             code="context_length_exceeded",
         )
     return info.max_model_len - num_prompt_tokens
+
+
+def _check_limits(request: GenerationRequest, info: EngineInfo, max_tokens: int | None) -> None:
+    if max_tokens is None:
+        return
+    if max_tokens > info.max_model_len:
+        raise bad_request(
+            f"max_tokens must be at most {info.max_model_len}, the model's context length (got {max_tokens})",
+            param="max_tokens",
+            code="context_length_exceeded",
+        )
+    min_tokens = request.min_tokens or 0
+    if min_tokens > max_tokens:
+        raise bad_request(f"min_tokens must be at most max_tokens, {max_tokens} (got {min_tokens})", param="min_tokens")
+
+
+def _check_logprobs(request: GenerationRequest, info: EngineInfo, logprobs: int | None, field: str) -> None:
+    if request.top_logprobs and logprobs is None:
+        raise bad_request("top_logprobs needs logprobs to be true", param="top_logprobs")
+    for name, count in ((field, logprobs), ("prompt_logprobs", request.prompt_logprobs)):
+        if count is not None and count > info.max_logprobs:
+            raise bad_request(f"{name} must be at most {info.max_logprobs} (got {count})", param=name)
+
+
+def _token_ids(token_ids: list[int] | None, info: EngineInfo, field: str) -> frozenset[int]:
+    check_token_ids(token_ids or (), info.vocab_size, field)
+    return frozenset(token_ids or ())
+
+
+def _logit_bias(request: GenerationRequest, info: EngineInfo) -> dict[int, float]:
+    biases: dict[int, float] = {}
+    for key, bias in (request.logit_bias or {}).items():
+        if not key.isdecimal():
+            raise bad_request(f"logit_bias has a key that is no token id: {key[:100]!r}", param="logit_bias")
+        biases[int(key)] = bias
+    check_token_ids(biases, info.vocab_size, "logit_bias")
+    return biases

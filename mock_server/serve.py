@@ -1,148 +1,194 @@
-"""The process around the application: the socket, the event loop, signals, the ready line, a clean end."""
+"""The process around the application: the engine's start, signals, the ready line, a drained and clean end."""
 
 import asyncio
 import contextlib
-import errno
 import gc
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from .app import create_app
 from .engine.base import Engine
+from .engine.errors import EngineDeadError
+from .listener import Listener
 from .settings import Settings
+from .state import ServerState
 
 _FORCED_END_S = 2.0  # after the engine was stopped, for connections to notice
-
-
-class ServeError(Exception):
-    """The server cannot start; the message says why and what to do."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """A bound socket; nobody can connect before the server listens on it."""
+class ServeOptions:
+    """How the process runs, as opposed to what it serves."""
 
-    socket: socket.socket
-    host: str
-
-    @classmethod
-    def bind(cls, host: str, port: int) -> "Listener":
-        """Raises `ServeError`."""
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = socket.socket(family, kind, protocol)
-        except OSError as exc:
-            raise ServeError(f"--host {host} is no address of this machine: {exc.strerror}") from None
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-        except OSError as exc:
-            listener.close()
-            raise ServeError(_bind_problem(exc, host, port)) from None
-        return cls(listener, host)
-
-    @property
-    def port(self) -> int:
-        port: int = self.socket.getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """The API's base as a client on this machine reaches it."""
-        host = self.socket.getsockname()[0]
-        if ip_address(host).is_unspecified:
-            host = "::1" if ":" in host else "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
+    shutdown_timeout_s: float = 5.0
+    until_stdin_closes: bool = False
+    ssl_keyfile: str | None = None
+    ssl_certfile: str | None = None
 
 
-def _bind_problem(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken: choose another with --port, or --port 0 for a free one"
-    return f"cannot listen on {host} port {port}: {error.strerror}"
+def serve(engine: Engine, settings: Settings, listener: Listener, options: ServeOptions = ServeOptions()) -> None:
+    """Serves until SIGTERM, SIGINT or the end of standard input; prints the ready line on standard output.
 
-
-def serve(
-    engine: Engine,
-    settings: Settings,
-    listener: Listener,
-    *,
-    shutdown_timeout_s: float = 5.0,
-    until_stdin_closes: bool = False,
-) -> None:
-    """Serves until SIGTERM, SIGINT or the end of standard input; prints the ready line on standard output."""
+    Raises `EngineStartError`, `AdapterError` or `ListenError` when nothing can be served, `EngineDeadError` when the
+    engine died.
+    """
+    app = create_app(engine, settings)
     config = uvicorn.Config(
-        create_app(engine, settings),
+        app,
         http="httptools",
         ws="none",
-        lifespan="on",
+        lifespan="off",  # run here, around the server: the engine's failures and signals during its start are ours
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
         backlog=4096,
-        timeout_graceful_shutdown=int(shutdown_timeout_s + _FORCED_END_S),
+        timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
+        ssl_keyfile=options.ssl_keyfile,
+        ssl_certfile=options.ssl_certfile,
     )
-    names = ",".join([*settings.model_names, *(adapter.name for adapter in settings.adapters)])
-    ready_line = f"ready {listener.url} model={names} engine={engine.info.name} profile={engine.info.profile}"
-    server = _Server(config, engine, ready_line, shutdown_timeout_s)
-    if until_stdin_closes:
-        threading.Thread(target=_stop_at_end_of_stdin, args=(server,), daemon=True).start()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[listener.socket]))
+        runner.run(_run(app, config, listener, options))
+
+
+async def _run(app: FastAPI, config: uvicorn.Config, listener: Listener, options: ServeOptions) -> None:
+    state: ServerState = app.state.server
+    server = _Server(config, state, listener, options.shutdown_timeout_s)
+    if options.until_stdin_closes:
+        _call_at_end_of_stdin(server.stop)
+    async with contextlib.AsyncExitStack() as stack:
+        with contextlib.suppress(_StoppedBeforeReadyError), server.stoppable():
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        if not server.should_exit:
+            await server.serve_until_dead(listener)
+    if server.death is not None:
+        raise server.death
+
+
+class _StoppedBeforeReadyError(Exception):
+    """Somebody ended the server while its engine was starting."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with a ready line, with exit code 0 after a signal, and with an end to streams at shutdown."""
+    """uvicorn with a ready line, a drain, an end to streams at shutdown, and an eye on the engine."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, ready_line: str, shutdown_timeout_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, state: ServerState, listener: Listener, shutdown_timeout_s: float
+    ) -> None:
         super().__init__(config)
-        self._engine = engine
-        self._ready_line = ready_line
+        self._loop = asyncio.get_running_loop()
+        self._forced = asyncio.Event()
+        self.death: EngineDeadError | None = None
+        self._state = state
+        self._listener = listener
         self._shutdown_timeout_s = shutdown_timeout_s
+        self._on_stop: Callable[[], object] | None = None
+
+    def stop(self) -> None:
+        """From any thread: ends the start, or the serving."""
+        self.should_exit = True
+        if self._on_stop is not None:
+            self._on_stop()
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """While the engine starts, whoever stops the server cancels that. Raises `_StoppedBeforeReadyError` then."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("the server runs in a task")
+        self._on_stop = lambda: self._loop.call_soon_threadsafe(task.cancel)
+        try:
+            with _signals(lambda number, frame: self.stop()):
+                if self.should_exit:
+                    raise _StoppedBeforeReadyError
+                yield
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            task.uncancel()
+            raise _StoppedBeforeReadyError from None
+        finally:
+            self._on_stop = None
+
+    async def serve_until_dead(self, listener: Listener) -> None:
+        watching = asyncio.create_task(self._watch_engine(), name="engine's health")
+        try:
+            await self.serve(sockets=[listener.socket])
+        finally:
+            watching.cancel()
+
+    async def _watch_engine(self) -> None:
+        self.death = await self._state.engine.wait_until_dead()
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except OSError as exc:  # bound long ago, and meanwhile listened on by another
+            raise self._listener.problem(exc) from None
         # What lives now lives to the end: keep it out of every later collection.
         gc.collect()
         gc.freeze()
-        sys.stdout.write(self._ready_line + "\n")
+        sys.stdout.write(self._ready_line() + "\n")
         sys.stdout.flush()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        ending = asyncio.create_task(self._end_streams())
-        try:
-            await super().shutdown(sockets)
-        finally:
-            ending.cancel()
+    def _ready_line(self) -> str:
+        info = self._state.engine.info
+        names = ",".join(self._state.models.names())
+        return f"ready {self._listener.url} model={names} engine={info.name} profile={info.profile}"
 
-    async def _end_streams(self) -> None:
-        """Streams that outlast the time given end with an error event, not with a cut connection."""
-        await asyncio.sleep(self._shutdown_timeout_s)
-        await self._engine.stop()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """New requests are refused, those under way may finish; what outlasts its time ends with an error event."""
+        traffic = self._state.traffic
+        traffic.close()
+        drained = asyncio.create_task(traffic.wait_until_empty())
+        forced = asyncio.create_task(self._forced.wait())
+        await asyncio.wait({drained, forced}, timeout=self._shutdown_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
+        forced.cancel()
+        if traffic.under_way:
+            await self._state.engine.stop()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A second signal means at once."""
+        if self.should_exit:
+            self.force_exit = True
+            self._loop.call_soon_threadsafe(self._forced.set)
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """As uvicorn does, but without raising the signal again at the end."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with _signals(self.handle_exit):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
-def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
-    with contextlib.suppress(OSError):  # closed from the start
-        while os.read(0, 65536):
-            pass
-    server.should_exit = True
+@contextlib.contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _call_at_end_of_stdin(stop: Callable[[], None]) -> None:
+    def wait() -> None:
+        with contextlib.suppress(OSError):  # closed from the start
+            while os.read(0, 65536):
+                pass
+        stop()
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -11,26 +11,38 @@ class Settings:
 
     model_names: tuple[str, ...] = ("sim-chat",)
     """The model's names, the first of them on its card; all are accepted."""
-    is_chat: bool = True
+    is_chat: bool | None = None
+    """None: if the engine's model has a chat template."""
     adapters: tuple[Adapter, ...] = ()
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     owned_by: str = "streamgauge"
     model_path: str = ""
     """Where the model came from; `root` on its card. Empty: the name."""
+    system: str | None = None
+    """The system message of conversations that bring none."""
+    stop_strings: tuple[str, ...] = ()
+    """End every answer, beside those that a request brings."""
+    runtime_adapters: bool = True
+    """Whether adapters may be loaded and unloaded over the API."""
     log_interval_s: float = 0.0
     """Seconds between statistics lines in the log; 0 or less: none."""
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        if not self.model_names or not all(self.model_names):
+        if not self.model_names:
             raise ValueError("a served model name must not be empty")
         taken: set[str] = set()
         for name in (*self.model_names, *(adapter.name for adapter in self.adapters)):
-            if not name:
-                raise ValueError("an adapter's name must not be empty")
-            if "," in name or any(character.isspace() for character in name):
-                raise ValueError(f"the name {name!r} must have neither spaces nor commas")
+            check_name(name)
             if name in taken:
                 raise ValueError(f"the name {name!r} is given twice; each model and adapter needs its own")
             taken.add(name)
+
+
+def check_name(name: str) -> None:
+    """Raises `ValueError` for what cannot be a model's or an adapter's name."""
+    if not name:
+        raise ValueError("a model's or adapter's name must not be empty")
+    if "," in name or any(character.isspace() for character in name):
+        raise ValueError(f"the name {name!r} must have neither spaces nor commas")

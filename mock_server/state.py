@@ -6,11 +6,15 @@ from .engine.base import Engine
 from .model_registry import ModelRegistry
 from .settings import Settings
 from .throughput import Throughput
+from .traffic import Traffic
 
 
 class ServerState:
+    """Made with the application; nothing in it is global."""
+
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
         self.settings = settings
         self.throughput = Throughput()
-        self.models = ModelRegistry(settings, created=int(time.time()), max_model_len=engine.info.max_model_len)
+        self.traffic = Traffic()
+        self.models = ModelRegistry(settings, engine, created=int(time.time()))

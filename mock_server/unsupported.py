@@ -1,11 +1,12 @@
-"""Request fields that ask for what this server does not do yet. Asking is a 400: silence would be a lie."""
+"""Request fields that ask for what this server, or its engine, does not do. Asking is a 400: silence would be a lie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pydantic import BaseModel
 
-from .errors import bad_request
+from .engine.base import EngineInfo, Feature
+from .errors import ApiError, bad_request
 
 _Predicate = Callable[[Any], bool]
 
@@ -22,23 +23,33 @@ def _other_than(*neutral: Any) -> _Predicate:
     return lambda value: value is not None and value not in neutral
 
 
+# What some engines do: the field, when it asks for something, the feature that it needs, and its name in words.
+_FEATURES: dict[str, tuple[_Predicate, Feature, str]] = {
+    "logprobs": (_given, "logprobs", "log probabilities"),
+    "top_logprobs": (_filled, "logprobs", "log probabilities"),
+    "prompt_logprobs": (_given, "prompt_logprobs", "log probabilities of the prompt"),
+    "response_format": (
+        lambda value: value is not None and value.type != "text",
+        "structured_outputs",
+        "structured output",
+    ),
+    "structured_outputs": (_given, "structured_outputs", "structured output"),
+    "logit_bias": (_filled, "logit_bias", "biased tokens"),
+    "allowed_token_ids": (_filled, "allowed_token_ids", "a restricted vocabulary"),
+    "bad_words": (_filled, "bad_words", "forbidden words"),
+    "priority": (_filled, "priority", "priorities"),
+}
+
+# What no engine here does.
 _ASKS: dict[str, tuple[_Predicate, str]] = {
-    "logprobs": (_given, "log probabilities"),
-    "top_logprobs": (_filled, "log probabilities"),
-    "prompt_logprobs": (_given, "log probabilities of the prompt"),
     "tools": (_filled, "tool calls"),
     "tool_choice": (_other_than("none", "auto"), "tool calls"),
     "functions": (_filled, "function calls"),
     "function_call": (_other_than("none", "auto"), "function calls"),
-    "response_format": (lambda value: value is not None and value != {"type": "text"}, "structured output"),
-    "structured_outputs": (_filled, "structured output"),
-    "guided_json": (_filled, "structured output"),
-    "guided_regex": (_filled, "structured output"),
-    "guided_choice": (_filled, "structured output"),
-    "guided_grammar": (_filled, "structured output"),
-    "logit_bias": (_filled, "biased tokens"),
-    "allowed_token_ids": (_filled, "a restricted vocabulary"),
-    "bad_words": (_filled, "forbidden words"),
+    "guided_json": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
+    "guided_regex": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
+    "guided_choice": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
+    "guided_grammar": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
     "return_token_ids": (_given, "token ids in responses"),
     "return_tokens_as_token_ids": (_given, "token ids in responses"),
     "include_stop_str_in_output": (_given, "stop strings in the output"),
@@ -49,7 +60,6 @@ _ASKS: dict[str, tuple[_Predicate, str]] = {
     "use_beam_search": (_given, "beam search"),
     "num_beams": (_other_than(1), "beam search"),
     "length_penalty": (_other_than(1), "beam search"),
-    "priority": (_filled, "priorities"),
     "chat_template": (_given, "templates given in requests"),
     "documents": (_filled, "documents beside messages"),
     "modalities": (_other_than([], ["text"]), "modalities other than text"),
@@ -61,16 +71,22 @@ _ASKS: dict[str, tuple[_Predicate, str]] = {
 }
 
 
-def refuse_unsupported(request: BaseModel) -> None:
+def refuse_unsupported(request: BaseModel, engine: EngineInfo) -> None:
     """Raises an `ApiError` (400) for the first field that asks for something not carried."""
-    extra = request.model_extra
-    if not extra:
-        return
-    for name, value in extra.items():
+    _refuse_features(request, engine.features, engine.name)
+    for name, value in (request.model_extra or {}).items():
         ask = _ASKS.get(name)
         if ask is not None and ask[0](value):
-            raise bad_request(
-                f"{name} is not supported: this server does not do {ask[1]} yet. Leave the field out.",
-                param=name,
-                code="unsupported_parameter",
-            )
+            raise _unsupported(name, f"this server does not do {ask[1]} yet")
+
+
+def _refuse_features(request: BaseModel, features: Collection[Feature], engine: str) -> None:
+    for name, (asks, feature, words) in _FEATURES.items():
+        if feature not in features and name in request.model_fields_set and asks(getattr(request, name)):
+            raise _unsupported(name, f"the {engine} engine does not do {words}")
+
+
+def _unsupported(name: str, why: str) -> ApiError:
+    return bad_request(
+        f"{name} is not supported: {why}. Leave the field out.", param=name, code="unsupported_parameter"
+    )

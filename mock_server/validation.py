@@ -26,13 +26,18 @@ _RULES = {
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
     "finite_number": "must be a finite number",
+    "extra_forbidden": "is not known",
+    "literal_error": "must be one of {expected}",
 }
 # Fields that take several forms: pydantic reports each form's failure, people want to know the forms.
 _FORMS = {
     "prompt": "a string, an array of strings, an array of token ids, or an array of arrays of token ids",
     "stop": "a string or an array of strings",
     "content": "a string, an array of content parts, or null",
+    "logprobs": "a number of tokens, true, or false",
+    "json": "a JSON schema, as an object or as a string",
 }
+_BRANCHES = ("str", "int", "bool")
 _MAX_SHOWN = 100
 
 
@@ -60,7 +65,7 @@ def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
 
 def _path(loc: Sequence[int | str]) -> list[int | str]:
     """The field as the client knows it, without pydantic's names for the branches of a union."""
-    return [part for part in loc if isinstance(part, int) or (part.isidentifier() and part not in ("str", "int"))]
+    return [part for part in loc if isinstance(part, int) or (part.isidentifier() and part not in _BRANCHES)]
 
 
 def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
@@ -70,7 +75,8 @@ def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
     rule = _RULES.get(error["type"])
     if rule is None:
         return f"is not valid: {error['msg']}"
-    return rule.format(**{name: _shown(limit) for name, limit in error.get("ctx", {}).items()})
+    limits = error.get("ctx", {})
+    return rule.format(**{name: limit if isinstance(limit, str) else _shown(limit) for name, limit in limits.items()})
 
 
 def _got(error: ErrorDetails) -> str:

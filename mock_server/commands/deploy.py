@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..engine.base import Adapter
+from ..engine.errors import EngineError
 from ..engine.profiles import PROFILES
 from ..engine.registry import ENGINES, EngineOptionError, EngineOptions, make_engine
 from ..settings import Settings
@@ -88,7 +89,8 @@ def deploy(**options: Any) -> None:
         engine = make_engine(engine_name, _engine_options(options, settings))
     except EngineOptionError as exc:
         raise click.UsageError(str(exc)) from None
-    from ..serve import Listener, ServeError, serve
+    from ..listener import Listener, ListenError
+    from ..serve import ServeOptions, serve
 
     try:
         listener = Listener.bind(options["host"], options["port"])
@@ -96,10 +98,11 @@ def deploy(**options: Any) -> None:
             engine,
             settings,
             listener,
-            shutdown_timeout_s=options["shutdown_timeout"],
-            until_stdin_closes=options["until_stdin_closes"],
+            ServeOptions(
+                shutdown_timeout_s=options["shutdown_timeout"], until_stdin_closes=options["until_stdin_closes"]
+            ),
         )
-    except ServeError as exc:
+    except (ListenError, EngineError) as exc:
         raise click.ClickException(str(exc)) from None
 
 
@@ -123,7 +126,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     try:
         return Settings(
             model_names=options["served_model_name"] or (default_name,),
-            is_chat=not options["no_chat"],
+            is_chat=False if options["no_chat"] else None,
             adapters=options["lora_modules"],
             api_keys=options["api_key"],
             owned_by=options["owned_by"],

@@ -4,21 +4,40 @@ Text, stop strings, usage and the wire stand above, once for every engine.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+from .errors import EngineDeadError
 
 FinishReason = Literal["stop", "length"]
+Feature = Literal[
+    "logprobs",
+    "prompt_logprobs",
+    "structured_outputs",
+    "logit_bias",
+    "allowed_token_ids",
+    "bad_words",
+    "priority",
+]
+"""What not every engine can do; requests that ask for it are refused where the engine cannot."""
 
 
-class EngineError(Exception):
-    """The engine failed a request that was valid."""
+class TokenLogprob(NamedTuple):
+    """A token with its natural log probability, and its rank among all tokens (1 = likeliest)."""
+
+    token_id: int
+    logprob: float
+    rank: int | None = None
 
 
-class EngineDeadError(EngineError):
-    """The engine has stopped or died: it serves nothing until it is started again."""
+class PositionLogprobs(NamedTuple):
+    """One position of a sequence: the token that stands there, and the likeliest ones, likeliest first."""
+
+    chosen: TokenLogprob
+    top: Sequence[TokenLogprob]
 
 
 class Delta(NamedTuple):
-    """Tokens that one choice gained at one moment.
+    """Tokens that one choice gained at one moment, with their log probabilities where they were asked for.
 
     `finish_reason` "stop" means that the last of `token_ids` is what stopped the choice (end of sequence
     or one of the request's `stop_token_ids`): it counts as generated and is not shown.
@@ -27,10 +46,15 @@ class Delta(NamedTuple):
     choice: int
     token_ids: Sequence[int]
     finish_reason: FinishReason | None
+    logprobs: Sequence[PositionLogprobs] | None = None
 
 
 class DeltaStream(Protocol):
     """Batches of deltas, each batch all that was ready; closing it aborts the request in the engine."""
+
+    @property
+    def prompt_logprobs(self) -> Sequence[PositionLogprobs | None] | None:
+        """One entry a prompt token, None for the first; there after the first batch, if asked for."""
 
     def __aiter__(self) -> "DeltaStream": ...
 
@@ -43,6 +67,15 @@ class Detokenizer(Protocol):
     """Token ids to text, as they come; never half a character."""
 
     def push(self, token_ids: Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredOutput:
+    """What the answer must be an instance of: a JSON schema, a regular expression, one of several strings …"""
+
+    kind: Literal["json", "json_object", "regex", "choice", "grammar", "structural_tag"]
+    value: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +95,15 @@ class GenerationParams:
     seed: int | None = None
     stop_token_ids: frozenset[int] = frozenset()
     ignore_eos: bool = False
+    logprobs: int | None = None
+    """Log probabilities of each token generated and of so many likeliest ones; 0: of the token alone."""
+    prompt_logprobs: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    allowed_token_ids: Sequence[int] = ()
+    bad_words: Sequence[str] = ()
+    structured_output: StructuredOutput | None = None
+    priority: int = 0
+    """Lower is sooner."""
     final_only: bool = False
     """The caller wants nothing before the end: the engine may hand over a choice in one delta."""
 
@@ -79,6 +121,18 @@ class ChatTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How a conversation becomes a prompt; `template_kwargs` are what the model's template knows by itself."""
+
+    add_generation_prompt: bool = True
+    continue_final: bool = False
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+DEFAULT_CHAT = ChatOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Adapter:
     """A LoRA adapter by name; the path may be empty where the engine needs no files."""
 
@@ -88,12 +142,19 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What does not change while the engine runs. `profile` names how it was set up, in one word."""
+    """What does not change while the engine runs, known once it has started. `profile` names how it was set up,
+    in one word.
+    """
 
     name: str
     profile: str
     max_model_len: int
     vocab_size: int
+    has_chat_template: bool = True
+    default_max_tokens: int | None = None
+    """The model's own limit for answers whose request names none."""
+    max_logprobs: int = 20
+    features: frozenset[Feature] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +178,17 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Raises `EngineStartError`. When cancelled it leaves nothing running."""
 
     async def stop(self) -> None:
         """Ends every stream with `EngineDeadError`; safe to call twice."""
 
     def check_health(self) -> None:
         """Raises `EngineDeadError` when the engine cannot serve."""
+
+    async def wait_until_dead(self) -> EngineDeadError:
+        """Returns when the engine has died by itself, as opposed to having been stopped."""
 
     def stats(self) -> EngineStats: ...
 
@@ -132,12 +197,17 @@ class Engine(Protocol):
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of all tokens, special ones written out."""
 
-    async def render_chat(
-        self, turns: Sequence[ChatTurn], *, add_generation_prompt: bool = True, continue_final: bool = False
-    ) -> list[int]:
-        """The conversation as the model's prompt, by its chat template."""
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that a token stands for, special ones written out."""
 
-    def detokenizer(self) -> Detokenizer: ...
+    async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
+        """The conversation as the model's prompt, by its chat template.
+
+        Raises `RequestRefusedError` for a conversation that the template refuses.
+        """
+
+    def detokenizer(self, prompt_token_ids: Sequence[int]) -> Detokenizer:
+        """For one choice that goes on from this prompt."""
 
     async def generate(
         self,
@@ -147,11 +217,10 @@ class Engine(Protocol):
         request_id: str,
         adapter: str | None = None,
     ) -> DeltaStream:
-        """Admits the request; a refusal (`EngineError`) is raised here, before any token.
+        """Admits the request; what refuses it or fails it later is an `EngineError`, raised here or by the stream."""
 
-        Failures after that are raised by the stream.
-        """
+    async def add_adapter(self, adapter: Adapter) -> None:
+        """Requests may name it from here on. Raises `AdapterError`."""
 
-    async def add_adapter(self, adapter: Adapter) -> None: ...
-
-    async def remove_adapter(self, name: str) -> None: ...
+    async def remove_adapter(self, name: str) -> None:
+        """Requests under way end as they began; new ones may not name it."""

@@ -1,9 +1,11 @@
 """What the engines without a model share: the bundled tokenizer, its chat template, adapters by name."""
 
+import asyncio
 from collections.abc import Sequence
 
-from .base import Adapter, ChatTurn, EngineError
+from .base import DEFAULT_CHAT, Adapter, ChatOptions, ChatTurn
 from .chat_template import render_chat
+from .errors import EngineDeadError, EngineError
 from .tokenizer import IncrementalDetokenizer, Tokenizer
 
 DEFAULT_MAX_MODEL_LEN = 32_768
@@ -15,6 +17,7 @@ class BundledText:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._adapters: dict[str, Adapter] = {}
+        self._own_death: asyncio.Future[EngineDeadError] | None = None
 
     async def tokenize(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
@@ -22,15 +25,24 @@ class BundledText:
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         return self.tokenizer.decode(token_ids, special=True)
 
-    async def render_chat(
-        self, turns: Sequence[ChatTurn], *, add_generation_prompt: bool = True, continue_final: bool = False
-    ) -> list[int]:
-        return render_chat(
-            self.tokenizer, turns, add_generation_prompt=add_generation_prompt, continue_final=continue_final
-        )
+    def token_bytes(self, token_id: int) -> bytes:
+        return self.tokenizer.token_bytes(token_id) or self.tokenizer.decode([token_id], special=True).encode()
 
-    def detokenizer(self) -> IncrementalDetokenizer:
+    async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
+        return render_chat(self.tokenizer, turns, options)
+
+    def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)
+
+    async def wait_until_dead(self) -> EngineDeadError:
+        if self._own_death is None:
+            self._own_death = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._own_death)
+
+    def die_by_itself(self, error: EngineDeadError) -> None:
+        """Tells whoever waits for it."""
+        if self._own_death is not None and not self._own_death.done():
+            self._own_death.set_result(error)
 
     async def add_adapter(self, adapter: Adapter) -> None:
         self._adapters[adapter.name] = adapter

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .base import ChatTurn
+from .base import DEFAULT_CHAT, ChatOptions, ChatTurn
 from .tokenizer import Tokenizer
 
 _ROLE_TOKENS = {
@@ -13,13 +13,7 @@ _ROLE_TOKENS = {
 }
 
 
-def render_chat(
-    tokenizer: Tokenizer,
-    turns: Sequence[ChatTurn],
-    *,
-    add_generation_prompt: bool = True,
-    continue_final: bool = False,
-) -> list[int]:
+def render_chat(tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
     """Prompt ids. `continue_final` leaves the last message open, so that the model goes on with it."""
     special = tokenizer.special_ids
     ids: list[int] = []
@@ -31,8 +25,8 @@ def render_chat(
             ids += [special["<|role|>"], *tokenizer.encode(turn.role), special["<|content|>"]]
         ids += tokenizer.encode(turn.content)
         ids.append(special["<|end|>"])
-    if continue_final:
+    if options.continue_final:
         ids.pop()
-    elif add_generation_prompt:
+    elif options.add_generation_prompt:
         ids.append(special["<|assistant|>"])
     return ids

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from .base import Delta, EngineError
+from .base import Delta
+from .errors import EngineError
 
 
 class DeltaQueue:
@@ -11,6 +12,8 @@ class DeltaQueue:
 
     With `final_only` the reader gets one delta for each choice, when it ends.
     """
+
+    prompt_logprobs = None  # engines of this process compute none
 
     __slots__ = ("_error", "_on_close", "_open_choices", "_ready", "_so_far", "_waiter")
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import sequence
-from .base import Delta, EngineDeadError, EngineError, EngineInfo, EngineStats, GenerationParams
+from .base import Delta, EngineInfo, EngineStats, GenerationParams
 from .bundled import DEFAULT_MAX_MODEL_LEN, BundledText
 from .clock import Clock
 from .delta_queue import DeltaQueue
+from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
 from .prose import Author
 from .tokenizer import Tokenizer

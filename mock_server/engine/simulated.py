@@ -8,11 +8,12 @@ import asyncio
 import logging
 from collections.abc import Sequence as SequenceOf
 
-from .base import Delta, EngineDeadError, EngineError, EngineInfo, EngineStats, GenerationParams
+from .base import Delta, EngineInfo, EngineStats, GenerationParams
 from .bundled import DEFAULT_MAX_MODEL_LEN, BundledText
 from .clock import Clock
 from .cost_model import CostModel
 from .delta_queue import DeltaQueue
+from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
 from .profiles import Profile
 from .prose import Author
@@ -123,7 +124,9 @@ class SimulatedEngine(BundledText):
             await self._step_for_ever()
         except Exception as exc:
             _log.exception("the step loop failed")
-            self._die(EngineDeadError(f"the simulated engine died: {exc!r}"))
+            error = EngineDeadError(f"the simulated engine died: {exc!r}")
+            self._die(error)
+            self.die_by_itself(error)
 
     async def _step_for_ever(self) -> None:
         clock, scheduler = self._clock, self._scheduler

@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from ..state import ServerState
+from .adapters import LoadAdapter, UnloadAdapter
 from .chat import ChatCompletions
 from .completions import Completions
 from .models import Models, OneModel
@@ -16,6 +17,8 @@ def all_routes(state: ServerState) -> list[BaseRoute]:
         Route("/v1/completions", Completions(state), methods=["POST"]),
         Route("/v1/models", Models(state), methods=["GET"]),
         Route("/v1/models/{model_id:path}", OneModel(state), methods=["GET"]),
+        Route("/v1/load_lora_adapter", LoadAdapter(state), methods=["POST"]),
+        Route("/v1/unload_lora_adapter", UnloadAdapter(state), methods=["POST"]),
         Route("/tokenize", Tokenize(state), methods=["POST"]),
         Route("/detokenize", Detokenize(state), methods=["POST"]),
         Route("/health", Health(state), methods=["GET"]),

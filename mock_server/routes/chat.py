@@ -1,16 +1,16 @@
 """POST /v1/chat/completions."""
 
-from ..conversation import chat_turns
+from ..conversation import chat_options, chat_turns
 from ..errors import bad_request
 from ..exchange import Exchange
 from ..frames import ChatFrames, FrameOptions
-from ..generation import Generation, PromptRun
+from ..generation import Generation, PromptRun, TextOptions
 from ..generation_endpoint import GenerationEndpoint, WholeChoice
+from ..logprobs import ChatLogprobsWriter
 from ..requests import ChatRequest
 from ..responses import ChatChoice, ChatCompletion, ChatMessage, Usage
-from ..sampling import check_stream_options, generation_params
+from ..sampling import chat_params, check_stream_options
 from ..unsupported import refuse_unsupported
-from ..validation import parse
 
 
 class ChatCompletions(GenerationEndpoint):
@@ -18,45 +18,29 @@ class ChatCompletions(GenerationEndpoint):
     frames = ChatFrames
 
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(ChatRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = await self.read(exchange, ChatRequest)
         target = self.state.models.resolve(request.model)
-        if not self.state.settings.is_chat:
+        if not self.state.models.is_chat:
             raise bad_request(
                 f"{target.name} is a base model and has no chat template: send a prompt to /v1/completions instead",
                 param="messages",
                 code="no_chat_template",
             )
-        refuse_unsupported(request)
+        engine = self.state.engine
+        refuse_unsupported(request, engine.info)
         check_stream_options(request)
-        token_ids = await self._prompt(request)
-        max_tokens = request.max_completion_tokens
-        params = generation_params(
-            request,
-            self.state.engine.info,
-            num_prompt_tokens=len(token_ids),
-            max_tokens=request.max_tokens if max_tokens is None else max_tokens,
-            prompt_field="messages",
-        )
+        turns = chat_turns(request.messages, default_system=self.state.settings.system)
+        token_ids = await engine.render_chat(turns, chat_options(request))
+        params = chat_params(request, engine.info, len(token_ids))
+        writer = None if params.logprobs is None else ChatLogprobsWriter(engine.token_bytes, params.logprobs)
         generation = Generation(
-            self.state.engine,
+            engine,
             [PromptRun(token_ids, params)],
             request_id=self.id_prefix + exchange.request_id,
             adapter=target.adapter,
-            stop_strings=request.stop_strings,
+            text=TextOptions(request.stop_strings, writer),
         )
         await self.respond(exchange, request, target.name, generation)
-
-    async def _prompt(self, request: ChatRequest) -> list[int]:
-        if request.continue_final_message and request.add_generation_prompt:
-            raise bad_request(
-                "continue_final_message and add_generation_prompt cannot both be true",
-                param="continue_final_message",
-            )
-        return await self.state.engine.render_chat(
-            chat_turns(request.messages),
-            add_generation_prompt=request.add_generation_prompt is not False,
-            continue_final=bool(request.continue_final_message),
-        )
 
     def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
         return ChatCompletion(
@@ -68,10 +52,11 @@ class ChatCompletions(GenerationEndpoint):
                 ChatChoice(
                     index=index,
                     message=ChatMessage(role="assistant", content=choice.text, refusal=None),
-                    logprobs=None,
+                    logprobs=ChatLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
                     finish_reason=choice.finish_reason,
                 )
                 for index, choice in enumerate(choices)
             ],
             usage=usage,
+            **({} if choices[0].prompt_logprobs is None else {"prompt_logprobs": choices[0].prompt_logprobs}),
         ).json_bytes()

@@ -1,16 +1,17 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
+from itertools import accumulate
+
+from ..engine.base import GenerationParams
 from ..exchange import Exchange
 from ..frames import CompletionFrames, FrameOptions
-from ..generation import Generation, PromptRun
+from ..generation import Echo, Generation, PromptRun, TextOptions
 from ..generation_endpoint import GenerationEndpoint, WholeChoice
+from ..logprobs import CompletionLogprobsWriter
 from ..requests import CompletionRequest
 from ..responses import Completion, CompletionChoice, Usage
-from ..sampling import check_stream_options, check_token_ids, generation_params
+from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params
 from ..unsupported import refuse_unsupported
-from ..validation import parse
-
-_DEFAULT_MAX_TOKENS = 16  # OpenAI's, for completions alone
 
 
 class Completions(GenerationEndpoint):
@@ -18,39 +19,41 @@ class Completions(GenerationEndpoint):
     frames = CompletionFrames
 
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(CompletionRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = await self.read(exchange, CompletionRequest)
         target = self.state.models.resolve(request.model)
-        refuse_unsupported(request)
+        refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
-        engine = self.state.engine
-        runs = []
-        echoes = []
-        for prompt in _prompts(request):
-            if isinstance(prompt, str):
-                token_ids = await engine.tokenize(prompt)
-            else:
-                token_ids = prompt
-                check_token_ids(token_ids, engine.info.vocab_size, "prompt")
-            params = generation_params(
-                request,
-                engine.info,
-                num_prompt_tokens=len(token_ids),
-                max_tokens=_DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens,
-                prompt_field="prompt",
-            )
-            runs.append(PromptRun(token_ids, params))
-            if request.echo:
-                text = prompt if isinstance(prompt, str) else await engine.detokenize(token_ids)
-                echoes += [text] * params.n
+        runs = [await self._run(request, prompt) for prompt in _prompts(request)]
+        top = completion_logprobs(request)
+        writer = None if top is None else CompletionLogprobsWriter(self.state.engine.token_bytes, top)
         generation = Generation(
-            engine,
+            self.state.engine,
             runs,
             request_id=self.id_prefix + exchange.request_id,
             adapter=target.adapter,
-            stop_strings=request.stop_strings,
-            echoes=echoes,
+            text=TextOptions(request.stop_strings, writer),
         )
         await self.respond(exchange, request, target.name, generation)
+
+    async def _run(self, request: CompletionRequest, prompt: str | list[int]) -> PromptRun:
+        engine = self.state.engine
+        if isinstance(prompt, str):
+            token_ids = await engine.tokenize(prompt)
+        else:
+            token_ids = prompt
+            check_token_ids(token_ids, engine.info.vocab_size, "prompt")
+        params = completion_params(request, engine.info, len(token_ids))
+        echo = await self._echo(prompt, token_ids, params) if request.echo else None
+        return PromptRun(token_ids, params, echo)
+
+    async def _echo(self, prompt: str | list[int], token_ids: list[int], params: GenerationParams) -> Echo:
+        engine = self.state.engine
+        text = prompt if isinstance(prompt, str) else await engine.detokenize(token_ids)
+        if params.logprobs is None:
+            return Echo(text)
+        detokenizer = engine.detokenizer(())
+        lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
+        return Echo(text, [0, *accumulate(lengths[:-1])])
 
     def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
         return Completion(
@@ -59,7 +62,13 @@ class Completions(GenerationEndpoint):
             created=options.created,
             model=options.model,
             choices=[
-                CompletionChoice(index=index, text=choice.text, logprobs=None, finish_reason=choice.finish_reason)
+                CompletionChoice(
+                    index=index,
+                    text=choice.text,
+                    logprobs=CompletionLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+                    finish_reason=choice.finish_reason,
+                    **({} if choice.prompt_logprobs is None else {"prompt_logprobs": choice.prompt_logprobs}),
+                )
                 for index, choice in enumerate(choices)
             ],
             usage=usage,

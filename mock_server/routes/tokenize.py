@@ -1,6 +1,6 @@
 """POST /tokenize and /detokenize, in vLLM's form."""
 
-from ..conversation import chat_turns
+from ..conversation import chat_options, chat_turns
 from ..endpoint import Endpoint
 from ..errors import bad_request
 from ..exchange import Exchange
@@ -31,11 +31,8 @@ class Tokenize(Endpoint):
             raise bad_request("give either prompt or messages", param="prompt")
         if request.prompt is not None:
             return await self.state.engine.tokenize(request.prompt)
-        return await self.state.engine.render_chat(
-            chat_turns(request.messages or ()),
-            add_generation_prompt=request.add_generation_prompt is not False,
-            continue_final=bool(request.continue_final_message),
-        )
+        turns = chat_turns(request.messages or (), default_system=self.state.settings.system)
+        return await self.state.engine.render_chat(turns, chat_options(request))
 
 
 class Detokenize(Endpoint):

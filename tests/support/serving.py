@@ -24,7 +24,7 @@ from mock_server.engine.prose import Author
 from mock_server.engine.scripted import ScriptedEngine, paced_script
 from mock_server.engine.simulated import SimulatedEngine
 from mock_server.engine.tokenizer import Tokenizer
-from mock_server.serve import Listener
+from mock_server.listener import Listener
 from mock_server.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

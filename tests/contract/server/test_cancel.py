@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from mock_server.engine.base import Delta, EngineDeadError, EngineError
+from mock_server.engine.base import Delta
 from mock_server.engine.clock import RealClock
+from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from mock_server.engine.tokenizer import Tokenizer
 from tests.contract.server.wire import CHAT, QUESTION, chat, wait_until_idle

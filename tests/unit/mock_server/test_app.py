@@ -29,6 +29,8 @@ def request(app: ASGIApp, method: str, path: str, json: object = None) -> httpx.
 class BrokenStream:
     """Gives what it was given, then fails as only a defect does."""
 
+    prompt_logprobs = None
+
     def __init__(self, *batches: Sequence[Delta]) -> None:
         self._batches = list(batches)
 

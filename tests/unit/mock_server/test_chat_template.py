@@ -1,4 +1,4 @@
-from mock_server.engine.base import ChatTurn
+from mock_server.engine.base import ChatOptions, ChatTurn
 from mock_server.engine.chat_template import render_chat
 from mock_server.engine.tokenizer import Tokenizer
 
@@ -6,7 +6,7 @@ TOKENIZER = Tokenizer()
 
 
 def rendered(*turns: ChatTurn, **how: bool) -> str:
-    return TOKENIZER.decode(render_chat(TOKENIZER, turns, **how), special=True)
+    return TOKENIZER.decode(render_chat(TOKENIZER, turns, ChatOptions(**how)), special=True)
 
 
 def test_each_message_is_its_role_its_text_and_an_end() -> None:

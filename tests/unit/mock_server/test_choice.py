@@ -52,6 +52,21 @@ def test_text_held_back_is_shown_when_the_choice_ends_otherwise() -> None:
     )
 
 
+def test_offsets_tell_where_each_token_begins_whatever_is_held_back() -> None:
+    choice = ChoiceText(IncrementalDetokenizer(TOKENIZER), ["worldly"], watch_offsets=True, first_offset=10)
+    the, world = tokens("the world")
+    assert choice.push([the], None) == ("the", None)
+    assert choice.offsets == [10]
+    assert choice.push([world, EOS], "stop") == (" world", "stop")
+    assert choice.offsets == [13, 19]
+
+
+def test_tokens_after_a_stop_string_have_no_offset() -> None:
+    choice = ChoiceText(IncrementalDetokenizer(TOKENIZER), [" world"], watch_offsets=True)
+    assert choice.push(tokens("the world is round"), None) == ("the", "stop")
+    assert choice.offsets == [0, 3]
+
+
 def test_a_stop_string_before_min_tokens_is_text() -> None:
     words = tokens("the end of the end")
     shown, finish_reason, count = run([([word], None) for word in words], stop=["end"], min_tokens=3)

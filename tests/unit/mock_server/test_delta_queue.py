@@ -3,8 +3,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from mock_server.engine.base import Delta, EngineError
+from mock_server.engine.base import Delta
 from mock_server.engine.delta_queue import DeltaQueue
+from mock_server.engine.errors import EngineError
 
 FIRST, SECOND, LAST = Delta(0, (1,), None), Delta(0, (2,), None), Delta(0, (3,), "stop")
 

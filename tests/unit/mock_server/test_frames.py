@@ -7,8 +7,12 @@ from mock_server.responses import (
     ChatChunkChoice,
     ChatCompletionChunk,
     ChatDelta,
+    ChatLogprobs,
     Completion,
     CompletionChoice,
+    CompletionLogprobs,
+    TokenLogprobEntry,
+    TopLogprobEntry,
     Usage,
 )
 
@@ -24,6 +28,24 @@ options = st.builds(
 ).map(lambda drawn: drawn._replace(include_usage=drawn.include_usage or drawn.continuous_usage))
 finish_reasons = st.sampled_from([None, "stop", "length"])
 counts = st.integers(0, 10**6)
+figures = st.floats(-9999, 0)
+bytes_of_a_token = st.binary(max_size=4).map(list)
+tops = st.builds(TopLogprobEntry, token=texts, logprob=figures, bytes=bytes_of_a_token)
+entries = st.builds(
+    TokenLogprobEntry,
+    token=texts,
+    logprob=figures,
+    bytes=bytes_of_a_token,
+    top_logprobs=st.lists(tops, max_size=2),
+)
+chat_logprobs = st.none() | st.builds(ChatLogprobs, content=st.lists(entries, max_size=2), refusal=st.none())
+completion_logprobs = st.none() | st.builds(
+    CompletionLogprobs,
+    text_offset=st.lists(counts, max_size=2),
+    token_logprobs=st.lists(st.none() | figures, max_size=2),
+    tokens=st.lists(texts, max_size=2),
+    top_logprobs=st.lists(st.none() | st.dictionaries(texts, figures, max_size=2), max_size=2),
+)
 
 
 def usage(options: FrameOptions, completion_tokens: int) -> Usage:
@@ -54,31 +76,43 @@ def completion_event(options: FrameOptions, choices: list[CompletionChoice], **u
     return event(Completion(object="text_completion", choices=choices, **head, **usage))  # type: ignore[arg-type]
 
 
-@given(options, st.integers(0, 200), texts, finish_reasons, counts)
+@given(options, st.integers(0, 200), texts, finish_reasons, counts, chat_logprobs)
 def test_a_chat_frame_is_byte_for_byte_its_model(
-    options: FrameOptions, index: int, text: str, finish_reason: FinishReason | None, count: int
+    options: FrameOptions,
+    index: int,
+    text: str,
+    finish_reason: FinishReason | None,
+    count: int,
+    logprobs: ChatLogprobs | None,
 ) -> None:
-    def choice(delta: ChatDelta, finish_reason: FinishReason | None) -> list[ChatChunkChoice]:
-        return [ChatChunkChoice(index=index, delta=delta, logprobs=None, finish_reason=finish_reason)]
+    def choice(
+        delta: ChatDelta, finish_reason: FinishReason | None, logprobs: ChatLogprobs | None = None
+    ) -> list[ChatChunkChoice]:
+        return [ChatChunkChoice(index=index, delta=delta, logprobs=logprobs, finish_reason=finish_reason)]
 
     frames = ChatFrames(options)
     role = chat_event(options, choice(ChatDelta(role="assistant", content=""), None), **usage_field(options, 0))
     content = chat_event(
         options,
-        choice(ChatDelta(content=text), finish_reason),
+        choice(ChatDelta(content=text), finish_reason, logprobs),
         **usage_field(options, count),
     )
-    assert frames.delta((index, text, finish_reason, count)) == role + content
-    assert frames.delta((index, text, finish_reason, count)) == content  # the role comes once
+    assert frames.delta((index, text, finish_reason, count, logprobs)) == role + content
+    assert frames.delta((index, text, finish_reason, count, logprobs)) == content  # the role comes once
 
 
-@given(options, st.integers(0, 200), texts, finish_reasons, counts)
+@given(options, st.integers(0, 200), texts, finish_reasons, counts, completion_logprobs)
 def test_a_completion_frame_is_byte_for_byte_its_model(
-    options: FrameOptions, index: int, text: str, finish_reason: FinishReason | None, count: int
+    options: FrameOptions,
+    index: int,
+    text: str,
+    finish_reason: FinishReason | None,
+    count: int,
+    logprobs: CompletionLogprobs | None,
 ) -> None:
-    choice = CompletionChoice(index=index, text=text, logprobs=None, finish_reason=finish_reason)
+    choice = CompletionChoice(index=index, text=text, logprobs=logprobs, finish_reason=finish_reason)
     expected = completion_event(options, [choice], **usage_field(options, count))
-    assert CompletionFrames(options).delta((index, text, finish_reason, count)) == expected
+    assert CompletionFrames(options).delta((index, text, finish_reason, count, logprobs)) == expected
 
 
 @given(options, counts)

@@ -1,15 +1,23 @@
+import asyncio
+
 import pytest
 
 from mock_server.engine.base import Adapter
+from mock_server.engine.errors import EngineError
 from mock_server.errors import ApiError
 from mock_server.model_registry import ModelRegistry, Target
 from mock_server.settings import Settings
+from tests.support.serving import scripted_engine
 
-REGISTRY = ModelRegistry(
-    Settings(model_names=("base", "org/alias"), adapters=(Adapter("my_tuner", "/a"), Adapter("other"))),
-    created=7,
-    max_model_len=100,
-)
+
+def registry() -> ModelRegistry:
+    settings = Settings(model_names=("base", "org/alias"), adapters=(Adapter("my_tuner", "/a"), Adapter("other")))
+    made = ModelRegistry(settings, scripted_engine(max_model_len=100), created=7)
+    asyncio.run(made.add_adapters())
+    return made
+
+
+REGISTRY = registry()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,35 @@ def test_cards_list_the_base_first_and_adapters_under_it() -> None:
         b'{"id":"my_tuner","object":"model","created":7,"owned_by":"streamgauge","root":"/a","parent":"base",'
         b'"max_model_len":100,"is_chat":true,"is_multimodal":false}'
     )
+
+
+def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
+    async def main() -> None:
+        engine = scripted_engine()
+        models = ModelRegistry(Settings(model_names=("base",)), engine, created=7)
+        await models.load(Adapter("tuner", "/a"))
+        assert models.resolve("tuner") == Target("tuner", "tuner")
+        with pytest.raises(ApiError, match="already been loaded"):
+            await models.load(Adapter("tuner", "/b"))
+        await models.load(Adapter("tuner", "/b"), in_place=True)
+        assert models.card("tuner").root == "/b"
+        await models.unload("tuner")
+        with pytest.raises(ApiError, match="does not exist"):
+            models.resolve("tuner")
+        with pytest.raises(ApiError, match=r"cannot be found\. Adapters served here: none") as gone:
+            await models.unload("tuner")
+        assert gone.value.status == 404
+        with pytest.raises(EngineError, match="not loaded"):
+            engine.check_adapter("tuner")  # type: ignore[attr-defined]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("name", "says"), [("base", "base model's name"), ("a b", "neither spaces"), ("", "empty")])
+def test_a_name_that_an_adapter_cannot_have(name: str, says: str) -> None:
+    with pytest.raises(ApiError, match=says) as caught:
+        asyncio.run(REGISTRY.load(Adapter(name, "/x")))
+    assert (caught.value.status, caught.value.param) == (400, "lora_name")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from mock_server.engine.base import Delta, EngineDeadError, EngineError, GenerationParams
+from mock_server.engine.base import Delta, GenerationParams
 from mock_server.engine.clock import VirtualClock
+from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.prose import Author
 from mock_server.engine.scripted import Script, ScriptedEngine, ScriptedRequest, TimedDelta, paced_script
 from mock_server.engine.tokenizer import Tokenizer

@@ -4,9 +4,10 @@ from typing import TypeVar
 
 import pytest
 
-from mock_server.engine.base import Adapter, Delta, EngineDeadError, EngineError, GenerationParams
+from mock_server.engine.base import Adapter, Delta, GenerationParams
 from mock_server.engine.clock import Clock, RealClock, VirtualClock
 from mock_server.engine.cost_model import StepCosts
+from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.profiles import PROFILES, Profile
 from mock_server.engine.prose import Author
 from mock_server.engine.simulated import SimulatedEngine

@@ -1,9 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
+from mock_server.engine.base import EngineInfo
 from mock_server.errors import ApiError
 from mock_server.requests import ChatRequest, CompletionRequest
 from mock_server.unsupported import refuse_unsupported
 from mock_server.validation import parse
+
+SIM = EngineInfo("sim", "demo", max_model_len=100, vocab_size=1000)
+ALL = replace(
+    SIM, features=frozenset({"logprobs", "structured_outputs", "logit_bias", "allowed_token_ids", "priority"})
+)
 
 
 def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = CompletionRequest) -> ApiError:
@@ -45,6 +53,24 @@ def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = Comp
         ('{"prompt": "a", "stop": ""}', "stop", "stop must not be empty"),
         ('{"prompt": "a", "stop": ["x", ""]}', "stop.1", "stop.1 must not be empty"),
         ('{"prompt": "a", "stop": 3}', "stop", "stop must be a string or an array of strings (got 3)"),
+        (
+            '{"prompt": "a", "logprobs": "x"}',
+            "logprobs",
+            'logprobs must be a number of tokens, true, or false (got "x")',
+        ),
+        ('{"prompt": "a", "logprobs": -1}', "logprobs", "logprobs must be at least 0 (got -1)"),
+        ('{"prompt": "a", "logit_bias": {"7": 101}}', "logit_bias", "logit_bias must be at most 100 (got 101)"),
+        (
+            '{"prompt": "a", "response_format": {"type": "xml"}}',
+            "response_format.type",
+            "must be one of 'text', 'json_",
+        ),
+        ('{"prompt": "a", "structured_outputs": {"xml": 1}}', "structured_outputs.xml", "is not known (got 1)"),
+        (
+            '{"prompt": "a", "structured_outputs": {"json": 3}}',
+            "structured_outputs.json",
+            "as an object or as a string",
+        ),
         ('{"prompt": "a", "stream": 1}', "stream", "stream must be true or false (got 1)"),
         ('{"prompt": "a", "stream_options": 1}', "stream_options", "stream_options must be an object (got 1)"),
     ],
@@ -79,7 +105,7 @@ def test_an_echo_of_bad_input_stays_small() -> None:
 def test_unknown_fields_are_ignored_and_nulls_are_unset() -> None:
     request = parse(CompletionRequest, b'{"prompt": "a", "brand_new": {"x": 1}, "max_tokens": null, "stop": null}')
     assert request.max_tokens is None
-    refuse_unsupported(request)
+    refuse_unsupported(request, SIM)
 
 
 @pytest.mark.parametrize(("body", "strings"), [('"a"', ("a",)), ('["a", "b"]', ("a", "b")), ("null", ()), ("[]", ())])
@@ -113,7 +139,7 @@ def test_stop_takes_one_string_or_several(body: str, strings: tuple[str, ...]) -
 def test_what_is_not_carried_is_refused_by_name(field: str) -> None:
     request = parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode())
     with pytest.raises(ApiError) as caught:
-        refuse_unsupported(request)
+        refuse_unsupported(request, SIM)
     assert caught.value.status == 400
     assert caught.value.param == field.split('"')[1]
     assert caught.value.message.startswith(f"{caught.value.param} is not supported")
@@ -139,4 +165,19 @@ def test_what_is_not_carried_is_refused_by_name(field: str) -> None:
     ],
 )
 def test_a_value_that_asks_for_nothing_is_accepted(field: str) -> None:
-    refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()))
+    refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()), SIM)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"logprobs": 3',
+        '"response_format": {"type": "json_object"}',
+        '"structured_outputs": {"choice": ["a"]}',
+        '"logit_bias": {"5": 1}',
+        '"allowed_token_ids": [5]',
+        '"priority": 3',
+    ],
+)
+def test_what_the_engine_does_is_accepted(field: str) -> None:
+    refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()), ALL)

@@ -1,0 +1,33 @@
+"""What can go wrong in an engine, grouped by who can do something about it."""
+
+
+class EngineError(Exception):
+    """The engine failed a request that was valid."""
+
+
+class RequestRefusedError(EngineError):
+    """The engine finds the request itself wrong; `field` is the field at fault, when it is known."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class EngineBusyError(EngineError):
+    """The engine admits no more requests for now."""
+
+
+class EngineDeadError(EngineError):
+    """The engine has stopped or died: it serves nothing until it is started again."""
+
+
+class EngineStartError(EngineError):
+    """The engine cannot start; the message says why and what to do about it."""
+
+
+class AdapterError(EngineError):
+    """An adapter cannot be served; the message says why and what to do about it."""
+
+
+class AdapterNotFoundError(AdapterError):
+    """There is no adapter at the path given."""

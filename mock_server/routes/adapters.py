@@ -1,0 +1,33 @@
+"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: adapters come and go at run time."""
+
+from ..endpoint import Endpoint
+from ..engine.base import Adapter
+from ..errors import ApiError
+from ..exchange import Exchange
+from ..requests import LoadAdapterRequest, UnloadAdapterRequest
+from ..validation import parse
+
+
+class LoadAdapter(Endpoint):
+    async def handle(self, exchange: Exchange) -> None:
+        self._refuse_unless_allowed()
+        request = parse(LoadAdapterRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        adapter = Adapter(request.lora_name, request.lora_path)
+        await self.state.models.load(adapter, in_place=request.load_inplace)
+        await exchange.send_text(f"Success: LoRA adapter '{adapter.name}' added successfully.")
+
+    def _refuse_unless_allowed(self) -> None:
+        if not self.state.settings.runtime_adapters:
+            raise ApiError(
+                403,
+                "This server takes adapters at its start only: start it with --runtime-lora true to change that",
+                code="adapters_are_fixed",
+            )
+
+
+class UnloadAdapter(LoadAdapter):
+    async def handle(self, exchange: Exchange) -> None:
+        self._refuse_unless_allowed()
+        request = parse(UnloadAdapterRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        await self.state.models.unload(request.lora_name)
+        await exchange.send_text(f"Success: LoRA adapter '{request.lora_name}' removed successfully.")

@@ -1,0 +1,57 @@
+from mock_server.engine.base import PositionLogprobs, TokenLogprob
+from mock_server.logprobs import ChatLogprobsWriter, CompletionLogprobsWriter, prompt_logprobs
+
+TOKENS = {1: b"Hi", 2: b" there", 3: "你".encode()[:2]}
+HI = PositionLogprobs(TokenLogprob(1, -0.5, 2), [TokenLogprob(2, -0.25, 1), TokenLogprob(1, -0.5, 2)])
+HALF = PositionLogprobs(TokenLogprob(3, float("-inf"), 9), [TokenLogprob(2, 0.0, 1), TokenLogprob(1, -7.5, 2)])
+
+
+def test_chat_lists_each_token_with_its_bytes_and_the_likeliest_ones() -> None:
+    written = ChatLogprobsWriter(TOKENS.__getitem__, top=1).write([1, 3], [HI, HALF], [0, 2])
+    assert written.model_dump() == {
+        "content": [
+            {
+                "token": "Hi",
+                "logprob": -0.5,
+                "bytes": [72, 105],
+                "top_logprobs": [{"token": " there", "logprob": -0.25, "bytes": list(b" there")}],
+            },
+            {
+                "token": "\ufffd",
+                "logprob": -9999.0,
+                "bytes": [0xE4, 0xBD],
+                "top_logprobs": [{"token": " there", "logprob": 0.0, "bytes": list(b" there")}],
+            },
+        ],
+        "refusal": None,
+    }
+
+
+def test_completions_list_columns_with_the_token_itself_among_the_likeliest() -> None:
+    written = CompletionLogprobsWriter(TOKENS.__getitem__, top=1).write([1, 3], [None, HALF], [0, 2])
+    assert written.model_dump() == {
+        "text_offset": [0, 2],
+        "token_logprobs": [None, -9999.0],
+        "tokens": ["Hi", "\ufffd"],
+        "top_logprobs": [None, {" there": 0.0, "\ufffd": -9999.0}],
+    }
+    alone = CompletionLogprobsWriter(TOKENS.__getitem__, top=0).write([1], [HI], [0])
+    assert alone.top_logprobs == [{"Hi": -0.5}]
+
+
+def test_deltas_are_joined() -> None:
+    chat, completion = ChatLogprobsWriter(TOKENS.__getitem__, 2), CompletionLogprobsWriter(TOKENS.__getitem__, 2)
+    pieces = [(([1], [HI], [0])), (([3], [HALF], [2]))]
+    whole = ([1, 3], [HI, HALF], [0, 2])
+    assert chat.join([chat.write(*piece) for piece in pieces]) == chat.write(*whole)
+    assert completion.join([completion.write(*piece) for piece in pieces]) == completion.write(*whole)
+
+
+def test_a_prompts_positions_are_keyed_by_token_id() -> None:
+    first, second = prompt_logprobs([None, HI], TOKENS.__getitem__)
+    assert first is None
+    assert second is not None
+    assert {key: entry.model_dump() for key, entry in second.items()} == {
+        "1": {"logprob": -0.5, "rank": 2, "decoded_token": "Hi"},
+        "2": {"logprob": -0.25, "rank": 1, "decoded_token": " there"},
+    }
