@@ -31,7 +31,7 @@ bench: setup  ## start the embedded server, load it with 64 streams, print the r
 	@$(PY) -m bench --concurrency 64 $(ARGS)
 
 test: setup  ## the fast tests
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
