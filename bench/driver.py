@@ -19,6 +19,7 @@ from bench.target import (
     ConnectionLostError,
     Deadline,
     EventDecoder,
+    Request,
     SDKError,
     StatusError,
     Target,
@@ -50,7 +51,6 @@ class Tally:
     """What a live view wants to know, counted as it happens; `ttft_ms` are the latest answers'."""
 
     in_flight: int = 0
-    sent: int = 0
     ok: int = 0
     failed: int = 0
     tokens: int = 0
@@ -70,9 +70,11 @@ class _Attempt:
     reading: Reading = field(default_factory=Reading)
     exchange: AsyncExchange | None = None
     end_ns: int = 0
+    outcome: Outcome = Outcome.CANCELLED
+    error: str | None = None
     retry_after_s: float | None = None
 
-    def record(self, outcome: Outcome, error: str | None) -> Record:
+    def record(self) -> Record:
         exchange, reading, usage = self.exchange, self.reading, self.reading.usage
         send_ns = None if exchange is None else exchange.sent_ns
         base_ns = send_ns or 0
@@ -86,11 +88,11 @@ class _Attempt:
             sched_ns=self.start.sched_ns,
             send_ns=send_ns,
             head_ns=None if exchange is None else exchange.head_ns,
-            end_ns=self.end_ns or monotonic_ns(),
+            end_ns=self.end_ns,
             opened=exchange is not None and exchange.opened_connection,
             status=None if exchange is None else exchange.head.status,
-            outcome=outcome,
-            error=error,
+            outcome=self.outcome,
+            error=self.error,
             retry_after_s=self.retry_after_s,
             finish_reason=reading.finish_reason,
             request_id=self.request_id,
@@ -128,19 +130,19 @@ class Driver:
         self._exact_length = exact_length
         self._slots: list[asyncio.Task[None]] = []
         self._unreachable = 0
+        self._fault: Exception | None = None
         self.gave_up: str | None = None
 
     async def run(self, plan: ClosedLoop) -> None:
         """Carry out the plan and return when its last request has ended, or was cancelled."""
         plan.begin(monotonic_ns())
         self._slots = [asyncio.create_task(self._slot(slot, plan)) for slot in range(plan.streams)]
-        _, unfinished = await asyncio.wait(self._slots, return_when=asyncio.FIRST_EXCEPTION)
-        if unfinished:  # a fault of the bench itself, which must not look like a quiet stream
-            self.cancel()
-            await asyncio.wait(self._slots)
-        errors = [task.exception() for task in self._slots if not task.cancelled()]
-        for error in filter(None, errors):
-            raise error
+        await asyncio.wait(self._slots, return_when=asyncio.FIRST_EXCEPTION)
+        self.cancel()  # those left, when a fault of the bench itself ended one: it must not look like a quiet stream
+        await asyncio.wait(self._slots)
+        faults = [self._fault, *(task.exception() for task in self._slots if not task.cancelled())]
+        for fault in filter(None, faults):
+            raise fault
 
     async def warm_up(self, requests: int, streams: int) -> list[Record]:
         """Send so many short requests, at most `streams` at once; returns those that failed."""
@@ -161,11 +163,17 @@ class Driver:
             task.cancel()
 
     async def _slot(self, slot: int, plan: ClosedLoop) -> None:
+        """Send one request after the other. What is to be kept of one is kept when the next is on its way."""
+        loop = asyncio.get_running_loop()
         free_ns = plan.begun_ns
         while (start := plan.take(free_ns, monotonic_ns())) is not None:
-            record = await self.send(start, slot, LOAD)
-            free_ns = record.end_ns
-            if record.outcome not in _UNREACHABLE:
+            attempt, request = self._prepare(start, slot, LOAD)
+            try:
+                await self._carry_out(attempt, request)
+            finally:
+                loop.call_soon(self._settle, attempt)
+            free_ns = attempt.end_ns
+            if attempt.outcome not in _UNREACHABLE:
                 self._unreachable = 0
                 continue
             self._unreachable += 1
@@ -175,29 +183,52 @@ class Driver:
 
     async def send(self, start: Start, slot: int, phase: str, max_tokens: int | None = None) -> Record:
         """One request from its start to its record, which is kept before it is returned."""
+        attempt, request = self._prepare(start, slot, phase, max_tokens)
+        try:
+            await self._carry_out(attempt, request)
+        finally:
+            record = attempt.record()
+            self._keep(record)
+        return record
+
+    def _settle(self, attempt: _Attempt) -> None:
+        """Keep the record of a request of the load; a fault in that ends the run."""
+        tally = self.tally
+        if attempt.outcome is Outcome.OK:
+            tally.ok += 1
+        elif attempt.outcome is not Outcome.CANCELLED:
+            tally.failed += 1
+        try:
+            record = attempt.record()
+            self._keep(record)
+        except Exception as fault:  # raised again by `run`: nobody waits for this callback
+            self._fault = fault
+            self.cancel()
+            return
+        if record.outcome is Outcome.OK:
+            tally.ttft_ms.append(record.events_ns[0] / NS_PER_MS)
+
+    def _prepare(self, start: Start, slot: int, phase: str, max_tokens: int | None = None) -> tuple[_Attempt, Request]:
         number, query = self._workload.query(start.request)
         asked = query.output_len if self._exact_length and max_tokens is None else None
         request_id = f"{self._run_id}-{start.request}"
-        request = self._target.prompt_request(self._form, query, request_id, max_tokens)
         attempt = _Attempt(start, slot, number, phase, request_id, asked)
-        tally = self.tally
-        tally.sent += 1
-        tally.in_flight += 1
-        outcome, error = Outcome.CANCELLED, None
+        return attempt, self._target.prompt_request(self._form, query, request_id, max_tokens)
+
+    async def _carry_out(self, attempt: _Attempt, request: Request) -> None:
+        """Send and receive; how it ended is in the attempt, also when this is cancelled."""
+        self.tally.in_flight += 1
         try:
             deadline = self._target.deadline()
             attempt.exchange = await self._target.send(request, deadline)
-            outcome, error = await self._receive(attempt, attempt.exchange, deadline)
+            attempt.outcome, attempt.error = await self._receive(attempt, attempt.exchange, deadline)
         except SDKError as failure:
-            outcome, error = refusal(failure)
+            attempt.outcome, attempt.error = refusal(failure)
         finally:
+            self.tally.in_flight -= 1
+            attempt.end_ns = attempt.end_ns or monotonic_ns()
             if attempt.exchange is not None:
                 attempt.exchange.close()
-            record = attempt.record(outcome, error)
-            tally.in_flight -= 1
-            self._count(record)
-            self._keep(record)
-        return record
 
     async def _receive(
         self, attempt: _Attempt, exchange: AsyncExchange, deadline: Deadline
@@ -243,14 +274,6 @@ class Driver:
                 return None
         await _end_of_body(exchange)
         return None
-
-    def _count(self, record: Record) -> None:
-        tally = self.tally
-        if record.outcome is Outcome.OK:
-            tally.ok += 1
-            tally.ttft_ms.append(record.events_ns[0] / NS_PER_MS)
-        elif record.outcome is not Outcome.CANCELLED:
-            tally.failed += 1
 
 
 async def _end_of_body(exchange: AsyncExchange) -> None:

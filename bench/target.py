@@ -38,6 +38,7 @@ __all__ = [
     "ConnectionLostError",
     "Deadline",
     "EventDecoder",
+    "Request",
     "SDKError",
     "StatusError",
     "Target",
