@@ -169,3 +169,19 @@ def test_an_embedded_server_that_dies_is_named(tmp_path: Path) -> None:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_bench_that_stood_still_does_not_trust_itself(tmp_path: Path) -> None:
+    arguments = ("--concurrency", "4", "--duration", "1.2")
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        folder = wait_for_load(tmp_path, 4)
+        bench.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)  # the pause itself
+        bench.send_signal(signal.SIGCONT)
+        bench.communicate(timeout=20)
+    result = result_of(folder)
+    assert bench.returncode == 0
+    assert result.verdict.level != "trusted"
+    assert "client_pause" in {reason.code for reason in result.verdict.reasons}
+    assert result.client.loop_lag_max_ms is not None
+    assert result.client.loop_lag_max_ms >= 250
