@@ -36,8 +36,20 @@ class ServeOptions:
     ssl_certfile: str | None = None
 
 
-def serve(engine: Engine, settings: Settings, listener: Listener, options: ServeOptions = ServeOptions()) -> None:
-    """Serves until SIGTERM, SIGINT or the end of standard input; prints the ready line on standard output.
+def print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def serve(
+    engine: Engine,
+    settings: Settings,
+    listener: Listener,
+    options: ServeOptions = ServeOptions(),
+    *,
+    announce: Callable[[str], None] = print_line,
+) -> None:
+    """Serves until SIGTERM, SIGINT or the end of standard input; announces the ready line.
 
     Raises `EngineStartError`, `AdapterError` or `ListenError` when nothing can be served, `EngineDeadError` when the
     engine died.
@@ -58,12 +70,14 @@ def serve(engine: Engine, settings: Settings, listener: Listener, options: Serve
         ssl_certfile=options.ssl_certfile,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(app, config, listener, options))
+        runner.run(_run(app, config, listener, options, announce))
 
 
-async def _run(app: FastAPI, config: uvicorn.Config, listener: Listener, options: ServeOptions) -> None:
+async def _run(
+    app: FastAPI, config: uvicorn.Config, listener: Listener, options: ServeOptions, announce: Callable[[str], None]
+) -> None:
     state: ServerState = app.state.server
-    server = _Server(config, state, listener, options.shutdown_timeout_s)
+    server = _Server(config, state, listener, options.shutdown_timeout_s, announce)
     if options.until_stdin_closes:
         _call_at_end_of_stdin(server.stop)
     async with contextlib.AsyncExitStack() as stack:
@@ -83,7 +97,12 @@ class _Server(uvicorn.Server):
     """uvicorn with a ready line, a drain, an end to streams at shutdown, and an eye on the engine."""
 
     def __init__(
-        self, config: uvicorn.Config, state: ServerState, listener: Listener, shutdown_timeout_s: float
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        listener: Listener,
+        shutdown_timeout_s: float,
+        announce: Callable[[str], None],
     ) -> None:
         super().__init__(config)
         self._loop = asyncio.get_running_loop()
@@ -92,6 +111,7 @@ class _Server(uvicorn.Server):
         self._state = state
         self._listener = listener
         self._shutdown_timeout_s = shutdown_timeout_s
+        self._announce = announce
         self._on_stop: Callable[[], object] | None = None
 
     def stop(self) -> None:
@@ -139,8 +159,7 @@ class _Server(uvicorn.Server):
         # What lives now lives to the end: keep it out of every later collection.
         gc.collect()
         gc.freeze()
-        sys.stdout.write(self._ready_line() + "\n")
-        sys.stdout.flush()
+        self._announce(self._ready_line())
 
     def _ready_line(self) -> str:
         info = self._state.engine.info

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from .base import DEFAULT_CHAT, Adapter, ChatOptions, ChatTurn
 from .chat_template import render_chat
+from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError
-from .tokenizer import IncrementalDetokenizer, Tokenizer
+from .tokenizer import Tokenizer
 
 DEFAULT_MAX_MODEL_LEN = 32_768
 
@@ -26,7 +27,7 @@ class BundledText:
         return self.tokenizer.decode(token_ids, special=True)
 
     def token_bytes(self, token_id: int) -> bytes:
-        return self.tokenizer.token_bytes(token_id) or self.tokenizer.decode([token_id], special=True).encode()
+        return self.tokenizer.shown_bytes(token_id) or self.tokenizer.decode([token_id], special=True).encode()
 
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         return render_chat(self.tokenizer, turns, options)

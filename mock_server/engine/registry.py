@@ -2,13 +2,14 @@
 
 import difflib
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from .base import Engine
+from .base import Adapter, Engine
 
 ENGINES = {
+    "vllm": "mock_server.engine.vllm_factory:make_vllm",
     "sim": "mock_server.engine.factories:make_simulated",
     "scripted": "mock_server.engine.factories:make_scripted",
 }
@@ -16,6 +17,30 @@ ENGINES = {
 
 class EngineOptionError(ValueError):
     """An engine cannot be made from these options; the message names the option and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraOptions:
+    """How adapters are to be served; None = as many, and of such rank, as the adapters named need."""
+
+    enabled: bool = False
+    adapters: tuple[Adapter, ...] = ()
+    max_loras: int | None = None
+    max_rank: int | None = None
+    self_test: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RealModel:
+    """A model that is not simulated: its folder or hub id, the engine's own arguments, templates for its chats."""
+
+    path: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: str | None = None
+    """Instead of the tokenizer's own."""
+    fallback_chat_template: str | None = None
+    """Where the tokenizer has none."""
+    lora: LoraOptions = LoraOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +55,7 @@ class EngineOptions:
     max_model_len: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
+    real: RealModel | None = None
 
 
 def make_engine(name: str, options: EngineOptions) -> Engine:

@@ -4,9 +4,8 @@ Text is cut into runs (a word with its space, digits, Chinese characters, symbol
 into the longest known pieces. A prefix of the ids of a text is therefore the ids of a prefix of the text.
 """
 
-import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .vocabulary import NUM_BYTES, SPECIAL_TOKENS, build_pieces
 
@@ -77,7 +76,7 @@ class Tokenizer:
         """What a token shows by itself, or None when it is part of a character."""
         return self._texts[token_id]
 
-    def token_bytes(self, token_id: int) -> bytes:
+    def shown_bytes(self, token_id: int) -> bytes:
         return self._bytes[token_id]
 
 
@@ -86,23 +85,3 @@ def _longest_by_first_character(pieces: Iterable[str]) -> dict[str, int]:
     for piece in pieces:
         longest[piece[0]] = max(longest.get(piece[0], 0), len(piece))
     return longest
-
-
-class IncrementalDetokenizer:
-    """Text as tokens come. Bytes wait until their character is whole; a rest at the end is never shown."""
-
-    __slots__ = ("_decoder", "_pending", "_tokenizer")
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._pending = False
-
-    def push(self, token_ids: Sequence[int]) -> str:
-        if not self._pending and len(token_ids) == 1:
-            text = self._tokenizer.token_text(token_ids[0])
-            if text is not None:
-                return text
-        text = self._decoder.decode(b"".join([self._tokenizer.token_bytes(i) for i in token_ids]))
-        self._pending = bool(self._decoder.getstate()[0])
-        return text

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from mock_server.choice import ChoiceText
 from mock_server.engine.base import FinishReason
-from mock_server.engine.tokenizer import IncrementalDetokenizer, Tokenizer
+from mock_server.engine.detokenizer import IncrementalDetokenizer
+from mock_server.engine.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer()
 EOS = TOKENIZER.eos_token_id

@@ -1,3 +1,5 @@
+from importlib.util import find_spec
+
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from mock_server.commands import cli
 from mock_server.commands.arguments import repeat_option
 from mock_server.engine.factories import parse_script
-from mock_server.engine.registry import ENGINES, EngineOptionError, EngineOptions, make_engine
+from mock_server.engine.registry import EngineOptionError, EngineOptions, make_engine
 
 
 @pytest.mark.parametrize(
@@ -49,8 +51,34 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--engine", "scripted", "--script", "itl_ms=-1"], "must be at least 0"),
         (["--time-scale", "0"], "time_scale must be above 0"),
         (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "max_num_batched_tokens must be at least"),
-        (["--model_type", "qwen-7b-chat"], "--model-type qwen-7b-chat names a real model"),
-        (["--ckpt_dir", "/x"], "say --engine sim as well, or leave --ckpt-dir out"),
+        (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Near it: qwen-7b-chat"),
+        (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
+        (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is no hub id"),
+        (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
+        (["--infer_backend", "pt", "--model", "a/b"], "cannot be run by transformers yet"),
+        (["--engine", "transformers", "--model", "a/b"], "say --infer-backend vllm"),
+        (["--infer_backend", "lmdeploy"], "--infer-backend lmdeploy is not known; there are: auto, vllm, pt"),
+        (["--infer_backend", "vllm", "--engine", "sim"], "contradict each other"),
+        (
+            ["--tensor_parallel_size", "2"],
+            "--tensor-parallel-size is for --engine vllm or native; this is --engine sim",
+        ),
+        (["--model", "a/b", "--profile", "demo"], "--profile is for --engine sim or scripted; this is --engine vllm"),
+        (["--model", "a/b", "--chat-template", "/none.jinja"], "--chat-template /none.jinja cannot be read"),
+        (["--model", "a/b", "--template-type", "qwenn"], "--template-type qwenn is not known; there are: chatml, qwen"),
+        (["--model", "a/b", "--template-type", "qwen", "--chat-template", "{{ a }}"], "name the same thing"),
+        (["--model", "a/b", "--do-sample", "false", "--temperature", "0.5"], "--temperature 0.5 is not; keep one"),
+        (["--model", "a/b", "--top-k", "5", "--override-generation-config", '{"top_k": 6}'], "differ about top_k"),
+        (
+            ["--model", "a/b", "--dtype", "fp32", "--engine-args", '{"dtype": "half"}'],
+            "'dtype', which --dtype says too",
+        ),
+        (["--model", "a/b", "--engine-args", '{"model": "c"}'], "'model', which --model says too"),
+        (["--model", "a/b", "--engine-args", "[1]"], "not a JSON object"),
+        (["--model", "a/b", "--engine-args", "{"], "is not JSON"),
+        (["--model", "a/b", "--kv-cache-memory-bytes", "12X"], "'12X' is not a size"),
+        (["--engine", "native", "--model", "a/b", "--owned-by", "me"], "--owned-by is this server's own"),
+        (["--engine", "native"], "--engine native needs a model"),
         (["--lora-modules", "a=/x", "a=/y"], "'a' is given twice"),
         (["--lora-modules", "=/x"], "has no name"),
         (["--lora-modules", '{"path": "/x"}'], "not an object with name and path"),
@@ -61,6 +89,16 @@ def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: st
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
+@pytest.mark.parametrize("engine", [[], ["--engine", "vllm"], ["--engine", "native"], ["--infer-backend", "vllm"]])
+def test_a_real_model_without_vllm_says_what_to_install(engine: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["--model_type", "qwen-7b-chat", *engine])
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install 'streamgauge[vllm]'")
+    assert ("say --engine sim" in said) == (engine != ["--engine", "native"])
 
 
 @pytest.mark.parametrize("args", [["--help"], ["deploy", "--help"]])
@@ -75,7 +113,7 @@ def test_a_script_is_read_with_its_defaults() -> None:
     assert parse_script("itl_ms=0.5") == {"ttft_ms": 200.0, "itl_ms": 0.5}
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["sim", "scripted"])
 def test_engines_are_made_by_name(name: str) -> None:
     engine = make_engine(name, EngineOptions(model="m", max_model_len=77))
     assert engine.info.name == name

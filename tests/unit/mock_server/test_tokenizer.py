@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.engine.tokenizer import IncrementalDetokenizer, Tokenizer
+from mock_server.engine.detokenizer import IncrementalDetokenizer
+from mock_server.engine.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer()
 ENGLISH = (

@@ -1,0 +1,198 @@
+"""From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
+from ..model_source import ModelSource, ModelSourceError, find_model
+from ..settings import Settings
+from ..templates import TemplateError, find_template, read_template
+from .deploy_options import ENGINE_ARGUMENTS
+
+Options = Mapping[str, Any]
+
+NATIVE = "native"
+_REAL = ("vllm", NATIVE)
+_LATER = "transformers"
+_BACKENDS = {"auto": None, "vllm": "vllm", "pt": _LATER}
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
+
+
+class DeployError(ValueError):
+    """The options do not go together; the message names them and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `deploy` is to do."""
+
+    engine: str
+    settings: Settings
+    options: EngineOptions
+
+
+def read_deployment(options: Options, said: Collection[str], engines_of: Mapping[str, Collection[str]]) -> Deployment:
+    """`said` are the options that were given, `engines_of` the engines that an option is for. Raises `DeployError`."""
+    engine = choose_engine(options)
+    for name in said:
+        if engines_of.get(name) and engine not in engines_of[name]:
+            wanted = " or ".join(engines_of[name])
+            raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
+    source = _source(options, engine)
+    settings = _settings(options, source)
+    return Deployment(engine, settings, _engine_options(options, settings, source))
+
+
+def choose_engine(options: Options) -> str:
+    """As said; else vLLM where a model is named, for a model is never simulated in silence. Raises `DeployError`."""
+    backend = options["infer_backend"]
+    if backend is not None and backend.lower() not in _BACKENDS:
+        raise DeployError(f"--infer-backend {backend} is not known; there are: {', '.join(_BACKENDS)}")
+    by_backend = _BACKENDS[backend.lower()] if backend is not None else None
+    engine: str | None = options["engine"]
+    if engine is not None and by_backend is not None and engine != by_backend:
+        raise DeployError(f"--engine {engine} and --infer-backend {backend} contradict each other; leave one out")
+    chosen = engine or by_backend or ("vllm" if _named(options) else "sim")
+    if chosen == _LATER:
+        raise DeployError("models cannot be run by transformers yet (--infer-backend pt): say --infer-backend vllm")
+    known = [*ENGINES, NATIVE]
+    if chosen not in known:
+        near = difflib.get_close_matches(chosen, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise DeployError(f"--engine {chosen} is not known; there are: {', '.join(known)}.{hint}")
+    return chosen
+
+
+def _named(options: Options) -> str | None:
+    return next((options[name] for name in _MODEL_OPTIONS if options[name] is not None), None)
+
+
+def _source(options: Options, engine: str) -> ModelSource | None:
+    if engine not in _REAL:
+        return None
+    try:
+        source = find_model(**{name: options[name] for name in _MODEL_OPTIONS})
+    except ModelSourceError as exc:
+        raise DeployError(str(exc)) from None
+    if source is None:
+        raise DeployError(f"--engine {engine} needs a model: --model-type, --model-id-or-path or --ckpt-dir")
+    if source.adapter is not None and options["enable_lora"] is False:
+        raise DeployError(
+            f"--ckpt-dir {source.adapter.path} is an adapter, and --enable-lora is false: leave that out, or merge the"
+            " adapter into its base model first"
+        )
+    return source
+
+
+def _settings(options: Options, source: ModelSource | None) -> Settings:
+    is_chat = source.type.is_chat if source is not None and source.type is not None else None
+    default_name = source.name if source is not None else _named(options)
+    named_adapter = [source.adapter] if source is not None and source.adapter is not None else []
+    try:
+        return Settings(
+            model_names=options["served_model_name"]
+            or (default_name or ("sim-base" if options["no_chat"] else "sim-chat"),),
+            is_chat=False if options["no_chat"] else is_chat,
+            adapters=(*options["lora_modules"], *named_adapter),
+            api_keys=options["api_key"],
+            owned_by=options["owned_by"],
+            model_path=source.path if source is not None else "",
+            system=options["system"],
+            stop_strings=options["stop_words"],
+            runtime_adapters=_runtime_adapters(options),
+            log_interval_s=options["log_interval"],
+            log_requests=options["verbose"],
+        )
+    except ValueError as exc:
+        raise DeployError(str(exc)) from None
+
+
+def _runtime_adapters(options: Options) -> bool:
+    """Whoever may load adapters may make the server read its own disk: strangers may not."""
+    if options["runtime_lora"] is not None:
+        return bool(options["runtime_lora"])
+    host = options["host"]
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    return is_loopback or bool(options["api_key"])
+
+
+def _engine_options(options: Options, settings: Settings, source: ModelSource | None) -> EngineOptions:
+    return EngineOptions(
+        model=settings.model_names[0],
+        profile=options["profile"],
+        script=options["script"],
+        seed=options["seed"],
+        time_scale=options["time_scale"],
+        max_model_len=options["max_model_len"],
+        max_num_seqs=options["max_num_seqs"],
+        max_num_batched_tokens=options["max_num_batched_tokens"],
+        real=None if source is None else _real_model(options, settings, source),
+    )
+
+
+def _real_model(options: Options, settings: Settings, source: ModelSource) -> RealModel:
+    try:
+        template = read_template(options["chat_template"]) if options["chat_template"] else None
+        if options["template_type"]:
+            if template is not None:
+                raise DeployError("--chat-template and --template-type name the same thing; keep one of them")
+            template = find_template(options["template_type"])
+        fallback = find_template(source.type.template) if source.type and source.type.template else None
+    except TemplateError as exc:
+        raise DeployError(str(exc)) from None
+    enable_lora = options["enable_lora"]
+    return RealModel(
+        path=source.path,
+        arguments=engine_arguments(options),
+        chat_template=template,
+        fallback_chat_template=fallback,
+        lora=LoraOptions(
+            enabled=bool(settings.adapters) if enable_lora is None else enable_lora,
+            adapters=settings.adapters,
+            max_loras=options["max_loras"],
+            max_rank=options["max_lora_rank"],
+            self_test=options["lora_self_test"],
+        ),
+    )
+
+
+def engine_arguments(options: Options) -> dict[str, Any]:
+    """vLLM's engine arguments as far as they were said. Raises `DeployError`."""
+    arguments = {name: options[name] for name in ENGINE_ARGUMENTS if options[name] is not None}
+    if "dtype" in arguments:
+        arguments["dtype"] = _DTYPES.get(arguments["dtype"].lower(), arguments["dtype"].lower())
+    sampling = sampling_defaults(options)
+    if sampling:
+        arguments["override_generation_config"] = sampling
+    for name, value in (options["engine_args"] or {}).items():
+        name = name.replace("-", "_")
+        if name == "model" or arguments.get(name, value) != value:
+            raise DeployError(f"--engine-args has {name!r}, which {_flag(name)} says too; keep one of them")
+        arguments[name] = value
+    return arguments
+
+
+def sampling_defaults(options: Options) -> dict[str, Any]:
+    """What a request that says nothing gets instead of the model's own defaults. Raises `DeployError`."""
+    defaults = dict(options["override_generation_config"] or {})
+    names = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens")
+    said = {name: options[name] for name in names if options[name] is not None}
+    if options["do_sample"] is False:
+        if said.get("temperature"):
+            raise DeployError(f"--do-sample false is greedy, --temperature {said['temperature']:g} is not; keep one")
+        said["temperature"] = 0.0
+    for name, value in said.items():
+        if defaults.get(name, value) != value:
+            raise DeployError(f"--override-generation-config and {_flag(name)} differ about {name}; keep one of them")
+    return {**defaults, **said}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

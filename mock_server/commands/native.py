@@ -1,0 +1,65 @@
+"""`deploy --engine native`: `vllm serve` in place of this process, for what this server does not carry."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..engine.errors import EngineStartError
+from ..engine.registry import RealModel
+from ..engine.vllm_factory import lora_arguments, missing_vllm
+from .deployment import DeployError, Deployment
+
+_OURS = (
+    "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
+    "runtime_lora", "lora_self_test", "no_chat",
+)  # fmt: skip
+
+
+def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deployment: Deployment) -> NoReturn:
+    """Raises `DeployError` for options that only this server has, `EngineStartError` without vLLM."""
+    for name in said:
+        if name in _OURS:
+            raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
+    if deployment.options.real is None:
+        raise DeployError("--engine native needs a model")
+    problem = missing_vllm()
+    program = _vllm_program()
+    if problem or program is None:
+        raise EngineStartError(problem or "--engine native: vLLM is installed without its command; --engine vllm works")
+    sys.stdout.flush()
+    arguments = vllm_serve_arguments(options, deployment, deployment.options.real)
+    os.execv(program, [program, *arguments])  # noqa: S606 - to become that program is the point
+
+
+def _vllm_program() -> str | None:
+    """The command beside this Python, else on the path."""
+    beside = Path(sys.executable).with_name("vllm")
+    return str(beside) if beside.exists() else shutil.which("vllm")
+
+
+def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, model: RealModel) -> list[str]:
+    settings = deployment.settings
+    arguments = ["serve", model.path, "--host", options["host"], "--port", str(options["port"])]
+    arguments += ["--served-model-name", *settings.model_names]
+    if settings.api_keys:
+        arguments += ["--api-key", *settings.api_keys]
+    if settings.adapters:
+        arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in settings.adapters)]
+    template = model.chat_template
+    named = {"chat_template": template, "ssl_keyfile": options["ssl_keyfile"], "ssl_certfile": options["ssl_certfile"]}
+    for name, value in {**named, **model.arguments, **lora_arguments(model)}.items():
+        arguments += _argument(name, value)
+    return arguments
+
+
+def _argument(name: str, value: Any) -> list[str]:
+    flag = "--" + name.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    return [flag, json.dumps(value) if isinstance(value, (dict, list)) else str(value)]

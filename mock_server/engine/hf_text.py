@@ -1,0 +1,101 @@
+"""The textual half of an engine over a Hugging Face tokenizer: prompts, templates and detokenizing.
+
+Long prompts take milliseconds, so encoding and rendering run in a thread of their own: one, for a tokenizer is not
+safe in several.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Any, TypeVar
+
+from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, Detokenizer
+from .detokenizer import IncrementalDetokenizer, WindowDetokenizer
+from .errors import RequestRefusedError
+from .token_bytes import VocabularyTable, piece_reader
+
+_T = TypeVar("_T")
+
+# What decides the prompt's form stands in the request under names of its own.
+_RESERVED = ("conversation", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template")
+
+
+class HfText:
+    """Over whatever `transformers.AutoTokenizer` loads. `chat_template` stands in for the tokenizer's own,
+    `fallback` where it has none.
+    """
+
+    def __init__(self, tokenizer: Any, *, chat_template: str | None = None, fallback: str | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._chat_template = chat_template or getattr(tokenizer, "chat_template", None) or fallback
+        self._table = _vocabulary_table(tokenizer)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
+
+    @property
+    def has_chat_template(self) -> bool:
+        return bool(self._chat_template)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def tokenize(self, text: str) -> list[int]:
+        """With the special tokens that the model's prompts begin with, if they do."""
+        return await self._in_thread(lambda: list(self._tokenizer.encode(text)))
+
+    async def detokenize(self, token_ids: Sequence[int]) -> str:
+        return await self._in_thread(lambda: str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False)))
+
+    async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
+        """Raises `RequestRefusedError` with the template's own words."""
+        if not self.has_chat_template:
+            raise RequestRefusedError("the model has no chat template", "messages")
+        for name in _RESERVED:
+            if name in options.template_kwargs:
+                raise RequestRefusedError(f"chat_template_kwargs cannot set {name}", "chat_template_kwargs")
+        return await self._in_thread(lambda: self._render(turns, options))
+
+    def _render(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[int]:
+        template_error: type[Exception] = import_module("jinja2").TemplateError
+        conversation = [{"role": turn.role, "content": turn.content} for turn in turns]
+        try:
+            text = self._tokenizer.apply_chat_template(
+                conversation,
+                tokenize=False,
+                add_generation_prompt=options.add_generation_prompt,
+                continue_final_message=options.continue_final,
+                chat_template=self._chat_template,
+                **options.template_kwargs,
+            )
+        except (template_error, ValueError) as exc:
+            raise RequestRefusedError(f"the model's chat template refuses the messages: {exc}", "messages") from exc
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        if self._table is not None:
+            return self._table.token_bytes(token_id)
+        return str(self._tokenizer.decode([token_id])).encode()
+
+    def detokenizer(self, prompt_token_ids: Sequence[int]) -> Detokenizer:
+        if self._table is not None:
+            return IncrementalDetokenizer(self._table)
+        return WindowDetokenizer(self._decode_shown, prompt_token_ids)
+
+    def _decode_shown(self, token_ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _vocabulary_table(tokenizer: Any) -> VocabularyTable | None:
+    """None for tokenizers that are not of the fast kind, or whose decoder is not known."""
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
+    if decoder is None:
+        return None
+    read = piece_reader(json.loads(decoder.__getstate__()))
+    if read is None:
+        return None
+    special_ids = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return VocabularyTable(tokenizer.backend_tokenizer.id_to_token, read, special_ids)
