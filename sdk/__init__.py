@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdk.async_client import AsyncInferenceClient
+    from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
     from sdk.client import InferenceClient
     from sdk.config import XRequestConfig
     from sdk.deadline import Timeouts
@@ -50,9 +51,7 @@ if TYPE_CHECKING:
     from sdk.stream import AsyncStream, Stream
     from sdk.types import (
         ChatCompletionResponse,
-        ChatCompletionStreamResponse,
         CompletionResponse,
-        CompletionStreamResponse,
         Model,
         ModelList,
         UsageInfo,
@@ -108,6 +107,7 @@ __all__ = [
 
 _HOMES = {
     "sdk.async_client": ("AsyncInferenceClient",),
+    "sdk.chunks": ("ChatCompletionStreamResponse", "CompletionStreamResponse"),
     "sdk.client": ("InferenceClient",),
     "sdk.config": ("XRequestConfig",),
     "sdk.deadline": ("Timeouts",),
@@ -149,15 +149,7 @@ _HOMES = {
         "AsyncStream",
         "Stream",
     ),
-    "sdk.types": (
-        "ChatCompletionResponse",
-        "ChatCompletionStreamResponse",
-        "CompletionResponse",
-        "CompletionStreamResponse",
-        "Model",
-        "ModelList",
-        "UsageInfo",
-    ),
+    "sdk.types": ("ChatCompletionResponse", "CompletionResponse", "Model", "ModelList", "UsageInfo"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

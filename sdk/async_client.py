@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from typing_extensions import Unpack
 
 from sdk.answer import MAX_ERROR_BYTES
+from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError
@@ -22,9 +23,7 @@ from sdk.transport.base import AsyncExchange, AsyncTransport
 from sdk.transport.direct import DirectTransport
 from sdk.types import (
     ChatCompletionResponse,
-    ChatCompletionStreamResponse,
     CompletionResponse,
-    CompletionStreamResponse,
     ModelList,
     ToolChoice,
 )

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, overload
 from typing_extensions import TypedDict, Unpack
 
 from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
+from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.client import AnyAnswer, AnyStream, InferenceClient
 from sdk.config import XRequestConfig
 from sdk.deadline import Timeouts
@@ -24,9 +25,7 @@ from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY, Settings
 from sdk.stream import AsyncStream, Stream
 from sdk.types import (
     ChatCompletionResponse,
-    ChatCompletionStreamResponse,
     CompletionResponse,
-    CompletionStreamResponse,
     ModelList,
     ToolChoice,
 )

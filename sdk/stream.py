@@ -6,24 +6,23 @@ import json
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Generic, TypeVar
 
 from sdk.answer import excerpt, reported_error
+from sdk.chunks import (
+    DECODERS,
+    ChatCompletionResponseStreamChoice,
+    ChatCompletionStreamResponse,
+    CompletionStreamResponse,
+    DeltaMessage,
+    ToolCallPiece,
+)
 from sdk.deadline import Deadline
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.flow import Answered
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Block, Exchange
-from sdk.types import (
-    ChatCompletionResponseStreamChoice,
-    ChatCompletionStreamResponse,
-    CompletionStreamResponse,
-    DeltaMessage,
-    ToolCall,
-    UsageInfo,
-)
+from sdk.types import Function, ToolCall, UsageInfo
 
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 
@@ -36,7 +35,7 @@ class StreamReader(Generic[Chunk]):
     """
 
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
-        self._validate: Callable[[bytes], Chunk] = kind.__pydantic_validator__.validate_json
+        self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
@@ -45,7 +44,7 @@ class StreamReader(Generic[Chunk]):
         self._calls: dict[int, ToolCall] = {}
         self._events = 0
         self.finish_reasons: dict[int, str] = {}
-        self.usage: UsageInfo | None = None
+        self._usage: dict[str, Any] | None = None
         self.done = False
 
     def feed(self, block: Block) -> list[Chunk]:
@@ -69,6 +68,11 @@ class StreamReader(Generic[Chunk]):
         return _joined(self._texts.get(index))
 
     @property
+    def usage(self) -> UsageInfo | None:
+        """The server's count so far; None until it says."""
+        return None if self._usage is None else UsageInfo.model_validate(self._usage)
+
+    @property
     def reasoning(self) -> str:
         """The reasoning so far, of the first answer."""
         return _joined(self._thoughts)
@@ -85,27 +89,27 @@ class StreamReader(Generic[Chunk]):
                 self.done = True  # nothing after [DONE] is part of the answer
                 break
             try:
-                chunk = self._validate(payload)
-            except ValidationError as error:
+                chunk = self._decode(payload)
+            except ValueError as error:
                 raise self._no_chunk(payload, error) from None
             if not chunk.choices or type(payload) is TypedEvent:
                 self._refuse_error(payload)
             self._events += 1
             if chunk.choices:
+                chunk.raw = payload
                 self._take(chunk)
                 chunks.append(chunk)
-            if chunk.usage is not None:
-                self.usage = chunk.usage
+            if chunk.usage_fields is not None:
+                self._usage = chunk.usage_fields
         return chunks
 
-    def _no_chunk(self, payload: bytes, error: ValidationError) -> SDKError:
+    def _no_chunk(self, payload: bytes, error: ValueError) -> SDKError:
         """The error for an event that does not fit: the server's own, if it is one."""
         try:
             self._refuse_error(payload)
         except StreamServerError as reported:
             return reported
-        what = error.errors()[0]["msg"]
-        return ProtocolError(f"event {self._events + 1} of the stream is no chunk: {what}: {excerpt(payload)}")
+        return ProtocolError(f"event {self._events + 1} of the stream is no chunk: {error}: {excerpt(payload)}")
 
     @staticmethod
     def _refuse_error(payload: bytes) -> None:
@@ -120,12 +124,18 @@ class StreamReader(Generic[Chunk]):
         for choice in chunk.choices:
             index = choice.index
             if isinstance(choice, ChatCompletionResponseStreamChoice):
-                delta = choice.delta
-                text = delta.content
+                delta: Any = choice.delta  # it and its text may be null until here
+                if delta is None:
+                    delta = choice.delta = DeltaMessage()
+                text: Any = delta.content
+                if text is None:
+                    text = delta.content = ""
                 if index == 0 and (delta.reasoning or delta.reasoning_content or delta.tool_calls):
                     self._take_thoughts_and_calls(delta)
             else:
                 text = choice.text
+                if text is None:
+                    text = choice.text = ""
             if text:
                 parts = self._texts.get(index)
                 if parts is None:
@@ -136,20 +146,19 @@ class StreamReader(Generic[Chunk]):
                 self.finish_reasons[index] = choice.finish_reason
 
     def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
-        if thoughts := delta.reasoning or delta.reasoning_content:
+        if thoughts := delta.thoughts:
             self._thoughts.append(thoughts)
-        for call in delta.tool_calls or ():
-            self._take_call(call)
+        for piece in delta.tool_calls or ():
+            self._take_call(piece)
 
-    def _take_call(self, piece: ToolCall) -> None:
+    def _take_call(self, piece: ToolCallPiece) -> None:
         index = len(self._calls) if piece.index is None else piece.index
-        call = self._calls.get(index)
-        if call is None:
-            self._calls[index] = piece.model_copy(deep=True)
-            return
+        call = self._calls.setdefault(index, ToolCall(function=Function(arguments="")))
         call.id = call.id or piece.id
-        call.function.name = call.function.name or piece.function.name
-        call.function.arguments = (call.function.arguments or "") + (piece.function.arguments or "")
+        call.type = piece.type or call.type
+        if piece.function is not None:
+            call.function.name = call.function.name or piece.function.name
+            call.function.arguments = (call.function.arguments or "") + (piece.function.arguments or "")
 
 
 def _joined(parts: list[str] | None) -> str:

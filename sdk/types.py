@@ -1,4 +1,4 @@
-"""What servers answer, as pydantic models that take what comes: unknown fields are kept, missing ones are None."""
+"""Whole answers, as pydantic models that take what comes: unknown fields are kept, missing ones are None."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ Text = Annotated[str, _NullAs(str)]
 class _Answer(BaseModel):
     """Base of what comes over the wire."""
 
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    # built when first used: a program that only streams never needs them
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), defer_build=True)
 
 
 class Model(_Answer):
@@ -67,15 +68,16 @@ class Function(_Answer):
 
 
 class ToolCall(_Answer):
-    """A tool call; in a stream's delta `index` says which call the piece belongs to."""
+    """A tool call, whole."""
 
     id: str | None = None
     type: str | None = "function"
     function: Function = Field(default_factory=Function)
-    index: int | None = None
 
 
-class _Said(_Answer):
+class ChatMessage(_Answer):
+    """A whole answer. `content` is empty, not None, when the model only called tools."""
+
     role: str | None = None
     content: Text = ""
     reasoning: str | None = None
@@ -86,14 +88,6 @@ class _Said(_Answer):
     def thoughts(self) -> str:
         """The reasoning, under whichever of its two wire names it came; empty when there is none."""
         return self.reasoning or self.reasoning_content or ""
-
-
-class ChatMessage(_Said):
-    """A whole answer. `content` is empty, not None, when the model only called tools."""
-
-
-class DeltaMessage(_Said):
-    """A piece of an answer. `content` is always text, empty when the piece carries none."""
 
 
 class ChatCompletionResponseChoice(_Answer):
@@ -116,26 +110,6 @@ class ChatCompletionResponse(_Answer):
     usage: Annotated[UsageInfo, _NullAs(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
-class ChatCompletionResponseStreamChoice(_Answer):
-    """One answer's share of a chunk."""
-
-    index: int = 0
-    delta: Annotated[DeltaMessage, _NullAs(DeltaMessage)] = Field(default_factory=DeltaMessage)
-    finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
-
-
-class ChatCompletionStreamResponse(_Answer):
-    """A chunk of a chat stream. Its `choices` are never empty on the way to the caller."""
-
-    id: str | None = None
-    object: str | None = "chat.completion.chunk"
-    created: int | None = None
-    model: str | None = None
-    choices: Annotated[list[ChatCompletionResponseStreamChoice], _NullAs(list)] = Field(default_factory=list)
-    usage: UsageInfo | None = None
-
-
 class CompletionResponseChoice(_Answer):
     """One of the `n` texts."""
 
@@ -154,21 +128,6 @@ class CompletionResponse(_Answer):
     model: str | None = None
     choices: Annotated[list[CompletionResponseChoice], _NullAs(list)]
     usage: Annotated[UsageInfo, _NullAs(UsageInfo)] = Field(default_factory=UsageInfo)
-
-
-class CompletionResponseStreamChoice(CompletionResponseChoice):
-    """One text's share of a chunk."""
-
-
-class CompletionStreamResponse(_Answer):
-    """A chunk of a completion stream. Its `choices` are never empty on the way to the caller."""
-
-    id: str | None = None
-    object: str | None = "text_completion"
-    created: int | None = None
-    model: str | None = None
-    choices: Annotated[list[CompletionResponseStreamChoice], _NullAs(list)] = Field(default_factory=list)
-    usage: UsageInfo | None = None
 
 
 ToolChoice = Literal["auto", "none", "required"] | dict[str, Any]

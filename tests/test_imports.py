@@ -56,7 +56,7 @@ def test_vllm_is_imported_in_one_file(package: str) -> None:
 
 
 def test_importing_the_sdk_is_light() -> None:
-    heavy = {"fastapi", "starlette", "uvicorn", "rich", "numpy", "vllm", "torch", "click", "msgspec", "httpx2", "httpx"}
+    heavy = {"fastapi", "starlette", "uvicorn", "rich", "numpy", "vllm", "torch", "click", "httpx2", "httpx"}
     code = "import sys; from sdk import *; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert heavy & set(loaded.split()) == set()

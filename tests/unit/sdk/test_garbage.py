@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sdk.chunks import ChatCompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError
 from sdk.sse import EventDecoder
 from sdk.stream import StreamReader
 from sdk.transport.base import Block
 from sdk.transport.http1 import ResponseParser
-from sdk.types import ChatCompletionStreamResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HTTP_WORDS = [

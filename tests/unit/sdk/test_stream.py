@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.stream import StreamReader
 from sdk.transport.base import Block
-from sdk.types import ChatCompletionStreamResponse, CompletionStreamResponse
 
 
 def chat(delta: str, finish: str = "null", index: int = 0) -> bytes:
@@ -189,6 +191,19 @@ def test_only_chunks_re_arm_the_stall_limit() -> None:
     assert deadline.expires_ns() == SECOND_NS
     stream.feed(Block(chat('{"content":"a"}'), SECOND_NS // 2))
     assert deadline.expires_ns() == SECOND_NS * 3 // 2
+
+
+def test_a_chunk_keeps_what_only_this_server_sends() -> None:
+    _, [chunk, _] = read(
+        b'data: {"id":"c1","created":7,"choices":[{"delta":{"content":"a"},"token_ids":[5]}],"prompt_token_ids":[1,2]}\n\n',
+        chat("{}", '"stop"'),
+    )
+    assert (chunk.id, chunk.created, chunk.choices[0].token_ids) == ("c1", 7, [5])
+    assert chunk.prompt_token_ids == [1, 2]
+    assert chunk.model_dump()["choices"][0]["delta"] == {"content": "a"}
+    assert json.loads(chunk.model_dump_json()) == chunk.model_dump()
+    with pytest.raises(AttributeError, match="no attribute 'kv_transfer_params'"):
+        chunk.kv_transfer_params  # noqa: B018
 
 
 def test_reading_the_text_after_each_chunk_is_not_quadratic_in_parts() -> None:
