@@ -131,10 +131,12 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
 
     def body(self) -> dict[str, Any]:
         """What goes into the request: the fields that were set to something, with `extra_body` last."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
-        extra = fields.pop("extra_body", None) or {}
-        fields.pop("extra_headers", None)
-        return {name: value for name, value in fields.items() if value is not None} | extra
+        given = self.model_fields_set - _NOT_SENT
+        body = {name: value for name, value in self.__dict__.items() if name in given and value is not None}
+        return body | self.extra_body if self.extra_body else body
+
+
+_NOT_SENT = {"extra_body", "extra_headers"}
 
 
 def _explain(error: ValidationError) -> ConfigError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -31,7 +31,7 @@ class Endpoint:
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
     ) -> Request:
         """A GET, or a POST when there is a body. Raises ConfigError when the body does not fit into JSON."""
-        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", uuid4().hex)]
+        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", token_hex(16))]
         if self.api_key is not None:
             headers.append(("Authorization", f"Bearer {self.api_key}"))
         headers += self.headers

@@ -12,19 +12,37 @@ from sdk.transport.base import Head, Request
 MAX_HEAD_BYTES = 64 * 1024
 # RFC 9110 §5.1, §5.5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_UNFIT = re.compile(r"[^\t\r\n\x20-\x7e\x80-\xff]")
+_NAMES_SEEN: set[str] = set()  # names that were found to be tokens: there are few
 
 
 def encode_request(request: Request) -> bytes:
     """The request as it goes over the wire. Raises ConfigError for a header that would break its framing."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.origin.authority}"]
     for name, value in request.headers:
-        if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
-            raise ConfigError(f"the value of header {name!r}, or its name, has a character that no header may have")
+        if name not in _NAMES_SEEN:
+            _check_name(name)
         lines.append(f"{name}: {value}")
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
-    return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
+    head = "\r\n".join((*lines, "", ""))
+    if _UNFIT.search(head) or head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+        _check_values(request)
+    return head.encode("latin-1") + request.body
+
+
+def _check_name(name: str) -> None:
+    if not _TOKEN.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of a header")
+    if len(_NAMES_SEEN) < 256:
+        _NAMES_SEEN.add(name)
+
+
+def _check_values(request: Request) -> None:
+    for name, value in request.headers:
+        if _UNFIT.search(value) or "\n" in value or "\r" in value:
+            raise ConfigError(f"the value of header {name!r} has a character that no header may have")
+    raise ConfigError(f"the path {request.target!r} has a character that no path may have")
 
 
 class ResponseParser:
