@@ -2,7 +2,7 @@
 
 import click
 
-from .arguments import dashed
+from .arguments import CONTEXT
 from .deploy import deploy
 
 _DEFAULT = "deploy"
@@ -19,7 +19,7 @@ class DefaultGroup(click.Group):
 
 @click.group(
     cls=DefaultGroup,
-    context_settings={"token_normalize_func": dashed, "help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     epilog=f"Without a command, options go to {_DEFAULT}: see '{_DEFAULT} --help'.",
 )
 def cli() -> None:

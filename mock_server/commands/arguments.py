@@ -20,6 +20,9 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
+CONTEXT = {"token_normalize_func": dashed, "help_option_names": ["-h", "--help"], "max_content_width": 112}
+
+
 def repeat_option(args: Sequence[str], options: Collection[str]) -> list[str]:
     """`--x a b` as `--x a --x b`, for the options that take several values."""
     expanded: list[str] = []

@@ -12,13 +12,13 @@ from click.core import ParameterSource
 from ..engine.errors import EngineError
 from ..engine.registry import EngineOptionError, make_engine
 from ..listener import Listener, ListenError
-from .arguments import OptionsCommand, SectionedOption
+from .arguments import CONTEXT, OptionsCommand, SectionedOption
 from .deploy_options import deploy_options
 from .deployment import NATIVE, DeployError, Deployment, read_deployment
 from .native import exec_vllm_serve
 
 
-@click.command(cls=OptionsCommand, context_settings={"max_content_width": 112})
+@click.command(cls=OptionsCommand, context_settings=CONTEXT)
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from .base import Delta
+from .base import Delta, PositionLogprobs
 from .errors import EngineError
 
 
@@ -20,7 +20,7 @@ class DeltaQueue:
     def __init__(self, num_choices: int, on_close: Callable[[], None], *, final_only: bool = False) -> None:
         self._open_choices = num_choices
         self._on_close = on_close
-        self._so_far: dict[int, list[int]] | None = {} if final_only else None
+        self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._error: EngineError | None = None
@@ -28,11 +28,12 @@ class DeltaQueue:
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
         if self._so_far is not None:
-            token_ids = self._so_far.setdefault(delta.choice, [])
+            token_ids, logprobs = self._so_far.setdefault(delta.choice, ([], []))
             token_ids += delta.token_ids
+            logprobs += delta.logprobs or ()
             if delta.finish_reason is None:
                 return
-            delta = Delta(delta.choice, token_ids, delta.finish_reason)
+            delta = Delta(delta.choice, token_ids, delta.finish_reason, logprobs or None)
         self._ready.append(delta)
         if delta.finish_reason is not None:
             self._open_choices -= 1

@@ -7,20 +7,24 @@ from typing import Any
 
 _CAUSE = re.compile(r"^(?:.*?[\s:])?(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception)): (?P<message>.+)$")
 _ROOT_CAUSE_ELSEWHERE = "Engine core initialization failed"
-_MAX_LENGTH = 600
+_PYDANTIC = re.compile(r"^\d+ validation errors? for \w+ (?:Value error, )?|\[type=.*$")
+_MAX_LENGTH = 400
 
-_MEMORY_REMEDY = (
-    "Give the cache less or the context fewer tokens: --kv-cache-memory-bytes, --max-model-len, and on a GPU"
-    " --gpu-memory-utilization."
-)
 _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"KV cache|cache blocks|kv_cache", re.IGNORECASE), _MEMORY_REMEDY),
-    (re.compile(r"out of memory|not enough memory|Available memory|less than desired", re.IGNORECASE), _MEMORY_REMEDY),
     (
-        re.compile(r"offline mode|couldn't connect|Cannot find|not a local folder|Repo id", re.IGNORECASE),
+        re.compile(r"larger than the available KV cache|No available memory for the cache|KV cache is needed", re.I),
+        "Give the cache more by --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.",
+    ),
+    (
+        re.compile(r"less than (?:requested|desired)|out of memory|not enough memory|Free memory", re.I),
+        "Ask for less: a smaller --kv-cache-memory-bytes, such as 1G, or a smaller --gpu-memory-utilization.",
+    ),
+    (re.compile(r"max_model_len|max seq len", re.I), "Name a shorter context by --max-model-len."),
+    (
+        re.compile(r"offline mode|couldn't connect|Cannot find|cached snapshot|local folder|Repo id", re.I),
         "Give a folder that holds the model with --model-id-or-path, or make the hub reachable.",
     ),
-    (re.compile(r"trust_remote_code", re.IGNORECASE), "If you trust the model's own code: --trust-remote-code true."),
+    (re.compile(r"trust_remote_code", re.I), "If you trust the model's own code: --trust-remote-code true."),
 )
 
 
@@ -30,9 +34,10 @@ def start_problem(error: BaseException, log_file: Path, arguments: Mapping[str, 
     if _ROOT_CAUSE_ELSEWHERE in message or not message:
         log = log_file.read_text(errors="replace") if log_file.exists() else ""
         message = root_cause(log) or "its engine's process failed; the log above tells why"
-    message = _shortened(" ".join(message.split()))
+    message = _PYDANTIC.sub("", " ".join(message.split())).strip()
     remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), "")
-    end = "" if message.endswith((".", "!", "?")) else "."
+    message = _shortened(message)
+    end = "" if message.endswith((".", "!", "?", "…")) else "."
     return f"vLLM cannot serve {arguments.get('model')}: {message}{end} {remedy}".rstrip()
 
 
@@ -50,4 +55,8 @@ def last_line(message: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"
+    """The first sentences, as many as are a line or two."""
+    if len(text) <= _MAX_LENGTH:
+        return text
+    end = text.rfind(". ", 0, _MAX_LENGTH)
+    return text[: end + 1] if end > 0 else text[: _MAX_LENGTH - 1] + "…"

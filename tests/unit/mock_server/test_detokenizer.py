@@ -1,0 +1,42 @@
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.engine.detokenizer import WindowDetokenizer
+
+# A vocabulary whose tokens depend on their neighbours: words are joined by spaces, marks are not.
+WORDS = ["the", "cat", "sat", ",", "."]
+BYTES = list("日😀".encode())
+
+
+def decode(token_ids: Sequence[int]) -> str:
+    data = bytearray()
+    for token_id in token_ids:
+        if token_id >= len(WORDS):
+            data.append(BYTES[token_id - len(WORDS)])
+        else:
+            word = WORDS[token_id]
+            data += (f" {word}" if data and word.isalpha() else word).encode()
+    return data.decode("utf-8", "replace")
+
+
+words = st.lists(st.integers(0, len(WORDS) - 1))
+
+
+@given(words, words, st.integers(1, 4))
+def test_what_is_shown_is_what_the_whole_gains_over_the_prompt(prompt: list[int], answer: list[int], size: int) -> None:
+    detokenizer = WindowDetokenizer(decode, prompt)
+    shown = [detokenizer.push(answer[at : at + size]) for at in range(0, len(answer), size)]
+    assert decode(prompt) + "".join(shown) == decode(prompt + answer)
+
+
+def test_a_character_is_shown_when_it_is_whole() -> None:
+    detokenizer = WindowDetokenizer(decode, [0])
+    assert [detokenizer.push([5 + position]) for position in range(7)] == ["", "", "日", "", "", "", "😀"]
+
+
+def test_bytes_that_never_make_a_character_are_not_waited_for_for_ever() -> None:
+    detokenizer = WindowDetokenizer(decode)
+    shown = "".join(detokenizer.push([token]) for token in [6, 6, 6, 6, 0])
+    assert shown.endswith(" the")
