@@ -137,7 +137,7 @@ def test_a_killed_run_can_still_be_reported(tmp_path: Path) -> None:
     ended = len(loaded(folder))
     assert ended >= 24
     assert f"✔ {ended} ok" in report.stdout
-    assert "DEGRADED    the bench was killed before the end of the run" in report.stdout
+    assert "the bench was killed before the end of the run" in report.stdout
 
 
 def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp
     result = result_of(folder)
     assert result.counts.ok >= 24
     classes = {found.outcome: found.count for found in result.counts.failures}
-    assert 8 <= classes[Outcome.TRUNCATED] <= 16  # all streams, and those that just began another request
-    assert 10 <= classes[Outcome.CONNECT] < 40
     assert set(classes) == {Outcome.TRUNCATED, Outcome.CONNECT}
+    assert classes[Outcome.CONNECT] >= 10
+    assert len(loaded(folder)) == result.counts.ok + result.counts.failed
     assert "requests in a row found nobody there" in out
     assert "connection refused" in out
 
