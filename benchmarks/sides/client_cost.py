@@ -39,9 +39,13 @@ def async_client() -> Any:
         from sdk import AsyncInferenceClient
 
         return AsyncInferenceClient(URL)
-    from openai import AsyncOpenAI
+    import httpx2
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    return AsyncOpenAI(base_url=URL, api_key="EMPTY", max_retries=0)
+    # its own limits, 1,000 connections and 5 s to make one, would fail 4,000 streams
+    limits = httpx2.Limits(max_connections=4096, max_keepalive_connections=4096)
+    http_client = DefaultAsyncHttpxClient(limits=limits, timeout=httpx2.Timeout(600.0))
+    return AsyncOpenAI(base_url=URL, api_key="EMPTY", max_retries=0, http_client=http_client)
 
 
 class Floor(asyncio.Protocol):
