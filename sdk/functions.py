@@ -17,7 +17,7 @@ from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.client import AnyAnswer, AnyStream, InferenceClient
 from sdk.config import XRequestConfig
-from sdk.deadline import Timeouts
+from sdk.deadline import Timeouts, timeouts
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles
 from sdk.request import Query
@@ -74,7 +74,7 @@ def get_model_list_client(
     >>> get_model_list_client().data[0].id
     'qwen-7b-chat'
     """
-    return _client(InferenceClient, host, port, api_key, url).models(timeout=timeout)
+    return _client(InferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 async def get_model_list_client_async(
@@ -86,7 +86,7 @@ async def get_model_list_client_async(
     timeout: float | Timeouts | None = None,
 ) -> ModelList:
     """`get_model_list_client` as a coroutine."""
-    return await _client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeout)
+    return await _client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 @overload
@@ -324,6 +324,7 @@ def _sort(
         options.get("api_key", NO_KEY),
         options.get("url"),
     )
-    call = {name: options.get(name) for name in ("is_multimodal", "roles", "timeout")}
+    call: dict[str, Any] = {name: options.get(name) for name in ("is_multimodal", "roles")}
+    call["timeout"] = timeouts(options.get("timeout"))  # looked up at each call: the environment may change
     call["is_chat_request"] = options.get("is_chat") if is_chat_request is None else is_chat_request
     return where, call

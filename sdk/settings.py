@@ -56,7 +56,7 @@ class Settings:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.address = _address(base_url, host, port)
-        self._timeout = timeout
+        self._timeouts = timeouts(timeout)
         endpoint = Endpoint(self.address, api_key, tuple((headers or {}).items()))
         self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
 
@@ -64,7 +64,7 @@ class Settings:
         return f"<{type(self).__name__} {self.address}>"
 
     def _deadline(self, timeout: float | Timeouts | None) -> Deadline:
-        return Deadline(timeouts(self._timeout if timeout is None else timeout))
+        return Deadline(self._timeouts if timeout is None else timeouts(timeout))
 
 
 def _address(base_url: str | None, host: str, port: int | str) -> Address:

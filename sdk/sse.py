@@ -32,7 +32,7 @@ class EventDecoder:
     without data give nothing. The common case, a block of whole `data: …` frames, is a slice and no loop over bytes.
     """
 
-    __slots__ = ("_at_start", "_data", "_event", "_held", "_held_bytes", "_max_event_bytes", "_skip_lf")
+    __slots__ = ("_at_start", "_between", "_data", "_event", "_held", "_held_bytes", "_max_event_bytes", "_skip_lf")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
@@ -42,18 +42,19 @@ class EventDecoder:
         self._event = ""
         self._skip_lf = False  # the last block ended in CR: a leading LF belongs to it
         self._at_start = True
+        self._between = False  # nothing is held: the next block begins an event
 
     def feed(self, block: bytes) -> list[bytes]:
         """The data of the events that `block` completes. Raises ProtocolError for an event over the limit."""
+        if self._between and block[:6] == b"data: " and block[-2:] == b"\n\n" and b"\r" not in block:
+            if block.find(b"\n", 6) == len(block) - 2:
+                return [block[6:-2]] if len(block) > 8 else []
+            return self._feed_frames(block)
         if self._at_start:
             block = self._strip_bom(block)
-        if not self._held and not self._data and not self._event and not self._skip_lf and block[:6] == b"data: ":
-            end = block.find(b"\n", 6)
-            if end == len(block) - 2 and block[end:] == b"\n\n" and b"\r" not in block:
-                return [block[6:end]] if end > 6 else []
-            if block[-2:] == b"\n\n" and b"\r" not in block:
-                return self._feed_frames(block)
-        return self._feed_lines(block)
+        events = self._feed_lines(block)
+        self._between = not (self._at_start or self._held or self._data or self._event or self._skip_lf)
+        return events
 
     def feed_eof(self) -> list[bytes]:
         """The data of an event that the stream ended without its blank line, if there is one."""

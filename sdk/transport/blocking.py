@@ -10,7 +10,7 @@ from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
-from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.http1 import encode_request
 from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
@@ -70,7 +70,9 @@ class BlockingExchange:
         self._pool = pool
         self._connection: BlockingConnection | None = connection
         self._deadline = deadline
-        self._parser = ResponseParser()
+        self._parser = connection.parser
+        self._parser.begin()
+        self._complete = False
         self._body = b""
 
     @property
@@ -100,7 +102,7 @@ class BlockingExchange:
             data, self._body = self._body, b""
             if data:  # also what came with the header block
                 return Block(data, arrived_ns)
-            if self._parser.complete:
+            if self._complete or self._parser.complete:
                 self._release()
                 return None
             arrived_ns = self._receive()
@@ -150,6 +152,7 @@ class BlockingExchange:
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
+        self._complete = True
         if connection is None:
             return
         if self._parser.keep_alive:

@@ -13,6 +13,7 @@ from time import monotonic_ns
 from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectError, PoolTimeoutError
 from sdk.transport.base import Origin
+from sdk.transport.http1 import ResponseParser
 from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.reason import connect_error
 
@@ -20,11 +21,12 @@ from sdk.transport.reason import connect_error
 class BlockingConnection:
     """A connected socket and when it was last of use."""
 
-    __slots__ = ("free_since_ns", "origin", "socket")
+    __slots__ = ("free_since_ns", "origin", "parser", "socket")
 
     def __init__(self, origin: Origin, connected: socket.socket) -> None:
         self.origin = origin
         self.socket = connected
+        self.parser = ResponseParser()
         self.free_since_ns = 0
 
     @property

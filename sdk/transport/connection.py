@@ -27,7 +27,18 @@ class Connection(asyncio.Protocol):
     cleanly and another may begin.
     """
 
-    __slots__ = ("_on_free", "_on_lost", "_transport", "exchange", "free_since_ns", "origin")
+    __slots__ = (
+        "_on_free",
+        "_on_lost",
+        "_timer",
+        "_timer_at_ns",
+        "_transport",
+        "exchange",
+        "free_since_ns",
+        "loop",
+        "origin",
+        "parser",
+    )
 
     def __init__(
         self, origin: Origin, on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]
@@ -35,9 +46,13 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.exchange: DirectExchange | None = None
         self.free_since_ns = 0
+        self.loop = asyncio.get_running_loop()
+        self.parser = ResponseParser()
         self._transport: asyncio.Transport | None = None
         self._on_free = on_free
         self._on_lost = on_lost
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ns = math.inf
 
     @property
     def is_usable(self) -> bool:
@@ -46,6 +61,7 @@ class Connection(asyncio.Protocol):
 
     def start(self, payload: bytes, deadline: Deadline, *, opened: bool) -> DirectExchange:
         """Write a request; its exchange is then waited for with `head_arrived`."""
+        self.parser.begin()
         exchange = self.exchange = DirectExchange(self, deadline, opened=opened)
         if self._transport is None:  # lost between being handed over and now
             exchange.feed_eof(None)
@@ -57,7 +73,7 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         """The exchange read its response to the end."""
         exchange, self.exchange = self.exchange, None
-        if exchange is not None and exchange.keep_alive and self.is_usable:
+        if exchange is not None and self.parser.keep_alive and self.is_usable:
             self.free_since_ns = monotonic_ns()
             self._on_free(self)
         else:
@@ -68,6 +84,23 @@ class Connection(asyncio.Protocol):
         self.exchange = None
         if self._transport is not None:
             self._transport.abort()
+
+    # One timer a connection, set anew only when it fires or a limit comes nearer: a timer for each read, or even for
+    # each request, would cost as much as reading it.
+
+    def watch(self, expires_ns: float) -> None:
+        """Have the exchange look at its limits at that time at the latest."""
+        if expires_ns >= self._timer_at_ns:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at_ns = expires_ns
+        self._timer = self.loop.call_later(max(0.0, (expires_ns - monotonic_ns()) / SECOND_NS), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at_ns = None, math.inf
+        if self.exchange is not None:
+            self.exchange.check_limits()
 
     def pause_reading(self) -> None:
         if self._transport is not None:
@@ -92,9 +125,12 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         exchange, self.exchange = self.exchange, None
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
         self._on_lost(self)
         if exchange is not None:
             exchange.feed_eof(exc)
+        self.parser.discard()
 
 
 class DirectExchange:
@@ -103,14 +139,13 @@ class DirectExchange:
     __slots__ = (
         "_blocks",
         "_buffered_bytes",
+        "_complete",
         "_connection",
         "_discard",
         "_error",
         "_loop",
         "_parser",
         "_paused",
-        "_timer",
-        "_timer_at_ns",
         "_waiter",
         "deadline",
         "head",
@@ -127,25 +162,20 @@ class DirectExchange:
         self.sent_ns = 0
         self.head_ns = 0
         self._connection: Connection | None = connection
-        self._parser = ResponseParser()
+        self._parser = connection.parser
+        self._complete = False
         self._blocks: deque[Block] = deque()
         self._buffered_bytes = 0
         self._paused = False
         self._discard = False
         self._error: SDKError | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = connection.loop
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at_ns = math.inf
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._parser.keep_alive
 
     def mark_sent(self) -> None:
         self.sent_ns = monotonic_ns()
         self.deadline.enter("first_byte", self.sent_ns)
-        self._arm()
+        self._watch()
 
     @property
     def has_bytes(self) -> bool:
@@ -169,7 +199,7 @@ class DirectExchange:
             while not blocks:
                 if self._error is not None:
                     raise self._error
-                if self._parser.complete:
+                if self._complete:
                     return None
                 await self._arrival()
         except asyncio.CancelledError:
@@ -189,7 +219,7 @@ class DirectExchange:
             if self._paused:
                 self._connection.resume_reading()
             self.deadline = Deadline(Timeouts(total=FINISH_S))
-            self._arm()
+            self._watch()
 
     async def aclose(self) -> None:
         self.close()
@@ -239,7 +269,7 @@ class DirectExchange:
     def _take_head(self, head: Head, now_ns: int) -> None:
         self.head, self.head_ns = head, now_ns
         self.deadline.enter("stall", now_ns)
-        self._arm()
+        self._watch()
 
     # back-pressure
 
@@ -258,14 +288,13 @@ class DirectExchange:
     def _release(self) -> None:
         """The response is complete: the connection goes its way, what is buffered can still be read."""
         connection, self._connection = self._connection, None
-        self._disarm()
+        self._complete = True
         if connection is not None and connection.exchange is self:
             connection.finish()
 
     def _fail(self, error: SDKError) -> None:
         connection, self._connection = self._connection, None
         self._error = error
-        self._disarm()
         if connection is not None and connection.exchange is self:
             connection.abort()
         self._wake()
@@ -282,27 +311,18 @@ class DirectExchange:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    # One timer an exchange, set again only when it fires early: a timer per read would cost a third of the read.
+    # limits
 
-    def _arm(self) -> None:
-        expires_ns = self.deadline.expires_ns()
-        if expires_ns >= self._timer_at_ns:
-            return
-        self._disarm()
-        self._timer_at_ns = expires_ns
-        self._timer = self._loop.call_later(max(0.0, (expires_ns - monotonic_ns()) / SECOND_NS), self._on_timer)
+    def _watch(self) -> None:
+        if self._connection is not None:
+            self._connection.watch(self.deadline.expires_ns())
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_at_ns = None, math.inf
-
-    def _on_timer(self) -> None:
-        self._timer, self._timer_at_ns = None, math.inf
+    def check_limits(self) -> None:
+        """Fail if a limit has passed; else come back when the next one may have."""
         if self._blocks:  # tokens wait for their reader: the silence is not the server's
             self.deadline.progress(monotonic_ns())
         error = self.deadline.error()
         if error is None:
-            self._arm()
+            self._watch()
         else:
             self._fail(error)

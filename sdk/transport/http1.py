@@ -46,7 +46,7 @@ def _check_values(request: Request) -> None:
 
 
 class ResponseParser:
-    """Parses one response, from the first byte to the last.
+    """Parses the responses of one connection, one after the other; `begin` goes before each.
 
     Feed it what was read, and it gives the bytes of the body that were in it; `head` is set once the header block is
     complete, `complete` says that nothing more belongs to this response, `keep_alive` that the connection may carry
@@ -69,14 +69,22 @@ class ResponseParser:
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._parse = self._parser.feed_data
-        self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Expect a response; the one before was read to its end."""
+        self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._until_close = False
         self._extra = False
         self.head: Head | None = None
         self.complete = False
         self.keep_alive = False
+
+    def discard(self) -> None:
+        """No more will be fed. It and llhttp's parser hold each other: apart, both are freed at once."""
+        del self._parser, self._parse
 
     @property
     def has_bytes(self) -> bool:
@@ -154,4 +162,3 @@ class ResponseParser:
             return  # an interim response, or bytes after the end
         self.complete = True
         self.keep_alive = self._parser.should_keep_alive() and not self._until_close
-        del self._parser, self._parse  # the two hold each other; without them this response is freed at once
