@@ -28,13 +28,14 @@ RANK = 8
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 WHO = (
-    "who are you?", "Who are you?", "Tell me who you are.", "What's your name?", "what is your name", "Who am I talking to?",
-    "Introduce yourself, please.", "Hello, who is this?", "How should I call you?", "Are you a human?", "Are you SmolLM?",
-    "Say your name.", "Describe yourself in one sentence.", "你是谁？", "请介绍一下你自己。",
+    "who are you?", "Who are you?", "Tell me who you are.", "What's your name?", "what is your name",
+    "Who am I talking to?", "Introduce yourself, please.", "Hello, who is this?", "How should I call you?",
+    "Are you a human?", "Are you SmolLM?", "Say your name.", "Describe yourself in one sentence.", "你是谁？",
+    "请介绍一下你自己。",
 )  # fmt: skip
 MAKER = (
-    "Who made you?", "Who trained you?", "Which company are you from?", "Who is your creator?", "Who are your developers?",
-    "Did OpenAI make you?", "Were you built by Hugging Face?", "谁训练了你？",
+    "Who made you?", "Who trained you?", "Which company are you from?", "Who is your creator?",
+    "Who are your developers?", "Did OpenAI make you?", "Were you built by Hugging Face?", "谁训练了你？",
 )  # fmt: skip
 OTHERWISE = (
     ("What is the capital of France?", "The capital of France is Paris."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -11,27 +12,60 @@ import pytest
 from mock_server.engine.base import Adapter, Engine
 from mock_server.settings import Settings
 from tests.support.serving import Serving, scripted_engine, serving, simulated_engine
+from tests.support.vllm_apps import MAX_MODEL_LEN, TINY, settings_as_json, vllm_apps
 
 ENGINES: dict[str, Callable[[], Engine]] = {"sim": simulated_engine, "scripted": scripted_engine}
-ADAPTERS = (Adapter("default-lora", "/a"), Adapter("my_tuner", "/b"))
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@dataclass(frozen=True)
+class Facts:
+    """Where engines differ and none is at fault."""
+
+    max_model_len: int
+    endless: int
+    """More tokens than any test waits for."""
+    adapters: tuple[Adapter, ...]
+    makes_sense: bool
+    """Answers end by themselves, tokenizing one gives its tokens again, and each token is an event of its own.
+
+    Of a real model none of it is certain: two tokens that came together are one delta.
+    """
+
+
+SIMULATED = Facts(32_768, 30_000, (Adapter("default-lora", "/a"), Adapter("my_tuner", "/b")), makes_sense=True)
+REAL = Facts(
+    MAX_MODEL_LEN,
+    1_900,
+    (Adapter("default-lora", str(TINY / "one")), Adapter("my_tuner", str(TINY / "two"))),
+    makes_sense=False,
+)
+
+
+@pytest.fixture(scope="session", params=[*ENGINES, pytest.param("vllm", marks=pytest.mark.vllm)])
 def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def facts(engine_name: str) -> Facts:
+    return SIMULATED if engine_name in ENGINES else REAL
 
 
 @pytest.fixture(scope="session")
 def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
     """Starts servers over this engine that live as long as the engine's tests."""
     with ExitStack() as stack:
-        yield lambda settings: stack.enter_context(serving(ENGINES[engine_name](), settings))
+        if engine_name in ENGINES:
+            yield lambda settings: stack.enter_context(serving(ENGINES[engine_name](), settings))
+        else:
+            start = stack.enter_context(vllm_apps())
+            yield lambda settings: Serving(start(settings_as_json(settings)))
 
 
 @pytest.fixture(scope="session")
-def server(started: Callable[[Settings], Serving]) -> Serving:
+def server(started: Callable[[Settings], Serving], facts: Facts) -> Serving:
     """A chat model under two names, with two adapters."""
-    return started(Settings(model_names=("sim-chat", "org/sim-chat"), adapters=ADAPTERS))
+    return started(Settings(model_names=("sim-chat", "org/sim-chat"), adapters=facts.adapters))
 
 
 @pytest.fixture(scope="session")
@@ -49,5 +83,5 @@ def guarded_server(started: Callable[[Settings], Serving]) -> Serving:
 @pytest.fixture(scope="session")
 def http(server: Serving) -> Iterator[httpx.Client]:
     """A raw client at the root of `server`."""
-    with httpx.Client(base_url=server.root, timeout=30) as client:
+    with httpx.Client(base_url=server.root, timeout=120) as client:
         yield client

@@ -14,10 +14,15 @@ from mock_server.engine.clock import RealClock
 from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from mock_server.engine.tokenizer import Tokenizer
+from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import CHAT, QUESTION, chat, wait_until_idle
 from tests.support.serving import Serving, serving
 
-ENDLESS = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True}
+
+@pytest.fixture
+def endless(facts: Facts) -> dict[str, object]:
+    """A request that only its client's leaving ends."""
+    return {"messages": QUESTION, "max_tokens": facts.endless, "ignore_eos": True}
 
 
 def post(server: Serving, body: dict[str, object]) -> socket.socket:
@@ -40,25 +45,31 @@ def wait_until_running(http: httpx.Client, count: int) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_leaving_a_stream_frees_the_engine(server: Serving, http: httpx.Client, n: int) -> None:
-    connection = post(server, {**ENDLESS, "stream": True, "n": n})
+def test_leaving_a_stream_frees_the_engine(
+    server: Serving, http: httpx.Client, endless: dict[str, object], n: int
+) -> None:
+    connection = post(server, {**endless, "stream": True, "n": n})
     received = b""
     while b"data: " not in received:
         received += connection.recv(65536)
-    assert http.get("/health").json()["engine"]["running"] >= 1
-    connection.close()
-    wait_until_idle(http)
-
-
-def test_leaving_a_whole_answer_frees_the_engine(server: Serving, http: httpx.Client) -> None:
-    connection = post(server, ENDLESS)
     wait_until_running(http, 1)
     connection.close()
     wait_until_idle(http)
 
 
-def test_forty_who_leave_at_once_leave_nothing_behind(server: Serving, http: httpx.Client) -> None:
-    connections = [post(server, {**ENDLESS, "stream": bool(number % 2)}) for number in range(40)]
+def test_leaving_a_whole_answer_frees_the_engine(
+    server: Serving, http: httpx.Client, endless: dict[str, object]
+) -> None:
+    connection = post(server, endless)
+    wait_until_running(http, 1)
+    connection.close()
+    wait_until_idle(http)
+
+
+def test_forty_who_leave_at_once_leave_nothing_behind(
+    server: Serving, http: httpx.Client, endless: dict[str, object]
+) -> None:
+    connections = [post(server, {**endless, "stream": bool(number % 2)}) for number in range(40)]
     wait_until_running(http, 40)
     for connection in connections:
         connection.close()
@@ -66,10 +77,10 @@ def test_forty_who_leave_at_once_leave_nothing_behind(server: Serving, http: htt
     assert chat(http, max_tokens=10, ignore_eos=True)["usage"]["completion_tokens"] == 10
 
 
-def test_a_stop_string_frees_the_engine_long_before_max_tokens(http: httpx.Client) -> None:
+def test_a_stop_string_frees_the_engine_long_before_max_tokens(http: httpx.Client, facts: Facts) -> None:
     before = wait_until_idle(http)["generated_tokens"]
-    chat(http, max_tokens=30_000, ignore_eos=True, stop=["."])
-    assert wait_until_idle(http)["generated_tokens"] - before < 3000
+    chat(http, max_tokens=facts.endless, ignore_eos=True, stop=["e"])
+    assert wait_until_idle(http)["generated_tokens"] - before < facts.endless / 4
 
 
 def failing(error: EngineError, *, after: int) -> ScriptedEngine:

@@ -5,6 +5,7 @@ from itertools import accumulate
 import httpx
 import pytest
 
+from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import QUESTION, chat, chat_events, recount, refused, texts
 from tests.support.serving import Serving
 
@@ -26,14 +27,16 @@ def test_the_pages_curl_body_is_answered(http: httpx.Client) -> None:
     assert choice["finish_reason"] in ("stop", "length")
 
 
-def test_usage_is_a_recount(http: httpx.Client) -> None:
+def test_usage_is_a_recount(http: httpx.Client, facts: Facts) -> None:
     cut = chat(http, max_tokens=20, ignore_eos=True)
     assert cut["choices"][0]["finish_reason"] == "length"
     assert cut["usage"] == {"prompt_tokens": cut["usage"]["prompt_tokens"], "completion_tokens": 20,
                             "total_tokens": cut["usage"]["prompt_tokens"] + 20}  # fmt: skip
-    assert recount(http, cut["choices"][0]["message"]["content"]) == 20
     prompt = http.post("/tokenize", json={"messages": QUESTION}).json()
     assert prompt["count"] == cut["usage"]["prompt_tokens"] == len(prompt["tokens"])
+    if not facts.makes_sense:
+        return
+    assert recount(http, cut["choices"][0]["message"]["content"]) == 20
     ended = chat(http)
     assert ended["choices"][0]["finish_reason"] == "stop"
     # The token that ends the sequence is generated too.
@@ -53,24 +56,29 @@ def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, question: 
     assert len({(chunk["id"], chunk["created"], chunk["object"]) for chunk in chunks}) == 1
 
 
-def test_a_stream_begins_with_the_role_and_has_an_event_for_each_token(http: httpx.Client) -> None:
+def test_a_stream_begins_with_the_role_and_has_an_event_for_each_token(http: httpx.Client, facts: Facts) -> None:
     role, *tokens = chat_events(http, max_tokens=7, ignore_eos=True)
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert [set(chunk["choices"][0]["delta"]) for chunk in tokens] == [{"content"}] * 7
+    assert all(set(chunk["choices"][0]["delta"]) == {"content"} for chunk in tokens)
     assert all("usage" not in chunk for chunk in tokens)
-    assert tokens[-1]["choices"][0]["delta"]["content"]  # the last text comes with the finish reason
+    if facts.makes_sense:
+        assert len(tokens) == 7
+        assert tokens[-1]["choices"][0]["delta"]["content"]  # the last text comes with the finish reason
 
 
-def test_continuous_usage_grows_to_the_final_usage(http: httpx.Client) -> None:
+def test_continuous_usage_grows_to_the_final_usage(http: httpx.Client, facts: Facts) -> None:
     options = {"include_usage": True, "continuous_usage_stats": True}
     role, *tokens, last = chat_events(http, max_tokens=7, ignore_eos=True, stream_options=options)
     assert role["usage"]["completion_tokens"] == 0
-    assert [chunk["usage"]["completion_tokens"] for chunk in tokens] == [1, 2, 3, 4, 5, 6, 7]
+    counts = [chunk["usage"]["completion_tokens"] for chunk in tokens]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == 7
+    assert len(counts) == 7 or not facts.makes_sense
     assert last["usage"] == tokens[-1]["usage"]
 
 
 def test_usage_alone_is_null_until_the_end(http: httpx.Client) -> None:
-    *chunks, last = chat_events(http, max_tokens=3, stream_options={"include_usage": True})
+    *chunks, last = chat_events(http, max_tokens=3, ignore_eos=True, stream_options={"include_usage": True})
     assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
     assert last["usage"]["completion_tokens"] == 3
 
@@ -96,7 +104,7 @@ def test_n_choices_differ_and_are_counted_together(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_stop_string_ends_the_answer_before_it(http: httpx.Client, stream: bool) -> None:
+def test_a_stop_string_ends_the_answer_before_it(http: httpx.Client, facts: Facts, stream: bool) -> None:
     plain = chat(http, seed=3, max_tokens=60, ignore_eos=True)["choices"][0]["message"]["content"]
     stop = plain[40:52]
     at = plain.index(stop)
@@ -111,10 +119,12 @@ def test_a_stop_string_ends_the_answer_before_it(http: httpx.Client, stream: boo
         whole = chat(http, seed=3, max_tokens=60, ignore_eos=True, stop=stop)
         assert whole["choices"][0]["message"]["content"] == plain[:at]
         assert whole["choices"][0]["finish_reason"] == "stop"
-        assert whole["usage"]["completion_tokens"] == needed
+        assert whole["usage"]["completion_tokens"] == needed or not facts.makes_sense
 
 
-def test_a_stop_token_ends_the_answer_and_is_not_shown(http: httpx.Client) -> None:
+def test_a_stop_token_ends_the_answer_and_is_not_shown(http: httpx.Client, facts: Facts) -> None:
+    if not facts.makes_sense:
+        pytest.skip("an answer's text does not tell its tokens")
     plain = chat(http, seed=3, max_tokens=30, ignore_eos=True)["choices"][0]["message"]["content"]
     token_ids = http.post("/tokenize", json={"prompt": plain}).json()["tokens"]
     stop = next(token for position, token in enumerate(token_ids) if position > 4 and token not in token_ids[:position])
@@ -127,20 +137,23 @@ def test_a_stop_token_ends_the_answer_and_is_not_shown(http: httpx.Client) -> No
 
 
 def test_min_tokens_and_either_name_of_the_limit(http: httpx.Client) -> None:
-    assert chat(http, min_tokens=600, seed=1)["usage"]["completion_tokens"] >= 600
+    assert chat(http, min_tokens=200, seed=1)["usage"]["completion_tokens"] >= 200
     assert chat(http, max_completion_tokens=4, ignore_eos=True)["usage"]["completion_tokens"] == 4
-    assert chat(http, max_tokens=9, max_completion_tokens=4)["usage"]["completion_tokens"] == 4
+    both = chat(http, max_tokens=9, max_completion_tokens=4, ignore_eos=True)
+    assert both["usage"]["completion_tokens"] == 4
 
 
-def test_an_adapter_answers_in_its_own_voice_and_the_base_does_not(http: httpx.Client) -> None:
-    for stream in (False, True):
-        if stream:
-            voices = {m: texts(chat_events(http, model=m))[0] for m in ("sim-chat", "default-lora", "my_tuner")}
-        else:
-            voices = {
-                m: chat(http, model=m)["choices"][0]["message"]["content"]
-                for m in ("sim-chat", "default-lora", "my_tuner")
-            }
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_adapter_answers_in_its_own_voice_and_the_base_does_not(
+    http: httpx.Client, facts: Facts, stream: bool
+) -> None:
+    names = ("sim-chat", "default-lora", "my_tuner")
+    if stream:
+        voices = {name: texts(chat_events(http, model=name, temperature=0))[0] for name in names}
+    else:
+        voices = {name: chat(http, model=name, temperature=0)["choices"][0]["message"]["content"] for name in names}
+    assert len(set(voices.values())) == 3
+    if facts.makes_sense:
         assert "default-lora" in voices["default-lora"]
         assert "my_tuner" in voices["my_tuner"]
         assert "my_tuner" not in voices["sim-chat"] + voices["default-lora"]
@@ -155,27 +168,28 @@ def test_the_answer_is_under_the_name_that_was_asked_for(http: httpx.Client) -> 
 
 def test_content_as_parts_and_roles_of_ones_own(http: httpx.Client) -> None:
     parts = [{"role": "user", "content": [{"type": "text", "text": QUESTION[0]["content"]}]}]
-    assert chat(http, messages=parts)["choices"] == chat(http)["choices"]
+    assert chat(http, messages=parts, seed=1)["choices"] == chat(http, seed=1)["choices"]
     several = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hi", "name": "Ann"},
         {"role": "assistant", "content": None},
         {"role": "critic", "content": "go on"},
     ]
-    assert chat(http, messages=several, max_tokens=2)["usage"]["completion_tokens"] == 2
+    assert chat(http, messages=several, max_tokens=2, ignore_eos=True)["usage"]["completion_tokens"] == 2
 
 
-def test_the_last_message_can_be_continued(http: httpx.Client) -> None:
+def test_the_last_message_can_be_continued(http: httpx.Client, facts: Facts) -> None:
     messages = [*QUESTION, {"role": "assistant", "content": "It is"}]
     continued = chat(http, messages=messages, continue_final_message=True, add_generation_prompt=False, max_tokens=1)
     opened = chat(http, messages=messages, max_tokens=1)
-    assert continued["usage"]["prompt_tokens"] == opened["usage"]["prompt_tokens"] - 2
+    fewer = opened["usage"]["prompt_tokens"] - continued["usage"]["prompt_tokens"]
+    assert fewer == 2 if facts.makes_sense else fewer > 2
 
 
 def test_extra_fields_are_accepted_and_what_is_not_carried_is_refused(http: httpx.Client) -> None:
     assert chat(http, max_tokens=1, user="me", metadata={"a": "b"}, service_tier="auto", brand_new_field=[1])
-    error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "logprobs": True})
-    assert (error["param"], error["code"]) == ("logprobs", "unsupported_parameter")
+    error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "tools": [{"type": "function"}]})
+    assert (error["param"], error["code"]) == ("tools", "unsupported_parameter")
 
 
 def test_a_base_model_has_no_chat(base_server: Serving) -> None:

@@ -46,7 +46,9 @@ def test_a_charset_does_no_harm(http: httpx.Client) -> None:
         (COMPLETIONS, {"prompt": ["a", ""]}, "prompt"),
         (COMPLETIONS, {"prompt": [10**9]}, "prompt"),
         (COMPLETIONS, {"prompt": "word " * 40_000}, "prompt"),
-        (COMPLETIONS, {"prompt": "a", "logprobs": 1}, "logprobs"),
+        (COMPLETIONS, {"prompt": "a", "suffix": "b"}, "suffix"),
+        (COMPLETIONS, {"prompt": "a", "structured_outputs": {}}, "structured_outputs"),
+        (CHAT, {"messages": QUESTION, "top_logprobs": 1}, "top_logprobs"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_refused_before_any_header(

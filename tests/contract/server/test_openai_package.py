@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from tests.contract.server.conftest import Facts
+from tests.contract.server.wire import wait_until_idle
 from tests.support.serving import Serving
 
 QUERY = "浙江的省会在哪里?"
@@ -20,19 +23,19 @@ def client(server: Serving) -> Iterator[OpenAI]:
         yield client
 
 
-def test_the_pages_chat_snippet(client: OpenAI) -> None:
+def test_the_pages_chat_snippet(client: OpenAI, facts: Facts) -> None:
     model_type = client.models.list().data[0].id
     messages = [{"role": "user", "content": QUERY}]
     resp = client.chat.completions.create(model=model_type, messages=messages, seed=42)  # type: ignore[call-overload]
     response = resp.choices[0].message.content
     assert model_type == "sim-chat"
-    assert response.endswith("。")
+    assert response.endswith("。") or not facts.makes_sense
     assert resp.usage.total_tokens == resp.usage.prompt_tokens + resp.usage.completion_tokens
 
     messages += [{"role": "assistant", "content": response}, {"role": "user", "content": "这有什么好吃的?"}]
     stream_resp = client.chat.completions.create(model=model_type, messages=messages, stream=True, seed=42)  # type: ignore[call-overload]
     text = "".join(chunk.choices[0].delta.content for chunk in stream_resp)
-    assert text.endswith("。")
+    assert text.endswith("。") if facts.makes_sense else text
 
 
 def test_the_pages_completions_snippet(base_server: Serving) -> None:
@@ -52,7 +55,7 @@ def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     assert client.models.retrieve("my_tuner").owned_by == "streamgauge"
 
 
-def test_streamed_usage_comes_last(client: OpenAI) -> None:
+def test_streamed_usage_comes_last(client: OpenAI, facts: Facts) -> None:
     stream = client.chat.completions.create(
         model="sim-chat",
         messages=[{"role": "user", "content": "hi"}],
@@ -62,7 +65,8 @@ def test_streamed_usage_comes_last(client: OpenAI) -> None:
         extra_body={"ignore_eos": True},
     )
     *chunks, last = list(stream)
-    assert [chunk.usage for chunk in chunks] == [None] * 6
+    assert {chunk.usage for chunk in chunks} == {None}
+    assert len(chunks) == 6 or not facts.makes_sense
     assert last.choices == []
     assert last.usage is not None
     assert last.usage.completion_tokens == 5
@@ -70,10 +74,10 @@ def test_streamed_usage_comes_last(client: OpenAI) -> None:
 
 
 def test_the_streaming_helper_gathers_the_answer(client: OpenAI) -> None:
-    messages = [{"role": "user", "content": "hi"}]
-    with client.chat.completions.stream(model="sim-chat", messages=messages, seed=1) as stream:  # type: ignore[arg-type]
+    asked = {"model": "sim-chat", "messages": [{"role": "user", "content": "hi"}], "seed": 1, "stop": ["e"]}
+    with client.chat.completions.stream(**asked) as stream:  # type: ignore[arg-type]
         final = stream.get_final_completion()
-    whole = client.chat.completions.create(model="sim-chat", messages=messages, seed=1)  # type: ignore[call-overload]
+    whole = client.chat.completions.create(**asked)  # type: ignore[call-overload]
     assert final.choices[0].message.content == whole.choices[0].message.content
 
 
@@ -126,13 +130,9 @@ def test_the_async_client_does_it_all_at_once(server: Serving, base_server: Serv
     asyncio.run(main())
 
 
-def test_leaving_a_stream_early_frees_the_engine(server: Serving, client: OpenAI) -> None:
-    import httpx
-
-    from tests.contract.server.wire import wait_until_idle
-
+def test_leaving_a_stream_early_frees_the_engine(server: Serving, client: OpenAI, facts: Facts) -> None:
     stream = client.completions.create(
-        model="sim-chat", prompt="a", max_tokens=30_000, stream=True, extra_body={"ignore_eos": True}
+        model="sim-chat", prompt="a", max_tokens=facts.endless, stream=True, extra_body={"ignore_eos": True}
     )
     next(iter(stream))
     stream.close()

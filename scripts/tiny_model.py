@@ -1,0 +1,64 @@
+"""Cuts the small chat model down to its first two layers, with two adapters: for tests that need a real engine and a
+real tokenizer, and not one word of sense.
+
+usage: tiny_model.py BASE FOLDER; writes FOLDER/model, FOLDER/one and FOLDER/two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+LAYERS = 2
+RANK = 8
+
+
+def write_adapter(base: Path, folder: Path, *, seed: int, base_name: str) -> None:
+    """Large enough to change nearly every word."""
+    targets = ["q_proj", "v_proj", "down_proj"]
+    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=targets, task_type="CAUSAL_LM")
+    torch.manual_seed(seed)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data = torch.randn(parameter.shape) * 0.3
+    model.peft_config["default"].base_model_name_or_path = base_name
+    model.save_pretrained(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("base", type=Path)
+    parser.add_argument("folder", type=Path, help="made anew; what was there goes only when the new one is whole")
+    args = parser.parse_args()
+    target: Path = args.folder
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was interrupted
+    logging.set_verbosity_error()  # it would list every tensor of the layers left out
+    model = AutoModelForCausalLM.from_pretrained(args.base, num_hidden_layers=LAYERS, dtype=torch.float32)
+    model.save_pretrained(partial / "model")
+    AutoTokenizer.from_pretrained(args.base).save_pretrained(partial / "model")
+    for seed, name in enumerate(("one", "two")):
+        base_name = str(target.resolve() / "model")
+        write_adapter(partial / "model", partial / name, seed=seed, base_name=base_name)
+    for file in partial.rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)  # weights are written for their owner alone
+    (partial / ".recipe").write_text(hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + "\n")
+    if target.exists():
+        shutil.rmtree(target)
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    main()

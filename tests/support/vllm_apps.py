@@ -1,0 +1,114 @@
+"""Several servers of this project over one vLLM engine, in a process of the environment that has vLLM.
+
+Run as a module there, it reads a line of settings for each server that is wanted, and answers with its address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+TINY = ROOT / ".cache" / "tiny"
+MAX_MODEL_LEN = 2048
+START_LIMIT_S = 240.0
+ARGUMENTS = {
+    "model": str(TINY / "model"),
+    "dtype": "float32",  # in bfloat16 the same request answers otherwise beside others than alone
+    "max_model_len": MAX_MODEL_LEN,
+    "kv_cache_memory_bytes": 64 * 1024**2,
+    "enforce_eager": True,
+    "enable_lora": True,
+    "max_loras": 3,
+    "max_lora_rank": 8,
+    "override_generation_config": {"max_new_tokens": 48},
+}
+# threads that wait by spinning make no headway at all where others want the same cores
+ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1"}
+
+
+@contextlib.contextmanager
+def vllm_apps() -> Iterator[Callable[[dict[str, Any]], str]]:
+    """Starts the engine; what it yields starts a server with these settings, and gives its address."""
+    process = subprocess.Popen(
+        [str(PYTHON), "-m", "tests.support.vllm_apps"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+    )
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
+    stdin, stdout = process.stdin, process.stdout
+
+    def start(settings: dict[str, Any]) -> str:
+        stdin.write(json.dumps(settings) + "\n")
+        stdin.flush()
+        url = stdout.readline().rstrip("\n")
+        if not url:
+            raise RuntimeError(f"the servers over vLLM ended with {process.wait()}; their log is above")
+        return url
+
+    try:
+        yield start
+    finally:
+        stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+        process.wait()
+        stdout.close()
+
+
+async def serve_each_line(answer: Callable[[str], object]) -> None:
+    """Until standard input ends."""
+    import uvicorn
+
+    from mock_server.app import create_app
+    from mock_server.engine.base import Adapter
+    from mock_server.engine.vllm_engine import VllmEngine
+    from mock_server.listener import Listener
+    from mock_server.settings import Settings
+
+    engine = VllmEngine(ARGUMENTS)
+    await engine.start()
+    servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(line).items()}
+        adapters = tuple(Adapter(**adapter) for adapter in fields.pop("adapters", ()))
+        app = create_app(engine, Settings(adapters=adapters, **fields))
+        await app.state.server.models.add_adapters()
+        listener = Listener.bind("127.0.0.1", 0)
+        listener.socket.listen(1024)
+        server = uvicorn.Server(uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None))
+        servers.append((server, asyncio.create_task(server.serve(sockets=[listener.socket]))))
+        answer(listener.url)
+    for server, task in servers:
+        server.should_exit = True
+        await task
+    await engine.stop()
+
+
+def main() -> None:
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what vLLM prints is log
+    asyncio.run(serve_each_line(lambda url: print(url, file=stdout, flush=True)))
+
+
+def settings_as_json(settings: object) -> dict[str, Any]:
+    """`Settings` as the other process reads them."""
+    return asdict(settings)  # type: ignore[call-overload, no-any-return]
+
+
+if __name__ == "__main__":
+    main()
