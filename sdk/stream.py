@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 from sdk.answer import excerpt, reported_error
 from sdk.chunks import (
     DECODERS,
-    ChatCompletionResponseStreamChoice,
     ChatCompletionStreamResponse,
     CompletionStreamResponse,
     DeltaMessage,
@@ -97,7 +96,10 @@ class StreamReader(Generic[Chunk]):
             self._events += 1
             if chunk.choices:
                 chunk.raw = payload
-                self._take(chunk)
+                if isinstance(chunk, ChatCompletionStreamResponse):
+                    self._take_chat(chunk)
+                else:
+                    self._take_completion(chunk)
                 chunks.append(chunk)
             if chunk.usage_fields is not None:
                 self._usage = chunk.usage_fields
@@ -120,30 +122,37 @@ class StreamReader(Generic[Chunk]):
         if found is not None:
             raise found
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take_chat(self, chunk: ChatCompletionStreamResponse) -> None:
         for choice in chunk.choices:
-            index = choice.index
-            if isinstance(choice, ChatCompletionResponseStreamChoice):
-                delta: Any = choice.delta  # it and its text may be null until here
-                if delta is None:
-                    delta = choice.delta = DeltaMessage()
-                text: Any = delta.content
-                if text is None:
-                    text = delta.content = ""
-                if index == 0 and (delta.reasoning or delta.reasoning_content or delta.tool_calls):
-                    self._take_thoughts_and_calls(delta)
-            else:
-                text = choice.text
-                if text is None:
-                    text = choice.text = ""
+            delta: Any = choice.delta  # it and its text may be null until here
+            if delta is None:
+                delta = choice.delta = DeltaMessage()
+            text: Any = delta.content
             if text:
-                parts = self._texts.get(index)
-                if parts is None:
-                    self._texts[index] = [text]
-                else:
-                    parts.append(text)
+                self._take_text(choice.index, text)
+            elif text is None:
+                delta.content = ""
+            if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
+                self._take_thoughts_and_calls(delta)
             if choice.finish_reason:
-                self.finish_reasons[index] = choice.finish_reason
+                self.finish_reasons[choice.index] = choice.finish_reason
+
+    def _take_completion(self, chunk: CompletionStreamResponse) -> None:
+        for choice in chunk.choices:
+            text: Any = choice.text
+            if text:
+                self._take_text(choice.index, text)
+            elif text is None:
+                choice.text = ""
+            if choice.finish_reason:
+                self.finish_reasons[choice.index] = choice.finish_reason
+
+    def _take_text(self, index: int, text: str) -> None:
+        parts = self._texts.get(index)
+        if parts is None:
+            self._texts[index] = [text]
+        else:
+            parts.append(text)
 
     def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
         if thoughts := delta.thoughts:
@@ -253,9 +262,12 @@ class Stream(_StreamFacts[Chunk]):
                 if block is None:
                     self._at_end = True
                     ready += self._reader.feed_eof()
-                else:
-                    ready += self._reader.feed(block)
-                    self._at_end = self._reader.done
+                    continue
+                chunks = self._reader.feed(block)
+                self._at_end = self._reader.done
+                if len(chunks) == 1:  # a token by itself, as most come
+                    return chunks[0]
+                ready += chunks
         except SDKError as error:
             self.close()
             raise self._told(error) from error.__cause__
@@ -304,9 +316,12 @@ class AsyncStream(_StreamFacts[Chunk]):
                 if block is None:
                     self._at_end = True
                     ready += self._reader.feed_eof()
-                else:
-                    ready += self._reader.feed(block)
-                    self._at_end = self._reader.done
+                    continue
+                chunks = self._reader.feed(block)
+                self._at_end = self._reader.done
+                if len(chunks) == 1:  # a token by itself, as most come
+                    return chunks[0]
+                ready += chunks
         except SDKError as error:
             await self.aclose()
             raise self._told(error) from error.__cause__
