@@ -6,7 +6,7 @@ import contextlib
 import select
 import socket
 import ssl
-from collections import deque
+from operator import attrgetter
 from threading import Event, Lock
 from time import monotonic_ns
 
@@ -14,6 +14,7 @@ from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectError, PoolTimeoutError
 from sdk.transport.base import Origin
 from sdk.transport.http1 import ResponseParser
+from sdk.transport.lane import Lane
 from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.reason import connect_error
 
@@ -49,14 +50,18 @@ class _Waiter:
         self.served = Event()
         self.connection: BlockingConnection | None = None
 
+    def serve(self, connection: BlockingConnection | None) -> None:
+        """Hand over a connection, or (None) a place to make one."""
+        self.connection = connection
+        self.served.set()
 
-class _Lane:
-    __slots__ = ("free", "open", "waiters")
 
-    def __init__(self) -> None:
-        self.open = 0
-        self.free: list[BlockingConnection] = []
-        self.waiters: deque[_Waiter] = deque()
+_Lane = Lane[BlockingConnection, _Waiter]
+_is_quiet = attrgetter("is_quiet")
+
+
+def _is_waiting(waiter: _Waiter) -> bool:
+    return True  # who gives up leaves the queue under the lock
 
 
 class BlockingPool:
@@ -78,7 +83,7 @@ class BlockingPool:
     @property
     def in_use(self) -> int:
         """Connections that carry an exchange or are being made."""
-        return sum(lane.open - len(lane.free) for lane in self._lanes.values())
+        return sum(lane.in_use for lane in self._lanes.values())
 
     @property
     def idle(self) -> int:
@@ -99,15 +104,17 @@ class BlockingPool:
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
+        waiter = None
         with self._lock:
-            lane = self._lanes.setdefault(origin, _Lane())
-            connection = None if fresh else self._pop_free(lane)
-            if connection is not None:
-                return connection, False
-            waiter = None
-            if lane.open < self._max_connections:
-                lane.open += 1
-            else:
+            lane = self._lanes.setdefault(origin, Lane(self._max_connections, self._idle_ns))
+            if not fresh:
+                connection, useless = lane.take_free(monotonic_ns(), _is_quiet)
+                for other in useless:
+                    other.close()
+                    self._give_up_place(lane)
+                if connection is not None:
+                    return connection, False
+            if not lane.take_place():
                 waiter = _Waiter()
                 lane.waiters.append(waiter)
         if waiter is not None and (handed := self._wait_turn(lane, waiter, deadline)) is not None:
@@ -122,12 +129,10 @@ class BlockingPool:
     def release(self, connection: BlockingConnection) -> None:
         """Take back a connection whose exchange ended cleanly."""
         with self._lock:
-            lane = self._lanes[connection.origin]
             connection.free_since_ns = monotonic_ns()
-            if lane.waiters:
-                self._serve(lane.waiters.popleft(), connection)
-            else:
-                lane.free.append(connection)
+            waiter = self._lanes[connection.origin].give_back(connection, _is_waiting)
+            if waiter is not None:
+                waiter.serve(connection)
 
     def discard(self, connection: BlockingConnection) -> None:
         """Close a connection and let another be made in its place."""
@@ -142,16 +147,6 @@ class BlockingPool:
                 while lane.free:
                     lane.free.pop().close()
                     lane.open -= 1
-
-    def _pop_free(self, lane: _Lane) -> BlockingConnection | None:
-        oldest_ns = monotonic_ns() - self._idle_ns
-        while lane.free:
-            connection = lane.free.pop()
-            if connection.free_since_ns > oldest_ns and connection.is_quiet:
-                return connection
-            connection.close()
-            lane.open -= 1
-        return None
 
     def _wait_turn(self, lane: _Lane, waiter: _Waiter, deadline: Deadline) -> BlockingConnection | None:
         """Queue until a connection is handed over, or (None) a place to make one."""
@@ -168,8 +163,7 @@ class BlockingPool:
 
     def _leave_queue(self, lane: _Lane, waiter: _Waiter) -> None:
         with self._lock:
-            if waiter in lane.waiters:
-                lane.waiters.remove(waiter)
+            if lane.leave_queue(waiter):
                 return
         if waiter.connection is not None:
             self.release(waiter.connection)
@@ -177,16 +171,11 @@ class BlockingPool:
             with self._lock:
                 self._give_up_place(lane)
 
-    def _give_up_place(self, lane: _Lane) -> None:
-        if lane.waiters:
-            self._serve(lane.waiters.popleft(), None)  # the place passes on, so the count stays
-        else:
-            lane.open -= 1
-
     @staticmethod
-    def _serve(waiter: _Waiter, connection: BlockingConnection | None) -> None:
-        waiter.connection = connection
-        waiter.served.set()
+    def _give_up_place(lane: _Lane) -> None:
+        waiter = lane.give_up_place(_is_waiting)
+        if waiter is not None:
+            waiter.serve(None)
 
     def _connect(self, origin: Origin, deadline: Deadline) -> BlockingConnection:
         deadline.enter("connect")

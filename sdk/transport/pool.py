@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+from operator import attrgetter
 from time import monotonic_ns
 
 from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectError
 from sdk.transport.base import Origin
 from sdk.transport.connection import Connection
+from sdk.transport.lane import Lane
 from sdk.transport.reason import connect_error
 
 MAX_CONNECTIONS = 4096
 # uvicorn closes an idle connection after 5 s: leave it before it leaves us.
 IDLE_S = 4.0
 
-
-class _Lane:
-    """The connections to one origin: `open` counts all of them, those being made included."""
-
-    __slots__ = ("free", "open", "waiters")
-
-    def __init__(self) -> None:
-        self.open = 0
-        self.free: list[Connection] = []
-        self.waiters: deque[asyncio.Future[Connection | None]] = deque()
+_Waiter = asyncio.Future[Connection | None]
+_Lane = Lane[Connection, _Waiter]
+_is_usable = attrgetter("is_usable")
 
 
 class Pool:
@@ -53,7 +47,7 @@ class Pool:
     @property
     def in_use(self) -> int:
         """Connections that carry an exchange or are being made."""
-        return sum(lane.open - len(lane.free) for lane in self._lanes.values())
+        return sum(lane.in_use for lane in self._lanes.values())
 
     @property
     def idle(self) -> int:
@@ -74,15 +68,19 @@ class Pool:
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
-        lane = self._lanes.setdefault(origin, _Lane())
-        if not fresh and (connection := self._pop_free(lane)) is not None:
-            return connection, False
-        if lane.open >= self._max_connections:
+        lane = self._lanes.get(origin)
+        if lane is None:
+            lane = self._lanes[origin] = Lane(self._max_connections, self._idle_ns)
+        if not fresh and lane.free:
+            connection, useless = lane.take_free(monotonic_ns(), _is_usable)
+            for other in useless:
+                other.abort()
+            if connection is not None:
+                return connection, False
+        if not lane.take_place():
             handed = await self._wait_turn(lane, deadline)
             if handed is not None:
                 return handed, False
-        else:
-            lane.open += 1
         try:
             return await self._connect(origin, deadline), True
         except BaseException:
@@ -105,27 +103,17 @@ class Pool:
             await self._emptied
             self._emptied = None  # a future holds on to its loop
 
-    def _pop_free(self, lane: _Lane) -> Connection | None:
-        oldest_ns = monotonic_ns() - self._idle_ns
-        while lane.free:
-            connection = lane.free.pop()
-            if connection.is_usable and connection.free_since_ns > oldest_ns:
-                return connection
-            connection.abort()
-        return None
-
     async def _wait_turn(self, lane: _Lane, deadline: Deadline) -> Connection | None:
         """Queue until a connection is handed over, or (None) a place to make one."""
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
         lane.waiters.append(waiter)
         deadline.enter("pool")
         try:
             async with asyncio.timeout(deadline.remaining_s()):
                 return await waiter
         except BaseException as error:
-            if not waiter.done() or waiter.cancelled():
-                if waiter in lane.waiters:
-                    lane.waiters.remove(waiter)
+            if _is_waiting(waiter) or waiter.cancelled():
+                lane.leave_queue(waiter)
             elif (handed := waiter.result()) is not None:
                 self._on_free(handed)
             else:
@@ -163,14 +151,10 @@ class Pool:
         return self._ssl_context
 
     def _on_free(self, connection: Connection) -> None:
-        lane = self._lanes[connection.origin]
-        while lane.waiters:
-            waiter = lane.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        lane.free.append(connection)
-        if self._sweeper is None:
+        waiter = self._lanes[connection.origin].give_back(connection, _is_waiting)
+        if waiter is not None:
+            waiter.set_result(connection)
+        elif self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._idle_ns / SECOND_NS, self._sweep)
 
     def _on_lost(self, connection: Connection) -> None:
@@ -185,25 +169,23 @@ class Pool:
             self._emptied.set_result(None)
 
     def _give_up_place(self, lane: _Lane) -> None:
-        while lane.waiters:
-            waiter = lane.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)  # the place passes on, so the count stays
-                return
-        lane.open -= 1
+        waiter = lane.give_up_place(_is_waiting)
+        if waiter is not None:
+            waiter.set_result(None)
 
     def _sweep(self) -> None:
         """Close what has been idle too long, and come back when the next one will be."""
         self._sweeper = None
         now_ns = monotonic_ns()
-        next_ns = None
         for lane in self._lanes.values():
-            for connection in list(lane.free):
-                expires_ns = connection.free_since_ns + self._idle_ns
-                if expires_ns <= now_ns:
-                    connection.abort()
-                else:
-                    next_ns = expires_ns if next_ns is None else min(next_ns, expires_ns)
+            for connection in lane.expired(now_ns):
+                lane.free.remove(connection)
+                connection.abort()
+        next_ns = min(filter(None, (lane.next_expiry_ns() for lane in self._lanes.values())), default=None)
         if next_ns is not None:
             delay_s = (next_ns - now_ns) / SECOND_NS
             self._sweeper = asyncio.get_running_loop().call_later(delay_s, self._sweep)
+
+
+def _is_waiting(waiter: _Waiter) -> bool:
+    return not waiter.done()

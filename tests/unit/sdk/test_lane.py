@@ -1,0 +1,154 @@
+"""The pools' decisions, without sockets: tables of cases, and the rules that hold whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sdk.transport.lane import Lane
+
+
+@dataclass(eq=False)
+class Kept:
+    free_since_ns: int = 0
+    usable: bool = True
+
+
+def usable(connection: Kept) -> bool:
+    return connection.usable
+
+
+def always(_: str) -> bool:
+    return True
+
+
+def lane(*free: Kept, limit: int = 9, idle_ns: int = 100, waiters: str = "") -> Lane[Kept, str]:
+    made: Lane[Kept, str] = Lane(limit, idle_ns)
+    made.free.extend(free)
+    made.open = len(free)
+    made.waiters.extend(waiters)
+    return made
+
+
+YOUNG, OLD, DEAD = Kept(950), Kept(900), Kept(990, usable=False)
+
+
+@pytest.mark.parametrize(
+    ("free", "taken", "useless"),
+    [
+        ([], None, []),
+        ([YOUNG], YOUNG, []),
+        ([OLD, YOUNG], YOUNG, []),
+        ([YOUNG, DEAD], YOUNG, [DEAD]),
+        ([OLD], None, [OLD]),
+        ([DEAD, OLD], None, [OLD, DEAD]),
+    ],
+)
+def test_the_newest_usable_one_is_taken(free: list[Kept], taken: Kept | None, useless: list[Kept]) -> None:
+    assert lane(*free).take_free(1000, usable) == (taken, useless)
+
+
+@pytest.mark.parametrize(("open_now", "limit", "may"), [(0, 1, True), (1, 1, False), (3, 4, True), (4, 4, False)])
+def test_places_up_to_the_limit(open_now: int, limit: int, may: bool) -> None:
+    made = lane(limit=limit)
+    made.open = open_now
+    assert made.take_place() is may
+    assert made.open == open_now + may
+
+
+@pytest.mark.parametrize(
+    ("waiters", "gone", "served", "left"),
+    [("", "", None, ""), ("ab", "", "a", "b"), ("abc", "ab", "c", ""), ("ab", "ab", None, "")],
+)
+def test_who_waits_is_served_in_turn_and_who_left_is_not(
+    waiters: str, gone: str, served: str | None, left: str
+) -> None:
+    def waits(waiter: str) -> bool:
+        return waiter not in gone
+
+    made = lane(waiters=waiters)
+    made.open = 1
+    assert made.give_back(YOUNG, waits) == served
+    assert "".join(made.waiters) == left
+    assert made.free == ([] if served else [YOUNG])
+    made = lane(waiters=waiters)
+    made.open = 1
+    assert made.give_up_place(waits) == served
+    assert made.open == (1 if served else 0)
+
+
+def test_leaving_the_queue() -> None:
+    made = lane(waiters="ab")
+    assert made.leave_queue("a")
+    assert not made.leave_queue("a")
+    assert list(made.waiters) == ["b"]
+
+
+def test_what_has_been_idle_too_long() -> None:
+    made = lane(OLD, YOUNG)
+    assert made.expired(999) == []
+    assert made.expired(1000) == [OLD]
+    assert made.next_expiry_ns() == 1000
+    assert lane().next_expiry_ns() is None
+
+
+class AnyOrderOfThings(RuleBasedStateMachine):
+    """Requests come, wait, end and break in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane: Lane[Kept, str] = Lane(3, 50)
+        self.now_ns = 0
+        self.busy: list[Kept] = []
+        self.names = 0
+
+    def _serve(self, waiter: str | None, connection: Kept | None) -> None:
+        if waiter is not None:
+            self.busy.append(connection or Kept(self.now_ns))
+
+    @rule()
+    def ask(self) -> None:
+        connection, useless = self.lane.take_free(self.now_ns, usable)
+        for _ in useless:
+            self._serve(self.lane.give_up_place(always), None)
+        if connection is not None:
+            self.busy.append(connection)
+        elif self.lane.take_place():
+            self.busy.append(Kept(self.now_ns))
+        else:
+            self.names += 1
+            self.lane.waiters.append(str(self.names))
+
+    @precondition(lambda self: self.busy)
+    @rule(index=st.integers(0, 99), clean=st.booleans())
+    def end(self, index: int, clean: bool) -> None:
+        connection = self.busy.pop(index % len(self.busy))
+        connection.free_since_ns = self.now_ns
+        if clean:
+            self._serve(self.lane.give_back(connection, always), connection)
+        else:
+            self._serve(self.lane.give_up_place(always), None)
+
+    @rule(ns=st.integers(0, 80))
+    def wait(self, ns: int) -> None:
+        self.now_ns += ns
+
+    @precondition(lambda self: self.lane.free)
+    @rule()
+    def a_free_one_dies(self) -> None:
+        self.lane.free[-1].usable = False
+
+    @invariant()
+    def the_count_is_right(self) -> None:
+        assert self.lane.in_use == len(self.busy)
+        assert self.lane.open == len(self.busy) + len(self.lane.free) <= 3
+
+    @invariant()
+    def nobody_waits_while_something_is_free(self) -> None:
+        assert not (self.lane.waiters and (self.lane.free or self.lane.open < 3))
+
+
+TestAnyOrderOfThings = AnyOrderOfThings.TestCase
