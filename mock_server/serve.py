@@ -178,6 +178,7 @@ class _Server(uvicorn.Server):
         if traffic.under_way:
             await self._state.engine.stop()
         await super().shutdown(sockets)
+        gc.unfreeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A second signal means at once."""

@@ -7,7 +7,6 @@ usage: small_adapter.py BASE FOLDER; writes FOLDER/tuned, FOLDER/random (a secon
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -143,7 +142,6 @@ def main() -> None:
     for file in partial.rglob("*"):
         if file.is_file():
             file.chmod(0o644)  # weights are written for their owner alone
-    (partial / ".recipe").write_text(hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + "\n")
     if target.exists():
         shutil.rmtree(target)
     partial.rename(target)

@@ -7,7 +7,6 @@ usage: tiny_model.py BASE FOLDER; writes FOLDER/model, FOLDER/one and FOLDER/two
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -54,7 +53,6 @@ def main() -> None:
     for file in partial.rglob("*"):
         if file.is_file():
             file.chmod(0o644)  # weights are written for their owner alone
-    (partial / ".recipe").write_text(hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + "\n")
     if target.exists():
         shutil.rmtree(target)
     partial.rename(target)

@@ -65,7 +65,7 @@ MODEL = (
 ANSWERS = (
     _answers("--system", metavar="TEXT", help="System message of conversations that bring none."),
     _answers("--stop-words", multiple=True, metavar="TEXT...", help="End every answer."),
-    _answers("--seed", type=int, default=0, show_default=True, help="Of what is drawn without a request's own seed."),
+    _answers("--seed", type=int, help="Of what is drawn without a request's own seed. [default: 0]"),
     _vllm("--max-new-tokens", type=_POSITIVE, help="Longest chat answer. [default: the rest of the context]"),
     _vllm("--temperature", type=click.FloatRange(0, 2), help="0 is greedy. [default: the model's]"),
     _vllm("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. [default: the model's]"),

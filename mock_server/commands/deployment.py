@@ -128,7 +128,7 @@ def _engine_options(options: Options, settings: Settings, source: ModelSource | 
         model=settings.model_names[0],
         profile=options["profile"],
         script=options["script"],
-        seed=options["seed"],
+        seed=options["seed"] or 0,
         time_scale=options["time_scale"],
         max_model_len=options["max_model_len"],
         max_num_seqs=options["max_num_seqs"],

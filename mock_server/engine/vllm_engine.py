@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import multiprocessing
@@ -130,6 +131,9 @@ class VllmEngine:
                     async with asyncio.timeout(_STREAM_END_S):
                         await self._idle.wait()
             core.shutdown()  # in the loop's thread: its own tasks there would take the end for a death
+            del core
+            self._adapters = None
+            gc.collect()  # what is left of vLLM when the interpreter ends complains about it
         if self._text is not None:
             self._text.close()
         if self._folder is not None:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pydantic_core import to_json
 
 from ..endpoint import Endpoint
+from ..errors import shutting_down
 from ..exchange import Exchange
 
 
@@ -13,6 +14,8 @@ class Health(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
         engine = self.state.engine
         engine.check_health()
+        if self.state.traffic.is_closed:
+            raise shutting_down()
         info = {"name": engine.info.name, "profile": engine.info.profile}
         body = to_json({"status": "ok", "engine": info | asdict(engine.stats())})
         await exchange.send_json(200, body)

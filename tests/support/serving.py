@@ -110,10 +110,12 @@ class ServerProcess(Serving):
 
 
 @contextlib.contextmanager
-def server_process(*args: str, env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+def server_process(
+    *args: str, env: Mapping[str, str] | None = None, python: str | Path = sys.executable
+) -> Iterator[ServerProcess]:
     """The server as a process on a free port, ended with the block. Its log goes to this process's stderr."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
+        [str(python), "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

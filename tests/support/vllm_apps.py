@@ -16,13 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-TINY = ROOT / ".cache" / "tiny"
+from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT
+
 MAX_MODEL_LEN = 2048
-START_LIMIT_S = 240.0
 ARGUMENTS = {
-    "model": str(TINY / "model"),
     "dtype": "float32",  # in bfloat16 the same request answers otherwise beside others than alone
     "max_model_len": MAX_MODEL_LEN,
     "kv_cache_memory_bytes": 64 * 1024**2,
@@ -32,20 +29,18 @@ ARGUMENTS = {
     "max_lora_rank": 8,
     "override_generation_config": {"max_new_tokens": 48},
 }
-# threads that wait by spinning make no headway at all where others want the same cores
-ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1"}
 
 
 @contextlib.contextmanager
-def vllm_apps() -> Iterator[Callable[[dict[str, Any]], str]]:
+def vllm_apps(model: Path) -> Iterator[Callable[[dict[str, Any]], str]]:
     """Starts the engine; what it yields starts a server with these settings, and gives its address."""
     process = subprocess.Popen(
-        [str(PYTHON), "-m", "tests.support.vllm_apps"],
+        [str(PYTHON), "-m", "tests.support.vllm_apps", str(model)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **VLLM_ENVIRONMENT},
     )
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the process has no pipes")
@@ -70,7 +65,7 @@ def vllm_apps() -> Iterator[Callable[[dict[str, Any]], str]]:
         stdout.close()
 
 
-async def serve_each_line(answer: Callable[[str], object]) -> None:
+async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     """Until standard input ends."""
     import uvicorn
 
@@ -80,7 +75,7 @@ async def serve_each_line(answer: Callable[[str], object]) -> None:
     from mock_server.listener import Listener
     from mock_server.settings import Settings
 
-    engine = VllmEngine(ARGUMENTS)
+    engine = VllmEngine({"model": model, **ARGUMENTS})
     await engine.start()
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -102,7 +97,7 @@ async def serve_each_line(answer: Callable[[str], object]) -> None:
 def main() -> None:
     stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what vLLM prints is log
-    asyncio.run(serve_each_line(lambda url: print(url, file=stdout, flush=True)))
+    asyncio.run(serve_each_line(sys.argv[1], lambda url: print(url, file=stdout, flush=True)))
 
 
 def settings_as_json(settings: object) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 
 from mock_server.engine.base import Adapter, Engine
 from mock_server.settings import Settings
+from tests.support.real_models import CACHE, tiny_model
 from tests.support.serving import Serving, scripted_engine, serving, simulated_engine
-from tests.support.vllm_apps import MAX_MODEL_LEN, TINY, settings_as_json, vllm_apps
+from tests.support.vllm_apps import MAX_MODEL_LEN, settings_as_json, vllm_apps
 
 ENGINES: dict[str, Callable[[], Engine]] = {"sim": simulated_engine, "scripted": scripted_engine}
 
@@ -36,7 +37,7 @@ SIMULATED = Facts(32_768, 30_000, (Adapter("default-lora", "/a"), Adapter("my_tu
 REAL = Facts(
     MAX_MODEL_LEN,
     1_900,
-    (Adapter("default-lora", str(TINY / "one")), Adapter("my_tuner", str(TINY / "two"))),
+    (Adapter("default-lora", str(CACHE / "tiny" / "one")), Adapter("my_tuner", str(CACHE / "tiny" / "two"))),
     makes_sense=False,
 )
 
@@ -58,7 +59,7 @@ def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
         if engine_name in ENGINES:
             yield lambda settings: stack.enter_context(serving(ENGINES[engine_name](), settings))
         else:
-            start = stack.enter_context(vllm_apps())
+            start = stack.enter_context(vllm_apps(tiny_model() / "model"))
             yield lambda settings: Serving(start(settings_as_json(settings)))
 
 

