@@ -179,6 +179,8 @@ class BlockingPool:
 
     def _connect(self, origin: Origin, deadline: Deadline) -> BlockingConnection:
         deadline.enter("connect")
+        if (passed := deadline.error()) is not None:
+            raise passed  # a socket's timeout of 0 would mean "do not wait", not "too late"
         try:
             connected = socket.create_connection((origin.host, origin.port), deadline.remaining_s())
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -108,8 +108,9 @@ class Pool:
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         lane.waiters.append(waiter)
         deadline.enter("pool")
+        limit = asyncio.timeout(deadline.remaining_s())
         try:
-            async with asyncio.timeout(deadline.remaining_s()):
+            async with limit:
                 return await waiter
         except BaseException as error:
             if _is_waiting(waiter) or waiter.cancelled():
@@ -118,16 +119,18 @@ class Pool:
                 self._on_free(handed)
             else:
                 self._give_up_place(lane)
-            if isinstance(error, TimeoutError) and (expired := deadline.error()) is not None:
-                raise expired from None
+            # Not asked of the clock: uvloop's timers may fire a moment early.
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise deadline.nearest_error() from None
             raise
 
     async def _connect(self, origin: Origin, deadline: Deadline) -> Connection:
         deadline.enter("connect")
         loop = asyncio.get_running_loop()
         tls = self._tls() if origin.scheme == "https" else None
+        limit = asyncio.timeout(deadline.remaining_s())
         try:
-            async with asyncio.timeout(deadline.remaining_s()):
+            async with limit:
                 _, connection = await loop.create_connection(
                     lambda: Connection(origin, self._on_free, self._on_lost),
                     origin.host,
@@ -136,10 +139,10 @@ class Pool:
                     server_hostname=origin.host if tls else None,
                 )
         except TimeoutError as error:
-            expired = deadline.error()
-            if expired is None:  # the kernel's own limit, shorter than ours
-                raise ConnectError(f"nothing answers at {origin} (timed out)") from error
-            raise expired from None
+            if limit.expired():
+                raise deadline.nearest_error() from None
+            # The kernel's own limit, shorter than ours.
+            raise ConnectError(f"nothing answers at {origin} (timed out)") from error
         except OSError as error:
             raise connect_error(origin, error) from error
         self._connections.add(connection)
