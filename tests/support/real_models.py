@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache"
-PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+PYTHON = Path(os.environ.get("VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
+"""Of the environment that has vLLM; VLLM_PYTHON names that of another release."""
 BASE = CACHE / "smollm2"
 MAKE_LIMIT_S = 600
 # threads that wait by spinning make no headway at all where others want the same cores
