@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -88,16 +89,26 @@ def post(root: str, body: dict[str, Any]) -> socket.socket:
 
 
 def wait_until_running(http: httpx.Client, count: int) -> None:
-    for _ in range(20_000):
-        if http.get("/health").json()["engine"]["running"] >= count:
+    for engine in _states(http):
+        if engine["running"] >= count:
             return
     raise AssertionError("the engine never ran that many")
 
 
 def wait_until_idle(http: httpx.Client) -> dict[str, Any]:
     """Asks for the engine's counters until nothing runs or waits; the requests pace themselves."""
-    for _ in range(20_000):
-        engine: dict[str, Any] = http.get("/health").json()["engine"]
+    for engine in _states(http):
         if not engine["running"] and not engine["waiting"]:
             return engine
-    raise AssertionError(f"the engine is still busy: {engine}")
+    raise AssertionError("the engine is still busy")
+
+
+def _states(http: httpx.Client) -> Iterator[dict[str, Any]]:
+    """The engine's counters, over and over.
+
+    Each request has a connection of its own: between two of them a loaded machine may pause for longer than a server
+    keeps an idle connection open.
+    """
+    for _ in range(20_000):
+        engine: dict[str, Any] = http.get("/health", headers={"connection": "close"}).json()["engine"]
+        yield engine
