@@ -2,8 +2,10 @@
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 _NEEDED = ("click", "pydantic", "starlette", "uvicorn", "httptools")
+_SCRIPT = "streamgauge"
 
 
 def main() -> None:
@@ -12,7 +14,13 @@ def main() -> None:
         sys.exit(f"error: the server needs {', '.join(missing)}: pip install 'streamgauge[server]'")
     from .commands import cli
 
-    cli(prog_name="python -m mock_server")
+    cli(prog_name=_command_used())
+
+
+def _command_used() -> str:
+    """What people typed, for usage lines to repeat: the script that runs this module, or the module."""
+    typed = [Path(argument).name for argument in sys.orig_argv[1:2]]
+    return _SCRIPT if typed == [_SCRIPT] else "python -m mock_server"
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -146,3 +148,14 @@ def test_requests_and_statistics_are_logged_when_asked_for() -> None:
     assert re.search(r"cmpl-\w+ model=sim-chat prompt_tokens=1 completion_tokens=3 elapsed_s=[\d.]+ finished", request)
     statistics = next(line for line in lines if "num_samples" in line)
     assert "'num_prompt_tokens': 1, 'num_generated_tokens': 3, 'num_samples': 1, 'runtime': " in statistics
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_usage_errors_name_the_command_that_was_used(tmp_path: Path, script: bool) -> None:
+    installed = tmp_path / "streamgauge"
+    installed.write_text("from sdk.console import main\nmain()\n")
+    command = [sys.executable, *([str(installed)] if script else ["-m", "mock_server"]), "deploy", "--port", "x"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"Usage: {'streamgauge' if script else 'python -m mock_server'} deploy [OPTIONS]\n")
