@@ -54,23 +54,7 @@ class HfText:
         for name in _RESERVED:
             if name in options.template_kwargs:
                 raise RequestRefusedError(f"chat_template_kwargs cannot set {name}", "chat_template_kwargs")
-        return await self._in_thread(lambda: self._render(turns, options))
-
-    def _render(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[int]:
-        template_error: type[Exception] = import_module("jinja2").TemplateError
-        conversation = [{"role": turn.role, "content": turn.content} for turn in turns]
-        try:
-            text = self._tokenizer.apply_chat_template(
-                conversation,
-                tokenize=False,
-                add_generation_prompt=options.add_generation_prompt,
-                continue_final_message=options.continue_final,
-                chat_template=self._chat_template,
-                **options.template_kwargs,
-            )
-        except (template_error, ValueError) as exc:
-            raise RequestRefusedError(f"the model's chat template refuses the messages: {exc}", "messages") from exc
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
+        return await self._in_thread(lambda: render_prompt(self._tokenizer, self._chat_template, turns, options))
 
     def token_bytes(self, token_id: int) -> bytes:
         if self._table is not None:
@@ -87,6 +71,26 @@ class HfText:
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def render_prompt(
+    tokenizer: Any, chat_template: str | None, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT
+) -> list[int]:
+    """Raises `RequestRefusedError` with the template's own words."""
+    template_error: type[Exception] = import_module("jinja2").TemplateError
+    conversation = [{"role": turn.role, "content": turn.content} for turn in turns]
+    try:
+        text = tokenizer.apply_chat_template(
+            conversation,
+            tokenize=False,
+            add_generation_prompt=options.add_generation_prompt,
+            continue_final_message=options.continue_final,
+            chat_template=chat_template,
+            **options.template_kwargs,
+        )
+    except (template_error, ValueError) as exc:
+        raise RequestRefusedError(f"the model's chat template refuses the messages: {exc}", "messages") from exc
+    return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def _vocabulary_table(tokenizer: Any) -> VocabularyTable | None:

@@ -59,6 +59,8 @@ class ModelFacts:
     vocab_size: int
     max_logprobs: int
     default_max_tokens: int | None
+    sampling_defaults: Mapping[str, Any]
+    """Of the model's generation_config.json, under the names of vLLM's `SamplingParams`."""
     has_priorities: bool
     has_adapters: bool
     max_adapter_rank: int
@@ -84,6 +86,7 @@ class VllmCore:
             vocab_size=model.get_vocab_size(),
             max_logprobs=model.max_logprobs if model.max_logprobs >= 0 else model.get_vocab_size(),
             default_max_tokens=self._defaults.get("max_tokens"),
+            sampling_defaults=dict(self._defaults),
             has_priorities=self._engine.vllm_config.scheduler_config.policy == "priority",
             **_adapter_facts(self._engine.vllm_config.lora_config),
         )

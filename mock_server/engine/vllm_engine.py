@@ -33,7 +33,7 @@ from .vllm_problems import start_problem
 from .vllm_stream import VllmStream
 
 if TYPE_CHECKING:
-    from .vllm import VllmCore
+    from .vllm import ModelFacts, VllmCore
 
 _FEATURES: frozenset[Feature] = frozenset(
     {"logprobs", "prompt_logprobs", "structured_outputs", "logit_bias", "allowed_token_ids", "bad_words"}
@@ -79,6 +79,16 @@ class VllmEngine:
         if self._info is None:
             raise EngineDeadError("the engine has not been started")
         return self._info
+
+    @property
+    def facts(self) -> "ModelFacts":
+        """What vLLM found out about the model and itself."""
+        return self._running_core().facts
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own, of transformers."""
+        return self._running_core().tokenizer
 
     async def start(self) -> None:
         began = time.perf_counter()

@@ -53,9 +53,10 @@ def log_config(log_file: Path, level: str) -> dict[str, Any]:
 
 def prepare_cpu(environ: MutableMapping[str, str], arguments: Mapping[str, Any]) -> None:
     """Before an engine starts on CPUs."""
+    ranks = world_size(arguments)
     if (os.cpu_count() or 1) <= _FEW_CORES:  # with so few, vLLM by itself leaves one idle
-        environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cpu_list(sorted(os.sched_getaffinity(0))))
-    if world_size(arguments) == 1:
+        environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", thread_binding(sorted(os.sched_getaffinity(0)), ranks))
+    if ranks == 1:
         environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # one process fewer, ready seconds sooner
     if arguments.get("enforce_eager"):
         environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # or the first request for logprobs calls a C++ compiler
@@ -65,6 +66,12 @@ def world_size(arguments: Mapping[str, Any]) -> int:
     """Processes that compute together."""
     sizes = [arguments.get(f"{kind}_parallel_size") or 1 for kind in ("tensor", "pipeline", "data")]
     return int(sizes[0] * sizes[1] * sizes[2])
+
+
+def thread_binding(cpus: list[int], ranks: int) -> str:
+    """Equal parts of the CPUs, one a rank; nothing is bound where there are too few."""
+    each = len(cpus) // ranks
+    return "|".join(cpu_list(cpus[rank * each : (rank + 1) * each]) for rank in range(ranks)) if each else "nobind"
 
 
 def cpu_list(cpus: list[int]) -> str:

@@ -10,6 +10,7 @@ from mock_server.engine.vllm_environment import (
     forget,
     prepare,
     prepare_cpu,
+    thread_binding,
     world_size,
 )
 
@@ -59,6 +60,14 @@ def test_a_cpu_starts_one_process_unless_several_compute_together() -> None:
 @pytest.mark.parametrize(("cpus", "text"), [([0, 1], "0-1"), ([0, 1, 2, 5, 7, 8], "0-2,5,7-8"), ([3], "3"), ([], "")])
 def test_cpus_are_listed_as_ranges(cpus: list[int], text: str) -> None:
     assert cpu_list(cpus) == text
+
+
+@pytest.mark.parametrize(
+    ("cpus", "ranks", "text"),
+    [([0, 1], 1, "0-1"), ([0, 1], 2, "0|1"), ([0, 1, 4, 5], 2, "0-1|4-5"), ([0, 1, 2], 2, "0|1"), ([0], 2, "nobind")],
+)
+def test_each_rank_is_bound_to_cpus_of_its_own(cpus: list[int], ranks: int, text: str) -> None:
+    assert thread_binding(cpus, ranks) == text
 
 
 def test_memory_is_read_from_the_kernels_table() -> None:
