@@ -35,6 +35,7 @@ class StreamReader(Generic[Chunk]):
 
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
         self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
+        self._is_chat = kind is ChatCompletionStreamResponse
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
@@ -84,25 +85,27 @@ class StreamReader(Generic[Chunk]):
     def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for payload in payloads:
-            if payload == b"[DONE]" or self.done:
+            if self.done or payload == b"[DONE]":
                 self.done = True  # nothing after [DONE] is part of the answer
                 break
             try:
                 chunk = self._decode(payload)
             except ValueError as error:
                 raise self._no_chunk(payload, error) from None
-            if not chunk.choices or type(payload) is TypedEvent:
+            choices = chunk.choices
+            if not choices or type(payload) is TypedEvent:
                 self._refuse_error(payload)
             self._events += 1
-            if chunk.choices:
-                chunk.raw = payload
-                if isinstance(chunk, ChatCompletionStreamResponse):
-                    self._take_chat(chunk)
-                else:
-                    self._take_completion(chunk)
-                chunks.append(chunk)
             if chunk.usage_fields is not None:
                 self._usage = chunk.usage_fields
+            if choices:
+                chunk.raw = payload
+                for choice in choices:
+                    if self._is_chat:
+                        self._take_chat(choice)
+                    else:
+                        self._take_completion(choice)
+                chunks.append(chunk)
         return chunks
 
     def _no_chunk(self, payload: bytes, error: ValueError) -> SDKError:
@@ -122,30 +125,26 @@ class StreamReader(Generic[Chunk]):
         if found is not None:
             raise found
 
-    def _take_chat(self, chunk: ChatCompletionStreamResponse) -> None:
-        for choice in chunk.choices:
-            delta: Any = choice.delta  # it and its text may be null until here
-            if delta is None:
-                delta = choice.delta = DeltaMessage()
-            text: Any = delta.content
-            if text:
-                self._take_text(choice.index, text)
-            elif text is None:
-                delta.content = ""
-            if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
-                self._take_thoughts_and_calls(delta)
-            if choice.finish_reason:
-                self.finish_reasons[choice.index] = choice.finish_reason
+    def _take_chat(self, choice: Any) -> None:
+        delta = choice.delta  # it and its text may be null until here
+        if delta is None:
+            delta = choice.delta = DeltaMessage()
+        if delta.content:
+            self._take_text(choice.index, delta.content)
+        elif delta.content is None:
+            delta.content = ""
+        if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
+            self._take_thoughts_and_calls(delta)
+        if choice.finish_reason:
+            self.finish_reasons[choice.index] = choice.finish_reason
 
-    def _take_completion(self, chunk: CompletionStreamResponse) -> None:
-        for choice in chunk.choices:
-            text: Any = choice.text
-            if text:
-                self._take_text(choice.index, text)
-            elif text is None:
-                choice.text = ""
-            if choice.finish_reason:
-                self.finish_reasons[choice.index] = choice.finish_reason
+    def _take_completion(self, choice: Any) -> None:
+        if choice.text:
+            self._take_text(choice.index, choice.text)
+        elif choice.text is None:
+            choice.text = ""
+        if choice.finish_reason:
+            self.finish_reasons[choice.index] = choice.finish_reason
 
     def _take_text(self, index: int, text: str) -> None:
         parts = self._texts.get(index)
@@ -307,24 +306,27 @@ class AsyncStream(_StreamFacts[Chunk]):
 
     async def __anext__(self) -> Chunk:
         ready = self._ready
-        try:
-            while not ready:
-                if self._at_end:
-                    await self.aclose()
-                    raise StopAsyncIteration
-                block = await self._exchange.read()
+        while not ready:
+            if self._at_end:
+                await self.aclose()
+                raise StopAsyncIteration
+            try:
+                block = await self._exchange.arrives()
                 if block is None:
                     self._at_end = True
                     ready += self._reader.feed_eof()
                     continue
                 chunks = self._reader.feed(block)
                 self._at_end = self._reader.done
-                if len(chunks) == 1:  # a token by itself, as most come
-                    return chunks[0]
-                ready += chunks
-        except SDKError as error:
-            await self.aclose()
-            raise self._told(error) from error.__cause__
+            except SDKError as error:
+                await self.aclose()
+                raise self._told(error) from error.__cause__
+            except BaseException:  # cancelled
+                self._exchange.close()
+                raise
+            if len(chunks) == 1:  # a token by itself, as most come
+                return chunks[0]
+            ready += chunks
         return ready.popleft()
 
     async def aclose(self) -> None:

@@ -6,8 +6,11 @@ stamped when it arrived. Everything above works the same over any of them.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from sdk.deadline import Deadline
 
@@ -66,7 +69,7 @@ class Head:
         return self.status < 300 and self.media_type not in ("application/json", "text/html")
 
 
-class Block(NamedTuple):
+class Block(msgspec.Struct, frozen=True, gc=False):
     """Body bytes of one read: `arrived_ns` is `time.monotonic_ns()` taken right after it, before any parsing."""
 
     data: bytes
@@ -104,6 +107,10 @@ class AsyncExchange(Protocol):
         Raises ConnectionLostError, ProtocolError, or the RequestTimeoutError whose limit passed. Cancelling it closes
         the exchange.
         """
+        ...
+
+    def arrives(self) -> Awaitable[Block | None]:
+        """The same at less cost, for a reader that closes the exchange itself when it is cancelled."""
         ...
 
     async def finish(self) -> None:

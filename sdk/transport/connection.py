@@ -170,7 +170,7 @@ class DirectExchange:
         self._discard = False
         self._error: SDKError | None = None
         self._loop = connection.loop
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[Block | None] | None = None
 
     def mark_sent(self) -> None:
         self.sent_ns = monotonic_ns()
@@ -184,32 +184,37 @@ class DirectExchange:
 
     async def head_arrived(self) -> None:
         """Wait for the header block. Raises what `AsyncTransport.send` says."""
+        if self.head_ns == 0 and self._error is None:
+            try:
+                await self._wait()
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        if self._error is not None and self.head_ns == 0:
+            raise self._error
+
+    async def read(self) -> Block | None:
         try:
-            while self.head_ns == 0:
-                if self._error is not None:
-                    raise self._error
-                await self._arrival()
+            return await self.arrives()
         except asyncio.CancelledError:
             self.close()
             raise
 
-    async def read(self) -> Block | None:
-        blocks = self._blocks
-        try:
-            while not blocks:
-                if self._error is not None:
-                    raise self._error
-                if self._complete:
-                    return None
-                await self._arrival()
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        block = blocks.popleft()
-        self._buffered_bytes -= len(block.data)
-        if self._paused:
-            self._resume()
-        return block
+    def arrives(self) -> asyncio.Future[Block | None]:
+        if not self._blocks and self._error is None and not self._complete:
+            return self._wait()
+        waiter: asyncio.Future[Block | None] = self._loop.create_future()
+        if self._blocks:
+            block = self._blocks.popleft()
+            self._buffered_bytes -= len(block.data)
+            if self._paused:
+                self._resume()
+            waiter.set_result(block)
+        elif self._error is not None:
+            waiter.set_exception(self._error)
+        else:
+            waiter.set_result(None)
+        return waiter
 
     async def finish(self) -> None:
         self._discard = True
@@ -244,17 +249,15 @@ class DirectExchange:
         if self.head_ns == 0 and parser.head is not None:
             self._take_head(parser.head, now_ns)
         if body and not self._discard:
-            self._blocks.append(Block(body, now_ns))
-            self._buffered_bytes += len(body)
-            if self._buffered_bytes > PAUSE_AT_BYTES and not parser.complete:
-                self._pause()
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():  # its reader waits: no need to queue
+                self._waiter = None
+                waiter.set_result(Block(body, now_ns))
+            else:
+                self._keep(Block(body, now_ns))
         if parser.complete:
             self._release()
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+            self._wake()
 
     def feed_eof(self, cause: Exception | None) -> None:
         try:
@@ -270,8 +273,15 @@ class DirectExchange:
         self.head, self.head_ns = head, now_ns
         self.deadline.enter("stall", now_ns)
         self._watch()
+        self._wake()
 
     # back-pressure
+
+    def _keep(self, block: Block) -> None:
+        self._blocks.append(block)
+        self._buffered_bytes += len(block.data)
+        if self._buffered_bytes > PAUSE_AT_BYTES and not self._parser.complete:
+            self._pause()
 
     def _pause(self) -> None:
         if not self._paused and self._connection is not None:
@@ -301,15 +311,20 @@ class DirectExchange:
 
     # waiting
 
-    def _arrival(self) -> asyncio.Future[None]:
-        """Done when something has arrived or gone wrong."""
+    def _wait(self) -> asyncio.Future[Block | None]:
+        """Done with the next block, or None when the head has arrived or nothing more comes."""
         waiter = self._waiter = self._loop.create_future()
         return waiter
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        if waiter is None or waiter.done():
+            return
+        if self._error is None or self.head_ns == 0:
             waiter.set_result(None)
+        else:
+            waiter.set_exception(self._error)
+            waiter.exception()  # seen: a reader that was cancelled meanwhile leaves no warning behind
 
     # limits
 

@@ -111,6 +111,8 @@ class AsyncFakeExchange:
     async def read(self) -> Block | None:
         return self._exchange.read()
 
+    arrives = read
+
     async def finish(self) -> None:
         self._exchange.close()
 

@@ -213,6 +213,8 @@ class AsyncHttpxExchange:
             raise expired
         return Block(data, now_ns)
 
+    arrives = read
+
     async def finish(self) -> None:
         """Read on to the end, which follows at once, so that the client keeps the connection."""
         try:
