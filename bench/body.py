@@ -31,6 +31,7 @@ class BodyForm:
     model: str
     features: Features
     extra: dict[str, Any]
+    stream: bool = True
 
     def build(self, query: Query, max_tokens: int | None = None) -> dict[str, Any]:
         """The JSON object that asks for this query, for at most `max_tokens` when given."""
@@ -41,8 +42,8 @@ class BodyForm:
             body["messages"] = query.messages
         else:
             body["prompt"] = query.prompt
-        body["stream"] = True
-        if features.usage:
+        body["stream"] = self.stream
+        if self.stream and features.usage:
             options = {"include_usage": True}
             if features.continuous_usage:
                 options["continuous_usage_stats"] = True

@@ -5,9 +5,22 @@ Pure: payloads and their arrival stamps go in. The rules are those of docs/metri
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from array import array
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
+
+from bench.moments import (
+    DOUBT_SHIFT,
+    KIND_SHIFT,
+    MOST_TOKENS,
+    REQUEST_SHIFT,
+    UNKNOWN_TOKENS,
+    Kind,
+    doubt_code,
+)
+from bench.plain import Plain, learn
 
 DONE = b"[DONE]"
 
@@ -50,23 +63,24 @@ class _Chunk(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Chunk).decode
 
-# What a choice carries, from least to most.
-_NOTHING, _EMPTY, _HIDDEN, _VISIBLE = range(4)
+# Integers of their own: an attribute of an enumeration costs more than all the rest of `take`.
+_VISIBLE, _HIDDEN, _EMPTY = int(Kind.VISIBLE), int(Kind.HIDDEN), int(Kind.EMPTY)
 
 
-def _carried(choice: _Choice) -> int:
+def _carried(choice: _Choice) -> int | None:
+    """The kind of token event, None for what is none by itself."""
     delta = choice.delta
     if delta is None:
         text = choice.text
         if text:
             return _VISIBLE
-        silent = _NOTHING if text is None else _EMPTY
+        silent = None if text is None else _EMPTY
     else:
         if delta.content or delta.tool_calls:
             return _VISIBLE
         if delta.reasoning or delta.reasoning_content:
             return _HIDDEN
-        silent = _NOTHING if delta.content is None or delta.role is not None else _EMPTY
+        silent = None if delta.content is None or delta.role is not None else _EMPTY
     if choice.token_ids or _lists_tokens(choice.logprobs):
         return _HIDDEN
     return silent
@@ -77,44 +91,92 @@ def _lists_tokens(logprobs: Any) -> bool:
     return isinstance(logprobs, dict) and bool(logprobs.get("content") or logprobs.get("tokens"))
 
 
+# How often in a row the shape of a stream's chunks is looked for: it costs as much as parsing several.
+_LESSONS = 3
+
+
 class ChunkError(ValueError):
     """An event that is no chunk: not JSON, not an object, or a field of another type."""
 
 
-class Reading:
-    """Accumulates one stream.
+Arrival = tuple[int, int]
+"""A stamp, and how much earlier the event may have arrived (both ns)."""
 
-    `events_ns` are the arrivals of its token events; `grown` says for each how far the server's usage had grown
-    with it, -1 where that is not known. `empty` are the positions of events whose text was empty, `visible` is the
-    position of the first event with content or a tool call. `error` is the payload of the first error event.
+
+class TokenEvents(NamedTuple):
+    """The token events of a whole stream.
+
+    `tokens` says how many tokens each carried: "one" each, "told" by the usage that came with it, or None where nothing
+    tells. `dropped` is the number of empty ones that carried nothing after all; they are not in the other figures.
+    """
+
+    events: int
+    tokens: Literal["one", "told"] | None
+    first_tokens: int | None
+    empty: int
+    dropped: int
+    first: Arrival | None
+    last: Arrival | None
+    continuous_usage: bool
+
+
+class Reading:
+    """Accumulates one stream, and notes a row in `rows` for each token event.
+
+    `events` counts token events, `empty` those among them whose text was empty. `first_ns` and `last_ns` are their
+    bounds, with the doubt of each; `visible_ns` is the first with content or a tool call. `error` is the payload of the
+    first error event.
     """
 
     __slots__ = (
+        "_base",
+        "_full_first",
+        "_full_last",
         "_is_continuous",
+        "_is_single",
+        "_last_kind",
+        "_lessons_left",
+        "_plain",
+        "_rows",
         "_tokens",
         "done_ns",
         "empty",
         "error",
-        "events_ns",
+        "events",
         "finish_reason",
-        "grown",
+        "first_doubt_ns",
+        "first_ns",
+        "first_tokens",
+        "last_doubt_ns",
+        "last_ns",
         "usage",
-        "visible",
+        "visible_ns",
     )
 
-    def __init__(self) -> None:
-        self.events_ns: list[int] = []
-        self.grown: list[int] = []
-        self.empty: list[int] = []
-        self.visible: int | None = None
+    def __init__(self, request: int, rows: array[int]) -> None:
+        self._base = request << REQUEST_SHIFT
+        self._rows = rows
+        self.events = 0
+        self.empty = 0
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.first_doubt_ns = self.last_doubt_ns = 0
+        self.visible_ns: int | None = None
+        self._full_first: Arrival = (0, 0)  # of the events with text
+        self._full_last: Arrival = (0, 0)  # while the last event is an empty one
+        self._last_kind = _EMPTY
+        self._plain: Plain | None = None
+        self._lessons_left = _LESSONS
+        self.first_tokens = -1
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.done_ns: int | None = None
         self.error: Any = None
         self._tokens = 0
         self._is_continuous = True  # until a token event comes without usage
+        self._is_single = True  # until one is known to carry another number of tokens than one
 
-    def take(self, payload: bytes, arrived_ns: int) -> int:
+    def take(self, payload: bytes, arrived_ns: int, doubt_ns: int = 0) -> int:
         """Account for the data of one event; returns the tokens it carried (1 where their number is not known yet).
 
         Raises ChunkError.
@@ -139,17 +201,85 @@ class Reading:
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
         carried = _carried(choice)
-        if grown <= 0 and (carried == _NOTHING or (carried == _EMPTY and grown == 0)):
+        if grown <= 0 and (carried is None or (carried == _EMPTY and grown == 0)):
             return 0
+        self._note(_EMPTY if carried is None else carried, grown, arrived_ns, doubt_ns)
+        if self._plain is not None:
+            self._plain.tokens = self._tokens
+        return grown if grown > 0 else 1
+
+    def learn(self, piece: bytes) -> Plain | None:
+        """What takes pieces of the response like the one whose event was taken last; None for what has no such shape.
+
+        It then accounts for them by itself; what it took is added here before the next event is.
+        """
+        if self._last_kind == _EMPTY or self.finish_reason is not None or self._lessons_left == 0:
+            return None
+        self._lessons_left -= 1
+        told = self.completion_tokens if self._is_continuous else None
+        plain = learn(piece, told)
+        if plain is None or not self._means_a_token(plain, told):
+            return None
+        plain.rows, plain.tokens = self._rows, self._tokens
+        plain.word = self._base | self._last_kind << KIND_SHIFT | (UNKNOWN_TOKENS if told is None else 1)
+        self._plain = plain
+        return plain
+
+    def _means_a_token(self, plain: Plain, told: int | None) -> bool:
+        """Whether chunks of a shape are nothing but a text, of the kind of the last event, and one token more."""
+        tokens = 0 if told is None else told + 1
+        usage = None if self.usage is None or told is None else replace(self.usage, completion_tokens=tokens)
+        kinds = []
+        for text in (b"x", b""):
+            try:
+                chunk = _decode(plain.example(text, tokens))
+            except ValueError:
+                return False
+            if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason is not None:
+                return False
+            if chunk.usage != usage:
+                return False
+            kinds.append(_carried(chunk.choices[0]))
+        return kinds[0] == self._last_kind and kinds[1] in (None, _EMPTY)
+
+    def add_plain(self) -> int:
+        """Add what was taken as plain since the last event, to be called before the next one is; how many it was."""
+        plain = self._plain
+        taken = 0 if plain is None else plain.events
+        if plain is not None and taken:
+            self.events += taken
+            self.last_ns, self.last_doubt_ns = plain.last_ns, plain.last_doubt_ns
+            self._lessons_left = _LESSONS
+            plain.events = 0
+            if self._is_continuous and self.usage is not None:
+                self._tokens = self.usage.completion_tokens = plain.tokens
+        return taken
+
+    def _note(self, kind: int, grown: int, arrived_ns: int, doubt_ns: int) -> None:
+        """One token event."""
         if grown < 0:
             self._is_continuous = False
-        if carried == _EMPTY:
-            self.empty.append(len(self.events_ns))
-        elif carried == _VISIBLE and self.visible is None:
-            self.visible = len(self.events_ns)
-        self.events_ns.append(arrived_ns)
-        self.grown.append(grown)
-        return grown if grown > 0 else 1
+        elif grown != 1:
+            self._is_single = False
+        if kind == _EMPTY:
+            if self._last_kind != _EMPTY and self.last_ns is not None:
+                self._full_last = self.last_ns, self.last_doubt_ns
+            self.empty += 1
+        else:
+            if self.events == self.empty:
+                self._full_first = arrived_ns, doubt_ns
+            if kind == _VISIBLE and self.visible_ns is None:
+                self.visible_ns = arrived_ns
+        self._last_kind = kind
+        if self.events == 0:
+            self.first_ns, self.first_doubt_ns, self.first_tokens = arrived_ns, doubt_ns, grown
+        self.events += 1
+        self.last_ns, self.last_doubt_ns = arrived_ns, doubt_ns
+        word = self._base | kind << KIND_SHIFT | (min(grown, MOST_TOKENS) if grown >= 0 else UNKNOWN_TOKENS)
+        if doubt_ns:
+            word |= doubt_code(doubt_ns) << DOUBT_SHIFT
+        self._rows.append(arrived_ns)
+        self._rows.append(word)
 
     def _grow(self, usage: Usage) -> int:
         """How far the usage has grown since the last event, -1 where that cannot be told."""
@@ -173,38 +303,77 @@ class Reading:
         """The tokens of the answer by the server's usage, None when it sent none."""
         return None if self.usage is None else self.usage.completion_tokens
 
+    def token_events(self) -> TokenEvents:
+        """What the stream amounts to, once it has ended.
 
-class TokenEvents(NamedTuple):
-    """The token events of a whole stream.
+        Tokens per event are known where usage came with every event, or where the final usage equals the number of
+        events. Where it equals the number of events with text, the empty ones carried nothing and are none.
+        """
+        total, events, empty = self.completion_tokens, self.events, self.empty
+        first = None if self.first_ns is None else (self.first_ns, self.first_doubt_ns)
+        last = None if self.last_ns is None else (self.last_ns, self.last_doubt_ns)
+        is_continuous = events > 0 and self._is_continuous
+        if is_continuous and not self._is_single:
+            return TokenEvents(events, "told", self.first_tokens, empty, 0, first, last, True)
+        if is_continuous or (events and total == events):
+            return TokenEvents(events, "one", 1, empty, 0, first, last, is_continuous)
+        if empty and total == events - empty:
+            first, last = (self._full_first, self._last_full()) if total else (None, None)
+            return TokenEvents(events - empty, "one" if total else None, 1, 0, empty, first, last, False)
+        return TokenEvents(events, None, None, empty, 0, first, last, False)
 
-    `tokens` says how many tokens each carried: 1 for one each, a list, or None where nothing tells. `visible` is the
-    position of the first with content or a tool call, `empty` the number of those without text. `continuous_usage`
-    is whether usage came with every event.
-    """
-
-    arrived_ns: list[int]
-    tokens: int | list[int] | None
-    visible: int | None
-    empty: int
-    continuous_usage: bool
+    def _last_full(self) -> Arrival:
+        """The last event with text."""
+        if self._last_kind == _EMPTY or self.last_ns is None:
+            return self._full_last
+        return self.last_ns, self.last_doubt_ns
 
 
-def token_events(reading: Reading) -> TokenEvents:
-    """What a stream amounts to, once it has ended.
+class _Message(msgspec.Struct, gc=False):
+    content: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    tool_calls: Any = None
 
-    Tokens per event are known where usage came with every event, or where the final usage equals the number of
-    events. Where it equals the number of events with text, the empty ones carried nothing and are none.
-    """
-    arrived_ns, grown, total = reading.events_ns, reading.grown, reading.completion_tokens
-    tokens: int | list[int] | None = None
-    is_continuous = bool(grown) and min(grown) >= 0
-    if is_continuous:
-        tokens = 1 if min(grown) == max(grown) == 1 else grown
-    elif total is not None and total == len(grown):
-        tokens = 1
-    elif reading.empty and total == len(grown) - len(reading.empty):
-        dropped = set(reading.empty)
-        kept = [position for position in range(len(grown)) if position not in dropped]
-        visible = None if reading.visible is None else kept.index(reading.visible)
-        return TokenEvents([arrived_ns[position] for position in kept], 1, visible, 0, False)
-    return TokenEvents(arrived_ns, tokens, reading.visible, len(reading.empty), is_continuous)
+
+class _WholeChoice(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class WholeAnswer(msgspec.Struct, gc=False):
+    """An answer that came in one piece."""
+
+    choices: list[_WholeChoice]
+    usage: Usage | None = None
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self.choices[0].finish_reason if self.choices else None
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """The tokens of the answer by the server's usage, None when it sent none."""
+        return None if self.usage is None else self.usage.completion_tokens
+
+    @property
+    def has_text(self) -> bool:
+        """Whether it holds anything that was generated."""
+        if not self.choices:
+            return False
+        message = self.choices[0].message
+        if message is None:
+            return bool(self.choices[0].text)
+        return bool(message.content or message.tool_calls or message.reasoning or message.reasoning_content)
+
+
+_decode_whole = msgspec.json.Decoder(WholeAnswer).decode
+
+
+def read_whole(body: bytes) -> WholeAnswer:
+    """The answer that a body holds. Raises ChunkError."""
+    try:
+        return _decode_whole(body)
+    except ValueError as error:
+        raise ChunkError(f"{error}: {body[:80].decode('utf-8', 'replace')}") from None

@@ -6,9 +6,9 @@ from collections import Counter
 
 import numpy as np
 
-from bench.metrics import Requests
 from bench.outcome import Outcome
 from bench.record import Columns
+from bench.requests import Requests
 from bench.result import Counts, FailureClass
 from bench.units import NS_PER_S
 from bench.window import Span

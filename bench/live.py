@@ -16,12 +16,12 @@ from typing import TextIO
 
 from click import style, unstyle
 
-from bench.driver import Tally
+from bench.attempt import Tally
 from bench.health import HealthWatch
-from bench.plan import ClosedLoop
+from bench.plan import ClosedLoop, OpenLoop
 from bench.run import Run
 from bench.session import Watcher
-from bench.units import NS_PER_S, format_count, format_rate
+from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate
 
 PERIOD_S = 0.5
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
@@ -39,7 +39,7 @@ class Silence:
         """Nothing."""
 
     def load(
-        self, run: Run, plan: ClosedLoop, tally: Tally, health: HealthWatch
+        self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch
     ) -> contextlib.AbstractContextManager[None]:
         """Nothing around the load."""
         return contextlib.nullcontext()
@@ -62,7 +62,7 @@ class LiveView:
         self._paint([style(f"  {text} …", dim=True)])
 
     @contextlib.contextmanager
-    def load(self, run: Run, plan: ClosedLoop, tally: Tally, health: HealthWatch) -> Iterator[None]:
+    def load(self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch) -> Iterator[None]:
         """Repaint until the load is over."""
         painter = asyncio.get_running_loop().create_task(self._repaint(Gauges(run, plan, tally, health)))
         try:
@@ -105,7 +105,7 @@ class LiveView:
 class Gauges:
     """Turns counters into lines: rates over the last second, percentiles of the latest answers."""
 
-    def __init__(self, run: Run, plan: ClosedLoop, tally: Tally, health: HealthWatch) -> None:
+    def __init__(self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch) -> None:
         self._run, self._plan, self._tally, self._health = run, plan, tally, health
         self._marks: deque[tuple[int, int, int]] = deque(maxlen=round(1 / PERIOD_S) + 1)
         self._history: deque[float] = deque(maxlen=_HISTORY)
@@ -113,17 +113,18 @@ class Gauges:
     def lines(self, now_ns: int, width: int) -> list[str]:
         """The block as it stands now."""
         tally, plan = self._tally, self._plan
+        tally.refresh()
         self._marks.append((now_ns, tally.ok + tally.failed, tally.tokens))
         then_ns, ended, tokens = self._marks[0]
         span_s = max((now_ns - then_ns) / NS_PER_S, 1e-9)
         requests_s, tokens_s = (tally.ok + tally.failed - ended) / span_s, (tally.tokens - tokens) / span_s
         self._history.append(tokens_s)
         failed = f"{format_count(tally.failed)} failed"
-        ttft = sorted(tally.ttft_ms)
+        ttft = sorted(tally.ttft_ns)
         return [
-            f"  {style(self._run.target.model, bold=True)} · {plan.streams} streams · {self._progress(now_ns)}",
+            f"  {style(self._run.target.model, bold=True)} · {self._run.load.shape} · {self._progress(now_ns)}",
             f"  {_bar(plan.progress(now_ns), min(60, width - 4))}",
-            f"  in flight  {tally.in_flight:>8,}     {format_count(tally.ok)} ok · "
+            f"  in flight  {len(tally.under_way):>8,}     {format_count(tally.ok)} ok · "
             + (style(failed, fg="red", bold=True) if tally.failed else style(failed, dim=True)),
             f"  req/s      {format_rate(requests_s):>8}     tok/s {format_rate(tokens_s):>8}  "
             + _sparkline(self._history),
@@ -135,7 +136,7 @@ class Gauges:
         limits, plan = self._plan.limits, self._plan
         elapsed_s = (now_ns - plan.begun_ns) / NS_PER_S if plan.begun_ns else 0.0
         if plan.stopped_ns is not None:
-            return f"{elapsed_s:.1f} s, waiting for the last {self._tally.in_flight} answers"
+            return f"{elapsed_s:.1f} s, waiting for the last {len(self._tally.under_way)} answers"
         left = []
         if limits.duration_s is not None:
             left.append(f"{max(0.0, limits.duration_s - elapsed_s):.1f} s left")
@@ -156,8 +157,8 @@ def _sparkline(values: deque[float]) -> str:
     return style("".join(_BARS[round(value / top * (len(_BARS) - 1))] for value in values), fg="cyan")
 
 
-def _ms(ordered: list[float], share: float) -> str:
-    return f"{ordered[min(len(ordered) - 1, int(share * len(ordered)))]:,.1f}" if ordered else "–"
+def _ms(ordered: list[int], share: float) -> str:
+    return f"{ordered[min(len(ordered) - 1, int(share * len(ordered)))] / NS_PER_MS:,.1f}" if ordered else "–"
 
 
 def _cut(line: str, width: int) -> str:

@@ -1,154 +1,128 @@
-"""Records to figures, by docs/metrics.md. Pure: arrays in, arrays and figures out."""
+"""Requests and token events to figures, by docs/metrics.md. Pure: arrays in, figures out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from bench.outcome import Outcome
-from bench.record import OUTCOMES, Columns
-from bench.result import Distribution, Figures, Window
-from bench.stats import Bools, Floats, Ints, describe, with_failures
-from bench.units import NS_PER_MS, NS_PER_S
+from bench.flow import WindowFlow
+from bench.requests import Requests
+from bench.result import Distribution, Figures, Goodput, Window
+from bench.sample import Sample
+from bench.stats import Bools, describe, nothing, with_failures
+from bench.units import NS_PER_S
 from bench.window import Span, mean_concurrency
 
 # Below this share of requests with known tokens per event, ITL would speak for a selection of them.
 _ITL_COVERAGE = 0.95
 
 PER_REQUEST = ("ttft", "ttft_sched", "ttfv", "tpot", "e2e", "max_gap", "lateness")
+POOLED = ("icl", "itl")
+
+DesignEffects = Mapping[str, Mapping[float, float]]
+"""By the name of a pooled figure and the percent: how many of its samples tell as much as one alone."""
 
 
-class Requests:
-    """The load's requests as arrays, a row each, in milliseconds with NaN for what a row does not have.
+class Method:
+    """How figures are to be taken: which percentiles, and what is known of the client's own error.
 
-    `event_*` have an element for each token event; `event_row` says whose it is.
+    `clock_error_ms` adds to every figure's error; None where arrivals were not stamped by the kernel, so that nothing
+    bounds the error of one.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        def ints(column: Sequence[int]) -> Ints:
-            return np.array(column, dtype=np.int64)
-
-        self.outcome = ints(columns.outcome)
-        self.ok: Bools = self.outcome == OUTCOMES.index(Outcome.OK)
-        self.cancelled: Bools = self.outcome == OUTCOMES.index(Outcome.CANCELLED)
-        self.failed: Bools = ~(self.ok | self.cancelled)
-        self.sched_ns, self.end_ns = ints(columns.sched_ns), ints(columns.end_ns)
-        sent_ns = ints(columns.send_ns)
-        self.was_sent: Bools = sent_ns >= 0
-        self.send_ns: Ints = np.where(self.was_sent, sent_ns, self.sched_ns)
-        self.opened: Bools = ints(columns.opened) > 0
-        self.empty = ints(columns.empty)
-        self.prompt_tokens = ints(columns.prompt_tokens)
-        self.cached_tokens = ints(columns.cached_tokens)
-        self.usage_tokens = ints(columns.completion_tokens)
-
-        self.event_ns = ints(columns.event_ns)
-        self.event_tokens = ints(columns.event_tokens)
-        offsets = ints(columns.event_offset)
-        self.events: Ints = np.diff(offsets)
-        self.event_row: Ints = np.repeat(np.arange(len(self.events)), self.events)
-        self.has_events: Bools = self.events > 0
-        self.first_at, self.last_at = offsets[:-1], offsets[1:] - 1
-        self.visible_ns = ints(columns.visible_ns)
-
-        self.first_ns = self._at(self.event_ns, self.first_at)
-        self.last_ns = self._at(self.event_ns, self.last_at)
-        self.tokens: Ints = np.where(self.usage_tokens >= 0, self.usage_tokens, self.events)
-        self._derive()
-
-    def __len__(self) -> int:
-        return len(self.outcome)
-
-    def _at(self, values: Ints, positions: Ints) -> Ints:
-        """The events' values at a position of each row, 0 for rows without events."""
-        found = np.zeros(len(positions), dtype=np.int64)
-        found[self.has_events] = values[positions[self.has_events]]
-        return found
-
-    def _derive(self) -> None:
-        has, usable = self.has_events, self.has_events & self.was_sent
-        self.lateness = _ms(self.send_ns - self.sched_ns, self.was_sent)
-        self.ttft = _ms(self.first_ns - self.send_ns, usable)
-        self.ttft_sched = _ms(self.first_ns - self.sched_ns, has)
-        self.ttfv = _ms(self.visible_ns - self.send_ns, usable & (self.visible_ns >= 0))
-        self.e2e = _ms(self.last_ns - self.send_ns, usable)
-
-        gap = np.full(len(self.event_ns), np.nan)
-        gap[1:] = np.diff(self.event_ns) / NS_PER_MS
-        gap[self.first_at[has]] = np.nan  # the first event of a request ends no gap
-        self.gap: Floats = gap
-        self.max_gap: Floats = np.full(len(self), np.nan)
-        several = self.events > 1
-        if several.any():
-            filled = np.where(np.isnan(gap), -1.0, gap)
-            self.max_gap[several] = np.maximum.reduceat(filled, self.first_at[has])[several[has]]
-
-        first_tokens = self._at(self.event_tokens, self.first_at)
-        first_tokens = np.where(first_tokens < 0, 1, first_tokens)
-        later: Ints = self.tokens - first_tokens
-        self.tpot: Floats = np.full(len(self), np.nan)
-        countable = has & (later > 0) & (self.events > 1)
-        self.tpot[countable] = (self.last_ns - self.first_ns)[countable] / NS_PER_MS / later[countable]
-
-    @property
-    def knows_event_tokens(self) -> Bools:
-        """Rows whose events each tell how many tokens they carried."""
-        first = self._at(self.event_tokens, self.first_at)
-        return self.has_events & (first >= 0)
-
-    @property
-    def event_weight(self) -> Floats:
-        """Tokens of each event; where they are not known, the answer's tokens spread evenly over its events."""
-        spread = self.tokens / np.maximum(self.events, 1)
-        return np.where(self.event_tokens >= 0, self.event_tokens, spread[self.event_row])
-
-    def per_request(self, name: str) -> Floats:
-        """The column of one figure of `PER_REQUEST`."""
-        column: Floats = getattr(self, name)
-        return column
+    def __init__(
+        self,
+        percents: Sequence[float],
+        clock_error_ms: float | None = None,
+        design_effects: DesignEffects | None = None,
+        slos: Mapping[str, float] | None = None,
+    ) -> None:
+        self.percents = percents
+        self.slos = slos or {}
+        self.clock_error_ms = clock_error_ms
+        self.design_effects = design_effects or {}
 
 
-def figures(requests: Requests, span: Span, origin_ns: int, percents: Sequence[float]) -> Figures:
-    """All figures over one span. `origin_ns` is where the window's seconds count from."""
+def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method) -> Figures:
+    """All figures over the span of `flow`. `origin_ns` is where the window's seconds count from."""
+    span = flow.span
     length_s = span.length_ns / NS_PER_S
     sent_inside = (requests.send_ns >= span.begin_ns) & (requests.send_ns < span.end_ns)
     sample = requests.ok & sent_inside
     failed = int((requests.failed & sent_inside).sum())
-    ended_inside = requests.ok & (requests.last_ns >= span.begin_ns) & (requests.last_ns < span.end_ns)
-    counted = requests.ok | requests.cancelled  # what the bench gave up was served all the same
-    event_inside = (requests.event_ns >= span.begin_ns) & (requests.event_ns < span.end_ns)
-    tokens = float(requests.event_weight[event_inside & counted[requests.event_row]].sum())
+    ended_inside = requests.completed & (requests.last_ns >= span.begin_ns) & (requests.last_ns < span.end_ns)
+    tokens = flow.tokens + float(requests.tokens[ended_inside & ~requests.streamed].sum())
 
-    latency: dict[str, Distribution] = {}
+    latency = {name: _per_request(requests, name, sample, method) for name in PER_REQUEST}
+    latency["icl"] = _pooled("icl", flow.icl, method, "no request had two token events in the window")
+    latency["itl"] = _itl(requests, flow, method)
     failing = {}
-    for name in PER_REQUEST:
-        values = _present(requests.per_request(name)[sample])
-        latency[name] = describe(values, percents, _why_empty(name, sample))
-        if failed and name in ("ttft", "e2e"):
-            failing[name] = with_failures(values, failed, percents)
-    gap_inside = event_inside & requests.ok[requests.event_row] & ~np.isnan(requests.gap)
-    latency["icl"] = describe(requests.gap[gap_inside], percents, "no request had two token events in the window")
-    latency["itl"] = _itl(requests, gap_inside, percents)
-    speed = _present(requests.tpot[sample])
+    if failed:
+        for name in ("ttft", "e2e"):
+            column = requests.figure(name)[sample]
+            failing[name] = with_failures(column[~np.isnan(column)], failed, method.percents)
+    speed = requests.tpot[sample]
     return Figures(
         window=Window(begin_s=(span.begin_ns - origin_ns) / NS_PER_S, end_s=(span.end_ns - origin_ns) / NS_PER_S),
         requests=int(sample.sum()),
         requests_per_s=float(ended_inside.sum() / length_s),
         output_tokens_per_s=tokens / length_s,
-        input_tokens_per_s=_input_rate(requests, counted, span),
+        input_tokens_per_s=_input_rate(requests, span),
         mean_concurrency=mean_concurrency(requests.send_ns, requests.end_ns, span),
         tokens_are=tokens_are(requests),
-        speed_per_user=describe(1000 / speed[speed > 0], percents, _why_empty("tpot", sample)),
+        speed_per_user=describe(1000 / speed[speed > 0], method.percents, _why_empty("tpot", requests, sample)),
         latency=latency,
         latency_with_failures=failing,
+        goodput=_goodput(requests, span, method.slos) if method.slos else None,
     )
+
+
+def _goodput(requests: Requests, span: Span, slos: Mapping[str, float]) -> Goodput:
+    due = ~requests.cancelled & (requests.sched_ns >= span.begin_ns) & (requests.sched_ns < span.end_ns)
+    met = due & requests.completed
+    for name, limit_ms in slos.items():
+        met &= requests.figure(name) <= limit_ms  # a figure that a request does not have meets nothing
+    length_s = span.length_ns / NS_PER_S
+    return Goodput(
+        slos=dict(slos),
+        due=int(due.sum()),
+        met=int(met.sum()),
+        requests_per_s=float(met.sum() / length_s),
+        share=float(met.sum() / due.sum()) if due.any() else None,
+    )
+
+
+def _per_request(requests: Requests, name: str, wanted: Bools, method: Method) -> Distribution:
+    """A figure that each request has one of."""
+    column, (over, under) = requests.figure(name), requests.errors(name)
+    present = wanted & ~np.isnan(column)
+    sample = Sample()
+    sample.add(column[present], over[present], under[present])
+    why = _why_empty(name, requests, wanted)
+    return sample.distribution(method.percents, why, client_error=method.clock_error_ms)
+
+
+def _pooled(name: str, sample: Sample, method: Method, why_empty: str) -> Distribution:
+    """A figure with a sample a gap, over all requests."""
+    return sample.distribution(method.percents, why_empty, method.design_effects.get(name), method.clock_error_ms)
+
+
+def _itl(requests: Requests, flow: WindowFlow, method: Method) -> Distribution:
+    several = requests.completed & (requests.events > 1)
+    if not several.any():
+        return nothing(method.percents, "no request had two token events")
+    known = int((several & requests.knows_event_tokens).sum())
+    if known < _ITL_COVERAGE * several.sum():
+        reason = f"tokens per event unknown in {several.sum() - known:,} of {several.sum():,} requests; see ICL"
+        return nothing(method.percents, reason)
+    return _pooled("itl", flow.itl, method, "no gap in the window")
 
 
 def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
     """The figures of a run in which nothing happened."""
-    nothing = describe(np.empty(0), percents, reason)
+    none = nothing(percents, reason)
     return Figures(
         window=Window(reason=reason),
         requests=0,
@@ -157,8 +131,8 @@ def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
         input_tokens_per_s=None,
         mean_concurrency=None,
         tokens_are=None,
-        speed_per_user=nothing,
-        latency=dict.fromkeys((*PER_REQUEST, "icl", "itl"), nothing),
+        speed_per_user=none,
+        latency=dict.fromkeys((*PER_REQUEST, *POOLED), none),
         latency_with_failures={},
     )
 
@@ -171,38 +145,22 @@ def tokens_are(requests: Requests) -> Literal["usage", "chunks", "mixed"] | None
     return "usage" if told.all() else "mixed" if told.any() else "chunks"
 
 
-def _itl(requests: Requests, gap_inside: Bools, percents: Sequence[float]) -> Distribution:
-    several = requests.ok & (requests.events > 1)
-    if not several.any():
-        return describe(np.empty(0), percents, "no request had two token events")
-    known = several & requests.knows_event_tokens
-    if known.sum() < _ITL_COVERAGE * several.sum():
-        reason = f"tokens per event unknown in {several.sum() - known.sum():,} of {several.sum():,} requests; see ICL"
-        return describe(np.empty(0), percents, reason)
-    usable = gap_inside & known[requests.event_row] & (requests.event_tokens > 0)
-    return describe(requests.gap[usable] / requests.event_tokens[usable], percents, "no gap in the window")
-
-
-def _input_rate(requests: Requests, counted: Bools, span: Span) -> float | None:
-    """Prompt tokens of the answers that began in the span, by its length."""
-    began = counted & requests.has_events & (requests.first_ns >= span.begin_ns) & (requests.first_ns < span.end_ns)
+def _input_rate(requests: Requests, span: Span) -> float | None:
+    """Prompt tokens of the answers that began in the span, by its length; what came whole began with its end."""
+    began_ns = np.where(requests.streamed, requests.first_ns, requests.end_ns)
+    served = (requests.ok | requests.cancelled) & (requests.has_events | requests.completed)
+    began = served & (began_ns >= span.begin_ns) & (began_ns < span.end_ns)
     told = requests.prompt_tokens[began]
     if len(told) == 0 or (told < 0).any():
         return None
     return float(told.sum() / span.length_ns * NS_PER_S)
 
 
-def _why_empty(name: str, sample: Bools) -> str:
+def _why_empty(name: str, requests: Requests, sample: Bools) -> str:
     if not sample.any():
         return "no request that was sent in the window succeeded"
+    if not requests.streamed[sample].any() and name != "lateness":
+        return "answers came in one piece"
     return {"ttfv": "no answer had visible text", "tpot": "no answer had tokens after its first event"}.get(
         name, "no answer had two token events" if name == "max_gap" else "no token events"
     )
-
-
-def _ms(spans_ns: Ints, where: Bools) -> Floats:
-    return np.where(where, spans_ns / NS_PER_MS, np.nan)
-
-
-def _present(values: Floats) -> Floats:
-    return values[~np.isnan(values)]

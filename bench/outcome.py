@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bench.events import Reading
+from bench.events import Reading, WholeAnswer
 
 
 class Outcome(StrEnum):
@@ -45,7 +45,7 @@ def judge(reading: Reading, *, cut: str | None, asked_tokens: int | None) -> tup
     `cut` says how the connection broke, None after a clean end. `asked_tokens` is the length the answer had to
     have, None when its length was left to the model.
     """
-    events = len(reading.events_ns)
+    events = reading.events
     tokens = reading.completion_tokens
     so_far = f"after {tokens} tokens" if tokens else f"after {events} chunks"
     if reading.finish_reason is None:
@@ -63,9 +63,25 @@ def judge(reading: Reading, *, cut: str | None, asked_tokens: int | None) -> tup
         return Outcome.TRUNCATED, f"{cut} before [DONE], {so_far}"
     if events == 0:
         return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but not a single token"
-    if asked_tokens is not None and tokens is not None and tokens != asked_tokens:
-        return Outcome.LENGTH_MISMATCH, (
-            f"{tokens} tokens where {asked_tokens} were asked for; "
-            "with --no-ignore-eos answers may end where the model ends them"
-        )
-    return Outcome.OK, None
+    return _judge_length(tokens, asked_tokens)
+
+
+def judge_whole(answer: WholeAnswer, *, asked_tokens: int | None) -> tuple[Outcome, str | None]:
+    """The same for a 2xx answer that came in one piece."""
+    if answer.finish_reason is None:
+        return Outcome.TRUNCATED, "the answer has no finish reason"
+    if answer.finish_reason in ("error", "abort"):
+        return Outcome.STREAM_ERROR, f"the server ended the answer with finish reason {answer.finish_reason!r}"
+    tokens = answer.completion_tokens
+    if not tokens and (tokens == 0 or not answer.has_text):
+        return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but not a single token"
+    return _judge_length(tokens, asked_tokens)
+
+
+def _judge_length(tokens: int | None, asked_tokens: int | None) -> tuple[Outcome, str | None]:
+    if asked_tokens is None or tokens is None or tokens == asked_tokens:
+        return Outcome.OK, None
+    return Outcome.LENGTH_MISMATCH, (
+        f"{tokens} tokens where {asked_tokens} were asked for; "
+        "with --no-ignore-eos answers may end where the model ends them"
+    )

@@ -1,11 +1,12 @@
-"""What is kept of each request: a row when it ends, columns of all of them, with the arrival of every token event.
+"""What is kept of each request: a line when it ends, and columns of all of them. Its token events are `moments`.
 
-Everything that a report says is computed from these.
+Everything that a report says is computed from these two.
 """
 
 from __future__ import annotations
 
 from array import array
+from typing import Literal
 
 import msgspec
 
@@ -17,24 +18,32 @@ WARMUP = "warmup"
 UNKNOWN = -1  # in columns of integers, what is None in a row
 
 
-class Record(msgspec.Struct, kw_only=True):
-    """One request, as a line of requests.jsonl.
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One request, as a line of requests.jsonl; what has its default is left out there.
 
-    Times are `time.monotonic_ns()`; `events_ns` are token events, counted from `send_ns`. `tokens` says how many
-    tokens each event carried: 1 for one each, a list, or null where nothing tells. `visible` is the position of the
-    first event with content or a tool call, `empty` the number of events with an empty text. `continuous_usage` is
-    whether usage came with every event. `asked_tokens` is the length the answer had to have, `query` the number of the
-    prompt within the workload.
+    Times are `time.monotonic_ns()`: planned start, request sent (`send_took_ns` is how long handing it over lasted),
+    head, first, first visible and last token event, end. `first_doubt_ns` and `last_doubt_ns` say by how much those two
+    may have arrived earlier. `events` counts token events; `event_tokens` says how many tokens each carried: "one",
+    "told" by the usage that came with it, or null where nothing tells. `empty` events had an empty text, `dropped` ones
+    an empty text and no token. `asked_tokens` is the length the answer had to have, `query` the number of the prompt
+    within the workload. `merged_reads` brought several token events at once.
     """
 
     request: int
     phase: str
-    slot: int
-    query: int
+    slot: int = 0
+    query: int = 0
     sched_ns: int
     send_ns: int | None = None
+    send_took_ns: int = 0
     head_ns: int | None = None
+    first_ns: int | None = None
+    first_doubt_ns: int = 0
+    visible_ns: int | None = None
+    last_ns: int | None = None
+    last_doubt_ns: int = 0
     end_ns: int
+    streamed: bool = True
     opened: bool = False
     status: int | None = None
     outcome: Outcome
@@ -46,63 +55,63 @@ class Record(msgspec.Struct, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
-    events_ns: list[int] = []
-    tokens: int | list[int] | None = None
+    events: int = 0
+    event_tokens: Literal["one", "told"] | None = None
+    first_tokens: int | None = None
     continuous_usage: bool = False
-    visible: int | None = None
     empty: int = 0
+    dropped: int = 0
+    merged_reads: int = 0
 
 
 OUTCOMES = tuple(Outcome)
 _CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
+NOT_TOLD, ONE_EACH, TOLD = range(3)
+_EVENT_TOKENS = {None: NOT_TOLD, "one": ONE_EACH, "told": TOLD}
+
+_INTEGERS = (
+    "request",
+    "sched_ns",
+    "send_ns",
+    "send_took_ns",
+    "head_ns",
+    "first_ns",
+    "first_doubt_ns",
+    "visible_ns",
+    "last_ns",
+    "last_doubt_ns",
+    "end_ns",
+    "asked_tokens",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "events",
+    "first_tokens",
+    "empty",
+    "dropped",
+    "merged_reads",
+)
 
 
 class Columns:
-    """Requests of one phase, a column a field, rows in the order in which they ended.
+    """Requests of the load, a column a field, rows in the order in which they ended.
 
-    Integers are -1 where a row has None. `event_ns` and `event_tokens` hold the events of all rows one after the
-    other (absolute stamps); those of row i are `[event_offset[i], event_offset[i + 1])`.
+    `integers` are by the name of the record's field, -1 where a row has None. `outcome` is a position in `OUTCOMES`,
+    `event_tokens` one of NOT_TOLD, ONE_EACH and TOLD.
     """
 
-    __slots__ = (
-        "cached_tokens",
-        "completion_tokens",
-        "empty",
-        "end_ns",
-        "errors",
-        "event_ns",
-        "event_offset",
-        "event_tokens",
-        "head_ns",
-        "opened",
-        "outcome",
-        "prompt_tokens",
-        "request",
-        "sched_ns",
-        "send_ns",
-        "visible_ns",
-    )
+    __slots__ = ("errors", "event_tokens", "integers", "opened", "outcome", "streamed")
 
     def __init__(self) -> None:
-        self.request = array("q")
+        self.integers = {name: array("q") for name in _INTEGERS}
         self.outcome = array("b")
-        self.sched_ns = array("q")
-        self.send_ns = array("q")
-        self.head_ns = array("q")
-        self.end_ns = array("q")
-        self.visible_ns = array("q")
+        self.event_tokens = array("b")
         self.opened = array("b")
-        self.empty = array("i")
-        self.prompt_tokens = array("q")
-        self.completion_tokens = array("q")
-        self.cached_tokens = array("q")
-        self.event_offset = array("q", [0])
-        self.event_ns = array("q")
-        self.event_tokens = array("i")
+        self.streamed = array("b")
         self.errors: dict[int, Failure] = {}  # by row
 
     def __len__(self) -> int:
-        return len(self.request)
+        return len(self.outcome)
 
     def append(self, record: Record) -> None:
         """Add a row."""
@@ -110,26 +119,13 @@ class Columns:
             self.errors[len(self)] = Failure(
                 record.request, record.outcome, record.sched_ns, record.error or "", record.status, record.retry_after_s
             )
-        send_ns = UNKNOWN if record.send_ns is None else record.send_ns
-        events_ns, tokens = record.events_ns, record.tokens
-        self.request.append(record.request)
+        for name, column in self.integers.items():
+            value = getattr(record, name)
+            column.append(UNKNOWN if value is None else value)
         self.outcome.append(_CODES[record.outcome])
-        self.sched_ns.append(record.sched_ns)
-        self.send_ns.append(send_ns)
-        self.head_ns.append(UNKNOWN if record.head_ns is None else record.head_ns)
-        self.end_ns.append(record.end_ns)
-        self.visible_ns.append(UNKNOWN if record.visible is None else send_ns + events_ns[record.visible])
+        self.event_tokens.append(_EVENT_TOKENS[record.event_tokens])
         self.opened.append(record.opened)
-        self.empty.append(record.empty)
-        self.prompt_tokens.append(UNKNOWN if record.prompt_tokens is None else record.prompt_tokens)
-        self.completion_tokens.append(UNKNOWN if record.completion_tokens is None else record.completion_tokens)
-        self.cached_tokens.append(UNKNOWN if record.cached_tokens is None else record.cached_tokens)
-        self.event_ns.extend([send_ns + event_ns for event_ns in events_ns])
-        if isinstance(tokens, list):
-            self.event_tokens.extend(tokens)
-        else:
-            self.event_tokens.extend(array("i", [UNKNOWN if tokens is None else tokens]) * len(events_ns))
-        self.event_offset.append(len(self.event_ns))
+        self.streamed.append(record.streamed)
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):

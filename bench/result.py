@@ -6,26 +6,35 @@ from typing import Literal
 
 import msgspec
 
-from bench.run import METRICS_SPEC, SCHEMA, LoadFacts, Negotiated, TargetFacts
+from bench.run import METRICS_SPEC, SCHEMA, Certificate, LoadFacts, Negotiated, ServerCounters, TargetFacts
 
 
 class Percentile(msgspec.Struct, kw_only=True):
-    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value."""
+    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value.
+
+    `client_error` is how far the value may be off by the bench's own doing, in the unit of the value; null where
+    nothing bounds it.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    client_error: float | None = None
     reason: str | None = None
 
 
 class Distribution(msgspec.Struct, kw_only=True):
-    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample."""
+    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample.
+
+    `exact` is false for a sample so large that its percentiles come from a histogram (three significant digits).
+    """
 
     n: int
     mean: float | None = None
     min: float | None = None
     max: float | None = None
     percentiles: dict[str, Percentile]
+    exact: bool = True
     reason: str | None = None
 
 
@@ -47,6 +56,19 @@ class Window(msgspec.Struct, kw_only=True):
         return 0.0 if self.begin_s is None or self.end_s is None else self.end_s - self.begin_s
 
 
+class Goodput(msgspec.Struct, kw_only=True):
+    """Requests that were due in the window and met every limit (`slos`, in milliseconds by the name of the figure).
+
+    `share` is of all that were due, failed ones included; null where none was.
+    """
+
+    slos: dict[str, float]
+    due: int
+    met: int
+    requests_per_s: float
+    share: float | None
+
+
 class Figures(msgspec.Struct, kw_only=True):
     """All figures over one window.
 
@@ -65,6 +87,7 @@ class Figures(msgspec.Struct, kw_only=True):
     speed_per_user: Distribution
     latency: dict[str, Distribution]
     latency_with_failures: dict[str, dict[str, Percentile]]
+    goodput: Goodput | None = None
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
@@ -134,15 +157,28 @@ class Verdict(msgspec.Struct, kw_only=True):
 
 
 class ClientFacts(msgspec.Struct, kw_only=True):
-    """What the bench itself cost; null where it was not watched to the end."""
+    """What the bench itself cost and did; null where it is not known.
 
+    `stamps` says who stamped arrivals. `read_lag_*` is how long bytes waited to be read after the kernel had stamped
+    them, `merged_reads` is how many reads brought several token events, of which only the last has its own stamp.
+    """
+
+    stamps: Literal["kernel", "read"] | None = None
+    read_lag_p50_ms: float | None = None
+    read_lag_p99_ms: float | None = None
+    read_lag_max_ms: float | None = None
+    merged_reads: int | None = None
+    unstamped_reads: int | None = None
+    clock_error_ms: float | None = None
     loop_lag_p99_ms: float | None = None
     loop_lag_max_ms: float | None = None
     cpu_share: float | None = None
     cpu_wait_share: float | None = None
+    gc_pauses: int | None = None
     gc_pause_max_ms: float | None = None
     switched_out: int | None = None
-    stamps: str = "taken at each read, before parsing; the kernel's receive stamps are not used"
+    retransmits: int | None = None
+    peak_mb: float | None = None
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -167,4 +203,6 @@ class Result(msgspec.Struct, kw_only=True):
     checks: list[Check]
     verdict: Verdict
     client: ClientFacts
+    server: ServerCounters | None = None
+    certificate: Certificate | None = None
     environment: dict[str, object] = {}

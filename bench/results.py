@@ -1,20 +1,22 @@
-"""The folder of a run: run.json, requests.jsonl (written as requests end), result.json; and how to read it back."""
+"""The folder of a run: run.json, requests.jsonl, moments.bin (both written as things happen), result.json."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from bench.moments import Moments
 from bench.record import LOAD, Columns, Record
 from bench.result import Result
 from bench.run import SCHEMA, Run
+from bench.spool import Spool, read_chunks
 
-RUN, REQUESTS, RESULT, SERVER_LOG = "run.json", "requests.jsonl", "result.json", "server.log"
+RUN, REQUESTS, MOMENTS, RESULT = "run.json", "requests.jsonl", "moments.bin", "result.json"
 
 _encode = msgspec.json.Encoder().encode
 _Kind = TypeVar("_Kind", Run, Result)
@@ -27,36 +29,47 @@ class ResultError(ValueError):
 class RunFolder:
     """Keeps a run on disk. A disk that fails costs the files, never the figures: `problem` says so, once.
 
-    Each record is handed to the kernel as it comes, so that a crash of the bench loses none.
+    What is kept is handed to the kernel with each `flush`; a kill of the bench loses what came after the last one.
     """
 
-    def __init__(self, parent: Path, began: datetime) -> None:
-        self.problem: str | None = None
+    def __init__(self, parent: Path, began: datetime, moments: Moments) -> None:
+        self._error: OSError | None = None
         self.path = parent / f"{began:%Y-%m-%d-%H%M%S}"
-        self._file: int | None = None
+        folder: Path | None = None
         try:
-            self.path = _make_folder(self.path)
-            self._file = os.open(self.path / REQUESTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            folder = self.path = _make_folder(self.path)
         except OSError as error:
-            self._give_up(error)
+            self._error = error
+        self._lines: list[bytes] = []
+        self._requests = Spool(folder and folder / REQUESTS)
+        self._moments = moments
+        moments.spool = Spool(folder and folder / MOMENTS)
 
     @property
     def id(self) -> str:
         """The name of the run."""
         return self.path.name
 
+    @property
+    def problem(self) -> str | None:
+        """Why results are not kept, None while they are."""
+        error = self._error or self._requests.error or self._moments.spool.error
+        if error is None:
+            return None
+        where = error.filename or self.path
+        return f"results are not kept: {error.strerror or error} ({where}); --result-dir puts them elsewhere"
+
     def keep(self, record: Record) -> None:
-        """Write one record."""
-        if self._file is None:
-            return
-        line = _encode(record) + b"\n"
-        try:
-            written = os.write(self._file, line)
-            if written < len(line):  # the disk is full: the rest tells why
-                os.write(self._file, line[written:])
-        except OSError as error:
-            self.close()
-            self._give_up(error)
+        """Write one record, with the next flush."""
+        self._lines.append(_encode(record))
+
+    def flush(self) -> None:
+        """Hand over what has come since the last time."""
+        self._moments.flush()
+        if self._lines:
+            self._lines.append(b"")
+            self._requests.write(b"\n".join(self._lines))
+            self._lines.clear()
 
     def save_run(self, run: Run) -> None:
         """Write run.json, whole or not at all."""
@@ -68,9 +81,17 @@ class RunFolder:
 
     def close(self) -> None:
         """End the records."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self.flush()
+        self._requests.close()
+        self._moments.spool.close()
+
+    def records(self) -> Columns:
+        """The load's requests, read back from wherever they are. Raises ResultError."""
+        return _columns(_records(self._requests.chunks(), self.path / REQUESTS))
+
+    def moments(self) -> Iterator[bytes]:
+        """All moments, in pieces; to be read as often as one likes."""
+        return self._moments.spool.chunks()
 
     def _save(self, name: str, content: Run | Result) -> None:
         if self.problem is not None:
@@ -78,11 +99,7 @@ class RunFolder:
         try:
             write_json(self.path / name, content)
         except OSError as error:
-            self._give_up(error)
-
-    def _give_up(self, error: OSError) -> None:
-        where = error.filename or self.path
-        self.problem = f"results are not kept: {error.strerror or error} ({where}); --result-dir puts them elsewhere"
+            self._error = error
 
 
 def _make_folder(path: Path) -> Path:
@@ -114,30 +131,39 @@ def to_json(content: Run | Result) -> bytes:
     return msgspec.json.format(_encode(content), indent=2) + b"\n"
 
 
-def load_run(folder: Path) -> tuple[Run, Columns]:
-    """A run and the records of its load. Raises ResultError."""
+def load_run(folder: Path) -> tuple[Run, Columns, Path]:
+    """A run, the records of its load, and the file of its moments. Raises ResultError."""
     folder = folder.parent if folder.is_file() else folder
     run = _load(folder / RUN, Run)
-    columns = Columns()
-    for record in load_records(folder / REQUESTS):
-        if record.phase == LOAD:
-            columns.append(record)
-    return run, columns
+    return run, _columns(load_records(folder / REQUESTS)), folder / MOMENTS
 
 
 def load_records(path: Path) -> Iterator[Record]:
     """All records of a file; a last line that a crash cut short is left out. Raises ResultError."""
+    return _records(read_chunks(path), path)
+
+
+def _columns(records: Iterable[Record]) -> Columns:
+    columns = Columns()
+    for record in records:
+        if record.phase == LOAD:
+            columns.append(record)
+    return columns
+
+
+def _records(chunks: Iterable[bytes], path: Path) -> Iterator[Record]:
     decode = msgspec.json.Decoder(Record).decode
+    number, rest = 0, b""
     try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield decode(line)
-                except ValueError as error:
-                    if line.endswith(b"\n"):
-                        raise ResultError(f"{path}, line {number}: {error}") from None
+        for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                number += 1
+                yield decode(line)
     except OSError as error:
         raise _unreadable(path, error) from None
+    except ValueError as error:
+        raise ResultError(f"{path}, line {number}: {error}") from None
 
 
 def _load(path: Path, kind: type[_Kind]) -> _Kind:

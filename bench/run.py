@@ -30,10 +30,19 @@ class TargetFacts(msgspec.Struct, kw_only=True):
 
 
 class LoadFacts(msgspec.Struct, kw_only=True):
-    """The load: a closed loop of `streams`, for `duration_s`, `requests`, or whichever ended it first."""
+    """The load, for `duration_s`, `requests`, or whichever ended it first.
 
-    plan: Literal["closed"] = "closed"
-    streams: int
+    A closed loop keeps `streams` open. An open one sends `rate` requests a second as `arrivals` has it, with at most
+    `streams` open at once if that is given; `burstiness` is the shape of gamma arrivals. `streamed` is whether answers
+    were asked for as streams.
+    """
+
+    plan: Literal["closed", "open"] = "closed"
+    streams: int | None = None
+    rate: float | None = None
+    arrivals: Literal["poisson", "constant", "gamma"] | None = None
+    burstiness: float | None = None
+    streamed: bool = True
     duration_s: float | None = None
     requests: int | None = None
     warmup: int = 0
@@ -44,6 +53,15 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     cache: Literal["keep", "bust"] = "bust"
     nonce: str | None = None
     prompts: str = ""
+
+    @property
+    def shape(self) -> str:
+        """The load in a few words."""
+        if self.plan == "closed" or self.rate is None:
+            return f"{self.streams:,} stream{'s' * (self.streams != 1)}"
+        process = f"gamma {self.burstiness:g}" if self.arrivals == "gamma" else self.arrivals
+        most = "" if self.streams is None else f", at most {self.streams:,} at once"
+        return f"{self.rate:g} req/s ({process}{most})"
 
 
 class Negotiated(msgspec.Struct, kw_only=True):
@@ -56,10 +74,31 @@ class Negotiated(msgspec.Struct, kw_only=True):
 
 
 class View(msgspec.Struct, kw_only=True):
-    """Which figures the report shows."""
+    """Which figures the report shows; `goodput` are limits in milliseconds by the name of the figure."""
 
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     rows: tuple[str, ...] = DEFAULT_ROWS
+    goodput: dict[str, float] = {}
+
+
+class ServerCounters(msgspec.Struct, kw_only=True):
+    """What the server itself counted during the load, by its `/metrics`; `problem` says why it is not known."""
+
+    requests: int | None = None
+    prompt_tokens: int | None = None
+    generation_tokens: int | None = None
+    problem: str | None = None
+
+
+class Certificate(msgspec.Struct, kw_only=True):
+    """What this machine was shown to measure (`bench selftest`): so many tokens/s and streams, within these errors."""
+
+    tokens_per_s: float
+    streams: int
+    ttft_error_ms: float
+    itl_error_ms: float
+    issued: str
+    machine: str
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -85,4 +124,6 @@ class Run(msgspec.Struct, kw_only=True):
     ended_ns: int | None = None
     interrupted: bool = False
     gave_up: str | None = None
+    server: ServerCounters | None = None
+    certificate: Certificate | None = None
     health: Health | None = None

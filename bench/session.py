@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import resource
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -14,19 +15,27 @@ from typing import Protocol
 
 import msgspec
 
+from bench.arrivals import gaps_s
+from bench.attempt import Tally
 from bench.body import BodyForm, Features
-from bench.driver import Driver, Tally
+from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
-from bench.plan import ClosedLoop
+from bench.moments import Moments
+from bench.plan import ClosedLoop, OpenLoop
 from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
-from bench.record import LOAD, Columns, Record
+from bench.record import Record
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
 from bench.settings import Settings, UsageError
 from bench.target import Target, TargetAddress, read_address
+from bench.wire import Wire, make_wire
 from bench.workload import Workload
+
+# An open loop without a limit: what it needs is not known beforehand.
+_MOST_CONNECTIONS = 65_536
+_WARMUP_STREAMS = 64
 
 # Sockets of the bench's own, besides one a stream.
 _SPARE_FILES = 64
@@ -43,7 +52,7 @@ class Watcher(Protocol):
         ...
 
     def load(
-        self, run: Run, plan: ClosedLoop, tally: Tally, health: HealthWatch
+        self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch
     ) -> contextlib.AbstractContextManager[None]:
         """Surrounds the load."""
         ...
@@ -70,10 +79,9 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended, with all its records, and the folder that keeps them."""
+    """A run that has ended, and the folder that keeps its records."""
 
     run: Run
-    columns: Columns
     folder: RunFolder
 
 
@@ -99,16 +107,14 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
     began = datetime.now(UTC).astimezone()
     _allow_open_files(settings.streams)
     async with _served(settings, watcher) as server:
-        target = Target(
-            server.address,
-            api_key=settings.api_key if server.embedded is None else None,
-            timeouts=settings.timeouts,
-            max_connections=settings.streams,
-        )
+        key = settings.api_key if server.embedded is None else None
+        target = Target(server.address, api_key=key, timeouts=settings.timeouts)
+        wire = make_wire(server.address.api.origin, settings.streams or _MOST_CONNECTIONS)
         try:
-            prepared = await _prepare(settings, server, target, began, watcher, loop_name)
+            prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name)
             return await _load(prepared, settings, server, interruption, watcher)
         finally:
+            await wire.aclose()
             await target.aclose()
 
 
@@ -128,22 +134,19 @@ async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     driver: Driver
+    wire: Wire
     run: Run
-    columns: Columns
     folder: RunFolder
 
 
 class _Keeper:
-    """Where records go: into the columns when they are of the load, and to the folder as soon as there is one."""
+    """Where records go: to the folder as soon as there is one."""
 
     def __init__(self) -> None:
-        self.columns = Columns()
         self.folder: RunFolder | None = None
         self._early: list[Record] = []
 
     def __call__(self, record: Record) -> None:
-        if record.phase == LOAD:
-            self.columns.append(record)
         if self.folder is None:
             self._early.append(record)
         else:
@@ -157,31 +160,37 @@ class _Keeper:
 
 
 async def _prepare(
-    settings: Settings, server: _Server, target: Target, began: datetime, watcher: Watcher, loop_name: str
+    settings: Settings,
+    server: _Server,
+    target: Target,
+    wire: Wire,
+    began: datetime,
+    watcher: Watcher,
+    loop_name: str,
 ) -> _Prepared:
     watcher.stage(f"asking {server.address}")
     model = await find_model(target, settings.model)
     kind = choose_kind(settings, model)
     nonce = None if settings.cache == "keep" else secrets.token_hex(3)
     workload, notes = await make_workload(settings, target, model, kind, nonce)
-    keeper = _Keeper()
-    run_token = nonce or secrets.token_hex(3)
+    keeper, moments = _Keeper(), Moments()
+    run_id = f"bench-{nonce or secrets.token_hex(3)}"
 
     def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
-        return Driver(target, form, workload, keeper, run_id=f"bench-{run_token}", exact_length=exact_length)
+        return Driver(target, wire, form, workload, keeper, moments, run_id=run_id, exact_length=exact_length)
 
-    wanted = BodyForm(kind, model.name, Features(fixed_length=settings.fixed_length is not False), settings.extra_body)
+    features = Features(fixed_length=settings.fixed_length is not False)
+    wanted = BodyForm(kind, model.name, features, settings.extra_body, settings.streamed)
     agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
     exact_length, length_notes = settle_length(settings, agreed.form)
     notes += length_notes
     driver = make_driver(agreed.form, exact_length)
-    busy = min(settings.streams, settings.limits.requests or settings.streams)
-    warmup = busy if settings.warmup is None else settings.warmup
+    warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {warmup} requests")
-    failures = await driver.warm_up(warmup, settings.streams)
+    failures = await driver.warm_up(warmup, settings.streams or _WARMUP_STREAMS)
     if failures:
         notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
-    folder = RunFolder(settings.result_dir, began)
+    folder = RunFolder(settings.result_dir, began, moments)
     keeper.open(folder)
     run = Run(
         tool=tool_version(),
@@ -205,14 +214,19 @@ async def _prepare(
         environment=describe_environment(loop_name),
         notes=notes,
     )
-    return _Prepared(driver, run, keeper.columns, folder)
+    return _Prepared(driver, wire, run, folder)
 
 
 def _load_facts(
     settings: Settings, workload: Workload, warmup: int, nonce: str | None, exact_length: bool
 ) -> LoadFacts:
     return LoadFacts(
+        plan="closed" if settings.arrivals is None else "open",
         streams=settings.streams,
+        rate=settings.rate,
+        arrivals=settings.arrivals,
+        burstiness=settings.burstiness if settings.arrivals == "gamma" else None,
+        streamed=settings.streamed,
         duration_s=settings.limits.duration_s,
         requests=settings.limits.requests,
         warmup=warmup,
@@ -230,8 +244,8 @@ async def _load(
     prepared: _Prepared, settings: Settings, server: _Server, interruption: Interruption, watcher: Watcher
 ) -> Finished:
     driver, run, folder = prepared.driver, prepared.run, prepared.folder
-    plan = ClosedLoop(settings.streams, settings.limits)
-    health = HealthWatch()
+    plan = make_plan(settings)
+    health = HealthWatch(prepared.wire, folder.flush)
     folder.save_run(run)
     thresholds = gc.get_threshold()
     gc.collect()
@@ -264,12 +278,31 @@ async def _load(
         )
         folder.save_run(run)
         folder.close()
-    return Finished(run, prepared.columns, folder)
+    return Finished(run, folder)
 
 
-def _allow_open_files(streams: int) -> None:
+def make_plan(settings: Settings) -> ClosedLoop | OpenLoop:
+    """The plan that was asked for."""
+    if settings.arrivals is None or settings.rate is None:
+        return ClosedLoop(settings.streams or 1, settings.limits)
+    gaps = gaps_s(settings.arrivals, settings.rate, settings.burstiness, settings.seed)
+    return OpenLoop(gaps, settings.limits, settings.streams)
+
+
+def _default_warmup(settings: Settings) -> int:
+    """One request for each connection that the load will use, as far as that can be told."""
+    streams = settings.streams or _WARMUP_STREAMS
+    if settings.rate is not None:
+        streams = min(streams, math.ceil(settings.rate))
+    return min(streams, settings.limits.requests or streams)
+
+
+def _allow_open_files(streams: int | None) -> None:
     """Raise the limit of open files to what the streams need, as far as the system lets us. Raises UsageError."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if streams is None:  # an open loop opens what it needs
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return
     needed = streams + _SPARE_FILES
     if soft >= needed:
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.arrivals import Process
 from bench.plan import Limits
 from bench.run import View
 from bench.target import TargetAddress, Timeouts, read_address
@@ -28,11 +29,16 @@ class UsageError(ValueError):
 class Settings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
 
+    With `arrivals` it is an open loop at `rate`, and `streams` is None or the most that may be under way at once.
     `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
     """
 
-    streams: int
+    streams: int | None
     limits: Limits
+    rate: float | None = None
+    arrivals: Process | None = None
+    burstiness: float = 1.0
+    streamed: bool = True
     address: TargetAddress | None = None
     address_source: str | None = None
     endpoint: Literal["chat", "completions"] | None = None
@@ -53,6 +59,7 @@ class Settings:
     json: Path | None = None
     view: View = field(default_factory=View)
     live: bool = True
+    strict: bool = False
     again: str = ""
 
 

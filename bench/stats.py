@@ -2,13 +2,14 @@
 
 The interval of a percentile lies between two order statistics of the sample. The number of samples under the true
 percentile is binomial, so the chance that it lies between them follows without any assumption on the distribution
-(H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., §7.1). It takes the samples for independent.
+(H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., §7.1).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,35 +31,87 @@ def needed_samples(percent: float) -> int:
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(share))
 
 
+class Ordered(Protocol):
+    """A sample in order; `at(rank)` is the value of a rank, from 0."""
+
+    @property
+    def n(self) -> int: ...
+
+    def at(self, rank: int) -> float: ...
+
+
+class Sorted:
+    """A sample that is kept whole."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = np.sort(values)
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    def at(self, rank: int) -> float:
+        """The value of a rank, from 0."""
+        return float(self.values[rank])
+
+
 def describe(values: Floats, percents: Iterable[float], reason: str | None = None) -> Distribution:
     """The figures of a sample; `reason` is why it is empty, if it is."""
     n = len(values)
     if n == 0:
-        why = reason or "no samples"
-        return Distribution(
-            n=0, percentiles={percent_key(p): Percentile(value=None, reason=why) for p in percents}, reason=why
-        )
-    ordered = np.sort(values)
+        return nothing(percents, reason or "no samples")
+    ordered = Sorted(values)
     return Distribution(
         n=n,
-        mean=float(ordered.mean()),
-        min=float(ordered[0]),
-        max=float(ordered[-1]),
+        mean=float(ordered.values.mean()),
+        min=ordered.at(0),
+        max=ordered.at(n - 1),
         percentiles={percent_key(p): percentile(ordered, p) for p in percents},
     )
 
 
-def percentile(ordered: Floats, percent: float) -> Percentile:
-    """One percentile of a sorted sample, by linear interpolation as NumPy's default has it."""
-    n = len(ordered)
+def nothing(percents: Iterable[float], reason: str) -> Distribution:
+    """The figures of a sample that is empty for a reason."""
+    return Distribution(
+        n=0, percentiles={percent_key(p): Percentile(value=None, reason=reason) for p in percents}, reason=reason
+    )
+
+
+def percentile(ordered: Ordered, percent: float, design_effect: float = 1.0) -> Percentile:
+    """One percentile of a sample, by linear interpolation as NumPy's default has it.
+
+    `design_effect` says how many samples, alike because they belong together, tell as much as one alone: the interval
+    is that of so many fewer (L. Kish, Survey Sampling, 1965, §8.2; R. S. Woodruff, JASA 47, 1952).
+    """
+    n = ordered.n
     needed = needed_samples(percent)
     if n < needed:
         return Percentile(value=None, reason=f"p{percent:g} needs {needed:,} samples, there are {n:,}")
-    low, high = interval_ranks(n, percent / 100)
+    low, high = _ranks(n, percent / 100, max(design_effect, 1.0))
     return Percentile(
-        value=float(np.percentile(ordered, percent)),
-        low=None if low is None else float(ordered[low - 1]),
-        high=None if high is None else float(ordered[high - 1]),
+        value=interpolate(ordered, percent),
+        low=None if low is None else ordered.at(low - 1),
+        high=None if high is None else ordered.at(high - 1),
+    )
+
+
+def interpolate(ordered: Ordered, percent: float) -> float:
+    """The value at a percentile of a sample that is not empty."""
+    rank = percent / 100 * (ordered.n - 1)
+    below = math.floor(rank)
+    value = ordered.at(below)
+    return value if rank == below else value + (ordered.at(below + 1) - value) * (rank - below)
+
+
+def _ranks(n: int, share: float, design_effect: float) -> tuple[int | None, int | None]:
+    """Ranks (from 1) that enclose a quantile, of a sample that is worth `n / design_effect` independent ones."""
+    worth = max(1, int(n / design_effect))
+    low, high = interval_ranks(worth, share)
+    if worth == n:
+        return low, high
+    return (
+        None if low is None else max(1, math.floor(low / (worth + 1) * (n + 1))),
+        None if high is None else min(n, math.ceil(high / (worth + 1) * (n + 1))),
     )
 
 

@@ -29,25 +29,33 @@ from sdk.errors import (
     TLSError,
 )
 from sdk.sse import EventDecoder, TypedEvent
-from sdk.transport.base import AsyncExchange, Head, Request
+from sdk.transport.base import AsyncExchange, Head, Origin, Request
 from sdk.transport.direct import DirectTransport
+from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.reason import connect_error
 
 __all__ = [
     "AsyncExchange",
     "ConnectError",
     "ConnectionLostError",
     "Deadline",
+    "DirectTransport",
     "EventDecoder",
+    "Head",
+    "Origin",
+    "ProtocolError",
     "Request",
+    "ResponseParser",
     "SDKError",
     "StatusError",
     "Target",
     "TargetAddress",
     "Timeouts",
     "TypedEvent",
+    "connect_error",
+    "encode_request",
     "event_error_message",
     "read_address",
-    "read_body",
     "refusal",
     "status_failure",
 ]
@@ -105,24 +113,17 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
 
 
 class Target:
-    """A server and how to ask it. Belongs to one event loop; nothing is ever sent twice."""
+    """A server and how to ask it: the requests of the load, and a few of its own. Belongs to one event loop."""
 
-    def __init__(
-        self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts, max_connections: int
-    ) -> None:
+    def __init__(self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts) -> None:
         self.address = address
-        self._transport = DirectTransport(max_connections=max_connections, replay=False)
+        self._transport = DirectTransport(max_connections=1, replay=False)
         self._timeouts = timeouts
         self._headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
 
     def deadline(self) -> Deadline:
         """The limits of one request, from now on."""
         return Deadline(self._timeouts)
-
-    @property
-    def watches_stalls(self) -> bool:
-        """Whether a limit on silence is set, so that each token has to be reported to the deadline."""
-        return self._timeouts.stall is not None
 
     def prompt_request(self, form: BodyForm, query: Query, request_id: str, max_tokens: int | None = None) -> Request:
         """The request that asks for one answer as a stream."""
@@ -132,16 +133,12 @@ class Target:
             self.address.endpoint(form.kind),
             (
                 ("Content-Type", "application/json"),
-                ("Accept", "text/event-stream"),
+                ("Accept", "text/event-stream" if form.stream else "application/json"),
                 ("X-Request-Id", request_id),
                 *self._headers,
             ),
             msgspec.json.encode(form.build(query, max_tokens)),
         )
-
-    async def send(self, request: Request, deadline: Deadline) -> AsyncExchange:
-        """Send and wait for the head. Raises SDKError."""
-        return await self._transport.send(request, deadline)
 
     async def get(self, path: str) -> Any:
         """The JSON that the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
@@ -157,8 +154,8 @@ class Target:
         await self._transport.aclose()
 
     async def _ask(self, request: Request) -> Any:
-        exchange = await self.send(request, self.deadline())
-        body = await read_body(exchange)
+        exchange = await self._transport.send(request, self.deadline())
+        body = await _read_body(exchange)
         if exchange.head.status >= 400:
             raise status_error(exchange.head, body)
         try:
@@ -169,7 +166,7 @@ class Target:
             ) from None
 
 
-async def read_body(exchange: AsyncExchange) -> bytes:
+async def _read_body(exchange: AsyncExchange) -> bytes:
     """The whole body of an answer that is no stream. Raises SDKError."""
     blocks: list[bytes] = []
     try:

@@ -14,6 +14,7 @@ from bench.embedded import EmbeddedServerError
 from bench.live import make_watcher
 from bench.preflight import TargetError
 from bench.prompts import PromptFileError
+from bench.result import Result
 from bench.session import Finished, Interruption, measure
 from bench.settings import Settings, UsageError
 
@@ -41,22 +42,23 @@ def carry_out(settings: Settings) -> int:
     result = _report(finished, settings)
     if finished.run.interrupted:
         return INTERRUPTED
-    return FAILED if result else OK
+    failed = result.counts.failed > 0 or result.counts.ok == 0
+    return FAILED if failed or (settings.strict and result.verdict.level != "trusted") else OK
 
 
-def _report(finished: Finished, settings: Settings) -> bool:
-    """Print and keep the result; whether any request failed."""
+def _report(finished: Finished, settings: Settings) -> Result:
+    """Print the result and keep it."""
     from bench.cli.printing import print_result
     from bench.summary import summarize
 
     folder = finished.folder
-    result = summarize(finished.run, finished.columns)
+    result = summarize(finished.run, folder.records(), folder.moments)
     folder.save_result(result)
     if folder.problem is not None:
         click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {folder.problem}", err=True)
     kept = folder.path if folder.problem is None else None
     print_result(result, finished.run.view, kept, settings.json)
-    return result.counts.failed > 0 or result.counts.ok == 0
+    return result
 
 
 def _run(settings: Settings, interruption: Interruption) -> Finished:

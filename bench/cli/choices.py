@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.arrivals import Process
 from bench.cli.grouped import dashes
 from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
 from bench.plan import Limits
@@ -15,6 +16,7 @@ from bench.settings import (
     API_KEY_VARIABLE,
     DEFAULT_DURATION_S,
     DEFAULT_OUTPUT_LEN,
+    DEFAULT_STREAMS,
     Settings,
     UsageError,
     choose_address,
@@ -45,9 +47,14 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         )
     key, key_source = _key(options, environment)
     input_len, prompts = _dataset(options)
+    rate, arrivals, burstiness = _arrivals(options)
     return Settings(
-        streams=options["streams"],
+        streams=options["streams"] or (DEFAULT_STREAMS if rate is None else None),
         limits=_limits(options),
+        rate=rate,
+        arrivals=arrivals,
+        burstiness=burstiness,
+        streamed=options["stream"],
         address=address,
         address_source=source,
         endpoint=_kind(options, address),
@@ -69,7 +76,9 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         view=View(
             percentiles=options["percentiles"] or DEFAULT_PERCENTILES,
             rows=options["rows"] or DEFAULT_ROWS,
+            goodput=options["goodput"],
         ),
+        strict=options["strict"],
         live=not options["no_live"],
         again=again_line(arguments, options["seed"]),
     )
@@ -90,6 +99,24 @@ def again_line(arguments: Sequence[str], seed: int) -> str:
             kept.append(argument)
         seeded = seeded or name == "--seed"
     return f"python -m bench {shlex.join([*kept, *([] if seeded else ['--seed', str(seed)])])}"
+
+
+def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:
+    """The rate, how it is spread, and the shape of that."""
+    rate, name, shape = options["request_rate"], options["arrivals"], options["burstiness"]
+    if rate is None:
+        for option in ("arrivals", "burstiness"):
+            if options[option] is not None:
+                raise UsageError(f"--{option} spreads the requests of a rate: give --request-rate as well")
+        return None, None, 1.0
+    if shape is None:
+        if name == "gamma":
+            raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunches")
+        return rate, name or "poisson", 1.0
+    named: Process = "constant" if shape == float("inf") else "poisson" if shape == 1 else "gamma"
+    if name not in (None, named):
+        raise UsageError(f"--arrivals {name} and --burstiness {shape:g}, which is {named}, exclude each other")
+    return rate, named, 1.0 if named == "constant" else shape
 
 
 def _limits(options: Options) -> Limits:

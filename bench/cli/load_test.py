@@ -17,7 +17,8 @@ from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
 
 _EPILOG = "Recomputing a report from its records: python -m bench report RUN. Exit codes: 0 done, 1 some or all \
-requests failed, 2 wrong use or a server that cannot be measured as asked, 130 interrupted (results are kept)."
+requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \
+(results are kept)."
 
 server, load, requests, limits, output = map(section, ("Server", "Load", "Requests", "Time limits", "Output"))
 
@@ -54,9 +55,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     "streams",
     metavar="N",
     type=values.count(),
-    default=DEFAULT_STREAMS,
-    show_default=True,
-    help="Streams kept open at once.",
+    help=f"Streams kept open at once; with a rate, the most at once.  [default: {DEFAULT_STREAMS}; none with a rate]",
 )
 @load("--duration", metavar="TIME", type=values.duration, help="Send for so long: 15, 15s, 500ms, 2m.  [default: 15s]")
 @load(
@@ -77,10 +76,21 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 )
 @load(
     "--request-rate",
-    metavar="inf",
+    metavar="R",
     type=values.request_rate,
-    expose_value=False,
-    help="Only inf: requests follow each other.",
+    help="Send R requests a second, whatever becomes of them.  [default: inf, a closed loop]",
+)
+@load(
+    "--arrivals",
+    metavar="NAME",
+    type=values.one_of("poisson", "constant", "gamma"),
+    help="How the rate's requests are spread: poisson, constant, gamma (--burstiness).  [default: poisson]",
+)
+@load(
+    "--burstiness",
+    metavar="X",
+    type=values.burstiness,
+    help="Shape of gamma arrivals: under 1 they bunch, 1 is poisson, inf is constant.",
 )
 @load(
     "--seed",
@@ -113,6 +123,11 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     metavar="N",
     type=values.count(),
     help=f"Tokens of each answer.  [default: {DEFAULT_OUTPUT_LEN}]",
+)
+@requests(
+    "--stream/--no-stream",
+    default=True,
+    help="Ask for answers as streams, or in one piece (then there is no TTFT).  [default: as streams]",
 )
 @requests(
     "--ignore-eos/--no-ignore-eos",
@@ -176,6 +191,14 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     type=values.percentiles,
     help=f"Columns of the table.  [default: {','.join(f'{p:g}' for p in DEFAULT_PERCENTILES)}]",
 )
+@output(
+    "--goodput",
+    metavar="SLO…",
+    multiple=True,
+    callback=values.goodput_option,
+    help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.",
+)
+@output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
 @output("--no-live", "--disable-tqdm", "no_live", is_flag=True, help="No live view.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."

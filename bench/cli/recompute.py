@@ -32,21 +32,41 @@ output = section("Output")
     type=values.percentiles,
     help="Columns of the table.  [default: the run's]",
 )
+@output(
+    "--goodput",
+    metavar="SLO…",
+    multiple=True,
+    callback=values.goodput_option,
+    help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
+)
+@output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
 def report(
-    run: Path, json_path: Path | None, rows: tuple[str, ...] | None, percentiles: tuple[float, ...] | None
+    run: Path,
+    json_path: Path | None,
+    rows: tuple[str, ...] | None,
+    percentiles: tuple[float, ...] | None,
+    goodput: dict[str, float],
+    strict: bool,
 ) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import print_result
+    from bench.restore import restore
     from bench.results import ResultError, load_run
+    from bench.spool import read_chunks
     from bench.summary import summarize
 
     try:
-        facts, columns = load_run(run)
+        facts, columns, moments = load_run(run)
+        if facts.ended_ns is None:
+            restore(columns, read_chunks(moments))
     except ResultError as error:
         raise UsageError(str(error)) from None
     if rows is not None:
         facts.view.rows = rows
     if percentiles is not None:
         facts.view.percentiles = percentiles
-    print_result(summarize(facts, columns), facts.view, run, json_path)
-    return 0
+    if goodput:
+        facts.view.goodput = goodput
+    result = summarize(facts, columns, lambda: read_chunks(moments))
+    print_result(result, facts.view, run, json_path)
+    return int(strict and result.verdict.level != "trusted")

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from click import BadParameter
+from click import BadParameter, Context, Parameter
 
+from bench.slo import parse_goodput
 from bench.units import parse_duration_s
 
-ROWS = ("ttft", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")
-_ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap"}
+ROWS = ("ttft", "ttft_sched", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")
+_ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
 
 
 def count(least: int = 1, most: int | None = None) -> Callable[[Any], int]:
@@ -79,6 +80,14 @@ def rows(value: Any) -> tuple[str, ...]:
     return found
 
 
+def goodput_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> dict[str, float]:
+    """Limits in milliseconds by the name of the figure, from all uses of the option."""
+    try:
+        return parse_goodput(value) if value else {}
+    except ValueError as error:
+        raise BadParameter(str(error)) from None
+
+
 def json_object(value: Any) -> dict[str, Any]:
     """A JSON object."""
     try:
@@ -90,10 +99,28 @@ def json_object(value: Any) -> dict[str, Any]:
     return content
 
 
-def request_rate(value: Any) -> None:
-    """Only `inf`, which is what a closed loop has."""
-    if str(value).lower() != "inf":
-        raise BadParameter(f"must be inf: the load here is a closed loop, give --concurrency (got {value})")
+def request_rate(value: Any) -> float | None:
+    """Requests a second; `inf`, which is None here, is a closed loop."""
+    if str(value).lower() == "inf":
+        return None
+    try:
+        rate = float(value)
+    except ValueError:
+        raise BadParameter(f"must be a number of requests a second, or inf (got {value!r})") from None
+    if not 0 < rate < float("inf"):
+        raise BadParameter(f"must be more than 0 (got {value})")
+    return rate
+
+
+def burstiness(value: Any) -> float:
+    """The shape of gamma arrivals; `inf` is constant ones."""
+    try:
+        shape = float(value)
+    except ValueError:
+        raise BadParameter(f"must be a number more than 0, or inf (got {value!r})") from None
+    if not shape > 0:
+        raise BadParameter(f"must be more than 0 (got {value})")
+    return shape
 
 
 def endpoint(value: Any) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-_ONLY_CLOSED = "the load here is a closed loop: give --concurrency"
+_STEADY = "a rate stays the same for the whole run: give --request-rate"
 _COUNTED_BY_SERVER = "leave it out: tokens are counted by the server's own usage"
 _NATIVE_RESULT = "each run keeps its result under --result-dir; --json PATH writes it where you want"
 _EXTRA = "send it with --extra-body '{\"%s\": …}'"
 
 REFUSED = {
     "--append-result": _NATIVE_RESULT,
-    "--burstiness": _ONLY_CLOSED,
     "--custom-output-len": "give --output-len, or output_len in the lines of --prompts",
     "--frequency-penalty": _EXTRA % "frequency_penalty",
-    "--goodput": "latencies are reported as percentiles; goodput is not computed",
     "--header": "only the API key can be sent: give --api-key",
     "--label": "put a label into the name of --result-dir",
     "--logprobs": _EXTRA % "logprobs",
@@ -20,9 +18,9 @@ REFUSED = {
     "--metadata": "put it into the name of --result-dir",
     "--presence-penalty": _EXTRA % "presence_penalty",
     "--profile": "the server is not profiled; --server-profile sets the embedded server's speed",
-    "--ramp-up-end-rps": _ONLY_CLOSED,
-    "--ramp-up-start-rps": _ONLY_CLOSED,
-    "--ramp-up-strategy": _ONLY_CLOSED,
+    "--ramp-up-end-rps": _STEADY,
+    "--ramp-up-start-rps": _STEADY,
+    "--ramp-up-strategy": _STEADY,
     "--random-prefix-len": "prompts share no prefix; write such prompts into a --prompts file and add --cache keep",
     "--random-range-ratio": "all synthetic prompts have the length of --input-len",
     "--ready-check-timeout-sec": "start the bench when the server answers",

@@ -30,7 +30,7 @@ class _Report:
         self._result, self._view, self._folder, self._width = result, view, folder, width
 
     def text(self) -> str:
-        parts = [self._header(), self._outcome(), self._failures()]
+        parts = [self._header(), "\n".join(filter(None, (self._outcome(), self._goodput()))), self._failures()]
         if self._result.counts.ok:
             came_to_its_end = not self._result.interrupted and self._result.gave_up is None
             load = self._result.load if came_to_its_end else None
@@ -53,7 +53,7 @@ class _Report:
         first = [
             style(self._result.tool, bold=True),
             " ".join(filter(None, (f"{style(target.model, bold=True)} on {place}", where))),
-            f"{load.streams} stream{'s' * (load.streams != 1)}",
+            load.shape,
             " or ".join(how_long),
             f"seed {load.seed}",
         ]
@@ -88,6 +88,14 @@ class _Report:
         shown = [f"{style(format_rate(value), bold=True)} {name}" for value, name in rates if value is not None]
         line = left + " " * 8 + "     ".join(shown)
         return line if len(unstyle(line)) <= self._width else left + "\n" + _INDENT + "   ".join(shown)
+
+    def _goodput(self) -> str:
+        found = self._result.headline.goodput
+        if found is None:
+            return ""
+        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in found.slos.items())
+        share = "none were due" if found.share is None else f"{found.share:.1%} of {format_count(found.due)} due"
+        return f"{_INDENT}goodput {style(format_rate(found.requests_per_s), bold=True)} req/s: {share} met {limits}"
 
     def _failures(self) -> str:
         classes = self._result.counts.failures

@@ -11,6 +11,7 @@ from bench.units import format_duration
 
 LABELS = {
     "ttft": "TTFT",
+    "ttft_sched": "TTFT from schedule",
     "ttfv": "TTFV",
     "itl": "ITL",
     "icl": "ICL",
@@ -85,6 +86,9 @@ def latency_table(figures: Figures, view: View, load: LoadFacts | None, width: i
         wanted.insert(wanted.index("itl") + 1, "icl")
     header = ["", "", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max"]
     rows = [header, *(_row(name, figures.latency[name], view, notes) for name in wanted)]
+    errors = [_client_error(figures.latency[name], view) for name in wanted]
+    if any(errors):
+        rows = [[*row, cell] for row, cell in zip(rows, ["client", *errors], strict=True)]
     if _WITH_INTERVAL in view.percentiles:
         after = header.index(f"p{percent_key(_WITH_INTERVAL)}") + 1
         found = [figures.latency[name].percentiles[percent_key(_WITH_INTERVAL)] for name in wanted]
@@ -114,6 +118,13 @@ def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[
             cells.append(_figure(found.value))
     cells.append(_figure(figure.max))
     return cells
+
+
+def _client_error(figure: Distribution, view: View) -> str:
+    """How far the percentiles shown may be off by the bench's own doing; empty where nothing tells."""
+    shown = [figure.percentiles[percent_key(percent)] for percent in view.percentiles]
+    known = [found.client_error for found in shown if found.client_error is not None]
+    return f"≤ {math.ceil(max(known) * 100) / 100:.2f}" if known else ""
 
 
 def _round_up(value: float) -> int:

@@ -13,12 +13,17 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import msgspec
+import numpy as np
 import pytest
 
+from bench.event_rows import read_rows
+from bench.moments import Kind
 from bench.result import Result
 from bench.results import load_records
+from bench.spool import read_chunks
 from tests.support.serving import ROOT, server_process
 
+TOKEN_KINDS = (Kind.VISIBLE, Kind.HIDDEN, Kind.EMPTY)
 COMMAND = [sys.executable, "-m", "bench"]
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
 
@@ -50,6 +55,12 @@ def health(root: str) -> dict[str, Any]:
     return stats
 
 
+def arrived_tokens(folder: Path) -> int:
+    """The tokens of all token events, by the run's moments."""
+    rows = read_rows(read_chunks(folder / "moments.bin"))
+    return sum(int(piece.tokens[np.isin(piece.kind, TOKEN_KINDS)].sum()) for piece in rows)
+
+
 def test_one_command_starts_a_server_measures_it_and_stops_it(tmp_path: Path) -> None:
     done = bench(tmp_path, "--concurrency", "8", "--duration", "700ms", "--server-profile", "instant")
     assert (done.returncode, done.stderr) == (0, "")
@@ -70,7 +81,12 @@ def test_one_command_starts_a_server_measures_it_and_stops_it(tmp_path: Path) ->
         socket.create_connection((address.hostname, address.port), timeout=5)
 
     folder = folder_of(tmp_path)
-    assert sorted(file.name for file in folder.iterdir()) == ["requests.jsonl", "result.json", "run.json"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "moments.bin",
+        "requests.jsonl",
+        "result.json",
+        "run.json",
+    ]
     assert (folder / "result.json").read_bytes() == (tmp_path / "result.json").read_bytes()
     phases = [record.phase for record in load_records(folder / "requests.jsonl")]
     assert phases.count("warmup") == 8 + 1  # one request a stream, after the one that asks what the server takes
@@ -100,8 +116,7 @@ def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
     result = result_of(tmp_path)
     assert result.counts.ok == result.counts.sent == requests
     assert after["requests"] - before["requests"] == len(records) == requests + streams + 1
-    events = sum(len(r.events_ns) if r.tokens == 1 else sum(r.tokens or ()) for r in records)  # type: ignore[arg-type]
-    assert after["generated_tokens"] - before["generated_tokens"] == events
+    assert after["generated_tokens"] - before["generated_tokens"] == arrived_tokens(folder_of(tmp_path))
     assert after["prompt_tokens"] - before["prompt_tokens"] == sum(r.prompt_tokens or 0 for r in records)
     assert result.counts.output_tokens == 24 * requests
     assert max(record.slot for record in records) == streams - 1
@@ -173,8 +188,8 @@ def test_address_and_key_come_from_the_environment_and_the_key_stays_secret(tmp_
     assert done.returncode == 0
     assert "(address from OPENAI_BASE_URL)" in done.stdout
     assert "key from OPENAI_API_KEY" in done.stdout
-    written = [file.read_text() for file in folder_of(tmp_path).iterdir()]
-    assert all("top-secret" not in text for text in (done.stdout, done.stderr, *written))
+    written = [file.read_bytes() for file in folder_of(tmp_path).iterdir()]
+    assert all(b"top-secret" not in text for text in (done.stdout.encode(), done.stderr.encode(), *written))
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {server.url} does not accept the API key")
 

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.health import Health
+from bench.health import Health, WireHealth
+from bench.lags import LagCounter, Lags
 from bench.run import LoadFacts, Negotiated, Run, TargetFacts, View
-from tests.unit.bench.rows import T0, ms
+from tests.unit.bench.rows import MS, T0, ms
 
-CALM = Health(loop_lag_us=[100] * 1000, cpu_s=1.0, wall_s=10.0, cpu_wait_s=0.0)
+
+def lags(*milliseconds: float) -> Lags:
+    """Delays, as a run keeps them."""
+    counter = LagCounter()
+    for lag in milliseconds:
+        counter.add(round(lag * MS))
+    return counter.lags()
+
+
+def health(*loop_lags: float, wire: WireHealth | None = None, **fields: Any) -> Health:
+    """A client that was on time but for these delays (ms), and that used a tenth of its core."""
+    given = {"cpu_s": 1.0, "wall_s": 10.0, "cpu_wait_s": 0.0, "wire": wire or KERNEL}
+    return Health(loop_lag=lags(*(loop_lags or [0.1] * 1000)), **(given | fields))
+
+
+KERNEL = WireHealth(stamps="kernel", read_lag=lags(0.1), unstamped_reads=0, clock_error_ms=0.001, retransmits=0)
+READ = WireHealth(stamps="read")
+CALM = health()
 
 
 def run(*, streams: int = 1, stopped: float = 1000, health: Health | None = CALM, **fields: Any) -> Run:

@@ -71,6 +71,15 @@ def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
         (("--backend", "vllm"), "endpoint", "completions"),
         (("--backend", "openai-chat"), "endpoint", "chat"),
         (("--request-rate", "inf"), "streams", 64),
+        (("--request-rate", "4"), "streams", None),
+        (("--request-rate", "4"), "arrivals", "poisson"),
+        (("--request-rate", "4", "--concurrency", "9"), "streams", 9),
+        (("--request-rate", "4.5", "--arrivals", "constant"), "rate", 4.5),
+        (("--request-rate", "4", "--burstiness", "inf"), "arrivals", "constant"),
+        (("--request-rate", "4", "--burstiness", "0.5"), "arrivals", "gamma"),
+        (("--request-rate", "4", "--burstiness", "0.5"), "burstiness", 0.5),
+        (("--no-stream",), "streamed", False),
+        (("--strict",), "strict", True),
         (("--temperature", "0", "--extra-body", '{"a": 1}'), "extra_body", {"a": 1, "temperature": 0.0}),
         (("--disable-tqdm",), "live", False),
         (("--server-profile", "instant"), "server_profile", "instant"),
@@ -86,6 +95,19 @@ def test_the_columns_and_rows_of_the_table() -> None:
     settings = parse("--metric-percentiles", "99,50", "--percentile-metrics", "e2el,ttft,e2el")
     assert settings.view.percentiles == (50.0, 99.0)
     assert settings.view.rows == ("e2e", "ttft")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--goodput", "ttft:200", "e2el:5000ms"),
+        ("--goodput", "ttft:200", "--seed", "3", "--goodput", "e2e:5000"),
+        ("--goodput=ttft:200,e2e:5000",),
+        ("--goodput", "ttft:200 e2e:5000"),
+    ],
+)
+def test_goodput_in_every_spelling(arguments: tuple[str, ...]) -> None:
+    assert parse(*arguments).view.goodput == {"ttft": 200.0, "e2e": 5000.0}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +183,20 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--extra-body", "[1]"), "--extra-body must be a JSON object (got [1])"),
         (("--extra-body", '{"n": 2}'), '"n" must be 1'),
         (("--extra-body", '{"stream": false}'), '"stream" must be true'),
-        (("--request-rate", "4"), "--request-rate must be inf: the load here is a closed loop"),
+        (("--request-rate", "0"), "--request-rate must be more than 0 (got 0)"),
+        (("--request-rate", "fast"), "--request-rate must be a number of requests a second, or inf (got 'fast')"),
+        (("--arrivals", "constant"), "--arrivals spreads the requests of a rate: give --request-rate as well"),
+        (("--burstiness", "2"), "--burstiness spreads the requests of a rate: give --request-rate as well"),
+        (("--request-rate", "4", "--burstiness", "0"), "--burstiness must be more than 0 (got 0)"),
+        (("--request-rate", "4", "--burstiness", "x"), "--burstiness must be a number more than 0, or inf (got 'x')"),
+        (("--request-rate", "4", "--arrivals", "uniform"), "--arrivals must be poisson or constant or gamma"),
+        (("--request-rate", "4", "--arrivals", "gamma"), "--arrivals gamma needs its shape: give --burstiness"),
+        (("--request-rate", "4", "--arrivals", "poisson", "--burstiness", "2"), "exclude each other"),
+        (("--goodput", "ttft"), "--goodput must give the limit in milliseconds, such as ttft:200 (got 'ttft')"),
+        (("--goodput", "itl:50"), "--goodput must be of ttft, ttft_sched, ttfv, tpot, e2e, max_gap (got 'itl:50')"),
+        (("--goodput", "ttft:0"), "--goodput must give the limit in milliseconds, such as ttft:200 (got 'ttft:0')"),
+        (("--goodput", "ttft:p99:200"), "--goodput is of single requests, which have no percentile: ttft:200"),
+        (("--goodput", "ttft:1", "--goodput", "ttft:2"), "--goodput gives ttft twice (got 'ttft:2')"),
         (("--dataset-name", "sharegpt"), "--dataset-name must be random or custom (got 'sharegpt')"),
         (("--dataset-name", "custom"), "needs --dataset-path FILE"),
         (("--prompts", "p", "--input-len", "9"), "exclude each other"),

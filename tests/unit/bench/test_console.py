@@ -7,20 +7,17 @@ from pathlib import Path
 import click
 import pytest
 
-from bench.health import Health
 from bench.outcome import Outcome
-from bench.record import Record
 from bench.report.console import render
 from bench.run import Negotiated, Run, TargetFacts
-from bench.summary import summarize
-from tests.unit.bench.rows import columns, record
-from tests.unit.bench.runs import run
-from tests.unit.bench.test_summary import back_to_back
+from tests.unit.bench.rows import Row, row
+from tests.unit.bench.runs import READ, health, run
+from tests.unit.bench.test_summary import back_to_back, result_of
 
 
-def report(*rows: Record, of: Run | None = None, folder: str | None = "runs/r") -> str:
+def report(*rows: Row, of: Run | None = None, folder: str | None = "runs/r") -> str:
     facts = of or run()
-    result = summarize(facts, columns(*rows))
+    result = result_of(facts, *rows)
     return click.unstyle(render(result, facts.view, folder and Path(folder)))
 
 
@@ -77,7 +74,7 @@ def test_rates_and_rows() -> None:
     assert " ".join(line(text, "✔").split()) == (
         "✔ 10 ok ✘ 0 failed 9.00 req/s 39.0 out tok/s 100 in tok/s 50.0 tok/s per user"
     )
-    assert line(text, "TTFT").split() == ["TTFT", "ms", "40.0", "40.0", "n/a¹", "n/a¹", "n/a¹", "n/a¹", "40.0"]
+    assert " ".join(line(text, "TTFT").split()) == "TTFT ms 40.0 40.0 n/a¹ n/a¹ n/a¹ n/a¹ 40.0 ≤ 0.01"
 
 
 def test_what_the_sample_cannot_support_has_a_footnote_with_the_remedy() -> None:
@@ -89,7 +86,7 @@ def test_what_the_sample_cannot_support_has_a_footnote_with_the_remedy() -> None
 
 
 def test_p99_has_its_interval() -> None:
-    rows = [record(n, n, [n + 40 + n / 10, n + 60 + n / 10]) for n in range(400)]
+    rows = [row(n, n, [n + 40 + n / 10, n + 60 + n / 10]) for n in range(400)]
     text = report(*rows, of=run(stopped=400))
     assert "[95 % interval]" in text
     assert "[79.1, 79.9]" in line(text, "TTFT")
@@ -99,13 +96,13 @@ def test_the_rows_and_columns_that_were_asked_for() -> None:
     facts = run()
     facts.view.rows, facts.view.percentiles = ("e2e", "max_gap"), (50.0,)
     text = report(*back_to_back(10), of=facts)
-    assert line(text, "mean").split() == ["mean", "p50", "max"]
-    assert line(text, "max gap").split() == ["max", "gap", "ms", "20.0", "20.0", "20.0"]
+    assert line(text, "mean").split() == ["mean", "p50", "max", "client"]
+    assert line(text, "max gap").split() == ["max", "gap", "ms", "20.0", "20.0", "20.0", "≤", "0.01"]
     assert "TTFT  ms" not in text
 
 
 def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
-    rows = [record(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None, completion_tokens=7) for n in range(10)]
+    rows = [row(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None, completion_tokens=7) for n in range(10)]
     text = report(*rows)
     assert set(line(text, "ITL").split()[2:]) == {"n/a²"}
     assert line(text, "ICL").split()[2] == "50.0"
@@ -115,11 +112,11 @@ def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
 def test_failures_have_a_line_a_class_and_their_first_example_whole() -> None:
     rows = back_to_back(10)
     rows += [
-        record(20 + n, 500 + n, [], outcome=Outcome.HTTP_5XX, status=503, error="HTTP 503: full", retry_after_s=1.0)
+        row(20 + n, 500 + n, [], outcome=Outcome.HTTP_5XX, status=503, error="HTTP 503: full", retry_after_s=1.0)
         for n in range(29)
     ]
     cut = {"outcome": Outcome.TRUNCATED, "tokens": None, "error": "stream ended without a finish reason or [DONE]"}
-    rows += [record(60 + n, 600, [640.0] * 41, **cut) for n in range(8)]
+    rows += [row(60 + n, 600, [640.0] * 41, **cut) for n in range(8)]
     text = report(*rows)
     assert " ".join(line(text, "✘ 29").split()) == "✘ 29 http_5xx 503 · Retry-After 1 s"
     assert " ".join(line(text, "✘  8").split()) == "✘ 8 truncated after 41 chunks (median)"
@@ -129,7 +126,7 @@ def test_failures_have_a_line_a_class_and_their_first_example_whole() -> None:
 
 
 def test_when_the_client_was_the_limit_it_says_so_first_and_in_words() -> None:
-    slow = Health(loop_lag_us=[41_000] * 1000, cpu_s=9.9, wall_s=10)
+    slow = health(*[41.0] * 1000, cpu_s=9.9, wire=READ)
     text = report(*back_to_back(10), of=run(health=slow))
     verdict = line(text, "UNTRUSTWORTHY")
     assert "loop lag p99 41.0 ms (limit 2 ms)" in verdict
@@ -137,7 +134,7 @@ def test_when_the_client_was_the_limit_it_says_so_first_and_in_words() -> None:
 
 
 def test_nothing_succeeded() -> None:
-    refused = [record(n, n, [], outcome=Outcome.CONNECT, error="refused", send_ns=None) for n in range(10)]
+    refused = [row(n, n, [], outcome=Outcome.CONNECT, error="refused", send_ns=None) for n in range(10)]
     text = report(*refused)
     assert "✔ 0 ok   ✘ 10 failed" in text
     assert "none of 10 requests succeeded" in text
@@ -146,7 +143,7 @@ def test_nothing_succeeded() -> None:
 
 
 def test_an_interrupted_run_counts_what_it_gave_up() -> None:
-    rows = [*back_to_back(9), record(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
+    rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
     text = report(*rows, of=run(stopped=950, interrupted=True))
     assert "✔ 9 ok   ✘ 0 failed   1 cancelled" in text
     assert " would" not in text  # an interrupted run is no measure of how long another should be
@@ -159,19 +156,19 @@ def test_results_that_are_not_kept_are_not_promised() -> None:
 
 
 def test_a_narrow_terminal_has_a_narrow_report_with_all_its_figures() -> None:
-    rows = [record(n, n, [n + 400 + n / 10, n + 2600 + n / 10]) for n in range(400)]
-    result = summarize(run(stopped=400), columns(*rows))
+    rows = [row(n, n, [n + 400 + n / 10, n + 2600 + n / 10]) for n in range(400)]
+    result = result_of(run(stopped=400), *rows)
     text = click.unstyle(render(result, run().view, Path("runs/r"), width=80))
     assert max(map(len, text.splitlines())) <= 80
     assert "interval" not in text
-    assert len(line(text, "E2E").split()) == 9
+    assert len(line(text, "E2E").split()) == 11
     assert line(text, "✔").endswith("failed")
 
 
 @pytest.mark.parametrize("requests", [1, 10, 40])
 def test_no_line_is_wider_than_a_log_allows(requests: int) -> None:
-    slow = Health(loop_lag_us=[41_000] * 1000, cpu_s=9.9, wall_s=10, cpu_wait_s=3)
+    slow = health(*[41.0] * 1000, cpu_s=9.9, cpu_wait_s=3, wire=READ)
     rows = back_to_back(requests)
-    rows.append(record(99, 5, [], outcome=Outcome.PROTOCOL, error="word " * 100))
+    rows.append(row(99, 5, [], outcome=Outcome.PROTOCOL, error="word " * 100))
     text = report(*rows, of=run(health=slow, stopped=requests * 100))
     assert max(map(len, text.splitlines())) <= 120

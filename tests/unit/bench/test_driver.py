@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise, repeat
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from bench.body import BodyForm, Features
 from bench.driver import Driver
+from bench.moments import Moments
 from bench.outcome import Outcome
-from bench.plan import ClosedLoop, Limits
+from bench.plan import ClosedLoop, Limits, OpenLoop
 from bench.record import Record
 from bench.target import Target, Timeouts, read_address
+from bench.wire import make_wire
+from bench.wire.kernel import KernelWire
+from bench.wire.plain import PlainWire
 from bench.workload import PromptList, Query
 from tests.support.wire import HEADERS, Peer, WireServer
 from tests.unit.bench.test_events import chat, usage_only
@@ -47,43 +54,69 @@ def answering(*frames: bytes) -> Callable[[Peer], None]:
     return play
 
 
-def drive(
+WIRES = {"kernel": lambda url: KernelWire(url.api.origin), "plain": lambda url: PlainWire(100)}
+
+
+@pytest.fixture(params=WIRES)
+def drive(request: pytest.FixtureRequest) -> Drive:
+    """Runs a load over one wire and then the other."""
+    return partial(run_load, request.param)
+
+
+class Drive(Protocol):
+    def __call__(self, url: str, **options: Any) -> tuple[list[Record], Driver]: ...
+
+
+def run_load(
+    wire_name: str,
     url: str,
     *,
     streams: int = 1,
     requests: int = 1,
+    plan: ClosedLoop | OpenLoop | None = None,
     timeouts: Timeouts | None = None,
     exact_length: bool = False,
+    streamed: bool = True,
+    keep: Callable[[Record], None] | None = None,
     interrupt: Callable[[Driver], None] | None = None,
 ) -> tuple[list[Record], Driver]:
-    """Run a closed loop against a server; `interrupt` is called as soon as a request is under way."""
+    """Run a plan (a closed loop unless given) against a server; `interrupt` is called once tokens have arrived."""
     kept: list[Record] = []
 
     async def main() -> Driver:
-        target = Target(read_address(url), api_key="k", timeouts=timeouts or Timeouts(), max_connections=streams)
+        address = read_address(url)
+        target, wire = Target(address, api_key="k", timeouts=timeouts or Timeouts()), WIRES[wire_name](address)
         driver = Driver(
             target,
-            BodyForm("chat", "m", Features(), {}),
+            wire,
+            BodyForm("chat", "m", Features(), {}, streamed),
             PromptList(QUERIES, name="one", seed=1, nonce=None),
-            kept.append,
+            keep or kept.append,
+            Moments(),
             run_id="t",
             exact_length=exact_length,
         )
-        running = asyncio.create_task(driver.run(ClosedLoop(streams, Limits(requests=requests))))
+        running = asyncio.create_task(driver.run(plan or ClosedLoop(streams, Limits(requests=requests))))
         if interrupt is not None:
-            while driver.tally.tokens == 0:  # noqa: ASYNC110 - a counter tells of itself no other way
+            while not _all_streaming(driver, 2 if plan else streams):  # noqa: ASYNC110 - counters do not call back
                 await asyncio.sleep(0)
             interrupt(driver)
         try:
             await running
         finally:
+            await wire.aclose()
             await target.aclose()
         return driver
 
     return kept, asyncio.run(main())
 
 
-def test_a_stream_is_stamped_in_the_order_of_its_life() -> None:
+def _all_streaming(driver: Driver, streams: int) -> bool:
+    attempts = driver.tally.under_way
+    return len(attempts) == streams and all(attempt.reading.events for attempt in attempts)
+
+
+def test_a_stream_is_stamped_in_the_order_of_its_life(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         before = monotonic_ns()
         records, driver = drive(server.url)
@@ -94,17 +127,21 @@ def test_a_stream_is_stamped_in_the_order_of_its_life() -> None:
     assert record.head_ns is not None
     stamps = [before, record.sched_ns, record.send_ns, record.head_ns, record.end_ns, after]
     assert stamps == sorted(stamps)
-    arrivals = [record.send_ns + event for event in record.events_ns]
-    assert arrivals == sorted(arrivals)
-    assert record.head_ns <= arrivals[0]
-    assert arrivals[-1] <= record.end_ns
-    assert (len(arrivals), record.tokens, record.visible, record.empty) == (3, 1, 0, 1)
+    assert record.first_ns is not None
+    assert record.last_ns is not None
+    assert record.head_ns <= record.first_ns == record.visible_ns <= record.last_ns <= record.end_ns
+    assert (record.events, record.event_tokens, record.first_tokens, record.empty) == (3, "one", 1, 1)
     assert (record.prompt_tokens, record.completion_tokens, record.status, record.opened) == (9, 3, 200, True)
     assert (record.finish_reason, record.request_id, record.asked_tokens) == ("stop", "t-0", None)
-    assert (driver.tally.ok, driver.tally.failed, driver.tally.in_flight, driver.tally.tokens) == (1, 0, 0, 3)
+    assert (driver.tally.ok, driver.tally.failed, len(driver.tally.under_way), driver.tally.tokens) == (
+        1,
+        0,
+        0,
+        3,
+    )
 
 
-def test_the_request_is_what_the_form_says() -> None:
+def test_the_request_is_what_the_form_says(drive: Drive) -> None:
     seen: list[bytes] = []
 
     def play(peer: Peer) -> None:
@@ -121,7 +158,7 @@ def test_the_request_is_what_the_form_says() -> None:
     assert json.loads(body)["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
 
 
-def test_connections_are_reused_and_no_more_are_open_than_streams() -> None:
+def test_connections_are_reused_and_no_more_are_open_than_streams(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         records, _ = drive(server.url, streams=3, requests=30)
         assert server.connections == 3
@@ -129,7 +166,7 @@ def test_connections_are_reused_and_no_more_are_open_than_streams() -> None:
     assert sorted(record.request for record in records) == list(range(30))
 
 
-def test_a_slot_plans_its_next_request_when_the_last_one_ended() -> None:
+def test_a_slot_plans_its_next_request_when_the_last_one_ended(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         records, _ = drive(server.url, requests=3)
     assert [record.sched_ns for record in records[1:]] == [record.end_ns for record in records[:-1]]
@@ -181,7 +218,7 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
 
 
 @pytest.mark.parametrize(("play", "outcome", "words"), ENDINGS.values(), ids=ENDINGS)
-def test_each_ending_has_its_class(play: Callable[[Peer], None], outcome: Outcome, words: str) -> None:
+def test_each_ending_has_its_class(drive: Drive, play: Callable[[Peer], None], outcome: Outcome, words: str) -> None:
     with WireServer(play) as server:
         (record,), driver = drive(server.url, exact_length=True)
     assert record.outcome is outcome
@@ -190,7 +227,7 @@ def test_each_ending_has_its_class(play: Callable[[Peer], None], outcome: Outcom
     assert (driver.tally.ok, driver.tally.failed) == ((1, 0) if outcome is Outcome.OK else (0, 1))
 
 
-def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+def test_the_wait_that_a_server_asks_for_is_kept(drive: Drive) -> None:
     with WireServer(ENDINGS["429"][0]) as server:
         (record,), _ = drive(server.url)
     assert record.retry_after_s == 3.0
@@ -214,14 +251,16 @@ TIMEOUTS: dict[str, tuple[Callable[[Peer], None], Timeouts, Outcome]] = {
 
 
 @pytest.mark.parametrize(("play", "timeouts", "outcome"), TIMEOUTS.values(), ids=TIMEOUTS)
-def test_each_time_limit_has_its_class(play: Callable[[Peer], None], timeouts: Timeouts, outcome: Outcome) -> None:
+def test_each_time_limit_has_its_class(
+    drive: Drive, play: Callable[[Peer], None], timeouts: Timeouts, outcome: Outcome
+) -> None:
     with WireServer(play) as server:
         (record,), _ = drive(server.url, timeouts=timeouts)
     assert record.outcome is outcome
-    assert len(record.events_ns) == (0 if outcome is Outcome.TIMEOUT_FIRST_BYTE else 2)
+    assert record.events == (0 if outcome is Outcome.TIMEOUT_FIRST_BYTE else 2)
 
 
-def test_nobody_there_ends_the_run_before_it_spins() -> None:
+def test_nobody_there_ends_the_run_before_it_spins(drive: Drive) -> None:
     with WireServer(answering()) as server:
         url = server.url
     records, driver = drive(url, streams=2, requests=100_000)
@@ -234,36 +273,101 @@ def test_nobody_there_ends_the_run_before_it_spins() -> None:
 
 def test_tls_where_there_is_none() -> None:
     with WireServer(lambda peer: peer.send(b"who is there?\n")) as server:
-        (record,), _ = drive(server.url.replace("http:", "https:"))
+        (record,), _ = run_load("plain", server.url.replace("http:", "https:"))
     assert record.outcome is Outcome.TLS
 
 
-def test_what_is_given_up_is_kept_as_cancelled_with_its_tokens() -> None:
+def test_what_is_given_up_is_kept_as_cancelled_with_its_tokens(drive: Drive) -> None:
     with WireServer(silent_after(*TOKENS)) as server:
         records, driver = drive(server.url, streams=2, requests=2, interrupt=Driver.cancel)
         for peer in server.peers:
             assert peer.is_closed_by_client()
     assert [record.outcome for record in records] == [Outcome.CANCELLED] * 2
-    assert max(len(record.events_ns) for record in records) >= 1
-    assert (driver.tally.ok, driver.tally.failed, driver.tally.in_flight) == (0, 0, 0)
+    assert max(record.events for record in records) >= 1
+    assert (driver.tally.ok, driver.tally.failed, len(driver.tally.under_way)) == (0, 0, 0)
 
 
-def test_a_fault_of_the_bench_itself_is_no_quiet_stream() -> None:
+def test_a_fault_of_the_bench_itself_is_no_quiet_stream(drive: Drive) -> None:
     def broken(_: Record) -> None:
         raise LookupError("a fault")
 
-    async def main(url: str) -> None:
-        target = Target(read_address(url), api_key=None, timeouts=Timeouts(), max_connections=2)
-        workload = PromptList(QUERIES, name="one", seed=1, nonce=None)
-        form = BodyForm("chat", "m", Features(), {})
-        driver = Driver(target, form, workload, broken, run_id="t", exact_length=False)
-        try:
-            await driver.run(ClosedLoop(2, Limits(requests=50)))
-        finally:
-            await target.aclose()
-
     with WireServer(answering(*WHOLE)) as server, pytest.raises(LookupError, match="a fault"):
-        asyncio.run(main(server.url))
+        drive(server.url, streams=2, requests=50, keep=broken)
+
+
+ANSWER = b'{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}],"usage":{"completion_tokens":3}}'
+WHOLE_ENDINGS: dict[str, tuple[bytes, Outcome, str]] = {
+    "whole": (ANSWER, Outcome.OK, ""),
+    "no JSON": (b"<html>", Outcome.PROTOCOL, "the answer is no completion"),
+    "no finish reason": (b'{"choices":[{"message":{"content":"ab"}}]}', Outcome.TRUNCATED, "no finish reason"),
+    "nothing in it": (
+        b'{"choices":[{"text":"","finish_reason":"stop"}]}',
+        Outcome.LENGTH_MISMATCH,
+        "not a single token",
+    ),
+    "another length": (ANSWER.replace(b"3", b"2"), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were asked for"),
+    "aborted": (ANSWER.replace(b"stop", b"abort"), Outcome.STREAM_ERROR, "'abort'"),
+}
+
+
+@pytest.mark.parametrize(("body", "outcome", "words"), WHOLE_ENDINGS.values(), ids=WHOLE_ENDINGS)
+def test_answers_in_one_piece_have_their_classes_too(drive: Drive, body: bytes, outcome: Outcome, words: str) -> None:
+    with WireServer(respond("200 OK", body)) as server:
+        (record,), _ = drive(server.url, exact_length=True, streamed=False)
+    assert record.outcome is outcome
+    assert words in (record.error or "")
+    assert (record.events, record.first_ns, record.streamed) == (0, None, False)
+    assert record.head_ns is not None
+    assert record.send_ns is not None
+    assert record.send_ns <= record.head_ns <= record.end_ns
+
+
+def test_an_open_loop_sends_at_its_moments_whatever_became_of_the_others(drive: Drive) -> None:
+    """The server answers nothing until all ten requests are there."""
+    arrived = threading.Barrier(10, timeout=20)
+
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        arrived.wait()
+        stream(peer, WHOLE)
+        peer.end()
+
+    with WireServer(play) as server:
+        records, _ = drive(server.url, plan=OpenLoop(iter([0.01] * 10), Limits(requests=10)))
+    records.sort(key=lambda record: record.request)
+    assert [record.outcome for record in records] == [Outcome.OK] * 10
+    assert [later.sched_ns - record.sched_ns for record, later in pairwise(records)] == [10_000_000] * 9
+    assert all((record.send_ns or 0) >= record.sched_ns for record in records)
+    assert sorted(record.slot for record in records) == list(range(10))
+
+
+def test_beyond_its_limit_an_open_loop_waits_and_counts_that_from_the_schedule(drive: Drive) -> None:
+    with WireServer(answering(*WHOLE)) as server:
+        records, _ = drive(server.url, plan=OpenLoop(iter([0.0] * 6), Limits(requests=6), most=2))
+        assert server.connections == 2
+    assert {record.outcome for record in records} == {Outcome.OK}
+    assert len({record.sched_ns for record in records}) == 1
+    assert {record.slot for record in records} == {0, 1}
+
+
+def test_an_open_loop_can_be_given_up(drive: Drive) -> None:
+    plan = OpenLoop(iter([0.0, 3600.0, 1.0]), Limits())
+
+    def interrupt(driver: Driver) -> None:
+        plan.stop(monotonic_ns())
+        driver.cancel()
+
+    with WireServer(silent_after(*TOKENS)) as server:
+        records, _ = drive(server.url, plan=plan, interrupt=interrupt)
+    assert [record.outcome for record in records] == [Outcome.CANCELLED] * 2
+
+
+def test_nobody_there_ends_an_open_loop_too(drive: Drive) -> None:
+    with WireServer(answering()) as server:
+        url = server.url
+    records, driver = drive(url, plan=OpenLoop(repeat(0.001), Limits(requests=100_000)))
+    assert {record.outcome for record in records} == {Outcome.CONNECT}
+    assert driver.gave_up is not None
 
 
 def test_warm_up_requests_are_short_and_not_of_the_load() -> None:
@@ -278,15 +382,16 @@ def test_warm_up_requests_are_short_and_not_of_the_load() -> None:
     kept: list[Record] = []
 
     async def main(url: str) -> list[Record]:
-        target = Target(read_address(url), api_key=None, timeouts=Timeouts(), max_connections=2)
+        address = read_address(url)
+        target, wire = Target(address, api_key=None, timeouts=Timeouts()), make_wire(address.api.origin, 2)
         queries = [Query(500, messages=[{"role": "user", "content": "hi"}])]
         workload = PromptList(queries, name="one", seed=1, nonce=None)
-        driver = Driver(
-            target, BodyForm("chat", "m", Features(), {}), workload, kept.append, run_id="t", exact_length=True
-        )
+        form = BodyForm("chat", "m", Features(), {})
+        driver = Driver(target, wire, form, workload, kept.append, Moments(), run_id="t", exact_length=True)
         try:
             return await driver.warm_up(5, 2)
         finally:
+            await wire.aclose()
             await target.aclose()
 
     with WireServer(play) as server:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from array import array
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.events import ChunkError, Reading, token_events
+from bench.events import ChunkError, Reading, read_whole
+from bench.moments import KIND_SHIFT, UNKNOWN_TOKENS, Kind
 
 
 def chat(finish: str | None = None, usage: int | None = None, **delta: Any) -> bytes:
@@ -33,14 +35,25 @@ def usage_only(tokens: int, cached: int | None = None) -> bytes:
 
 def read(*payloads: bytes) -> Reading:
     """Payload i arrives at (i + 1) ms."""
-    reading = Reading()
+    reading = Reading(0, array("q"))
     for number, payload in enumerate(payloads, 1):
         reading.take(payload, number * 1_000_000)
     return reading
 
 
+def noted(reading: Reading) -> list[tuple[int, Kind, int | None]]:
+    """The rows of its token events: milliseconds, kind, tokens."""
+    rows = reading._rows
+    return [
+        (ns // 1_000_000, Kind(word >> KIND_SHIFT & 15), None if word & 0xFFFF == UNKNOWN_TOKENS else word & 0xFFFF)
+        for ns, word in zip(rows[0::2], rows[1::2], strict=True)
+    ]
+
+
 def arrivals(reading: Reading) -> list[int]:
-    return [ns // 1_000_000 for ns in reading.events_ns]
+    found = [ns for ns, _, _ in noted(reading)]
+    assert len(found) == reading.events
+    return found
 
 
 CARRIES = {
@@ -94,10 +107,11 @@ def test_a_stream_as_vllm_sends_it() -> None:
     assert reading.usage is not None
     assert reading.usage.prompt_tokens_details is not None
     assert reading.usage.prompt_tokens_details.cached_tokens == 4
-    events = token_events(reading)
-    assert events.tokens == 1
-    assert events.visible == 0
-    assert events.empty == 1
+    events = reading.token_events()
+    assert (events.tokens, events.first_tokens, events.empty) == ("one", 1, 1)
+    assert (events.first, events.last) == ((2_000_000, 0), (4_000_000, 0))
+    assert [kind for _, kind, _ in noted(reading)] == [Kind.VISIBLE, Kind.VISIBLE, Kind.EMPTY]
+    assert reading.visible_ns == 2_000_000
     assert not events.continuous_usage
 
 
@@ -109,8 +123,9 @@ def test_continuous_usage_tells_the_tokens_of_each_event() -> None:
         chat(content="e", usage=5, finish="length"),
         usage_only(5),
     )
-    events = token_events(reading)
-    assert events.tokens == [1, 3, 1]
+    events = reading.token_events()
+    assert (events.tokens, events.first_tokens) == ("told", 1)
+    assert [tokens for _, _, tokens in noted(reading)] == [1, 3, 1]
     assert events.continuous_usage
 
 
@@ -120,32 +135,67 @@ def test_an_empty_event_whose_usage_stands_still_carried_nothing() -> None:
 
 
 def test_one_token_each_needs_no_list() -> None:
-    assert token_events(read(chat(content="a", usage=1), chat(content="b", usage=2))).tokens == 1
+    assert read(chat(content="a", usage=1), chat(content="b", usage=2)).token_events().tokens == "one"
 
 
 def test_the_total_in_the_last_chunk_is_no_token_event_of_its_own() -> None:
     reading = read(chat(content="a"), chat(content="b"), chat(finish="stop", usage=2))
     assert arrivals(reading) == [1, 2]
-    assert token_events(reading).tokens == 1
+    assert reading.token_events().tokens == "one"
 
 
 def test_chunks_are_not_taken_for_tokens() -> None:
     merged = read(chat(content="ab"), chat(content="c"), usage_only(3))
-    assert token_events(merged).tokens is None
-    assert token_events(read(chat(content="ab"))).tokens is None  # no usage at all
+    assert merged.token_events().tokens is None
+    assert [tokens for _, _, tokens in noted(merged)] == [None, None]
+    assert read(chat(content="ab")).token_events().tokens is None  # no usage at all
 
 
 def test_an_empty_last_event_is_dropped_where_the_usage_does_not_count_it() -> None:
     reading = read(text("a"), text("b"), text("", "length"), usage_only(2))
-    events = token_events(reading)
-    assert [ns // 1_000_000 for ns in events.arrived_ns] == [1, 2]
-    assert (events.tokens, events.visible, events.empty) == (1, 0, 0)
+    events = reading.token_events()
+    assert (events.events, events.tokens, events.empty, events.dropped) == (2, "one", 0, 1)
+    assert (events.first, events.last) == ((1_000_000, 0), (2_000_000, 0))
+
+
+def test_a_stream_that_ends_empty_has_its_last_text_before() -> None:
+    reading = read(text(""), text("a"), text("b"), text(""), text("", "length"), usage_only(2))
+    events = reading.token_events()
+    assert (events.events, events.dropped, events.first, events.last) == (2, 3, (2_000_000, 0), (3_000_000, 0))
+
+
+def test_nothing_but_empty_events_and_a_usage_of_nothing() -> None:
+    events = read(text(""), text("", "stop"), usage_only(0)).token_events()
+    assert (events.events, events.dropped, events.first, events.tokens) == (0, 2, None, None)
+
+
+def test_doubts_are_kept_with_their_events() -> None:
+    reading = Reading(7, array("q"))
+    reading.take(chat(content="a"), 100, 50_000)
+    reading.take(chat(content="b"), 100, 0)
+    events = reading.token_events()
+    assert (events.first, events.last) == ((100, 50_000), (100, 0))
+    first, last = reading._rows[1], reading._rows[3]
+    assert (first >> 32, (first >> 16) & 0xFFF, (last >> 16) & 0xFFF) == (7, 4, 0)  # in steps of 16.4 µs, rounded up
+
+
+def test_an_answer_in_one_piece() -> None:
+    answer = read_whole(
+        b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    )
+    assert (answer.finish_reason, answer.completion_tokens, answer.has_text) == ("stop", 1, True)
+    bare = read_whole(b'{"choices":[{"text":"","finish_reason":"length"}]}')
+    assert (bare.finish_reason, bare.completion_tokens, bare.has_text) == ("length", None, False)
+    for body in (b"", b"[]", b'{"error":{}}', b'{"choices":7}'):
+        with pytest.raises(ChunkError):
+            read_whole(body)
 
 
 def test_the_first_visible_event_comes_after_the_reasoning() -> None:
     reading = read(chat(reasoning="hm"), chat(reasoning="so"), chat(content="Yes"))
-    assert reading.visible == 2
-    assert token_events(read(chat(reasoning="hm"))).visible is None
+    assert reading.visible_ns == 3_000_000
+    assert [kind for _, kind, _ in noted(reading)] == [Kind.HIDDEN, Kind.HIDDEN, Kind.VISIBLE]
+    assert read(chat(reasoning="hm")).visible_ns is None
 
 
 @pytest.mark.parametrize(
@@ -166,7 +216,7 @@ def test_errors_in_the_stream_are_kept(payload: bytes) -> None:
 
 
 def test_an_event_of_type_error_is_one_whatever_it_holds() -> None:
-    reading = Reading()
+    reading = Reading(0, array("q"))
     reading.take_error(b"out of memory")
     assert reading.error == {"error": "out of memory"}
 
@@ -185,7 +235,7 @@ def test_nothing_after_done_counts() -> None:
 
 
 def test_take_returns_the_tokens_of_the_event() -> None:
-    reading = Reading()
+    reading = Reading(0, array("q"))
     taken = [
         reading.take(payload, 1)
         for payload in (chat(role="assistant"), chat(content="a", usage=2), chat(content="b", usage=5), b"[DONE]")
@@ -197,15 +247,14 @@ def test_take_returns_the_tokens_of_the_event() -> None:
 def test_tokens_of_all_events_sum_to_the_usage(growth: list[int]) -> None:
     totals = [sum(growth[: i + 1]) for i in range(len(growth))]
     reading = read(*(chat(content="x", usage=total) for total in totals))
-    events = token_events(reading)
-    counted = len(growth) if events.tokens == 1 else sum(events.tokens) if isinstance(events.tokens, list) else None
-    assert counted == reading.completion_tokens == totals[-1]
+    assert reading.token_events().tokens is not None
+    assert sum(tokens or 0 for _, _, tokens in noted(reading)) == reading.completion_tokens == totals[-1]
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_taken_or_refused(payload: bytes) -> None:
-    reading = Reading()
+    reading = Reading(0, array("q"))
     try:
         reading.take(payload, 1)
     except ChunkError:
-        assert reading.events_ns == []
+        assert reading.events == 0

@@ -9,11 +9,14 @@ from io import StringIO
 
 from click import unstyle
 
-from bench.driver import Tally
+from bench.attempt import Attempt, Tally
 from bench.health import HealthWatch
 from bench.live import Gauges, LiveView, Silence, make_watcher
-from bench.plan import ClosedLoop, Limits
+from bench.moments import Moments
+from bench.plan import ClosedLoop, Limits, Start
+from bench.target import Deadline, Timeouts
 from bench.units import NS_PER_S
+from bench.wire import PlainWire
 from tests.unit.bench.runs import run
 
 
@@ -27,14 +30,34 @@ def begun(limits: Limits) -> ClosedLoop:
     return plan
 
 
+def attempts(n: int, tally: Tally) -> set[Attempt]:
+    """Requests under way."""
+    return {
+        Attempt(
+            Start(number, 0),
+            phase="load",
+            slot=number,
+            query=0,
+            request_id="r",
+            asked_tokens=None,
+            streamed=True,
+            deadline=Deadline(Timeouts()),
+            moments=Moments(),
+            tally=tally,
+        )
+        for number in range(n)
+    }
+
+
 def test_rates_are_of_the_last_second() -> None:
     tally = Tally()
-    gauges = Gauges(run(), begun(Limits(duration_s=15)), tally, HealthWatch())
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
     lines(gauges, 100)
     tally.tokens, tally.ok = 500, 10
     lines(gauges, 100.5)
-    tally.tokens, tally.ok, tally.failed, tally.in_flight = 1500, 30, 2, 64
-    tally.ttft_ms.extend(float(n) for n in range(1, 101))
+    tally.tokens, tally.ok, tally.failed = 1500, 30, 2
+    tally.under_way |= attempts(64, tally)
+    tally.ttft_ns.extend(n * 1_000_000 for n in range(1, 101))
     text = "\n".join(lines(gauges, 101))
     assert "m · 64 streams · 1.0 s, 14.0 s left" in text
     assert "in flight        64     30 ok · 2 failed" in text
@@ -46,7 +69,9 @@ def test_rates_are_of_the_last_second() -> None:
 
 def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
     plan = begun(Limits(requests=10, duration_s=60))
-    gauges = Gauges(run(), plan, Tally(in_flight=3), HealthWatch())
+    tally = Tally()
+    tally.under_way |= attempts(3, tally)
+    gauges = Gauges(run(), plan, tally, HealthWatch(PlainWire(1)))
     assert "60.0 s left or 10 requests left" in lines(gauges, 100)[0]
     plan.stop(101 * NS_PER_S)
     assert "waiting for the last 3 answers" in lines(gauges, 102)[0]
@@ -70,7 +95,7 @@ def test_the_terminal_is_left_as_it_was_found() -> None:
         async def main() -> None:
             view.stage("warming up")
             plan = begun(Limits(duration_s=15))
-            with view.load(run(), plan, Tally(), HealthWatch()):
+            with view.load(run(), plan, Tally(), HealthWatch(PlainWire(1))):
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
 

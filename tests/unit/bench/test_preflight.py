@@ -23,7 +23,7 @@ CARDS = {"data": [{"id": "base", "is_chat": True, "max_model_len": 4096}, {"id":
 
 def ask(play: Callable[[Peer], None], question: Callable[[Target], Awaitable[Any]]) -> Any:
     async def main(url: str) -> Any:
-        target = Target(read_address(url), api_key="k", timeouts=Timeouts(), max_connections=1)
+        target = Target(read_address(url), api_key="k", timeouts=Timeouts())
         try:
             return await question(target)
         finally:
@@ -78,7 +78,7 @@ def test_a_server_without_a_list_of_models_needs_a_name(body: Any, status: str) 
 def test_nobody_there() -> None:
     with WireServer(lambda peer: None) as server:
         url = server.url
-    target = Target(read_address(url), api_key=None, timeouts=Timeouts(), max_connections=1)
+    target = Target(read_address(url), api_key=None, timeouts=Timeouts())
     with pytest.raises(TargetError) as error:
         asyncio.run(find_model(target, None))
     assert str(error.value) == (

@@ -9,35 +9,46 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from bench.record import WARMUP, Record
+from bench.moments import Kind, Moments
+from bench.record import WARMUP
 from bench.result import Result
 from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_json
+from bench.spool import read_chunks
 from bench.summary import summarize
-from tests.unit.bench.rows import columns, record
+from tests.unit.bench.rows import Row, moments, row
 from tests.unit.bench.runs import run
+from tests.unit.bench.test_summary import result_of
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROWS = [
-    record(0, 0, [100, 130], tokens=[2, 1]),
-    record(1, 100, [150, 190]),
-    record(2, 200, [260, 300], tokens=None, completion_tokens=9),
+    row(0, 0, [100, 130], tokens=[2, 1]),
+    row(1, 100, [150, 190]),
+    row(2, 200, [260, 300], tokens=None, completion_tokens=9),
 ]
 
 
-def keep(parent: Path, *rows: Record) -> RunFolder:
-    folder = RunFolder(parent, BEGAN)
+def keep(parent: Path, *rows: Row, phase: str = "load") -> RunFolder:
+    noted = Moments()
+    folder = RunFolder(parent, BEGAN, noted)
     folder.save_run(run())
-    for row in rows:
-        folder.keep(row)
-    folder.close()
+    for one in rows:
+        folder.keep(replace(one.record, phase=phase))
+    for data in moments(*rows)():
+        noted.rows.frombytes(data)
+    folder.flush()
     return folder
 
 
 def test_a_run_recomputed_from_its_folder_is_the_run(tmp_path: Path) -> None:
-    folder = keep(tmp_path, *ROWS, msgspec.structs.replace(ROWS[0], phase=WARMUP))
-    facts, found = load_run(folder.path)
-    assert to_json(summarize(facts, found)) == to_json(summarize(run(), columns(*ROWS)))
+    folder = keep(tmp_path, *ROWS)
+    folder.keep(replace(ROWS[0].record, phase=WARMUP, request=-1))
+    folder.close()
+    facts, found, path = load_run(folder.path)
+    expected = to_json(result_of(run(), *ROWS))
+    assert to_json(summarize(facts, found, lambda: read_chunks(path))) == expected
+    assert to_json(summarize(run(), folder.records(), folder.moments)) == expected
     assert folder.problem is None
     assert folder.id == "2026-01-02-030405"
 
@@ -47,18 +58,22 @@ def test_the_folder_may_be_named_by_a_file_in_it(tmp_path: Path) -> None:
     assert load_run(folder.path / "run.json")[0] == run()
 
 
-def test_each_record_is_on_disk_as_soon_as_it_is_kept(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path, BEGAN)
-    for number, row in enumerate(ROWS, 1):
-        folder.keep(row)
+def test_what_was_flushed_is_on_disk(tmp_path: Path) -> None:
+    noted = Moments()
+    folder = RunFolder(tmp_path, BEGAN, noted)
+    for number, one in enumerate(ROWS, 1):
+        folder.keep(one.record)
+        noted.note(number, Kind.SEND, 5)
+        folder.flush()
         assert len(list(load_records(folder.path / "requests.jsonl"))) == number
+        assert (folder.path / "moments.bin").stat().st_size == 16 * number
     folder.close()
 
 
 def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
     path = keep(tmp_path, *ROWS).path / "requests.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    assert [row.request for row in load_records(path)] == [0, 1]
+    assert [record.request for record in load_records(path)] == [0, 1]
 
 
 def test_a_damaged_line_before_the_end_is_an_error(tmp_path: Path) -> None:
@@ -69,14 +84,14 @@ def test_a_damaged_line_before_the_end_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_result_reads_back(tmp_path: Path) -> None:
-    result = summarize(run(), columns(*ROWS))
+    result = result_of(run(), *ROWS)
     write_json(tmp_path / "result.json", result)
     assert msgspec.json.decode((tmp_path / "result.json").read_bytes(), type=Result) == result
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_runs_that_begin_in_the_same_second_do_not_mix(tmp_path: Path) -> None:
-    folders = [RunFolder(tmp_path, BEGAN) for _ in range(3)]
+    folders = [RunFolder(tmp_path, BEGAN, Moments()) for _ in range(3)]
     assert [folder.id for folder in folders] == ["2026-01-02-030405", "2026-01-02-030405-2", "2026-01-02-030405-3"]
     for folder in folders:
         folder.close()
@@ -101,27 +116,29 @@ def test_no_run_there(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = keep(tmp_path / "file", *ROWS)
-    folder.save_result(summarize(run(), columns(*ROWS)))
+    expected = result_of(run(), *ROWS)
+    folder.save_result(expected)
+    assert to_json(summarize(run(), folder.records(), folder.moments)) == to_json(expected)
     assert folder.problem is not None
     assert folder.problem.startswith(f"results are not kept: File exists ({tmp_path / 'file'})")
     assert "--result-dir" in folder.problem
 
 
-def test_a_full_disk_is_one_problem_and_keeps_what_was_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk's."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
-        size = len(msgspec.json.encode(ROWS[0])) + 10
+        size = 2 * len(msgspec.json.encode(ROWS[0].record))
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        folder = RunFolder(tmp_path, BEGAN)
-        for row in ROWS:
-            folder.keep(row)
+        folder = keep(tmp_path, *ROWS * 20)
+        folder.close()
         folder.save_run(run())
-        os.write(write, (folder.problem or "none").encode())
+        same = len(folder.records()) == 60 and b"".join(folder.moments()) == b"".join(moments(*ROWS * 20)())
+        os.write(write, f"{same} {folder.problem}".encode())
         os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 1000).startswith(b"results are not kept: File too large")
+    assert os.read(read, 1000).startswith(b"True results are not kept: File too large")
     os.close(read)
     os.close(write)
     path = tmp_path / "2026-01-02-030405" / "requests.jsonl"
-    assert [row.request for row in load_records(path)] == [0]
+    assert [record.request for record in load_records(path)] == [0]

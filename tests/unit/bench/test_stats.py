@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats import describe, interval_ranks, needed_samples, percentile, with_failures
+from bench.stats import Sorted, describe, interval_ranks, needed_samples, percentile, with_failures
 
 samples = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400)
 percents = st.sampled_from([1.0, 10.0, 25.0, 50.0, 90.0, 95.0, 99.0, 99.9])
@@ -27,7 +27,7 @@ def test_samples_that_a_percentile_needs() -> None:
 
 @given(samples, percents)
 def test_values_are_numpys_and_come_only_from_samples_large_enough(values: list[float], percent: float) -> None:
-    found = percentile(np.sort(np.array(values)), percent)
+    found = percentile(Sorted(np.array(values)), percent)
     if len(values) < needed_samples(percent):
         assert found.value is None
         assert f"needs {needed_samples(percent):,} samples, there are {len(values):,}" in str(found.reason)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
+from msgspec.structs import replace
 
 from bench.health import Health
 from bench.outcome import Outcome
-from bench.record import Columns, Record
 from bench.result import Check, Result
+from bench.run import Certificate, Run, ServerCounters
 from bench.summary import summarize
-from tests.unit.bench.rows import columns, record
-from tests.unit.bench.runs import CALM, run
+from tests.unit.bench.rows import Row, columns, moments, row
+from tests.unit.bench.runs import CALM, KERNEL, READ, health, lags, run
 
 
-def back_to_back(requests: int, length: float = 100, pause: float = 0.0) -> list[Record]:
+def result_of(facts: Run, *rows: Row) -> Result:
+    return summarize(facts, columns(*rows), moments(*rows))
+
+
+def back_to_back(requests: int, length: float = 100, pause: float = 0.0) -> list[Row]:
     """One stream: each request takes `length` and four tokens, the next is planned at once and sent after `pause`."""
     rows = []
     for n in range(requests):
         sched = n * (length + pause)
         send = sched + pause
         events = [send + length * share for share in (0.4, 0.6, 0.8, 1.0)]
-        rows.append(record(n, send, events, sched=sched))
+        rows.append(row(n, send, events, sched=sched))
     return rows
 
 
@@ -29,7 +36,7 @@ def check(result: Result, code: str) -> Check:
 
 
 def test_a_calm_run_is_trusted_and_every_check_says_why() -> None:
-    result = summarize(run(), columns(*back_to_back(10)))
+    result = result_of(run(), *back_to_back(10))
     assert result.verdict.level == "trusted"
     assert result.verdict.reasons == []
     assert {c.code: c.status for c in result.checks} == {
@@ -37,9 +44,12 @@ def test_a_calm_run_is_trusted_and_every_check_says_why() -> None:
         "littles_law": "pass",
         "lateness": "pass",
         "concurrency": "pass",
+        "client_error": "pass",
+        "read_lag": "pass",
         "loop_lag": "pass",
         "client_pause": "pass",
         "client_cpu": "pass",
+        "retransmits": "pass",
     }
     assert result.headline.window.begin_s == 0
     assert result.headline.window.end_s == 1.0
@@ -53,7 +63,7 @@ def test_a_calm_run_is_trusted_and_every_check_says_why() -> None:
 
 
 def test_the_headline_leaves_out_the_drain_and_the_whole_run_has_it() -> None:
-    result = summarize(run(stopped=950), columns(*back_to_back(10)))
+    result = result_of(run(stopped=950), *back_to_back(10))
     assert result.headline.window.end_s == 0.95
     assert result.headline.requests_per_s == pytest.approx(9 / 0.95)
     assert result.whole_run.window.end_s == 1.0
@@ -62,8 +72,8 @@ def test_the_headline_leaves_out_the_drain_and_the_whole_run_has_it() -> None:
 
 def test_tokens_that_differ_from_the_usage_are_found() -> None:
     rows = back_to_back(9)
-    rows.append(record(9, 900, [950, 1000], completion_tokens=3))
-    result = summarize(run(), columns(*rows))
+    rows.append(row(9, 900, [950, 1000], completion_tokens=3))
+    result = result_of(run(), *rows)
     found = check(result, "tokens_match_usage")
     assert (found.status, found.value) == ("fail", 1)
     assert "1 of 10 requests brought 38 tokens in all where their usage says 39" in found.text
@@ -72,14 +82,14 @@ def test_tokens_that_differ_from_the_usage_are_found() -> None:
 
 
 def test_without_usage_the_tokens_are_not_claimed_to_be_checked() -> None:
-    rows = [record(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None) for n in range(10)]
-    result = summarize(run(), columns(*rows))
+    rows = [row(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None) for n in range(10)]
+    result = result_of(run(), *rows)
     assert check(result, "tokens_match_usage").status == "n/a"
     assert any("their tokens are chunks" in note for note in result.notes)
 
 
 def test_time_that_no_latency_shows_breaks_littles_law() -> None:
-    result = summarize(run(stopped=1050), columns(*back_to_back(10, pause=5)))
+    result = result_of(run(stopped=1050), *back_to_back(10, pause=5))
     found = check(result, "littles_law")
     assert found.status == "fail"
     assert found.value == pytest.approx(5 / 105, rel=0.1)
@@ -87,49 +97,77 @@ def test_time_that_no_latency_shows_breaks_littles_law() -> None:
 
 
 def test_littles_law_needs_five_waves() -> None:
-    assert check(summarize(run(stopped=400), columns(*back_to_back(4))), "littles_law").status == "n/a"
+    assert check(result_of(run(stopped=400), *back_to_back(4)), "littles_law").status == "n/a"
 
 
 def test_late_sends_lower_the_verdict() -> None:
-    result = summarize(run(stopped=1080), columns(*back_to_back(10, pause=8)))
+    result = result_of(run(stopped=1080), *back_to_back(10, pause=8))
     assert check(result, "lateness").status == "fail"
     assert "8.0 ms late" in check(result, "lateness").text
 
 
 @pytest.mark.parametrize(
-    ("health", "code", "level"),
+    ("client", "code", "level"),
     [
-        (Health(loop_lag_us=[3000] * 1000, cpu_s=1, wall_s=10), "loop_lag", "degraded"),
-        (Health(loop_lag_us=[30000] * 1000, cpu_s=1, wall_s=10), "loop_lag", "untrustworthy"),
-        (Health(loop_lag_us=[100] * 2000 + [200_000], cpu_s=1, wall_s=10), "client_pause", "degraded"),
-        (Health(loop_lag_us=[100] * 1000, cpu_s=9.5, wall_s=10), "client_cpu", "degraded"),
+        (health(*[3.0] * 1000, wire=READ), "loop_lag", "degraded"),
+        (health(*[30.0] * 1000, wire=READ), "loop_lag", "untrustworthy"),
+        (health(*[0.1] * 2000, 200.0), "client_pause", "degraded"),
+        (health(*[0.1] * 2000, 600.0), "client_pause", "untrustworthy"),
+        (health(cpu_s=9.5), "client_cpu", "degraded"),
+        (health(wire=replace(KERNEL, clock_steps_ms=[-3.0])), "clock_step", "degraded"),
+        (health(wire=replace(KERNEL, retransmits=3)), "retransmits", "degraded"),
+        (health(wire=replace(KERNEL, clock_error_ms=1.2)), "client_error", "degraded"),
         (None, "not_watched", "degraded"),
     ],
 )
-def test_a_client_that_did_not_keep_up_lowers_the_verdict(health: Health | None, code: str, level: str) -> None:
-    result = summarize(run(health=health), columns(*back_to_back(10)))
+def test_a_client_that_did_not_keep_up_lowers_the_verdict(client: Health | None, code: str, level: str) -> None:
+    result = result_of(run(health=client), *back_to_back(10))
     assert check(result, code).status == "fail"
     assert result.verdict.level == level
     assert result.verdict.reasons[0].code == code
     assert result.verdict.reasons[0].remedy
 
 
+def test_late_reads_alone_lower_nothing_where_the_kernel_stamps() -> None:
+    late = health(*[30.0] * 1000, wire=replace(KERNEL, read_lag=lags(*[30.0] * 100)))
+    result = result_of(run(health=late), *back_to_back(10))
+    assert result.verdict.level == "trusted"
+    assert result.client.read_lag_p99_ms == pytest.approx(30, abs=0.05)
+    assert "read 30.0 ms after arrival at p99" in check(result, "read_lag").text
+
+
+def test_merged_reads_bound_the_error_and_the_verdict_says_where() -> None:
+    rows = [row(n, n, [n + 40, n + 50, n + 60], doubts=[0, 8.0, 0]) for n in range(400)]
+    result = result_of(run(stopped=400), *rows)
+    found = check(result, "client_error")
+    assert (found.status, found.limit) == ("fail", 1.0)
+    assert "ICL p50 may be off by 8.0 ms" in found.text
+    assert result.headline.latency["icl"].percentiles["50"].client_error == pytest.approx(8, abs=0.02)
+    assert result.headline.latency["ttft"].percentiles["50"].client_error == 0.001
+
+
+def test_without_the_kernels_stamps_no_bound_is_claimed() -> None:
+    result = result_of(run(health=health(wire=READ)), *back_to_back(10))
+    assert result.headline.latency["ttft"].percentiles["50"].client_error is None
+    assert "client_error" not in {c.code for c in result.checks}
+
+
 def test_other_processes_are_named_as_the_cause_where_they_are() -> None:
-    busy = Health(loop_lag_us=[3000] * 1000, cpu_s=1, wall_s=10, cpu_wait_s=2.0)
-    remedy = check(summarize(run(health=busy), columns(*back_to_back(10))), "loop_lag").remedy
+    busy = health(*[3.0] * 1000, wire=READ, cpu_wait_s=2.0)
+    remedy = check(result_of(run(health=busy), *back_to_back(10)), "loop_lag").remedy
     assert "other processes held the core for 20% of the time" in remedy
 
 
 def test_a_pause_of_the_server_does_not() -> None:
     rows = back_to_back(9)
-    rows.append(record(9, 900, [1200, 1210, 1220, 1230]))
-    result = summarize(run(stopped=1200), columns(*rows))
+    rows.append(row(9, 900, [1200, 1210, 1220, 1230]))
+    result = result_of(run(stopped=1200), *rows)
     assert result.verdict.level == "trusted"
     assert result.headline.latency["ttft"].max == 300
 
 
 def test_too_few_requests_for_a_steady_window() -> None:
-    result = summarize(run(streams=4), columns(*back_to_back(3)))
+    result = result_of(run(streams=4), *back_to_back(3))
     assert result.checks[0].code == "steady_window"
     assert result.verdict.level == "degraded"
     assert result.headline.window == result.whole_run.window
@@ -146,12 +184,12 @@ def test_failures_are_counted_by_class_with_their_first_and_their_partial_tokens
         ]
     ):
         rows.append(
-            record(20 + n, 500 + n, [], outcome=outcome, status=status, error=said, retry_after_s=1.0, tokens=None)
+            row(20 + n, 500 + n, [], outcome=outcome, status=status, error=said, retry_after_s=1.0, tokens=None)
         )
     for n in range(2):
         events = [600 + n, 610 + n, 620 + n]
-        rows.append(record(30 + n, 590, events, outcome=Outcome.TRUNCATED, error="cut", completion_tokens=3))
-    result = summarize(run(), columns(*rows))
+        rows.append(row(30 + n, 590, events, outcome=Outcome.TRUNCATED, error="cut", completion_tokens=3))
+    result = result_of(run(), *rows)
     counts = result.counts
     assert (counts.sent, counts.ok, counts.failed, counts.failed_tokens, counts.output_tokens) == (15, 10, 5, 6, 40)
     http, truncated = counts.failures
@@ -163,15 +201,15 @@ def test_failures_are_counted_by_class_with_their_first_and_their_partial_tokens
 
 
 def test_when_nothing_succeeded_there_is_nothing_to_trust() -> None:
-    refused = [record(n, n, [], outcome=Outcome.CONNECT, error="refused", send_ns=None) for n in range(10)]
-    result = summarize(run(), columns(*refused))
+    refused = [row(n, n, [], outcome=Outcome.CONNECT, error="refused", send_ns=None) for n in range(10)]
+    result = result_of(run(), *refused)
     assert result.verdict.level == "untrustworthy"
     assert [reason.code for reason in result.verdict.reasons] == ["no_request_succeeded"]
     assert result.headline.latency["ttft"].mean is None
 
 
 def test_nothing_sent_at_all() -> None:
-    result = summarize(run(), Columns())
+    result = result_of(run())
     assert result.counts.sent == 0
     assert result.headline.requests_per_s is None
     assert result.headline.window.reason == "nothing was sent"
@@ -180,17 +218,96 @@ def test_nothing_sent_at_all() -> None:
 
 def test_a_killed_run_is_read_from_its_records() -> None:
     killed = run(health=None, begun_ns=None, stopped_ns=None, ended_ns=None)
-    result = summarize(killed, columns(*back_to_back(10)))
+    result = result_of(killed, *back_to_back(10))
     assert result.headline.window.end_s == pytest.approx(0.9)  # the last planned start
     assert result.counts.ok == 10
 
 
 def test_an_interrupted_run_says_what_it_lacks() -> None:
-    rows = [*back_to_back(9), record(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
-    result = summarize(run(stopped=950, interrupted=True), columns(*rows))
+    rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
+    result = result_of(run(stopped=950, interrupted=True), *rows)
     assert (result.counts.ok, result.counts.cancelled, result.counts.failed) == (9, 1, 0)
     assert any(note.startswith("interrupted") for note in result.notes)
 
 
 def test_health_that_is_calm_is_calm() -> None:
-    assert summarize(run(health=CALM), columns(*back_to_back(10))).client.loop_lag_p99_ms == pytest.approx(0.1)
+    client = result_of(run(health=CALM), *back_to_back(10)).client
+    assert client.loop_lag_p99_ms == pytest.approx(0.1, abs=0.02)
+    assert client.stamps == "kernel"
+
+
+OPEN = {"plan": "open", "streams": None, "rate": 100.0, "arrivals": "poisson"}
+
+
+def at_moments(*sends: float, late: float = 0.0) -> list[Row]:
+    return [row(n, send + late, [send + late + 5, send + late + 9], sched=send) for n, send in enumerate(sends)]
+
+
+def poisson(n: int, mean: float = 10.0) -> list[float]:
+    draw = Random(5)
+    moments, at = [], 0.0
+    for _ in range(n):
+        moments.append(at)
+        at += draw.expovariate(1 / mean)
+    return moments
+
+
+def test_an_open_loop_is_held_to_its_rate_and_its_distribution() -> None:
+    sends = poisson(300)
+    result = result_of(run(load=OPEN, stopped=sends[-1] + 10), *at_moments(*sends))
+    assert result.verdict.level == "trusted"
+    assert {c.code for c in result.checks} >= {"rate", "arrivals", "lateness"}
+    assert "concurrency" not in {c.code for c in result.checks}
+    assert result.headline.window.end_s == pytest.approx((sends[-1] + 10) / 1000)
+    assert check(result, "rate").text.endswith("planned req/s sent")
+
+
+def test_sends_in_bunches_are_not_what_was_asked_for() -> None:
+    bunched = [float(n // 4 * 40) for n in range(300)]
+    found = check(result_of(run(load=OPEN, stopped=3000), *at_moments(*bunched)), "arrivals")
+    assert found.status == "fail"
+    assert found.value is not None
+    assert found.value > 0.3
+
+
+def test_a_constant_rate_is_held_to_its_gaps() -> None:
+    constant = OPEN | {"arrivals": "constant"}
+    even = [n * 10.0 for n in range(100)]
+    assert check(result_of(run(load=constant), *at_moments(*even)), "arrivals").status == "pass"
+    uneven = [n * 10.0 + (3.0 if n % 2 else 0.0) for n in range(100)]
+    found = check(result_of(run(load=constant), *at_moments(*uneven)), "arrivals")
+    assert (found.status, found.value) == ("fail", pytest.approx(3.0))
+
+
+def test_requests_that_the_plan_wanted_and_nobody_sent_are_missed() -> None:
+    rows = at_moments(*(n * 10.0 for n in range(100)))
+    rows += [
+        row(200 + n, 5.0, [], sched=5.0, outcome=Outcome.CONNECT, error="no", send_ns=None, tokens=None)
+        for n in range(2)
+    ]
+    found = check(result_of(run(load=OPEN), *rows), "rate")
+    assert (found.status, found.value) == ("fail", pytest.approx(100 / 102))
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "words"),
+    [
+        (ServerCounters(requests=10, prompt_tokens=100, generation_tokens=40), "pass", "server counted the same"),
+        (ServerCounters(requests=12, prompt_tokens=100, generation_tokens=48), "fail", "12 requests where 10 arrived"),
+        (ServerCounters(requests=10), "pass", "server counted the same requests"),
+        (ServerCounters(problem="it has no /metrics"), "n/a", "it has no /metrics"),
+        (ServerCounters(), "n/a", "none that this tool knows"),
+    ],
+)
+def test_the_servers_own_counters(server: ServerCounters, status: str, words: str) -> None:
+    found = check(result_of(run(server=server), *back_to_back(10)), "server_counters")
+    assert found.status == status
+    assert words in found.text
+
+
+def test_a_load_above_the_certificate_says_so() -> None:
+    paper = Certificate(tokens_per_s=30, streams=1, ttft_error_ms=0.1, itl_error_ms=0.1, issued="x", machine="m")
+    result = result_of(run(certificate=paper), *back_to_back(10))
+    assert "above this machine's certificate, which is for 30 tok/s in 1 streams (bench selftest)" in result.notes
+    assert result.verdict.level == "trusted"
+    assert result_of(run(certificate=replace(paper, tokens_per_s=50)), *back_to_back(10)).notes == []

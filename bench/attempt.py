@@ -1,0 +1,289 @@
+"""One request under way: filled in as the answer arrives, so that whatever ends it finds what there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from time import monotonic_ns
+
+from bench.events import ChunkError, Reading, WholeAnswer, read_whole
+from bench.moments import Kind, Moments
+from bench.outcome import Outcome, judge, judge_whole
+from bench.plain import PIECE_END, Plain
+from bench.plan import Start
+from bench.record import OUTCOMES, Record
+from bench.target import (
+    ConnectionLostError,
+    Deadline,
+    EventDecoder,
+    Head,
+    ProtocolError,
+    SDKError,
+    TypedEvent,
+    event_error_message,
+    refusal,
+    status_failure,
+)
+from bench.wire.base import Source
+
+LATEST = 1000
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a live view wants to know; `ttft_ns` are the latest answers', `tokens` those up to the last `refresh`."""
+
+    under_way: set[Attempt] = field(default_factory=set)
+    ok: int = 0
+    failed: int = 0
+    tokens: int = 0
+    ttft_ns: deque[int] = field(default_factory=lambda: deque(maxlen=LATEST))
+
+    def refresh(self) -> None:
+        """Bring `tokens` up to date."""
+        for attempt in self.under_way:
+            attempt.catch_up()
+
+
+class Attempt:
+    """A `Receiver` that accounts for one answer. `conclude` is to be called once, when nothing more will come."""
+
+    __slots__ = (
+        "_asked_tokens",
+        "_body",
+        "_body_bytes",
+        "_deadline",
+        "_decoder",
+        "_ended_with_event",
+        "_head",
+        "_head_ns",
+        "_merged",
+        "_merged_ns",
+        "_moments",
+        "_read_ns",
+        "_streamed",
+        "_tally",
+        "_whole",
+        "end_ns",
+        "error",
+        "opened",
+        "outcome",
+        "phase",
+        "query",
+        "reading",
+        "request_id",
+        "retry_after_s",
+        "send_took_ns",
+        "sent_ns",
+        "slot",
+        "start",
+    )
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        phase: str,
+        slot: int,
+        query: int,
+        request_id: str,
+        asked_tokens: int | None,
+        streamed: bool,
+        deadline: Deadline,
+        moments: Moments,
+        tally: Tally,
+    ) -> None:
+        self.start, self.phase, self.slot, self.query, self.request_id = start, phase, slot, query, request_id
+        self._asked_tokens, self._streamed, self._deadline = asked_tokens, streamed, deadline
+        self._moments, self._tally = moments, tally
+        self.reading = Reading(start.request, moments.rows)
+        self._decoder = EventDecoder()
+        self._head: Head | None = None
+        self._head_ns: int | None = None
+        self._body: list[bytes] | None = None  # of an answer that is no stream
+        self._body_bytes = 0
+        self._whole: WholeAnswer | None = None
+        self._read_ns = 0
+        self._merged = self._merged_ns = 0
+        self._ended_with_event = False
+        self.sent_ns: int | None = None
+        self.send_took_ns = 0
+        self.opened = False
+        self.end_ns = 0
+        self.outcome = Outcome.CANCELLED
+        self.error: str | None = None
+        self.retry_after_s: float | None = None
+
+    # what the wire tells
+
+    def sent(self, now_ns: int, took_ns: int) -> None:
+        """The last byte of the request was handed to the kernel."""
+        self.sent_ns, self.send_took_ns = now_ns, took_ns
+        self._moments.note(self.start.request, Kind.SEND, now_ns)
+
+    def begin(self, head: Head, arrived_ns: int) -> None:
+        """The header block is complete."""
+        self._head, self._head_ns, self._read_ns = head, arrived_ns, arrived_ns
+        if self.sent_ns is not None and arrived_ns < self.sent_ns:  # while the send had not returned yet
+            late_ns = min(self.sent_ns - arrived_ns, self.send_took_ns)
+            self.sent_ns, self.send_took_ns = self.sent_ns - late_ns, self.send_took_ns - late_ns
+        self._moments.note(self.start.request, Kind.HEAD, arrived_ns)
+        if not self._streamed or head.status >= 400 or not head.is_stream:
+            self._body = []
+
+    def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
+        """Body bytes of one read; true after `[DONE]`. Raises ProtocolError or ChunkError."""
+        self._read_ns = arrived_ns
+        if self._body is not None:
+            self._keep(self._body, block)
+            return False
+        payloads = self._decoder.feed(block)
+        if not payloads:
+            return False
+        self._tally.tokens += self.reading.add_plain()
+        last_is_sure = source.is_sure and block.endswith(_BLANK_LINES)
+        doubt_ns = 0 if last_is_sure and len(payloads) == 1 else source.doubt_ns()
+        before = self.reading.events
+        for payload in payloads[:-1]:
+            self._account(payload, arrived_ns, doubt_ns)
+        between = self.reading.events
+        self._account(payloads[-1], arrived_ns, 0 if last_is_sure else doubt_ns)
+        self._ended_with_event = self.reading.events > between
+        if doubt_ns and self.reading.events > before + 1:
+            self._note_merged(arrived_ns)
+        return self.reading.done_ns is not None
+
+    def learn(self, data: bytes) -> Plain | None:
+        """What takes pieces like the last one of a read, which was nothing but whole HTTP chunks."""
+        if not self._ended_with_event:
+            return None
+        self._ended_with_event = False
+        begin = data.rfind(PIECE_END, 0, -1) + len(PIECE_END)
+        return self.reading.learn(data[begin:] if begin >= len(PIECE_END) else data)
+
+    def catch_up(self) -> None:
+        """Account for what was taken as plain, so that the time limits know of it."""
+        self._tally.tokens += self.reading.add_plain()
+        if self.reading.last_ns is not None:
+            self._deadline.progress(self.reading.last_ns)
+
+    def took_plain(self, arrived_ns: int, doubt_ns: int) -> None:
+        """Some were taken by what `learn` gave, all in one read."""
+        if doubt_ns:
+            self._note_merged(arrived_ns)
+
+    def _note_merged(self, arrived_ns: int) -> None:
+        if self._merged_ns != arrived_ns:
+            self._merged_ns = arrived_ns
+            self._merged += 1
+
+    def _account(self, payload: bytes, arrived_ns: int, doubt_ns: int) -> None:
+        if type(payload) is TypedEvent and payload.event == "error":
+            self.reading.take_error(payload)
+        elif tokens := self.reading.take(payload, arrived_ns, doubt_ns):
+            self._tally.tokens += tokens
+            self._deadline.progress(arrived_ns)
+
+    def _keep(self, body: list[bytes], block: bytes) -> None:
+        body.append(block)
+        self._body_bytes += len(block)
+        if self._body_bytes > _MAX_BODY_BYTES:
+            raise ProtocolError(f"the answer is over {_MAX_BODY_BYTES} bytes")
+
+    # how it ended
+
+    def conclude(self, error: BaseException | None) -> None:
+        """Settle the outcome: `error` is what broke the exchange, None after a clean end. Raises what is no such."""
+        self._tally.tokens += self.reading.add_plain()
+        self.end_ns = monotonic_ns() if error is not None else max(self._read_ns, self.reading.last_ns or 0)
+        self.outcome, self.error = self._verdict(error)
+        self._moments.note(self.start.request, Kind.END, self.end_ns, OUTCOMES.index(self.outcome))
+
+    def _verdict(self, error: BaseException | None) -> tuple[Outcome, str | None]:
+        if isinstance(error, asyncio.CancelledError):
+            return Outcome.CANCELLED, None
+        if isinstance(error, ChunkError):
+            return Outcome.PROTOCOL, f"event {self.reading.events + 1} of the stream is no chunk: {error}"
+        head = self._head
+        cut = error.message if isinstance(error, ConnectionLostError) else None
+        if error is not None and (head is None or cut is None):
+            if not isinstance(error, SDKError):
+                raise error
+            return refusal(error)
+        assert head is not None  # noqa: S101 - without an error there was an answer
+        if self._body is not None:
+            return self._judge_body(head, b"".join(self._body), cut)
+        return self._judge_stream(cut)
+
+    def _judge_stream(self, cut: str | None) -> tuple[Outcome, str | None]:
+        reading = self.reading
+        if cut is None:
+            for payload in self._decoder.feed_eof():
+                try:
+                    self._account(payload, self._read_ns, 0)
+                except ChunkError as error:
+                    return Outcome.PROTOCOL, f"event {reading.events + 1} of the stream is no chunk: {error}"
+        if reading.error is not None:
+            return Outcome.STREAM_ERROR, event_error_message(reading.error)
+        return judge(reading, cut=cut, asked_tokens=self._asked_tokens)
+
+    def _judge_body(self, head: Head, body: bytes, cut: str | None) -> tuple[Outcome, str | None]:
+        if head.status >= 400:
+            failure = status_failure(head, body)
+            self.retry_after_s = failure.retry_after_s
+            return refusal(failure)
+        if self._streamed:
+            said = head.media_type or "no content type"
+            return Outcome.PROTOCOL, f"a stream was asked for, the server answered HTTP {head.status} with {said}"
+        if cut is not None:
+            return Outcome.TRUNCATED, cut
+        try:
+            self._whole = read_whole(body)
+        except ChunkError as error:
+            return Outcome.PROTOCOL, f"the answer is no completion: {error}"
+        return judge_whole(self._whole, asked_tokens=self._asked_tokens)
+
+    def record(self) -> Record:
+        """The line to keep."""
+        usage = self.reading.usage if self._whole is None else self._whole.usage
+        details = None if usage is None else usage.prompt_tokens_details
+        events = self.reading.token_events()
+        first, last = events.first or (None, 0), events.last or (None, 0)
+        return Record(
+            request=self.start.request,
+            phase=self.phase,
+            slot=self.slot,
+            query=self.query,
+            sched_ns=self.start.sched_ns,
+            send_ns=self.sent_ns,
+            send_took_ns=self.send_took_ns,
+            head_ns=self._head_ns,
+            first_ns=first[0],
+            first_doubt_ns=first[1],
+            visible_ns=self.reading.visible_ns,
+            last_ns=last[0],
+            last_doubt_ns=last[1],
+            end_ns=self.end_ns,
+            streamed=self._streamed,
+            opened=self.opened,
+            status=None if self._head is None else self._head.status,
+            outcome=self.outcome,
+            error=self.error,
+            retry_after_s=self.retry_after_s,
+            finish_reason=self.reading.finish_reason if self._whole is None else self._whole.finish_reason,
+            request_id=self.request_id,
+            asked_tokens=self._asked_tokens,
+            prompt_tokens=None if usage is None else usage.prompt_tokens,
+            completion_tokens=None if usage is None else usage.completion_tokens,
+            cached_tokens=None if details is None else details.cached_tokens,
+            events=events.events,
+            event_tokens=events.tokens,
+            first_tokens=events.first_tokens,
+            continuous_usage=events.continuous_usage,
+            empty=events.empty,
+            dropped=events.dropped,
+            merged_reads=self._merged,
+        )

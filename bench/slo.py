@@ -1,0 +1,36 @@
+"""Service level objectives as people write them: `ttft:200`, `tpot:50`, `e2el:2000`; milliseconds a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+METRICS = ("ttft", "ttft_sched", "ttfv", "tpot", "e2e", "max_gap")
+_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
+
+
+def parse_goodput(texts: Iterable[str]) -> dict[str, float]:
+    """The limits of each figure in milliseconds. Raises ValueError, whose message says what is wrong."""
+    limits: dict[str, float] = {}
+    for text in (part for given in texts for part in given.replace(",", " ").split()):
+        name, *middle, number = text.lower().split(":") if ":" in text else (text, "")
+        name = _ALIASES.get(name, name)
+        if middle:
+            raise ValueError(f"is of single requests, which have no percentile: {name}:{number} (got {text!r})")
+        if name not in METRICS:
+            raise ValueError(f"must be of {', '.join(METRICS)} (got {text!r})")
+        if name in limits:
+            raise ValueError(f"gives {name} twice (got {text!r})")
+        limits[name] = _milliseconds(number, text)
+    if not limits:
+        raise ValueError("must name a figure and its limit in milliseconds, such as ttft:200 tpot:50")
+    return limits
+
+
+def _milliseconds(number: str, text: str) -> float:
+    try:
+        limit = float(number.removesuffix("ms"))
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise ValueError(f"must give the limit in milliseconds, such as ttft:200 (got {text!r})")
+    return limit

@@ -1,0 +1,19 @@
+"""How requests travel and who stamps what arrives: the kernel where it can, else the read."""
+
+from __future__ import annotations
+
+import sys
+
+from bench.target import Origin
+from bench.wire.base import Wire
+from bench.wire.kernel import KernelWire
+from bench.wire.plain import PlainWire
+
+__all__ = ["Wire", "make_wire"]
+
+
+def make_wire(origin: Origin, max_connections: int) -> Wire:
+    """The most exact wire to a server, on the running loop."""
+    if origin.scheme == "http" and sys.platform == "linux":
+        return KernelWire(origin)
+    return PlainWire(max_connections)

@@ -1,0 +1,220 @@
+"""A plaintext connection that is read by hand, so that each read comes with the kernel's stamp of its last byte."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import sys
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+from bench.lags import BIN_SHIFT, BINS
+from bench.plain import Plain
+from bench.units import NS_PER_S
+from bench.wire.base import WireWatch
+from bench.wire.clock import KernelClock
+from bench.wire.hub import ENDING, READ, WRITE, Hub
+
+if TYPE_CHECKING:
+    from bench.wire.exchange import Exchange
+
+# From <asm-generic/socket.h>; Python has no name for it. The stamp is a struct timespec of CLOCK_REALTIME.
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@qq")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+_READ_BYTES = 64 * 1024
+
+# The kernel stamps a packet a moment before the socket has it.
+_SLACK_NS = 5_000_000
+
+_NO_STAMP = -(1 << 62)
+
+# From <linux/tcp.h>: segments sent again, segments with data that came, and those that came out of order because one
+# before was lost.
+_TCP_INFO_BYTES = 232
+_TOTAL_RETRANS_AT, _PACKETS_AT, _OUT_OF_ORDER_AT = 100, 152, 224
+
+_timespec = _TIMESPEC.unpack
+
+
+class Connection:
+    """A connected socket; carries one exchange at a time."""
+
+    __slots__ = (
+        "_clock",
+        "_doubt_ns",
+        "_drained_ns",
+        "_empty_for_ns",
+        "_fd",
+        "_hub",
+        "_lag_bins",
+        "_packets",
+        "_reads",
+        "_receive",
+        "_socket",
+        "_unsent",
+        "_watch",
+        "exchange",
+        "free_since_ns",
+        "is_open",
+        "is_sure",
+        "plain",
+    )
+
+    def __init__(self, connected: socket.socket, hub: Hub, clock: KernelClock, watch: WireWatch) -> None:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket = connected
+        self._receive = connected.recvmsg
+        self._fd = connected.fileno()
+        self._hub, self._clock, self._watch = hub, clock, watch
+        self._lag_bins = watch.lag.bins
+        self._drained_ns = hub.now_ns
+        self._packets = self._reads = self._empty_for_ns = self._doubt_ns = 0
+        self._unsent = memoryview(b"")
+        self.exchange: Exchange | None = None
+        self.plain: Plain | None = None  # takes what it knows of the exchange by its look
+        self.free_since_ns = 0
+        self.is_open = self.is_sure = True
+        hub.add(self._fd, self._on_ready)
+
+    def start(self, exchange: Exchange, payload: bytes) -> None:
+        """Begin an exchange with its request. Raises OSError."""
+        self.exchange = exchange
+        self._unsent = memoryview(payload)
+        self._send(exchange)
+        if self._unsent:
+            self._hub.watch(self._fd, READ | WRITE)
+
+    def close(self) -> None:
+        """Close the socket now. What an exchange on it makes of that is its own affair."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._watch.retransmits += self.retransmits()
+        self._hub.remove(self._fd)
+        self._socket.close()
+
+    def retransmits(self) -> int:
+        """How many segments had to be sent again, either way, as far as this end can tell."""
+        with contextlib.suppress(OSError):
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            return _u32(info, _TOTAL_RETRANS_AT) + _u32(info, _OUT_OF_ORDER_AT)
+        return 0
+
+    def _send(self, exchange: Exchange) -> None:
+        before_ns = monotonic_ns()
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return
+        now_ns = monotonic_ns()
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            exchange.mark_sent(now_ns, now_ns - before_ns)
+
+    def _on_ready(self, events: int) -> None:
+        if events & WRITE:
+            self._send_rest()
+        if events & ~WRITE:
+            read = self.read_now()
+            while self.is_open and (read == _READ_BYTES or (read and events & ENDING)):
+                read = self.read_now()  # what is left is not reported again
+
+    def _send_rest(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        try:
+            self._send(exchange)
+        except OSError:
+            return  # the read that follows tells what happened, after what had still arrived
+        if not self._unsent:
+            self._hub.watch(self._fd, READ)
+
+    def read_now(self) -> int:
+        """Read once and hand on what came, with the moment of its arrival; how many bytes it was."""
+        hub = self._hub
+        try:
+            data, ancillary, _, _ = self._receive(_READ_BYTES, _ANCILLARY_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._lost(error)
+            return 0
+        empty_ns, before_ns = hub.empty_ns, hub.now_ns
+        now_ns = hub.now_ns = monotonic_ns()
+        if empty_ns < self._drained_ns:
+            empty_ns = self._drained_ns
+        if len(data) < _READ_BYTES:
+            self._drained_ns = before_ns  # it was empty after this read, which came after the one before
+        lag_ns = _NO_STAMP
+        if ancillary:
+            seconds, rest = _timespec(ancillary[0][2])
+            lag_ns = now_ns - (seconds * NS_PER_S + rest - self._clock.offset_ns)
+        waited = lag_ns >> BIN_SHIFT
+        if 0 <= waited < BINS and lag_ns <= now_ns - empty_ns + _SLACK_NS:
+            self._lag_bins[waited] += 1
+            self.is_sure = True
+        else:
+            lag_ns = self._strange_lag(lag_ns, now_ns - empty_ns)
+        self._reads += 1
+        plain = self.plain
+        if plain is not None and self.is_sure and plain.take(data, now_ns - lag_ns):
+            return len(data)
+        exchange = self.exchange
+        if exchange is None:
+            self.close()  # an idle connection has nothing to say: its end, or bytes that belong to no request
+        elif data:
+            self._empty_for_ns = now_ns - lag_ns - empty_ns
+            self._doubt_ns = -1
+            exchange.feed(data, now_ns - lag_ns)
+        else:
+            self._lost(None)
+        return len(data)
+
+    def doubt_ns(self) -> int:
+        """How much earlier than its stamp something in the last read may have arrived: 0 if all came in one packet.
+
+        The stamp is that of the last packet. If no more packets came than there were reads since this was asked last,
+        each read was one packet; else something may have come as early as the socket was last known to be empty.
+        """
+        if self._doubt_ns < 0:
+            came_alone = self.is_sure and self._count_packets() == 0
+            self._doubt_ns = 0 if came_alone else max(self._empty_for_ns, 0)
+        return self._doubt_ns
+
+    def _count_packets(self) -> int:
+        """How many more packets than reads there were since this was asked last."""
+        try:
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        except OSError:
+            return -1
+        packets = _u32(info, _PACKETS_AT)
+        more = packets - self._packets - self._reads
+        self._packets, self._reads = packets, 0
+        return more
+
+    def _strange_lag(self, lag_ns: int, empty_for_ns: int) -> int:
+        """The lag to go by when the stamp is missing, long past, or at odds with what the clocks allow."""
+        self.is_sure = True
+        if -_SLACK_NS < lag_ns < 0:  # the offset of the clocks is a little off
+            self._lag_bins[0] += 1
+            return 0
+        if 0 <= lag_ns <= empty_for_ns + _SLACK_NS:
+            self._watch.lag.add(lag_ns)
+            return lag_ns
+        self._watch.unstamped += 1
+        self.is_sure = False
+        return 0
+
+    def _lost(self, error: OSError | None) -> None:
+        exchange = self.exchange
+        self.close()
+        if exchange is not None:
+            exchange.feed_eof(error)
+
+
+def _u32(info: bytes, at: int) -> int:
+    return int.from_bytes(info[at : at + 4], sys.byteorder)

@@ -1,0 +1,192 @@
+"""One request and its answer over a connection read by hand: HTTP, time limits, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from time import monotonic_ns
+
+from bench.plain import PIECE_END, Plain
+from bench.target import ConnectionLostError, Deadline, ResponseParser
+from bench.units import NS_PER_S
+from bench.wire.base import PieceReceiver
+from bench.wire.connection import Connection
+
+# Most servers write the end of the body after [DONE], in a packet of its own.
+_GRACE_S = 1.0
+
+
+class _Parser(ResponseParser):
+    """Knows as well whether it stands between two chunks of the body."""
+
+    __slots__ = ("is_between_chunks",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_between_chunks = False
+
+    def on_chunk_header(self) -> None:
+        self.is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self.is_between_chunks = True
+
+
+class Exchange:
+    """Feeds a receiver as bytes arrive. `ended` is done when the answer is over; its result says what broke it."""
+
+    __slots__ = (
+        "_between",
+        "_connection",
+        "_deadline",
+        "_has_head",
+        "_loop",
+        "_misses",
+        "_parser",
+        "_plain",
+        "_receiver",
+        "_timer",
+        "_timer_at_ns",
+        "ended",
+    )
+
+    def __init__(
+        self, connection: Connection, deadline: Deadline, receiver: PieceReceiver, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._receiver = receiver
+        self._loop = loop
+        self._parser = _Parser()
+        self._between = False
+        self._plain: Plain | None = None
+        self._misses = 0
+        self._has_head = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_ns = math.inf
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def leaves_reusable(self) -> bool:
+        """Whether the connection may carry another exchange after this one."""
+        return self._parser.complete and self._parser.keep_alive and self._connection.is_open
+
+    def mark_sent(self, now_ns: int, took_ns: int) -> None:
+        """The last byte of the request was handed to the kernel."""
+        self._receiver.sent(now_ns, took_ns)
+        self._deadline.enter("first_byte", now_ns)
+        self._arm()
+
+    def feed(self, data: bytes, arrived_ns: int) -> None:
+        """Bytes of the answer, as one read brought them."""
+        parser, connection, between = self._parser, self._connection, self._between
+        try:
+            if between and (taken := self._take_plain(data, arrived_ns)):
+                if taken == len(data):
+                    return
+                data = data[taken:]
+            body = parser.feed(data)
+            if not self._has_head and parser.head is not None:
+                self._has_head = True
+                self._deadline.enter("stall", arrived_ns)
+                self._arm()
+                self._receiver.begin(parser.head, arrived_ns)
+            enough = bool(body) and self._receiver.take(body, arrived_ns, connection)
+            # A size line that has only half arrived leaves the parser between chunks, but does not end so.
+            self._between = parser.is_between_chunks and data.endswith(b"\r\n")
+            if between and self._between and not enough:
+                self._learn(data)
+            connection.plain = self._plain if self._between else None
+        except Exception as error:  # handed on to who waits, a fault of the bench included
+            self._end(error)
+            return
+        if parser.complete:
+            self._end(None)
+        elif enough:
+            self._wait_for_end()
+
+    def _take_plain(self, data: bytes, arrived_ns: int) -> int:
+        """Take the plain chunks that a read of several begins with; how many bytes they were."""
+        plain, connection, last = self._plain, self._connection, len(data) - len(PIECE_END)
+        at, found = 0, data.find(PIECE_END)
+        if plain is None or found in (-1, last):  # one alone was tried before
+            return 0
+        doubt_ns = connection.doubt_ns()
+        while found != -1:
+            is_sure = found == last and connection.is_sure
+            end = found + len(PIECE_END)
+            if not plain.take(data[at:end], arrived_ns, 0 if is_sure else doubt_ns):
+                break
+            at, found = end, data.find(PIECE_END, end)
+        if at:
+            self._misses = 0
+            self._receiver.took_plain(arrived_ns, doubt_ns)
+        return at
+
+    def _learn(self, data: bytes) -> None:
+        """What was parsed may show how the next chunks look; the shape known may be out of date."""
+        self._misses += 1
+        if self._plain is None or self._misses > 1:
+            self._misses = 0
+            self._plain = self._receiver.learn(data)
+
+    def feed_eof(self, cause: OSError | None) -> None:
+        """The connection was closed or broke."""
+        try:
+            self._parser.feed_eof()
+        except ConnectionLostError as error:
+            error.__cause__ = cause
+            self._end(error)
+        else:
+            self._end(None)
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        self._disarm()
+        self._connection.exchange = self._connection.plain = None
+        self._connection.close()
+
+    def _end(self, error: Exception | None) -> None:
+        self._disarm()
+        self._connection.exchange = self._connection.plain = None
+        if not self.leaves_reusable:
+            self._connection.close()
+        if not self.ended.done():
+            if error is None:
+                self.ended.set_result(None)
+            else:
+                self.ended.set_exception(error)
+
+    def _wait_for_end(self) -> None:
+        """All that matters has arrived; the end of the body leaves the connection free for the next request."""
+        self._disarm()
+        self._timer = self._loop.call_later(_GRACE_S, self._end, None)
+
+    # One timer an exchange, set again only when it fires early: the limits move with every token.
+
+    def _arm(self) -> None:
+        expires_ns = self._deadline.expires_ns()
+        if expires_ns < self._timer_at_ns:
+            self._disarm()
+            self._timer_at_ns = expires_ns
+            delay_s = max(0.0, (expires_ns - monotonic_ns()) / NS_PER_S)
+            self._timer = self._loop.call_later(delay_s, self._on_timer)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at_ns = None, math.inf
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at_ns = None, math.inf
+        self._receiver.catch_up()
+        if self._deadline.error() is not None:
+            self._connection.read_now()  # what waits there unread is no silence of the server
+        if self.ended.done():
+            return
+        self._receiver.catch_up()
+        error = self._deadline.error()
+        if error is None:
+            self._arm()
+        else:
+            self._end(error)

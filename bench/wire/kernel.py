@@ -1,0 +1,140 @@
+"""The wire for plaintext on Linux: keep-alive connections whose reads carry the kernel's receive stamps."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from time import monotonic_ns
+from typing import Any
+
+from bench.health import WireHealth
+from bench.target import ConnectError, Deadline, Origin, Request, connect_error, encode_request
+from bench.units import NS_PER_MS, NS_PER_S
+from bench.wire.base import PieceReceiver, WireWatch
+from bench.wire.clock import KernelClock
+from bench.wire.connection import Connection
+from bench.wire.exchange import Exchange
+from bench.wire.hub import Hub
+
+# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
+_IDLE_NS = 4 * NS_PER_S
+
+_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+class KernelWire:
+    """As many connections as requests are under way, each used again. Belongs to the running loop."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.watch = WireWatch()
+        self._origin = origin
+        self._loop = asyncio.get_running_loop()
+        self.clock = KernelClock()
+        self._hub = Hub(self._loop)
+        self._addresses: list[_Address] = []
+        self._connections: set[Connection] = set()
+        self._free: list[Connection] = []
+
+    async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
+        """As `Wire` has it."""
+        payload = encode_request(request)
+        connection = self._take_free()
+        if connection is None:
+            receiver.opened = True
+            connection = await self._connect(deadline)
+        exchange = Exchange(connection, deadline, receiver, self._loop)
+        try:
+            connection.start(exchange, payload)
+        except OSError as error:
+            exchange.feed_eof(error)
+        try:
+            await exchange.ended
+        except asyncio.CancelledError:
+            exchange.cancel()
+            raise
+        finally:
+            self._give_back(connection)
+
+    def refresh(self) -> None:
+        """Follow the clocks."""
+        step_ns = self.clock.refresh()
+        if step_ns is not None:
+            self.watch.clock_steps_ns.append(step_ns)
+
+    def health(self) -> WireHealth:
+        """As `Wire` has it."""
+        watch = self.watch
+        return WireHealth(
+            stamps="kernel",
+            read_lag=watch.lag.lags(),
+            unstamped_reads=watch.unstamped,
+            clock_error_ms=self.clock.error_ns / NS_PER_MS,
+            clock_steps_ms=[step_ns / NS_PER_MS for step_ns in watch.clock_steps_ns],
+            retransmits=watch.retransmits + sum(connection.retransmits() for connection in self._connections),
+        )
+
+    async def aclose(self) -> None:
+        """Drop every connection."""
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        self._hub.close()
+
+    def _take_free(self) -> Connection | None:
+        oldest_ns = monotonic_ns() - _IDLE_NS
+        while self._free:
+            connection = self._free.pop()
+            if connection.is_open and connection.free_since_ns > oldest_ns:
+                return connection
+            connection.close()
+            self._connections.discard(connection)
+        return None
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_open:
+            connection.free_since_ns = monotonic_ns()
+            self._free.append(connection)
+        else:
+            self._connections.discard(connection)
+
+    async def _connect(self, deadline: Deadline) -> Connection:
+        deadline.enter("connect")
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                connection = Connection(await self._open(), self._hub, self.clock, self.watch)
+        except TimeoutError as error:
+            expired = deadline.error()
+            if expired is None:  # the kernel's own limit, shorter than ours
+                raise ConnectError(f"nothing answers at {self._origin} (timed out)") from error
+            raise expired from None
+        except OSError as error:
+            raise connect_error(self._origin, error) from error
+        self._connections.add(connection)
+        return connection
+
+    async def _open(self) -> socket.socket:
+        """A connected socket, to the first of the host's addresses that answers. Raises OSError."""
+        addresses = self._addresses or await self._resolve()
+        for position, (family, address) in enumerate(addresses):
+            opened = socket.socket(family, socket.SOCK_STREAM)
+            opened.setblocking(False)
+            try:
+                await self._loop.sock_connect(opened, address)
+            except BaseException as error:
+                opened.close()
+                if isinstance(error, OSError) and position + 1 < len(addresses):
+                    continue
+                raise
+            self._addresses = [(family, address)]
+            return opened
+        raise OSError(f"{self._origin.host} has no address")
+
+    async def _resolve(self) -> list[_Address]:
+        host, port = self._origin.host, self._origin.port
+        try:
+            version = ipaddress.ip_address(host).version
+        except ValueError:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return [(family, address) for family, _, _, _, address in found]
+        return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]
