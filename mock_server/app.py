@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -54,7 +55,22 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    return [Middleware(ApiKeyMiddleware, api_keys=settings.api_keys)] if settings.api_keys else []
+    """CORS stands outside: a browser must be able to read a refusal, too."""
+    chain = []
+    if (cors := settings.cors) is not None:
+        chain.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors.origins,
+                allow_methods=cors.methods,
+                allow_headers=cors.headers,
+                allow_credentials=cors.credentials,
+                expose_headers=["x-request-id", "retry-after"],
+            )
+        )
+    if settings.api_keys:
+        chain.append(Middleware(ApiKeyMiddleware, api_keys=settings.api_keys))
+    return chain
 
 
 async def _http_exception(request: Request, exc: Exception) -> Response:

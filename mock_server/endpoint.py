@@ -17,25 +17,35 @@ from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_un
 from .exchange import ClientGoneError, Exchange
 from .state import ServerState
 
+_CLIENT_LEFT = 499  # nginx's number, for the log and the metrics: nobody is there to read it
 _log = logging.getLogger(__name__)
 
 
 class Endpoint(ABC):
     """Subclasses answer; what they raise becomes a response as long as none has begun."""
 
-    def __init__(self, state: ServerState) -> None:
+    def __init__(self, state: ServerState, path: str) -> None:
+        """`path` as the route declares it: the endpoint's name in the metrics."""
         self.state = state
+        self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
+        try:
+            await self._answer(exchange)
+        except ClientGoneError:
+            exchange.status = _CLIENT_LEFT
+            _log.debug("request %s: the client left", exchange.request_id)
+        finally:
+            self.state.metrics.responses[exchange.method, self.path, exchange.status] += 1
+
+    async def _answer(self, exchange: Exchange) -> None:
         try:
             await self.handle(exchange)
         except ApiError as exc:
             await exchange.send_error(exc)
         except EngineError as exc:
             await exchange.send_error(api_error(exc))
-        except ClientGoneError:
-            _log.debug("request %s: the client left", exchange.request_id)
 
     @abstractmethod
     async def handle(self, exchange: Exchange) -> None: ...

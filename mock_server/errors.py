@@ -67,6 +67,15 @@ def engine_busy(message: str) -> ApiError:
     return ApiError(503, message, type="server_error", code="engine_busy", headers={"retry-after": "1"})
 
 
+def too_many_requests(limit: int) -> ApiError:
+    message = f"The server works on {limit} requests, as many as it takes (--max-requests); try again in a moment"
+    return ApiError(429, message, type="rate_limit_error", code="too_many_requests", headers={"retry-after": "1"})
+
+
+def name_taken(message: str, param: str) -> ApiError:
+    return ApiError(409, message, param=param, code="name_taken")
+
+
 def shutting_down() -> ApiError:
     message = "The server is shutting down and takes no new requests"
     return ApiError(503, message, type="server_error", code="shutting_down", headers={"retry-after": "1"})

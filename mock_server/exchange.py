@@ -14,7 +14,7 @@ from .errors import ApiError, bad_request
 
 _MAX_REQUEST_ID_LENGTH = 128
 _JSON = b"application/json"
-_TEXT = b"text/plain; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
 _EVENT_STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -34,12 +34,18 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._headers = dict(scope["headers"])
+        self.status = 500
+        """Of the response, once it has begun; 500 until then."""
         self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
 
     @property
     def path_params(self) -> Mapping[str, str]:
         params: Mapping[str, str] = self._scope["path_params"]
         return params
+
+    @property
+    def method(self) -> str:
+        return str(self._scope["method"])
 
     async def read_json(self, max_bytes: int) -> bytes:
         """The body, unparsed. Raises `ApiError` for another media type and for too long a body."""
@@ -86,8 +92,9 @@ class Exchange:
     async def send_json(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         await self._send_whole(status, _JSON, body, headers or {})
 
-    async def send_text(self, text: str) -> None:
-        await self._send_whole(200, _TEXT, text.encode(), {})
+    async def send_text(self, text: str | bytes, media_type: str = _TEXT) -> None:
+        body = text.encode() if isinstance(text, str) else text
+        await self._send_whole(200, media_type.encode(), body, {})
 
     async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
         await self._start(
@@ -111,6 +118,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
         own = (b"x-request-id", self.request_id.encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
 

@@ -50,7 +50,7 @@ class Frames:
 
     def delta(self, delta: ChoiceDelta) -> str:
         """The event for what a choice gained; a choice's first one brings the choice's opening event."""
-        index, text, finish_reason, completion_tokens, logprobs = delta
+        index, text, finish_reason, completion_tokens, logprobs, _ = delta
         prefix = self._prefixes.get(index)
         opening = ""
         if prefix is None:

@@ -10,9 +10,9 @@ from .engine.base import Delta, DeltaStream, Engine, FinishReason, GenerationPar
 from .engine.errors import EngineError
 from .logprobs import Logprobs, LogprobsWriter
 
-ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None]
+ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
 """The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
-here, and log probabilities where they were asked for. (A plain tuple: one for each token.)
+here, log probabilities where they were asked for, and the tokens. (A plain tuple: one for each token.)
 """
 
 
@@ -84,9 +84,31 @@ class Generation:
         return len(self._choices)
 
     @property
+    def runs(self) -> Sequence[PromptRun]:
+        return self._runs
+
+    def unread_tokens(self, choice: int) -> int:
+        """Tokens that an unfinished choice has gained beyond those that came in batches."""
+        number, position = divmod(choice, self._choices_each)
+        return self._streams[number].unread_tokens(position)
+
+    @property
+    def has_started(self) -> bool:
+        """The engine has taken every prompt."""
+        return len(self._streams) == len(self._runs)
+
+    @property
     def is_finished(self) -> bool:
         """Every choice has its finish reason."""
         return not self._open
+
+    @property
+    def finish_reasons(self) -> list[FinishReason | None]:
+        return [choice.finish_reason for choice in self._choices]
+
+    def first_token_at(self) -> float | None:
+        """When the only prompt's first token was there, by `time.monotonic`, if the engine tells."""
+        return self._streams[0].first_token_at if len(self._streams) == 1 else None
 
     def prompt_logprobs(self, choice: int) -> Sequence[PositionLogprobs | None] | None:
         """Of the prompt that a choice goes on from, after its first batch."""
@@ -128,7 +150,10 @@ class Generation:
                 continue
             before = choice.completion_tokens
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
-            self.completion_tokens += choice.completion_tokens - before
+            gained = choice.completion_tokens - before
+            self.completion_tokens += gained
+            if gained < len(token_ids):  # a stop string came before the last of them
+                token_ids = token_ids[:gained]
             if finish_reason is not None:
                 self._open -= 1
             logprobs: Logprobs | None = None
@@ -137,7 +162,7 @@ class Generation:
                 logprobs = self._logprobs.write(token_ids[:shown], positions[:shown], choice.offsets)
             if index in self._unechoed:
                 text, logprobs = self._echoed(index, text, logprobs)
-            texts.append((index, text, finish_reason, self.completion_tokens, logprobs))
+            texts.append((index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
         return texts
 
     def _echoed(self, index: int, text: str, logprobs: Logprobs | None) -> tuple[str, Logprobs | None]:

@@ -8,17 +8,19 @@ from typing import Any, TypeVar
 
 from .endpoint import Endpoint, api_error
 from .engine.base import FinishReason
-from .engine.errors import EngineError
-from .errors import server_failed
+from .engine.errors import EngineBusyError, EngineError
+from .errors import ApiError, server_failed
 from .exchange import Exchange
 from .frames import FrameOptions, Frames, error_event
 from .generation import Generation
 from .logprobs import prompt_logprobs
+from .metrics import RequestMeter
 from .requests import GenerationRequest
 from .responses import PromptLogprobs, Usage
 from .validation import parse
 
 _R = TypeVar("_R", bound=GenerationRequest)
+_NOT_ADMITTED = (429, 503)
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,19 @@ class GenerationEndpoint(Endpoint):
 
     id_prefix: str
     frames: type[Frames]
+
+    async def handle(self, exchange: Exchange) -> None:
+        try:
+            with self.state.traffic.one():
+                await self.answer(exchange)
+        except (ApiError, EngineBusyError) as exc:
+            error = exc if isinstance(exc, ApiError) else api_error(exc)
+            if error.status in _NOT_ADMITTED:
+                self.state.metrics.rejections[error.code or ""] += 1
+            raise error from None
+
+    @abstractmethod
+    async def answer(self, exchange: Exchange) -> None: ...
 
     async def read(self, exchange: Exchange, model: type[_R]) -> _R:
         """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
@@ -65,21 +80,24 @@ class GenerationEndpoint(Endpoint):
             include_usage=include_usage,
             continuous_usage=include_usage and wanted is not None and bool(wanted.continuous_usage_stats),
         )
-        began = time.perf_counter()
+        meter = RequestMeter(self.state.metrics, generation)
         try:
-            with self.state.traffic.one():
-                async with exchange.watching():
-                    await generation.start()
-                    if request.stream:
-                        await self._stream(exchange, self.frames(options), generation)
-                    else:
-                        with_prompt = request.prompt_logprobs is not None
-                        await self._gather(exchange, options, generation, with_prompt=with_prompt)
+            async with exchange.watching():
+                await generation.start()
+                if request.stream:
+                    await self._stream(exchange, self.frames(options), generation, meter)
+                else:
+                    with_prompt = request.prompt_logprobs is not None
+                    await self._gather(exchange, options, generation, meter, with_prompt=with_prompt)
+        except EngineError:
+            meter.has_failed = True
+            raise
         finally:
+            meter.end()
             await generation.aclose()
-            self._note(options, generation, time.perf_counter() - began)
+            self._note(options, generation, meter.elapsed_s)
 
-    async def _stream(self, exchange: Exchange, frames: Frames, generation: Generation) -> None:
+    async def _stream(self, exchange: Exchange, frames: Frames, generation: Generation, meter: RequestMeter) -> None:
         """One write for each batch that was ready; never two deltas in one event.
 
         The headers wait for the first batch: until then whatever goes wrong still has its own status.
@@ -87,23 +105,36 @@ class GenerationEndpoint(Endpoint):
         deltas = await generation.next_batch()
         await exchange.start_events()
         try:
-            while not generation.is_finished:
+            while True:
+                meter.batch(deltas)
+                if generation.is_finished:
+                    break
                 await exchange.send_events("".join([frames.delta(delta) for delta in deltas]))
                 deltas = await generation.next_batch()
             events = "".join([frames.delta(delta) for delta in deltas])
             await exchange.send_events(events + frames.closing(generation.completion_tokens), last=True)
         except EngineError as exc:
+            meter.has_failed = True
             await exchange.send_events(error_event(api_error(exc).body()), last=True)
         except Exception:
+            meter.has_failed = True
             await exchange.send_events(error_event(server_failed().body()), last=True)
             raise
 
     async def _gather(
-        self, exchange: Exchange, options: FrameOptions, generation: Generation, *, with_prompt: bool
+        self,
+        exchange: Exchange,
+        options: FrameOptions,
+        generation: Generation,
+        meter: RequestMeter,
+        *,
+        with_prompt: bool,
     ) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         while not generation.is_finished:
-            for index, text, finish_reason, _, logprobs in await generation.next_batch():
+            deltas = await generation.next_batch()
+            meter.batch(deltas)
+            for index, text, finish_reason, _, logprobs, _ in deltas:
                 choice = choices[index]
                 choice.pieces.append(text)
                 if logprobs is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .engine.base import Adapter, Engine
-from .errors import bad_request, model_not_found
+from .errors import bad_request, model_not_found, name_taken
 from .responses import ModelCard
 from .settings import Settings, check_name
 
@@ -65,7 +65,7 @@ class ModelRegistry:
             except ValueError as exc:
                 raise bad_request(str(exc), param="lora_name") from None
             if adapter.name in self._settings.model_names:
-                raise bad_request(f"{adapter.name} is the base model's name", param="lora_name")
+                raise name_taken(f"{adapter.name} is the base model's name", param="lora_name")
             if adapter.name in self._adapters:
                 if not in_place:
                     raise bad_request(

@@ -6,6 +6,16 @@ from .engine.base import Adapter
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """Which web pages may call the server; `*` stands for any."""
+
+    origins: tuple[str, ...] = ("*",)
+    methods: tuple[str, ...] = ("*",)
+    headers: tuple[str, ...] = ("*",)
+    credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Raises `ValueError` for names that are empty, clash, or have spaces or commas."""
 
@@ -28,6 +38,10 @@ class Settings:
     """Seconds between statistics lines in the log; 0 or less: none."""
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
+    max_requests: int = 0
+    """Generations that may be under way at once, running and waiting; more are refused with a 429. 0: any number."""
+    cors: Cors | None = None
+    """None: browsers keep pages of other origins away."""
 
     def __post_init__(self) -> None:
         if not self.model_names:

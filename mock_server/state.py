@@ -3,6 +3,7 @@
 import time
 
 from .engine.base import Engine
+from .metrics import ServerMetrics
 from .model_registry import ModelRegistry
 from .settings import Settings
 from .throughput import Throughput
@@ -16,5 +17,6 @@ class ServerState:
         self.engine = engine
         self.settings = settings
         self.throughput = Throughput()
-        self.traffic = Traffic()
+        self.traffic = Traffic(settings.max_requests)
+        self.metrics = ServerMetrics()
         self.models = ModelRegistry(settings, engine, created=int(time.time()))

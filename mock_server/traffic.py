@@ -1,16 +1,17 @@
-"""What is under way: the generations that a server works on, and whether it still takes new ones."""
+"""What is under way: the requests that a server works on, how many it takes, and whether it takes new ones."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import shutting_down
+from .errors import shutting_down, too_many_requests
 
 
 class Traffic:
-    """Closed for good by `close`; what is inside then may finish."""
+    """Takes up to `max_requests` at once (0: any number). Closed for good by `close`; what is inside may finish."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_requests: int = 0) -> None:
+        self._max_requests = max_requests
         self._under_way = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -22,9 +23,11 @@ class Traffic:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Around one generation. Raises an `ApiError` (503) once closed."""
+        """Around one request. Raises an `ApiError`: 503 once closed, 429 when there are too many."""
         if self.is_closed:
             raise shutting_down()
+        if self._max_requests and self._under_way >= self._max_requests:
+            raise too_many_requests(self._max_requests)
         self._under_way += 1
         self._empty.clear()
         try:

@@ -30,6 +30,23 @@ SERVER = (
     _server("--api-key", multiple=True, metavar="KEY...", help="Keys that are accepted; without any, all are."),
     _server("--ssl-keyfile", metavar="FILE", help="Private key of a server that speaks TLS."),
     _server("--ssl-certfile", metavar="FILE", help="Its certificate."),
+    _server(
+        "--max-requests",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Requests under way at once, running and waiting; more get a 429. 0: any number.",
+    ),
+    _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
+    _server(
+        "--allowed-origins",
+        multiple=True,
+        metavar="ORIGIN...",
+        help="Web pages that may call the server from a browser; * is any. [default: none]",
+    ),
+    _server("--allowed-methods", multiple=True, metavar="METHOD...", help="Methods that they may use. [default: any]"),
+    _server("--allowed-headers", multiple=True, metavar="HEADER...", help="Headers that they may send. [default: any]"),
+    _server.switch("--allow-credentials", default=False, help="Cookies and the like from those pages."),
     _server("--owned-by", default="streamgauge", show_default=True, help="Owner on the model's card."),
     _server(
         "--log-interval", type=float, default=10.0, show_default=True, help="Seconds between statistics lines; 0: none."

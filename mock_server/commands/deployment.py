@@ -1,14 +1,15 @@
 """From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
 
 import difflib
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
 from ..model_source import ModelSource, ModelSourceError, find_model
-from ..settings import Settings
+from ..settings import Cors, Settings
 from ..templates import TemplateError, find_template, read_template
 from .deploy_options import ENGINE_ARGUMENTS
 
@@ -106,9 +107,37 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             runtime_adapters=_runtime_adapters(options),
             log_interval_s=options["log_interval"],
             log_requests=options["verbose"],
+            max_body_bytes=options["max_body_size"],
+            max_requests=options["max_requests"],
+            cors=_cors(options),
         )
     except ValueError as exc:
         raise DeployError(str(exc)) from None
+
+
+def _cors(options: Options) -> Cors | None:
+    """Raises `DeployError` for what says how pages may call while none may."""
+    if options["allowed_origins"]:
+        return Cors(
+            origins=_any_or_some(options["allowed_origins"]),
+            methods=_any_or_some(options["allowed_methods"]),
+            headers=_any_or_some(options["allowed_headers"]),
+            credentials=options["allow_credentials"],
+        )
+    for name in ("allowed_methods", "allowed_headers", "allow_credentials"):
+        if options[name]:
+            raise DeployError(f"{_flag(name)} needs --allowed-origins, which names the pages that may call")
+    return None
+
+
+def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
+    """Values one by one, or as vLLM takes them, a JSON list."""
+    if len(values) == 1 and values[0].startswith("["):
+        try:
+            values = json.loads(values[0])
+        except ValueError as exc:
+            raise DeployError(f"{values[0]!r} is not a JSON list: {exc}") from None
+    return tuple(values) or ("*",)
 
 
 def _runtime_adapters(options: Options) -> bool:

@@ -56,6 +56,13 @@ class DeltaStream(Protocol):
     def prompt_logprobs(self) -> Sequence[PositionLogprobs | None] | None:
         """One entry a prompt token, None for the first; there after the first batch, if asked for."""
 
+    @property
+    def first_token_at(self) -> float | None:
+        """When the first token was there, by `time.monotonic`; None: when it was handed over, or not yet."""
+
+    def unread_tokens(self, choice: int) -> int:
+        """Tokens that a choice has gained and that were not handed over; 0 where the engine cannot tell."""
+
     def __aiter__(self) -> "DeltaStream": ...
 
     async def __anext__(self) -> Sequence[Delta]: ...
@@ -191,6 +198,9 @@ class Engine(Protocol):
         """Returns when the engine has died by itself, as opposed to having been stopped."""
 
     def stats(self) -> EngineStats: ...
+
+    def own_metrics(self) -> bytes | None:
+        """The engine's metrics in Prometheus' text form, where it keeps vLLM's itself; None: the server counts."""
 
     async def tokenize(self, text: str) -> list[int]: ...
 

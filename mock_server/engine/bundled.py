@@ -35,6 +35,9 @@ class BundledText:
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)
 
+    def own_metrics(self) -> bytes | None:
+        return None
+
     async def wait_until_dead(self) -> EngineDeadError:
         if self._own_death is None:
             self._own_death = asyncio.get_running_loop().create_future()

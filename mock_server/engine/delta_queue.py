@@ -1,6 +1,7 @@
 """The stream between an engine in this process and its one reader: deltas pile up, the reader takes all."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from .base import Delta, PositionLogprobs
@@ -13,11 +14,27 @@ class DeltaQueue:
     With `final_only` the reader gets one delta for each choice, when it ends.
     """
 
-    prompt_logprobs = None  # engines of this process compute none
+    __slots__ = (
+        "_error",
+        "_on_close",
+        "_open_choices",
+        "_ready",
+        "_so_far",
+        "_waiter",
+        "first_token_at",
+        "prompt_logprobs",
+    )
 
-    __slots__ = ("_error", "_on_close", "_open_choices", "_ready", "_so_far", "_waiter")
-
-    def __init__(self, num_choices: int, on_close: Callable[[], None], *, final_only: bool = False) -> None:
+    def __init__(
+        self,
+        num_choices: int,
+        on_close: Callable[[], None],
+        *,
+        final_only: bool = False,
+        prompt_logprobs: Sequence[PositionLogprobs | None] | None = None,
+    ) -> None:
+        self.prompt_logprobs = prompt_logprobs
+        self.first_token_at: float | None = None
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
@@ -28,11 +45,14 @@ class DeltaQueue:
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
         if self._so_far is not None:
+            if self.first_token_at is None:
+                self.first_token_at = time.monotonic()
             token_ids, logprobs = self._so_far.setdefault(delta.choice, ([], []))
             token_ids += delta.token_ids
             logprobs += delta.logprobs or ()
             if delta.finish_reason is None:
                 return
+            del self._so_far[delta.choice]
             delta = Delta(delta.choice, token_ids, delta.finish_reason, logprobs or None)
         self._ready.append(delta)
         if delta.finish_reason is not None:
@@ -50,6 +70,11 @@ class DeltaQueue:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def unread_tokens(self, choice: int) -> int:
+        waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)
+        held = self._so_far.get(choice) if self._so_far else None
+        return waiting + (len(held[0]) if held else 0)
 
     def __aiter__(self) -> "DeltaQueue":
         return self

@@ -11,7 +11,7 @@ from typing import Any
 
 import vllm
 import vllm.exceptions as vllm_exceptions
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 from vllm import AsyncEngineArgs, AsyncLLMEngine, SamplingParams
 from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
@@ -164,6 +164,11 @@ class VllmCore:
         if isinstance(error, _BUSY_ERRORS):
             return EngineBusyError(str(error))
         return EngineError("the engine failed; the server's log tells why")
+
+    @classmethod
+    def exposition(cls) -> bytes | None:
+        """vLLM's own metrics in Prometheus' text form, or None when its statistics are off."""
+        return None if cls.gauge("vllm:num_requests_running") is None else generate_latest(REGISTRY)
 
     @staticmethod
     def gauge(name: str) -> int | None:

@@ -179,6 +179,9 @@ class VllmEngine:
             generated_tokens=self._generated_tokens + sum(stream.generated_tokens for stream in self._streams.values()),
         )
 
+    def own_metrics(self) -> bytes | None:
+        return None if self._core is None else self._core.exposition()
+
     async def tokenize(self, text: str) -> list[int]:
         return await self._running_text().tokenize(text)
 

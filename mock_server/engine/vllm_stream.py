@@ -20,11 +20,15 @@ class VllmStream:
         on_end: Callable[[], None],
     ) -> None:
         self.prompt_logprobs: Sequence[PositionLogprobs | None] | None = None
+        self.first_token_at: float | None = None  # vLLM's own metrics tell
         self.generated_tokens = 0
         self._outputs = outputs
         self._num_copies = num_copies
         self._translate = translate
         self._on_end: Callable[[], None] | None = on_end
+
+    def unread_tokens(self, choice: int) -> int:
+        return 0
 
     def __aiter__(self) -> "VllmStream":
         return self

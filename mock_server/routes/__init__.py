@@ -2,25 +2,33 @@
 
 from starlette.routing import BaseRoute, Route
 
+from ..endpoint import Endpoint
 from ..state import ServerState
 from .adapters import LoadAdapter, UnloadAdapter
 from .chat import ChatCompletions
 from .completions import Completions
 from .models import Models, OneModel
-from .operations import Health, Version
+from .operations import Health, Load, Metrics, Ping, Ready, Version
 from .tokenize import Detokenize, Tokenize
+
+_GET, _POST = ("GET",), ("POST",)
+_ROUTES: tuple[tuple[str, type[Endpoint], tuple[str, ...]], ...] = (
+    ("/v1/chat/completions", ChatCompletions, _POST),
+    ("/v1/completions", Completions, _POST),
+    ("/v1/models", Models, _GET),
+    ("/v1/models/{model_id:path}", OneModel, _GET),
+    ("/v1/load_lora_adapter", LoadAdapter, _POST),
+    ("/v1/unload_lora_adapter", UnloadAdapter, _POST),
+    ("/tokenize", Tokenize, _POST),
+    ("/detokenize", Detokenize, _POST),
+    ("/health", Health, _GET),
+    ("/ping", Ping, (*_GET, *_POST)),
+    ("/ready", Ready, _GET),
+    ("/load", Load, _GET),
+    ("/metrics", Metrics, _GET),
+    ("/version", Version, _GET),
+)
 
 
 def all_routes(state: ServerState) -> list[BaseRoute]:
-    return [
-        Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]),
-        Route("/v1/completions", Completions(state), methods=["POST"]),
-        Route("/v1/models", Models(state), methods=["GET"]),
-        Route("/v1/models/{model_id:path}", OneModel(state), methods=["GET"]),
-        Route("/v1/load_lora_adapter", LoadAdapter(state), methods=["POST"]),
-        Route("/v1/unload_lora_adapter", UnloadAdapter(state), methods=["POST"]),
-        Route("/tokenize", Tokenize(state), methods=["POST"]),
-        Route("/detokenize", Detokenize(state), methods=["POST"]),
-        Route("/health", Health(state), methods=["GET"]),
-        Route("/version", Version(state), methods=["GET"]),
-    ]
+    return [Route(path, endpoint(state, path), methods=list(methods)) for path, endpoint, methods in _ROUTES]

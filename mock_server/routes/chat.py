@@ -17,7 +17,7 @@ class ChatCompletions(GenerationEndpoint):
     id_prefix = "chatcmpl-"
     frames = ChatFrames
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: Exchange) -> None:
         request = await self.read(exchange, ChatRequest)
         target = self.state.models.resolve(request.model)
         if not self.state.models.is_chat:

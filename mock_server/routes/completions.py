@@ -18,7 +18,7 @@ class Completions(GenerationEndpoint):
     id_prefix = "cmpl-"
     frames = CompletionFrames
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: Exchange) -> None:
         request = await self.read(exchange, CompletionRequest)
         target = self.state.models.resolve(request.model)
         refuse_unsupported(request, self.state.engine.info)

@@ -1,4 +1,4 @@
-"""GET /health (200 while the engine can serve, with its counters) and /version."""
+"""What whoever runs the server asks: does it serve, may requests come, how many are under way, what has it counted."""
 
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -10,15 +10,55 @@ from ..errors import shutting_down
 from ..exchange import Exchange
 
 
-class Health(Endpoint):
+class Ready(Endpoint):
+    """200 while requests may come: the engine can serve, and the server is not about to end."""
+
     async def handle(self, exchange: Exchange) -> None:
-        engine = self.state.engine
-        engine.check_health()
+        self._check()
+        await exchange.send_json(200, to_json({"status": "ready"}))
+
+    def _check(self) -> None:
+        self.state.engine.check_health()
         if self.state.traffic.is_closed:
             raise shutting_down()
+
+
+class Health(Ready):
+    """As `Ready`, with the engine's counters."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        self._check()
+        engine = self.state.engine
         info = {"name": engine.info.name, "profile": engine.info.profile}
         body = to_json({"status": "ok", "engine": info | asdict(engine.stats())})
         await exchange.send_json(200, body)
+
+
+class Ping(Ready):
+    """As `Ready`, for those who ask by this name."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        self._check()
+        await exchange.send_text("")
+
+
+class Load(Endpoint):
+    """How many generations are under way, in vLLM's form."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        await exchange.send_json(200, to_json({"server_load": self.state.traffic.under_way}))
+
+
+class Metrics(Endpoint):
+    """Prometheus' text form."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        from ..exposition import CONTENT_TYPE, exposition  # prometheus_client is slow to import and seldom asked for
+
+        state = self.state
+        model_name = state.settings.model_names[0]
+        text = exposition(state.metrics, state.engine.stats(), model_name, state.engine.own_metrics())
+        await exchange.send_text(text, CONTENT_TYPE)
 
 
 class Version(Endpoint):

@@ -57,13 +57,17 @@ def test_a_name_is_given_once_unless_in_place(http: httpx.Client, facts: Facts, 
     [
         ({}, "lora_name"),
         ({"lora_name": ""}, "lora_name"),
-        ({"lora_name": "sim-chat", "lora_path": "/x"}, "lora_name"),
         ({"lora_name": "a b", "lora_path": "/x"}, "lora_name"),
         ({"lora_name": "x", "lora_path": 3}, "lora_path"),
     ],
 )
 def test_names_that_cannot_be_given_are_refused(http: httpx.Client, body: dict[str, object], param: str) -> None:
     assert refused(http, LOAD, body)["param"] == param
+
+
+def test_the_base_models_name_is_taken(http: httpx.Client) -> None:
+    error = refused(http, LOAD, {"lora_name": "sim-chat", "lora_path": "/x"}, 409)
+    assert (error["param"], error["code"]) == ("lora_name", "name_taken")
 
 
 def test_a_request_under_way_ends_on_the_adapter_that_it_began_on(http: httpx.Client, late: str) -> None:

@@ -30,9 +30,13 @@ class BrokenStream:
     """Gives what it was given, then fails as only a defect does."""
 
     prompt_logprobs = None
+    first_token_at = None
 
     def __init__(self, *batches: Sequence[Delta]) -> None:
         self._batches = list(batches)
+
+    def unread_tokens(self, choice: int) -> int:
+        return 0
 
     def __aiter__(self) -> DeltaStream:
         return self

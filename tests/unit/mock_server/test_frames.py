@@ -97,8 +97,8 @@ def test_a_chat_frame_is_byte_for_byte_its_model(
         choice(ChatDelta(content=text), finish_reason, logprobs),
         **usage_field(options, count),
     )
-    assert frames.delta((index, text, finish_reason, count, logprobs)) == role + content
-    assert frames.delta((index, text, finish_reason, count, logprobs)) == content  # the role comes once
+    assert frames.delta((index, text, finish_reason, count, logprobs, (1,))) == role + content
+    assert frames.delta((index, text, finish_reason, count, logprobs, (1,))) == content  # the role comes once
 
 
 @given(options, st.integers(0, 200), texts, finish_reasons, counts, completion_logprobs)
@@ -112,7 +112,7 @@ def test_a_completion_frame_is_byte_for_byte_its_model(
 ) -> None:
     choice = CompletionChoice(index=index, text=text, logprobs=logprobs, finish_reason=finish_reason)
     expected = completion_event(options, [choice], **usage_field(options, count))
-    assert CompletionFrames(options).delta((index, text, finish_reason, count, logprobs)) == expected
+    assert CompletionFrames(options).delta((index, text, finish_reason, count, logprobs, (1,))) == expected
 
 
 @given(options, counts)

@@ -82,11 +82,17 @@ def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("name", "says"), [("base", "base model's name"), ("a b", "neither spaces"), ("", "empty")])
+@pytest.mark.parametrize(("name", "says"), [("a b", "neither spaces"), ("", "empty")])
 def test_a_name_that_an_adapter_cannot_have(name: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         asyncio.run(REGISTRY.load(Adapter(name, "/x")))
     assert (caught.value.status, caught.value.param) == (400, "lora_name")
+
+
+def test_the_base_models_name_is_taken() -> None:
+    with pytest.raises(ApiError, match="base model's name") as caught:
+        asyncio.run(REGISTRY.load(Adapter("base", "/x")))
+    assert (caught.value.status, caught.value.param) == (409, "lora_name")
 
 
 @pytest.mark.parametrize(
