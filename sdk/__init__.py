@@ -47,6 +47,18 @@ if TYPE_CHECKING:
         inference_client,
         inference_client_async,
     )
+    from sdk.local import (
+        GenerationConfig,
+        LocalEngine,
+        LoRARequest,
+        ModelType,
+        RowsFailedError,
+        get_default_template_type,
+        get_template,
+        get_vllm_engine,
+        inference_stream_vllm,
+        inference_vllm,
+    )
     from sdk.retry import RetryPolicy
     from sdk.stream import AsyncStream, Stream
     from sdk.types import (
@@ -73,10 +85,14 @@ __all__ = [
     "ConnectTimeoutError",
     "ConnectionLostError",
     "FirstByteTimeoutError",
+    "GenerationConfig",
     "InferenceClient",
+    "LoRARequest",
+    "LocalEngine",
     "Model",
     "ModelList",
     "ModelNotFoundError",
+    "ModelType",
     "NotFoundError",
     "PermissionDeniedError",
     "PoolTimeoutError",
@@ -84,6 +100,7 @@ __all__ = [
     "RateLimitError",
     "RequestTimeoutError",
     "RetryPolicy",
+    "RowsFailedError",
     "SDKError",
     "ServerError",
     "ServiceUnavailableError",
@@ -99,10 +116,15 @@ __all__ = [
     "TransportError",
     "UsageInfo",
     "XRequestConfig",
+    "get_default_template_type",
     "get_model_list_client",
     "get_model_list_client_async",
+    "get_template",
+    "get_vllm_engine",
     "inference_client",
     "inference_client_async",
+    "inference_stream_vllm",
+    "inference_vllm",
 ]
 
 _HOMES = {
@@ -143,6 +165,18 @@ _HOMES = {
         "get_model_list_client_async",
         "inference_client",
         "inference_client_async",
+    ),
+    "sdk.local": (
+        "GenerationConfig",
+        "LoRARequest",
+        "LocalEngine",
+        "ModelType",
+        "RowsFailedError",
+        "get_default_template_type",
+        "get_template",
+        "get_vllm_engine",
+        "inference_stream_vllm",
+        "inference_vllm",
     ),
     "sdk.retry": ("RetryPolicy",),
     "sdk.stream": (

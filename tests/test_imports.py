@@ -37,7 +37,17 @@ def who_imports(name: str, package: str) -> list[str]:
 
 def test_the_sdk_knows_neither_of_the_others() -> None:
     assert who_imports("bench", "sdk") == []
-    assert who_imports("mock_server", "sdk") == []
+    assert who_imports("mock_server", "sdk") == ["sdk/local.py"]  # for type checkers alone
+
+
+def test_what_the_sdk_lends_from_the_server_is_imported_when_asked_for() -> None:
+    code = "import sys, sdk; before = set(sys.modules); sdk.ModelType; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "mock_server.offline" in loaded.split()
+    light = subprocess.run(
+        [sys.executable, "-c", "import sys, sdk; print(*sys.modules)"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not [name for name in light.stdout.split() if name.startswith("mock_server")]
 
 
 def test_the_server_knows_neither_of_the_others() -> None:

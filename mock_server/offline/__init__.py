@@ -1,0 +1,29 @@
+"""Inference in this process, as ms-swift's page on vLLM has it: an engine, a template, lists of requests.
+
+No name here needs vLLM before an engine is made.
+"""
+
+from .engine import LocalEngine, get_vllm_engine
+from .generation_config import GenerationConfig
+from .inference import inference_stream_vllm, inference_vllm
+from .lora import LoRARequest
+from .model_type import ModelType, get_default_template_type
+from .rows import FailedResponse, InferRequest, InferResponse, RowsFailedError
+from .template import Template, get_template
+
+__all__ = [
+    "FailedResponse",
+    "GenerationConfig",
+    "InferRequest",
+    "InferResponse",
+    "LoRARequest",
+    "LocalEngine",
+    "ModelType",
+    "RowsFailedError",
+    "Template",
+    "get_default_template_type",
+    "get_template",
+    "get_vllm_engine",
+    "inference_stream_vllm",
+    "inference_vllm",
+]

@@ -1,0 +1,175 @@
+"""A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
+
+import gc
+import os
+import weakref
+from collections.abc import Collection, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ..engine.base import Engine
+from ..engine.errors import EngineDeadError, EngineStartError
+from ..engine.vllm_engine import VllmEngine
+from ..engine.vllm_factory import missing_vllm
+from ..model_source import ModelSource
+from .engine_arguments import dtype_name, engine_arguments, in_python_words, lora_arguments, read_source
+from .generation_config import GenerationConfig
+from .loop_thread import Job, LoopThread
+from .lora import Adapters
+from .main_module import hidden_main
+
+_T = TypeVar("_T")
+_OF_THE_ENGINE = ("VLLM_", "TORCHDYNAMO_DISABLE")
+
+
+class LocalEngine:
+    """`generation_config` is the default of every call, and may be changed. Calls may come from several threads, with
+    or without an event loop running. Ended by `shutdown`, by leaving a `with` block, or with the program.
+    """
+
+    def __init__(
+        self,
+        core: Engine,
+        loop: LoopThread,
+        *,
+        tokenizer: Any,
+        generation_config: GenerationConfig,
+        model_dir: str,
+        model_type: str | None = None,
+        dtype: str = "auto",
+        max_num_seqs: int = 256,
+        adapters: Adapters | None = None,
+        variables: Collection[str] = (),
+    ) -> None:
+        """`core` has started, on `loop`, and has set `variables` of the environment: all end with this engine."""
+        self.core = core
+        self.hf_tokenizer = tokenizer
+        self.generation_config = generation_config
+        self.model_dir = model_dir
+        self.model_type = model_type
+        self.max_model_len = core.info.max_model_len
+        self.dtype = dtype
+        self.is_multimodal = False
+        self.max_num_seqs = max_num_seqs
+        self.adapters = adapters or Adapters(core, limit=0, max_rank=0)
+        self._loop = loop
+        # without a reference to self: also runs when the engine is forgotten, and when the program ends
+        self._end = weakref.finalize(self, _end, core, loop, variables)
+
+    def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
+        """Runs it where the engine runs. Raises `EngineDeadError` after the shutdown."""
+        if not self._end.alive:
+            work.close()
+            raise EngineDeadError("the engine was shut down: make another by get_vllm_engine")
+        return self._loop.submit(work)
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self.submit(work).result()
+
+    def shutdown(self) -> None:
+        """Aborts what runs and frees the device; safe to call twice."""
+        self._end()
+
+    def __enter__(self) -> "LocalEngine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        state = "" if self._end.alive else ", shut down"
+        return f"<LocalEngine {self.model_type or self.model_dir} in {self.dtype}{state}>"
+
+
+def _end(core: Engine, loop: LoopThread, variables: Collection[str]) -> None:
+    if loop.is_current():  # forgotten there: waiting for oneself would never end
+        loop.submit(core.stop())
+        return
+    loop.run(core.stop())
+    loop.close()
+    gc.collect()  # what is left of vLLM when the interpreter ends complains about it
+    for name in variables:  # another engine may need other values
+        if name.startswith(_OF_THE_ENGINE):
+            os.environ.pop(name, None)
+
+
+def get_vllm_engine(
+    model_type: str | None,
+    torch_dtype: Any = None,
+    *,
+    model_id_or_path: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    gpu_memory_utilization: float | None = None,
+    tensor_parallel_size: int = 1,
+    max_num_seqs: int = 256,
+    max_model_len: int | None = None,
+    disable_custom_all_reduce: bool = True,
+    enforce_eager: bool = False,
+    limit_mm_per_prompt: Mapping[str, Any] | None = None,
+    distributed_executor_backend: str | None = None,
+    engine_kwargs: Mapping[str, Any] | None = None,
+    use_async: bool = False,
+    enable_lora: bool = False,
+    max_loras: int = 1,
+    max_lora_rank: int = 16,
+) -> LocalEngine:
+    """Loads a model, which takes its time. `model_type` is one of `ModelType`, or None where `model_id_or_path`, a
+    folder or hub id, says it all; `torch_dtype` is a torch dtype or its name.
+
+    `gpu_memory_utilization` None is vLLM's own share of a GPU's memory, and a modest cache on CPUs;
+    `engine_kwargs` are any other arguments of vLLM's engine. Raises `ValueError` for arguments that do not go
+    together, `ImportError` for what is not installed, `EngineStartError` for what vLLM cannot serve.
+    """
+    source = read_source(model_type, None if model_id_or_path is None else os.fspath(model_id_or_path))
+    named = {
+        "dtype": dtype_name(torch_dtype),
+        "revision": revision,
+        "gpu_memory_utilization": gpu_memory_utilization,
+        "tensor_parallel_size": tensor_parallel_size,
+        "max_num_seqs": max_num_seqs,
+        "max_model_len": max_model_len,
+        "disable_custom_all_reduce": disable_custom_all_reduce,
+        "enforce_eager": enforce_eager,
+        "limit_mm_per_prompt": limit_mm_per_prompt,
+        "distributed_executor_backend": distributed_executor_backend,
+        **(lora_arguments(max_loras=max_loras, max_rank=max_lora_rank) if enable_lora else {}),
+    }
+    arguments = engine_arguments({"model": source.path, **named}, engine_kwargs or {})
+    if use_async:
+        raise ValueError(
+            "use_async=True would give an engine for servers: leave it out and call inference_vllm in a thread, or"
+            " serve the model by python -m mock_server and call it by inference_client_async"
+        )
+    problem = missing_vllm()
+    if problem is not None:
+        raise ImportError(problem)
+    return _started(VllmEngine(arguments), source, max_num_seqs)
+
+
+def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalEngine:
+    """Raises `EngineStartError`."""
+    environment = set(os.environ)
+    loop = LoopThread("vllm engine")
+    try:
+        with hidden_main():
+            loop.run(core.start())
+    except BaseException as exc:
+        _end(core, loop, set(os.environ) - environment)
+        if isinstance(exc, EngineStartError):
+            raise EngineStartError(in_python_words(str(exc))) from exc.__cause__
+        raise
+    facts = core.facts
+    return LocalEngine(
+        core,
+        loop,
+        tokenizer=core.tokenizer,
+        generation_config=GenerationConfig.of_model(facts.sampling_defaults),
+        model_dir=source.path,
+        model_type=source.type.name if source.type is not None else None,
+        dtype=facts.dtype,
+        max_num_seqs=max_num_seqs,
+        adapters=Adapters(core, limit=facts.adapter_limit, max_rank=facts.max_adapter_rank),
+        variables=set(os.environ) - environment,
+    )

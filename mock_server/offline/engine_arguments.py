@@ -1,0 +1,90 @@
+"""From the keyword arguments of `get_vllm_engine` to a model and vLLM's engine arguments."""
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..engine.adapter_files import MAX_RANKS, is_adapter
+from ..model_source import ModelSource, ModelSourceError, find_model
+
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_KEYWORDS = frozenset(
+    {
+        "model_type",
+        "model_id_or_path",
+        "revision",
+        "gpu_memory_utilization",
+        "tensor_parallel_size",
+        "max_num_seqs",
+        "max_model_len",
+        "enforce_eager",
+        "limit_mm_per_prompt",
+        "enable_lora",
+        "max_loras",
+        "max_lora_rank",
+    }
+)
+_FLAG = re.compile(r"--([a-z][a-z-]*[a-z])(?: (true|false)\b)?")
+
+
+def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSource:
+    """Raises `ValueError`."""
+    if model_id_or_path is not None and is_adapter(Path(model_id_or_path).expanduser()):
+        raise ValueError(
+            f"model_id_or_path {model_id_or_path} is an adapter: name its base model here, and the adapter in each call"
+            f" by lora_request=LoRARequest('default-lora', 1, {model_id_or_path!r})"
+        )
+    try:
+        source = find_model(model_type=model_type, model_id_or_path=model_id_or_path)
+    except ModelSourceError as exc:
+        raise ValueError(in_python_words(str(exc))) from None
+    if source is None:
+        raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id by model_id_or_path")
+    return source
+
+
+def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's, as far as they were said. Raises `ValueError`, and `ImportError` for a backend that is not installed."""
+    arguments = {name: value for name, value in named.items() if value is not None}
+    for name, value in others.items():
+        if arguments.get(name, value) != value:
+            raise ValueError(f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one")
+        arguments[name] = value
+    for name in ("tensor_parallel_size", "max_num_seqs", "max_loras"):
+        if arguments.get(name, 1) < 1:
+            raise ValueError(f"{name} must be at least 1 (got {arguments[name]})")
+    if arguments.get("distributed_executor_backend") == "ray" and find_spec("ray") is None:
+        raise ImportError(
+            "distributed_executor_backend='ray' needs Ray, which is not installed: pip install ray. Ranks on one"
+            " machine need none: leave it out."
+        )
+    arguments.setdefault("disable_log_stats", True)
+    return arguments
+
+
+def lora_arguments(*, max_loras: int, max_rank: int) -> dict[str, Any]:
+    """Raises `ValueError`."""
+    if max_rank not in MAX_RANKS:
+        raise ValueError(f"max_lora_rank must be one of {', '.join(map(str, MAX_RANKS))} (got {max_rank})")
+    return {"enable_lora": True, "max_loras": max_loras, "max_lora_rank": max_rank}
+
+
+def dtype_name(torch_dtype: Any) -> str | None:
+    """Of a torch dtype, or of a name or its abbreviation."""
+    if torch_dtype is None:
+        return None
+    name = str(torch_dtype).removeprefix("torch.")
+    return _DTYPES.get(name, name)
+
+
+def in_python_words(message: str) -> str:
+    """A message of the command line with keyword arguments in place of its flags."""
+    return _FLAG.sub(_keyword, message).replace("such as 1G", "such as 2**30")
+
+
+def _keyword(flag: re.Match[str]) -> str:
+    name, switch = flag[1].replace("-", "_"), flag[2]
+    shown = name if name in _KEYWORDS else f"engine_kwargs[{name!r}]"
+    return shown if switch is None else f"{shown} = {switch.title()}"

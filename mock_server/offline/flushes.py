@@ -1,0 +1,41 @@
+"""When a stream's reader is to look again: every few tokens of a row, and whenever one has ended."""
+
+import threading
+from collections import Counter
+
+from .batch import RowRun
+
+
+class Flushes:
+    """Notes come from the loop's thread, one other thread waits. Changes that come while nobody waits pile up into
+    one: a slow reader finds the newest state, and nothing queues behind it.
+    """
+
+    def __init__(self, flush_steps: int) -> None:
+        self._flush_steps = flush_steps
+        self._changed = threading.Condition()
+        self._steps: Counter[int] = Counter()
+        self._is_due = False
+        self._is_over = False
+
+    def note(self, run: RowRun) -> None:
+        with self._changed:
+            self._steps[run.number] += 1
+            if run.is_finished or self._steps[run.number] >= self._flush_steps:
+                self._is_due = True
+                self._changed.notify()
+
+    def end(self) -> None:
+        """Nothing changes any more."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+
+    def wait(self) -> bool:
+        """True when something is to be shown; False when that was all."""
+        with self._changed:
+            while not self._is_due and not self._is_over:
+                self._changed.wait()
+            is_due, self._is_due = self._is_due, False
+            self._steps.clear()
+            return is_due

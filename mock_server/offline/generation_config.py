@@ -1,0 +1,122 @@
+"""How an engine generates, under the names of transformers' `GenerationConfig`."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..engine.base import GenerationParams
+from ..engine.option_names import nearest
+
+_INF = float("inf")
+_ALIASES = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "num_return_sequences": "n"}
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "max_new_tokens": (1, _INF),
+    "min_new_tokens": (0, _INF),
+    "temperature": (0, _INF),
+    "top_k": (-1, _INF),
+    "top_p": (1e-9, 1),
+    "min_p": (0, 1),
+    "repetition_penalty": (1e-9, _INF),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "n": (1, _INF),
+    "logprobs": (0, _INF),
+}
+_REFUSED = {
+    "max_length": "it would count the prompt too: set max_new_tokens",
+    "min_length": "it would count the prompt too: set min_new_tokens",
+    "num_beams": "beam search is not served: sample, or set do_sample = False",
+    "skip_special_tokens": "special tokens are never part of a response",
+}
+
+
+@dataclass(kw_only=True)
+class GenerationConfig:
+    """Values may be set at any time; a call reads them once, when it begins. Each is checked when it is set:
+    `ValueError` for what cannot be, `AttributeError` for what there is not.
+    """
+
+    max_new_tokens: int = 64
+    min_new_tokens: int = 0
+    do_sample: bool = True
+    """False: always the likeliest token, whatever else is set."""
+    temperature: float = 1.0
+    top_k: int = 50
+    """0 or -1: all tokens."""
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    n: int = 1
+    seed: int | None = None
+    stop: Sequence[str] = ()
+    stop_token_ids: Sequence[int] = ()
+    ignore_eos: bool = False
+    logprobs: int | None = None
+    """How many of the likeliest tokens to tell beside each one generated; 0: of that one alone."""
+
+    if not TYPE_CHECKING:  # a checker that sees it lets every name pass
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            name = _ALIASES.get(name, name)
+            if name in _REFUSED:
+                raise ValueError(f"generation_config.{name} cannot be set: {_REFUSED[name]}")
+            names = [field.name for field in dataclasses.fields(self)]
+            if name not in names:
+                raise AttributeError(f"generation_config has no {name!r}.{nearest(name, [*names, *_ALIASES])}")
+            object.__setattr__(self, name, _checked(name, value))
+
+    @property
+    def max_tokens(self) -> int:
+        return self.max_new_tokens
+
+    @classmethod
+    def of_model(cls, defaults: Mapping[str, Any]) -> "GenerationConfig":
+        """With what a model's generation_config.json says, under vLLM's names."""
+        config = cls()
+        names = {field.name for field in dataclasses.fields(cls)} | set(_ALIASES)
+        for name in names & set(defaults):
+            setattr(config, name, defaults[name])
+        return config
+
+    def params(self, room: int, *, whole: bool) -> GenerationParams:
+        """For a prompt that leaves room for so many tokens; `whole`: nothing is wanted before the end."""
+        granted = min(self.max_new_tokens, room)
+        stop_strings = bool(self.stop)
+        return GenerationParams(
+            max_tokens=granted,
+            min_tokens=min(self.min_new_tokens, granted),
+            n=self.n,
+            temperature=self.temperature if self.do_sample else 0.0,
+            top_p=self.top_p,
+            top_k=max(self.top_k, 0),
+            min_p=self.min_p,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
+            seed=self.seed,
+            stop_token_ids=frozenset(self.stop_token_ids),
+            ignore_eos=self.ignore_eos,
+            logprobs=self.logprobs,
+            final_only=whole and not stop_strings,
+        )
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "stop":
+        strings = (value,) if isinstance(value, str) else tuple(value or ())
+        if not all(isinstance(string, str) and string for string in strings):
+            raise ValueError(f"generation_config.stop must be strings, none of them empty (got {value!r})")
+        return strings
+    if name == "stop_token_ids":
+        return tuple(value or ())
+    if name in _RANGES and value is not None:
+        low, high = _RANGES[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            limits = f"at least {low:g}" if high == _INF else f"from {low:g} to {high:g}"
+            raise ValueError(f"generation_config.{name} must be a number, {limits} (got {value!r})")
+    elif name in _RANGES and name != "logprobs":
+        raise ValueError(f"generation_config.{name} must be a number (got None)")
+    return value

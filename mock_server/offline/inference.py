@@ -1,0 +1,278 @@
+"""`inference_vllm` and `inference_stream_vllm`: a list of requests in, a list of responses out, in order."""
+
+import copy
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+from .batch import Batch, RowRun
+from .engine import LocalEngine
+from .flushes import Flushes
+from .generation_config import GenerationConfig
+from .generation_info import write_generation_info
+from .lora import LoRARequest
+from .progress import progress_bar
+from .rows import FailedResponse, InferResponse, RowError, RowsFailedError, read_row
+from .template import Template
+
+Requests = Sequence[Mapping[str, Any]]
+
+_MAX_FLUSH_STEPS = 10
+
+
+@overload
+def inference_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    verbose: bool = False,
+    prompt_prefix: str = "[PROMPT]",
+    output_prefix: str = "[OUTPUT]",
+    strict: Literal[True] = True,
+) -> list[InferResponse]: ...
+
+
+@overload
+def inference_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    verbose: bool = False,
+    prompt_prefix: str = "[PROMPT]",
+    output_prefix: str = "[OUTPUT]",
+    strict: bool,
+) -> list[InferResponse | FailedResponse]: ...
+
+
+def inference_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    verbose: bool = False,
+    prompt_prefix: str = "[PROMPT]",
+    output_prefix: str = "[OUTPUT]",
+    strict: bool = True,
+) -> Sequence[InferResponse | FailedResponse]:
+    """Every request's response, in order. `generation_info` is filled with six figures (times in seconds).
+
+    At most `max_batch_size` rows are in the engine at once (None: twice what it computes at once). `verbose` writes
+    each prompt and response to standard output in the end. A request that is none raises `ValueError` before
+    anything runs, rows that fail later raise `RowsFailedError`, which has the others' responses; with
+    `strict=False` each failed row is a dict with its error, and nothing raises. An adapter that cannot be served
+    raises `AdapterError`.
+    """
+    began = time.perf_counter()
+    info = _cleared(generation_info)
+    call = _read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
+    with progress_bar(len(call.runs), is_wanted=use_tqdm) as show_done:
+        engine.run(call.run(_done_counter(show_done), is_streaming=False, keep_prompts=verbose))
+    write_generation_info(info, call.runs, time.perf_counter() - began)
+    if verbose:
+        for run in call.runs:
+            prompt, text = template.decode(run.prompt_token_ids), run.error or run.texts[0]
+            sys.stdout.write(f"{prompt_prefix}{prompt}{output_prefix}{text}\n")
+    return call.results()
+
+
+@overload
+def inference_stream_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    flush_steps: int | None = None,
+    strict: Literal[True] = True,
+) -> Generator[list[InferResponse | None], None, None]: ...
+
+
+@overload
+def inference_stream_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    flush_steps: int | None = None,
+    strict: bool,
+) -> Generator[list[InferResponse | FailedResponse | None], None, None]: ...
+
+
+def inference_stream_vllm(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    *,
+    generation_config: GenerationConfig | None = None,
+    generation_info: dict[str, Any] | None = None,
+    max_batch_size: int | None = None,
+    lora_request: LoRARequest | None = None,
+    use_tqdm: bool = False,
+    flush_steps: int | None = None,
+    strict: bool = True,
+) -> Generator[list[Any], None, None]:
+    """Yields the whole list each time: every row's response so far, None for a row that has not begun.
+
+    A list comes whenever a row has gained tokens `flush_steps` times (None: as often as there are rows, 10 at most)
+    and whenever a row ends; `generation_info` is up to date with it. Breaking off aborts what runs. Arguments and
+    errors are those of `inference_vllm`: wrong arguments raise at the call, the clock starts at the first list,
+    `RowsFailedError` comes after the last.
+    """
+    info = _cleared(generation_info)
+    call = _read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
+    _check_at_least_one("flush_steps", flush_steps)
+    return _lists(call, flush_steps or max(1, min(_MAX_FLUSH_STEPS, len(call.runs))), info, use_tqdm)
+
+
+def _lists(call: "_Call", flush_steps: int, info: dict[str, Any], use_tqdm: bool) -> Generator[list[Any], None, None]:
+    began = time.perf_counter()
+    flushes = Flushes(flush_steps)
+    finished: dict[int, Any] = {}
+    with progress_bar(len(call.runs), is_wanted=use_tqdm) as show_done:
+        job = call.engine.submit(call.run(flushes.note, is_streaming=True))
+        job.when_done(flushes.end)
+        try:
+            while flushes.wait():
+                responses = [_response(run, finished) for run in call.runs]
+                write_generation_info(info, call.runs, time.perf_counter() - began)
+                show_done(len(finished))
+                if not call.is_strict:
+                    yield responses
+                elif any(call.runs[number].error is None for number, shown in enumerate(responses) if shown):
+                    yield [None if run.error else shown for run, shown in zip(call.runs, responses, strict=True)]
+            job.result()
+        finally:
+            job.cancel()
+    call.results()
+
+
+def _response(run: RowRun, finished: dict[int, Any]) -> Any:
+    """What is shown of a row now; one that has ended is made once."""
+    if run.number in finished:
+        return finished[run.number]
+    is_finished = run.is_finished  # read first: what is finished now is shown whole
+    response = run.response()
+    if is_finished:
+        finished[run.number] = response
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The arguments that both functions share, read and checked."""
+
+    engine: LocalEngine
+    template: Template
+    runs: Sequence[RowRun]
+    config: GenerationConfig
+    limit: int
+    lora_request: LoRARequest | None
+    is_strict: bool
+
+    async def run(self, on_change: Callable[[RowRun], None], *, is_streaming: bool, keep_prompts: bool = False) -> None:
+        adapter = None if self.lora_request is None else await self.engine.adapters.load(self.lora_request)
+        await Batch(
+            self.engine.core,
+            self.template,
+            self.runs,
+            self.config,
+            limit=self.limit,
+            is_streaming=is_streaming,
+            on_change=on_change,
+            adapter=adapter,
+            keep_prompts=keep_prompts,
+        ).run()
+
+    def results(self) -> list[Any]:
+        """Raises `RowsFailedError`."""
+        results: list[Any] = [run.response() for run in self.runs]
+        if self.is_strict and any(run.error is not None for run in self.runs):
+            raise RowsFailedError(results)
+        return results
+
+
+def _read_call(
+    engine: LocalEngine,
+    template: Template,
+    request_list: Requests,
+    config: GenerationConfig | None,
+    max_batch_size: int | None,
+    lora_request: LoRARequest | None,
+    *,
+    strict: bool,
+) -> _Call:
+    if isinstance(request_list, (Mapping, str)):
+        raise TypeError(f"request_list must be a list of dicts (got {type(request_list).__name__})")
+    _check_at_least_one("max_batch_size", max_batch_size)
+    runs = []
+    for number, request in enumerate(request_list):
+        run = RowRun(number)
+        try:
+            run.row = read_row(request, number, template.default_system)
+        except RowError as exc:
+            if strict:
+                raise
+            run.error = exc
+        runs.append(run)
+    return _Call(
+        engine,
+        template,
+        runs,
+        copy.copy(config or engine.generation_config),
+        max_batch_size or 2 * engine.max_num_seqs,
+        lora_request,
+        strict,
+    )
+
+
+def _check_at_least_one(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"{name} must be at least 1 (got {value})")
+
+
+def _cleared(info: dict[str, Any] | None) -> dict[str, Any]:
+    """The caller's own, emptied; or one that nobody reads."""
+    if info is None:
+        return {}
+    info.clear()
+    return info
+
+
+def _done_counter(show_done: Callable[[int], None]) -> Callable[[RowRun], None]:
+    done = 0
+
+    def count(run: RowRun) -> None:
+        nonlocal done
+        if run.is_finished:
+            done += 1
+            show_done(done)
+
+    return count

@@ -1,0 +1,65 @@
+"""Adapters by request: loaded when first asked for, the one unused longest makes room for another."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.adapter_files import AdapterFiles, smallest_max_rank
+from ..engine.base import Adapter, Engine
+from ..engine.errors import AdapterError
+
+
+@dataclass(frozen=True, slots=True)
+class LoRARequest:
+    """An adapter's name, a number of its own (as vLLM wants one), and its folder. vLLM's own class serves as well."""
+
+    lora_name: str
+    lora_int_id: int
+    lora_path: str
+
+
+class Adapters:
+    """Those that an engine has loaded; `limit` is how many fit, None when the engine swaps them by itself."""
+
+    def __init__(self, engine: Engine, *, limit: int | None, max_rank: int) -> None:
+        self._engine = engine
+        self._limit = limit
+        self._max_rank = max_rank
+        self._paths: dict[str, str] = {}
+        self._changing = asyncio.Lock()
+
+    async def load(self, request: LoRARequest) -> str:
+        """The name that the engine knows it by. Raises `AdapterError`."""
+        name, path = request.lora_name, _full_path(request.lora_path)
+        async with self._changing:
+            if self._paths.get(name) != path:
+                await asyncio.to_thread(self._check, Adapter(name, path))
+                await self._make_room(name)
+                await self._engine.add_adapter(Adapter(name, path))
+            self._paths.pop(name, None)
+            self._paths[name] = path  # the last one is the one used last
+        return name
+
+    async def _make_room(self, name: str) -> None:
+        leaving = [name] if name in self._paths else []
+        if not leaving and self._limit is not None and len(self._paths) >= self._limit:
+            leaving = [next(iter(self._paths))]
+        for other in leaving:
+            del self._paths[other]
+            await self._engine.remove_adapter(other)
+
+    def _check(self, adapter: Adapter) -> None:
+        if not self._max_rank:
+            raise AdapterError(
+                "lora_request needs an engine with room for adapters: make it by get_vllm_engine(…, enable_lora=True)"
+            )
+        files = AdapterFiles.read(adapter)
+        if files.rank > self._max_rank:
+            raise AdapterError(
+                f"adapter {adapter.name} has rank {files.rank}, the engine is made for {self._max_rank}: make it by"
+                f" get_vllm_engine(…, max_lora_rank={smallest_max_rank(files.rank)})"
+            )
+
+
+def _full_path(path: str) -> str:
+    return str(Path(path).expanduser())

@@ -1,0 +1,36 @@
+"""The registry's model types as constants, in ms-swift's spelling: `ModelType.qwen_7b_chat` is "qwen-7b-chat"."""
+
+from collections.abc import Iterator
+
+from ..engine.option_names import nearest
+from ..model_types import MODEL_TYPES, find_model_type
+from .template import GENERATION, OWN
+
+_NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
+
+
+class _Constants(type):
+    def __getattr__(cls, name: str) -> str:
+        if name not in _NAMES:
+            raise AttributeError(f"ModelType has no {name!r}.{nearest(name, _NAMES)}")
+        return _NAMES[name]
+
+    def __dir__(cls) -> list[str]:
+        return [*super().__dir__(), *_NAMES]
+
+    def __iter__(cls) -> Iterator[str]:
+        return iter(_NAMES.values())
+
+
+class ModelType(metaclass=_Constants):
+    """An attribute for each type that is known; iterating gives them all."""
+
+
+def get_default_template_type(model_type: str | None) -> str:
+    """How models of a type are prompted; None (a folder of no known type) means the tokenizer's own template.
+
+    Raises `ValueError` that names the nearest types.
+    """
+    if model_type is None:
+        return OWN
+    return find_model_type(model_type).template or GENERATION

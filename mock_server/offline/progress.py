@@ -1,0 +1,21 @@
+"""A progress bar on standard error, by rich, for who asks for one."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], None]]:
+    """Yields what to tell how many rows have ended. Raises `ImportError` that says what to install."""
+    if not is_wanted:
+        yield lambda done: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+    except ImportError as exc:
+        raise ImportError("use_tqdm=True shows a bar by rich: pip install 'streamgauge[bench]', or rich alone") from exc
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("rows", total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,43 @@
+"""Inference in this process, without a server: the names are `mock_server.offline`'s, found when first asked for.
+
+The one place where this package knows of the server's: `import sdk` costs nothing of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mock_server.offline import (
+        GenerationConfig,
+        LocalEngine,
+        LoRARequest,
+        ModelType,
+        RowsFailedError,
+        get_default_template_type,
+        get_template,
+        get_vllm_engine,
+        inference_stream_vllm,
+        inference_vllm,
+    )
+
+__all__ = [
+    "GenerationConfig",
+    "LoRARequest",
+    "LocalEngine",
+    "ModelType",
+    "RowsFailedError",
+    "get_default_template_type",
+    "get_template",
+    "get_vllm_engine",
+    "inference_stream_vllm",
+    "inference_vllm",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'sdk.local' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module("mock_server.offline"), name)
+    return value
