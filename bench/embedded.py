@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import IO
 
 READY_LIMIT_S = 30.0
+MODEL_READY_LIMIT_S = 1800.0  # a real one may have to be fetched, loaded and compiled
 STOP_LIMIT_S = 5.0
+MODEL_STOP_LIMIT_S = 30.0
+SIMULATED = ("sim", "scripted")
 
 _READY = re.compile(r"ready (?P<url>http://\S+) model=(?P<models>\S+) engine=\S+ profile=(?P<profile>\S+)")
 
@@ -28,6 +31,28 @@ class EmbeddedServerError(Exception):
     def __init__(self, message: str, *, wrong_use: bool = False) -> None:
         super().__init__(message)
         self.wrong_use = wrong_use
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """Which server to start, as far as that was said: options of `python -m mock_server`.
+
+    `model` names a real one, by the option and its value; `more` are options as they were typed.
+    """
+
+    engine: str | None = None
+    profile: str | None = None
+    model: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def is_real(self) -> bool:
+        return bool(self.model) and self.engine not in SIMULATED
+
+    def arguments(self) -> list[str]:
+        engine = () if self.engine is None else ("--engine", self.engine)
+        profile = () if self.profile is None else ("--profile", self.profile)
+        return [*engine, *profile, *self.model, *self.more]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +70,17 @@ class EmbeddedServer:
 
 
 @contextlib.asynccontextmanager
-async def embedded_server(profile: str | None, seed: int) -> AsyncIterator[EmbeddedServer]:
-    """Start the simulated server on a free port, and stop it at the end, whatever happens in between.
+async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[EmbeddedServer]:
+    """Start a server on a free port, and stop it at the end, whatever happens in between.
 
     It also ends by itself when this process does: it watches the pipe that is its standard input. A session of its
     own keeps the terminal's Ctrl-C from it. Raises EmbeddedServerError.
     """
     command = [sys.executable, "-m", "mock_server", "--port", "0", "--until-stdin-closes", "--seed", str(seed)]
-    if profile is not None:
-        command += ["--profile", profile]
-    with tempfile.TemporaryFile() as log, _own_cores() as server_cores:
+    command += choice.arguments()
+    # a real model may compute on the cores: it gets all of them
+    cores = contextlib.nullcontext(set[int]()) if choice.is_real else _own_cores()
+    with tempfile.TemporaryFile() as log, cores as server_cores:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -65,17 +91,17 @@ async def embedded_server(profile: str | None, seed: int) -> AsyncIterator[Embed
         try:
             if server_cores:
                 os.sched_setaffinity(process.pid, server_cores)
-            yield await _wait_until_ready(process, log)
+            yield await _wait_until_ready(process, log, MODEL_READY_LIMIT_S if choice.is_real else READY_LIMIT_S)
         finally:
-            await _stop(process)
+            await _stop(process, MODEL_STOP_LIMIT_S if choice.is_real else STOP_LIMIT_S)
 
 
-async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes]) -> EmbeddedServer:
+async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes], limit_s: float) -> EmbeddedServer:
     if process.stdout is None:
         raise EmbeddedServerError("the embedded server has no standard output")
     line = b""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(READY_LIMIT_S):
+        async with asyncio.timeout(limit_s):
             line = await process.stdout.readline()
     found = _READY.match(line.decode("utf-8", "replace"))
     if found is not None:
@@ -87,19 +113,22 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes])
         if status == _WRONG_USE:
             raise EmbeddedServerError(f"the embedded server refuses: {_last_words(log)}", wrong_use=True)
         raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{_log_end(log)}")
-    raise EmbeddedServerError(f"the embedded server was not ready within {READY_LIMIT_S:g} s:\n{_log_end(log)}")
+    raise EmbeddedServerError(f"the embedded server was not ready within {limit_s:g} s:\n{_log_end(log)}")
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Close its input, which ends it; then ask; then insist."""
+async def _stop(process: asyncio.subprocess.Process, limit_s: float) -> None:
+    """Close its input, which ends it; then ask; then end it with all processes that it has started."""
     if process.stdin is not None:
         process.stdin.close()
     for insist in (None, signal.SIGTERM, signal.SIGKILL):
         if process.returncode is None and insist is not None:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(insist)
+                if insist is signal.SIGKILL:
+                    os.killpg(process.pid, insist)
+                else:
+                    process.send_signal(insist)
         try:
-            async with asyncio.timeout(STOP_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 await process.wait()
         except TimeoutError:
             continue

@@ -123,8 +123,8 @@ async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server
     if settings.address is not None:
         yield _Server(settings.address)
         return
-    watcher.stage("starting the embedded server")
-    async with embedded_server(settings.server_profile, settings.seed) as server:
+    watcher.stage("starting the embedded server" + (", which loads its model" if settings.server.is_real else ""))
+    async with embedded_server(settings.server, settings.seed) as server:
         try:
             yield _Server(read_address(server.url), server)
         except TargetError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.arrivals import Process
+from bench.embedded import ServerChoice
 from bench.plan import Limits
 from bench.run import View
 from bench.target import TargetAddress, Timeouts, read_address
@@ -45,7 +46,7 @@ class Settings:
     model: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_source: str | None = None
-    server_profile: str | None = None
+    server: ServerChoice = field(default_factory=ServerChoice)
     output_len: int = DEFAULT_OUTPUT_LEN
     fixed_length: bool | None = None
     input_len: int | None = None
@@ -84,7 +85,9 @@ def choose_address(
         base_url += f":{port or 8000}"
     source = None
     if embedded and base_url is not None:
-        raise UsageError("--server-profile sets the embedded server's speed; leave out the address, or the profile")
+        raise UsageError(
+            "--engine, --server-profile and the like are for the embedded server; leave them out, or the address"
+        )
     if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
         base_url, source = named, BASE_URL_VARIABLE
     if base_url is None:

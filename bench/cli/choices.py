@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.arrivals import Process
 from bench.cli.grouped import dashes
 from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
+from bench.embedded import ServerChoice
 from bench.plan import Limits
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, View
 from bench.settings import (
@@ -25,6 +26,8 @@ from bench.target import TargetAddress, Timeouts
 
 Options = Mapping[str, Any]
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p")
+_MODEL_SOURCES = ("model_type", "model_id_or_path", "ckpt_dir")
+_EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
 _SECRET = "--api-key"  # noqa: S105 - the name of an option
 
 
@@ -38,13 +41,9 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         port=options["port"],
         path=path,
         environment=environment,
-        embedded=options["server_profile"] is not None,
+        embedded=any(options[name] is not None for name in _EMBEDDED),
     )
-    model = options["served_model_name"] or options["model"]
-    if address is None and model is not None:
-        raise UsageError(
-            f"--model {model} needs a server that serves it: give --base-url (the embedded one only simulates a model)"
-        )
+    server, model = _server(options, address)
     key, key_source = _key(options, environment)
     input_len, prompts = _dataset(options)
     rate, arrivals, burstiness = _arrivals(options)
@@ -61,7 +60,7 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         model=model,
         api_key=key,
         key_source=key_source,
-        server_profile=options["server_profile"],
+        server=server,
         output_len=options["output_len"] or DEFAULT_OUTPUT_LEN,
         fixed_length=_fixed_length(options),
         input_len=input_len,
@@ -117,6 +116,24 @@ def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:
     if name not in (None, named):
         raise UsageError(f"--arrivals {name} and --burstiness {shape:g}, which is {named}, exclude each other")
     return rate, named, 1.0 if named == "constant" else shape
+
+
+def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoice, str | None]:
+    """The server to start, if one is to be started, and the model to ask."""
+    asked = options["served_model_name"] or options["model"]
+    sources = {name: options[name] for name in _MODEL_SOURCES if options[name] is not None}
+    if options["engine"] is not None and options["model"] is not None and not sources:
+        sources, asked = {"model_id_or_path": options["model"]}, options["served_model_name"]
+    if address is None and asked is not None and not sources:
+        raise UsageError(
+            f"--model {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
+        )
+    model = [part for name, value in sources.items() for part in ("--" + dashes(name), value)]
+    try:
+        more = shlex.split(options["server_args"] or "")
+    except ValueError as error:
+        raise UsageError(f"--server-args cannot be taken apart: {error} (in {options['server_args']!r})") from None
+    return ServerChoice(options["engine"], options["server_profile"], tuple(model), tuple(more)), asked
 
 
 def _limits(options: Options) -> Limits:

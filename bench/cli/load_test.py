@@ -33,7 +33,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 @server("--base-url", metavar="URL", help="Server to measure, with or without /v1. Without one, a server is started.")
 @server("--host", metavar="NAME", help="The same as a host name and --port.")
 @server("--port", metavar="N", type=values.count(1, 65535), help="Port of --host.  [default: 8000]")
-@server("--model", metavar="NAME", help="Model or adapter to ask.  [default: the first one served]")
+@server("--model", metavar="NAME", help="Model or adapter to ask; with --engine, to serve.  [default: the first one]")
 @server("--served-model-name", metavar="NAME", help="The name of --model in the API, if it is another one.")
 @server(
     "--endpoint",
@@ -48,7 +48,12 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="vllm, openai (completions) or openai-chat, as vllm bench serve has it.",
 )
 @server("--api-key", metavar="KEY", help=f"Sent as bearer token, never printed.  [default: ${API_KEY_VARIABLE}]")
-@server("--server-profile", metavar="NAME", help="Speed of the server that is started: demo, instant, …")
+@server("--engine", metavar="NAME", help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]")
+@server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by hub id or folder.")
+@server("--model-type", metavar="NAME", help="The same by type: qwen-7b-chat, smollm2-135m-instruct …")
+@server("--ckpt-dir", metavar="DIR", help="The same by a fine-tuned model or an adapter.")
+@server("--server-profile", metavar="NAME", help="Speed of its simulated engine: demo, instant, …")
+@server("--server-args", metavar="TEXT", help="More of its options, as python -m mock_server --help lists them.")
 @load(
     "--concurrency",
     "--max-concurrency",
@@ -207,7 +212,7 @@ def load_test(**options: Any) -> Settings:
     """Measure how fast a language-model server answers, with figures that can be believed.
 
     Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks
-    that say how far they can be trusted. Without a server it starts the simulated one.
+    that say how far they can be trusted. Without a server it starts one: simulated, or over a real model.
     """
     arguments: list[str] = click.get_current_context().obj
     return read_settings(options, os.environ, arguments)

@@ -13,6 +13,7 @@ from bench.cli.grouped import dashes
 from bench.cli.load_test import load_test
 from bench.cli.messages import explain
 from bench.cli.vllm import REFUSED
+from bench.embedded import ServerChoice
 from bench.plan import Limits
 from bench.settings import Settings, UsageError
 
@@ -82,7 +83,17 @@ def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
         (("--strict",), "strict", True),
         (("--temperature", "0", "--extra-body", '{"a": 1}'), "extra_body", {"a": 1, "temperature": 0.0}),
         (("--disable-tqdm",), "live", False),
-        (("--server-profile", "instant"), "server_profile", "instant"),
+        (("--server-profile", "instant"), "server", ServerChoice(profile="instant")),
+        (
+            ("--engine", "vllm", "--model_id_or_path", "/m", "--server-args", "--dtype 'fp32' --enforce-eager"),
+            "server",
+            ServerChoice("vllm", None, ("--model-id-or-path", "/m"), ("--dtype", "fp32", "--enforce-eager")),
+        ),
+        (("--model_type", "qwen-7b-chat"), "server", ServerChoice(model=("--model-type", "qwen-7b-chat"))),
+        (("--engine", "vllm", "--model", "/m"), "server", ServerChoice("vllm", model=("--model-id-or-path", "/m"))),
+        (("--engine", "vllm", "--model", "/m"), "model", None),
+        (("--ckpt-dir", "/a", "--model", "default-lora"), "server", ServerChoice(model=("--ckpt-dir", "/a"))),
+        (("--ckpt-dir", "/a", "--model", "default-lora"), "model", "default-lora"),
         ((*URL, "--model", "a", "--served-model-name", "b"), "model", "b"),
         ((*URL, "--api-key", "k"), "api_key", "k"),
     ],
@@ -200,9 +211,11 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--dataset-name", "sharegpt"), "--dataset-name must be random or custom (got 'sharegpt')"),
         (("--dataset-name", "custom"), "needs --dataset-path FILE"),
         (("--prompts", "p", "--input-len", "9"), "exclude each other"),
-        (("--model", "m"), "--model m needs a server that serves it: give --base-url"),
+        (("--model", "m"), "--model m needs a server that serves it: give --base-url, or --engine vllm to start one"),
+        ((*URL, "--engine", "vllm"), "are for the embedded server; leave them out, or the address"),
+        (("--server-args", "'"), "--server-args cannot be taken apart: No closing quotation"),
         ((*URL, "--port", "1"), "name the same thing"),
-        ((*URL, "--server-profile", "demo"), "leave out the address, or the profile"),
+        ((*URL, "--server-profile", "demo"), "are for the embedded server"),
         (("--base-url", "ftp://h"), "--base-url: 'ftp://h' is not an http(s) address"),
         (("--conkurrency", "1"), "unknown option --conkurrency; did you mean --concurrency?"),
         (("--qqq",), "unknown option --qqq; --help lists all"),
