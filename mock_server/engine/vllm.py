@@ -17,6 +17,7 @@ from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from .base import GenerationParams
@@ -74,7 +75,9 @@ class VllmCore:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for one that there is not."""
         arguments = _fitted(_known(arguments))
-        self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments))
+        # by it vLLM chooses how large a batch may be: without it, half or an eighth of what `vllm serve` runs
+        context = UsageContext.OPENAI_API_SERVER
+        self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments), usage_context=context)
         model = self._engine.model_config
         self._defaults: dict[str, Any] = model.get_diff_sampling_param()
         self.tokenizer = self._engine.get_tokenizer()
