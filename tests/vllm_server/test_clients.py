@@ -19,7 +19,7 @@ from sdk import (
     get_model_list_client,
     inference_client,
 )
-from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT
+from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT, tiny_model
 from tests.support.serving import ServerProcess
 from tests.vllm_server.asking import FRANCE, PARIS, WHO, XIAO_HUANG
 
@@ -100,3 +100,27 @@ def test_the_bench_counts_what_the_server_counts(server: ServerProcess, tmp_path
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "8 ok" in ended.stdout
     assert "0 failed" in ended.stdout
+
+
+def test_the_bench_starts_a_real_model_by_itself(tmp_path: Path) -> None:
+    """And stops it: nothing of it is left when the bench has ended."""
+    command = [
+        str(PYTHON), "-m", "bench", "--engine", "vllm", "--model_id_or_path", str(tiny_model() / "model"),
+        "--concurrency", "8", "--num-requests", "16", "--output-len", "16", "--result-dir", str(tmp_path),
+        "--server-args", "--enforce-eager --dtype fp32 --max-model-len 2048 --kv-cache-memory-bytes 64M",
+        "--json", str(tmp_path / "result.json"),
+    ]  # fmt: skip
+    environment = {**os.environ, **VLLM_ENVIRONMENT}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=environment)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["counts"]["ok"], result["counts"]["output_tokens"]) == (16, 256)
+    assert (result["target"]["model"], result["target"]["embedded"]) == ("model", True)
+    assert result["target"]["profile"].endswith("-cpu-float32")
+
+
+def test_the_bench_passes_on_why_a_model_cannot_be_served(tmp_path: Path) -> None:
+    command = [str(PYTHON), "-m", "bench", "--engine", "vllm", "--model", str(tmp_path), "--result-dir", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "has no config.json: it holds no model in Hugging Face's form" in ended.stderr
