@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -39,7 +39,7 @@ class StreamReader(Generic[Chunk]):
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
-        self._texts: dict[int, list[str]] = {}
+        self._texts: defaultdict[int, list[str]] = defaultdict(list)
         self._thoughts: list[str] = []
         self._calls: dict[int, ToolCall] = {}
         self._events = 0
@@ -130,7 +130,7 @@ class StreamReader(Generic[Chunk]):
         if delta is None:
             delta = choice.delta = DeltaMessage()
         if delta.content:
-            self._take_text(choice.index, delta.content)
+            self._texts[choice.index].append(delta.content)
         elif delta.content is None:
             delta.content = ""
         if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
@@ -140,18 +140,11 @@ class StreamReader(Generic[Chunk]):
 
     def _take_completion(self, choice: Any) -> None:
         if choice.text:
-            self._take_text(choice.index, choice.text)
+            self._texts[choice.index].append(choice.text)
         elif choice.text is None:
             choice.text = ""
         if choice.finish_reason:
             self.finish_reasons[choice.index] = choice.finish_reason
-
-    def _take_text(self, index: int, text: str) -> None:
-        parts = self._texts.get(index)
-        if parts is None:
-            self._texts[index] = [text]
-        else:
-            parts.append(text)
 
     def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
         if thoughts := delta.thoughts:
