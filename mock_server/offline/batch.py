@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,6 @@ from .rows import FailedResponse, InferResponse, Row
 from .template import Template
 
 _ENCODED_TOGETHER = 32
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +103,6 @@ class Batch:
                 await self._generate(run, token_ids)
         except EngineError as exc:
             run.error = exc
-            _log.warning("request_list[%d] failed: %s", run.number, exc)
         run.is_finished = True
         self._on_change(run)
 

@@ -1,9 +1,10 @@
 """A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
 
+import contextlib
 import gc
 import os
 import weakref
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -39,9 +40,8 @@ class LocalEngine:
         dtype: str = "auto",
         max_num_seqs: int = 256,
         adapters: Adapters | None = None,
-        variables: Collection[str] = (),
     ) -> None:
-        """`core` has started, on `loop`, and has set `variables` of the environment: all end with this engine."""
+        """`core` has started, on `loop`; both end with this engine."""
         self.core = core
         self.hf_tokenizer = tokenizer
         self.generation_config = generation_config
@@ -54,7 +54,7 @@ class LocalEngine:
         self.adapters = adapters or Adapters(core, limit=0, max_rank=0)
         self._loop = loop
         # without a reference to self: also runs when the engine is forgotten, and when the program ends
-        self._end = weakref.finalize(self, _end, core, loop, variables)
+        self._end = weakref.finalize(self, _end, core, loop)
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
         """Runs it where the engine runs. Raises `EngineDeadError` after the shutdown."""
@@ -83,16 +83,13 @@ class LocalEngine:
         return f"<LocalEngine {self.model_type or self.model_dir} in {self.dtype}{state}>"
 
 
-def _end(core: Engine, loop: LoopThread, variables: Collection[str]) -> None:
+def _end(core: Engine, loop: LoopThread) -> None:
     if loop.is_current():  # forgotten there: waiting for oneself would never end
         loop.submit(core.stop())
         return
     loop.run(core.stop())
     loop.close()
     gc.collect()  # what is left of vLLM when the interpreter ends complains about it
-    for name in variables:  # another engine may need other values
-        if name.startswith(_OF_THE_ENGINE):
-            os.environ.pop(name, None)
 
 
 def get_vllm_engine(
@@ -150,13 +147,12 @@ def get_vllm_engine(
 
 def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalEngine:
     """Raises `EngineStartError`."""
-    environment = set(os.environ)
     loop = LoopThread("vllm engine")
     try:
-        with hidden_main():
+        with hidden_main(), _own_environment():
             loop.run(core.start())
     except BaseException as exc:
-        _end(core, loop, set(os.environ) - environment)
+        _end(core, loop)
         if isinstance(exc, EngineStartError):
             raise EngineStartError(in_python_words(str(exc))) from exc.__cause__
         raise
@@ -171,5 +167,16 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
         dtype=facts.dtype,
         max_num_seqs=max_num_seqs,
         adapters=Adapters(core, limit=facts.adapter_limit, max_rank=facts.max_adapter_rank),
-        variables=set(os.environ) - environment,
     )
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """What the start of an engine sets there is for its own processes: another engine may need other values."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - before:
+            if name.startswith(_OF_THE_ENGINE):
+                del os.environ[name]
