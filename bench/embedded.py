@@ -79,7 +79,7 @@ async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[Embe
     command = [sys.executable, "-m", "mock_server", "--port", "0", "--until-stdin-closes", "--seed", str(seed)]
     command += choice.arguments()
     # a real model may compute on the cores: it gets all of them
-    cores = contextlib.nullcontext(set[int]()) if choice.is_real else _own_cores()
+    cores = contextlib.nullcontext(set[int]()) if choice.is_real else own_cores()
     with tempfile.TemporaryFile() as log, cores as server_cores:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -93,7 +93,7 @@ async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[Embe
                 os.sched_setaffinity(process.pid, server_cores)
             yield await _wait_until_ready(process, log, MODEL_READY_LIMIT_S if choice.is_real else READY_LIMIT_S)
         finally:
-            await _stop(process, MODEL_STOP_LIMIT_S if choice.is_real else STOP_LIMIT_S)
+            await stop_process(process, MODEL_STOP_LIMIT_S if choice.is_real else STOP_LIMIT_S)
 
 
 async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes], limit_s: float) -> EmbeddedServer:
@@ -116,7 +116,7 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes],
     raise EmbeddedServerError(f"the embedded server was not ready within {limit_s:g} s:\n{_log_end(log)}")
 
 
-async def _stop(process: asyncio.subprocess.Process, limit_s: float) -> None:
+async def stop_process(process: asyncio.subprocess.Process, limit_s: float = STOP_LIMIT_S) -> None:
     """Close its input, which ends it; then ask; then end it with all processes that it has started."""
     if process.stdin is not None:
         process.stdin.close()
@@ -146,7 +146,7 @@ def _log_end(log: IO[bytes], lines: int = 8) -> str:
 
 
 @contextlib.contextmanager
-def _own_cores() -> Iterator[set[int]]:
+def own_cores() -> Iterator[set[int]]:
     """Keep one core for this process and name the others for the server; no cores where there is only one."""
     if not hasattr(os, "sched_setaffinity"):
         yield set()

@@ -115,7 +115,7 @@ def _make_folder(path: Path) -> Path:
     raise FileExistsError(f"{path} and its next 999 names exist")
 
 
-def write_json(path: Path, content: Run | Result) -> None:
+def write_json(path: Path, content: msgspec.Struct) -> None:
     """Write a file so that a reader finds the old one or the new one, never half. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -126,7 +126,7 @@ def write_json(path: Path, content: Run | Result) -> None:
         raise
 
 
-def to_json(content: Run | Result) -> bytes:
+def to_json(content: msgspec.Struct) -> bytes:
     """JSON as files have it."""
     return msgspec.json.format(_encode(content), indent=2) + b"\n"
 

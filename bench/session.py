@@ -18,6 +18,7 @@ import msgspec
 from bench.arrivals import gaps_s
 from bench.attempt import Tally
 from bench.body import BodyForm, Features
+from bench.certificate import load_certificate, machine_name
 from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
@@ -192,6 +193,7 @@ async def _prepare(
         notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began, moments)
     keeper.open(folder)
+    environment = describe_environment(loop_name)
     run = Run(
         tool=tool_version(),
         id=folder.id,
@@ -211,8 +213,9 @@ async def _prepare(
         load=_load_facts(settings, workload, warmup, nonce, exact_length),
         negotiated=agreed.facts(),
         view=settings.view,
-        environment=describe_environment(loop_name),
+        environment=environment,
         notes=notes,
+        certificate=load_certificate(settings.result_dir, machine_name(environment)),
     )
     return _Prepared(driver, wire, run, folder)
 

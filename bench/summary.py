@@ -133,7 +133,10 @@ def _notes(run: Run, headline: Figures, counts: Counts) -> list[str]:
     inexact = [name for name, figure in headline.latency.items() if not figure.exact]
     if inexact:
         notes.append(f"percentiles of {', '.join(inexact)} are of a histogram with three significant digits")
-    if run.certificate is not None and (headline.output_tokens_per_s or 0) > run.certificate.tokens_per_s:
+    if run.certificate is not None and (
+        (headline.output_tokens_per_s or 0) > run.certificate.tokens_per_s
+        or (headline.mean_concurrency or 0) > run.certificate.streams
+    ):
         notes.append(
             f"above this machine's certificate, which is for {run.certificate.tokens_per_s:,.0f} tok/s in "
             f"{run.certificate.streams:,} streams (bench selftest)"

@@ -132,12 +132,12 @@ def errors(result: dict[str, Any], records: list[dict[str, Any]], truth: Truth) 
     gaps = [np.diff(tokens)[(tokens[1:] >= begin) & (tokens[1:] < end)] / 1e6 for tokens in written]
     itl = np.concatenate(gaps)
     true_rate = sum(int(((tokens >= begin) & (tokens < end)).sum()) for tokens in written) / (end - begin) * 1e9
-    told = {name: latency[name]["percentiles"] for name in ("ttft", "icl")}
-    return {
-        "TTFT p50": told["ttft"]["50"]["value"] - float(np.percentile(ttft, 50)),
-        "TTFT p99": told["ttft"]["99"]["value"] - float(np.percentile(ttft, 99)),
-        "ITL p50": told["icl"]["50"]["value"] - float(np.percentile(itl, 50)),
-        "ITL p99": told["icl"]["99"]["value"] - float(np.percentile(itl, 99)),
+    off = {}
+    for label, name, true in (("TTFT", "ttft", ttft), ("ITL", "icl", itl)):
+        for percent in (50, 99):
+            told = latency[name]["percentiles"][str(percent)]["value"]  # null for a sample that is too small
+            off[f"{label} p{percent}"] = float("nan") if told is None else told - float(np.percentile(true, percent))
+    return off | {
         "tok/s %": (result["headline"]["output_tokens_per_s"] / true_rate - 1) * 100,
     }
 

@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,8 +17,13 @@ from bench.live import make_watcher
 from bench.preflight import TargetError
 from bench.prompts import PromptFileError
 from bench.result import Result
-from bench.session import Finished, Interruption, measure
+from bench.session import Finished, Interruption, Watcher, measure
 from bench.settings import Settings, UsageError
+
+if TYPE_CHECKING:
+    from bench.selftest import Scope
+
+_Done = TypeVar("_Done")
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -29,7 +36,8 @@ def carry_out(settings: Settings) -> int:
         raise UsageError(f"--json {settings.json}: there is no folder {settings.json.parent}")
     interruption = Interruption(_leave)
     try:
-        finished = _run(settings, interruption)
+        watcher = make_watcher(settings.live, sys.stderr)
+        finished = _run(lambda name: measure(settings, interruption, watcher, name), interruption, watcher)
     except PromptFileError as error:
         raise UsageError(str(error)) from None
     except (TargetError, EmbeddedServerError) as error:
@@ -61,27 +69,66 @@ def _report(finished: Finished, settings: Settings) -> Result:
     return result
 
 
-def _run(settings: Settings, interruption: Interruption) -> Finished:
-    factory, name = _loop()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_main(settings, interruption, name))
+def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
+    """Test the bench itself and print; the exit code. Raises UsageError for a file that cannot be written."""
+    from bench.certificate import save_certificate
+    from bench.cli.main import FAILED, INTERRUPTED, OK, fail
+    from bench.cli.printing import STDOUT, write_out
+    from bench.report.selftest import closing, heading, trial_line
+    from bench.selftest import SelfTestError, Trial, self_test
 
+    to_stderr = json_path == STDOUT
+    interruption = Interruption(_leave)
 
-async def _main(settings: Settings, interruption: Interruption, loop_name: str) -> Finished:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def give_up() -> None:
-        if task is not None:
-            task.cancel()
-
-    interruption.on_first = give_up
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interruption)
-    watcher = make_watcher(settings.live, sys.stderr)
-    try:
-        return await measure(settings, interruption, watcher, loop_name)
-    finally:
+    def show(trial: Trial) -> None:
         watcher.clear()
+        click.echo(trial_line(trial), err=to_stderr)
+
+    def begin(title: str, about: str) -> None:
+        watcher.clear()
+        click.echo(heading(title, about), err=to_stderr)
+
+    watcher = make_watcher(True, sys.stderr)
+    try:
+        test = _run(lambda name: self_test(scope, interruption, watcher, name, begin, show), interruption, watcher)
+    except SelfTestError as error:
+        return fail(str(error), FAILED)
+    except asyncio.CancelledError:
+        click.echo("interrupted: no certificate", err=True)
+        return INTERRUPTED
+    kept = None
+    if test.certificate is not None:
+        try:
+            kept = save_certificate(result_dir, test.certificate)
+        except OSError as error:
+            raise UsageError(f"--result-dir {result_dir}: cannot be written ({error.strerror})") from None
+    click.echo(closing(test, kept), err=to_stderr)
+    if json_path is not None:
+        write_out(test, json_path)
+    return OK if test.holds else FAILED
+
+
+def _run(work: Callable[[str], Coroutine[None, None, _Done]], interruption: Interruption, watcher: Watcher) -> _Done:
+    """What `work`, which is told the name of the event loop, comes to; the first signal cancels it by default."""
+    factory, name = _loop()
+
+    async def main() -> _Done:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def give_up() -> None:
+            if task is not None:
+                task.cancel()
+
+        interruption.on_first = give_up
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interruption)
+        try:
+            return await work(name)
+        finally:
+            watcher.clear()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main())
 
 
 def _loop() -> tuple[Callable[[], asyncio.AbstractEventLoop] | None, str]:

@@ -12,11 +12,12 @@ import click
 from bench.cli.load_test import load_test
 from bench.cli.messages import explain
 from bench.cli.recompute import report
+from bench.cli.selftest import selftest
 from bench.settings import Settings, UsageError
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = {"report": report}
+COMMANDS = {"report": report, "selftest": selftest}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

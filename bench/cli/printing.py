@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from bench.report.console import WIDTH, render
 from bench.result import Result
@@ -25,10 +26,16 @@ def print_result(result: Result, view: View, folder: Path | None, json_path: Pat
     stream = sys.stderr if json_path == STDOUT else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
     click.echo(render(result, view, folder, width), file=stream)
-    if json_path == STDOUT:
-        click.echo(to_json(result).decode(), nl=False)
-    elif json_path is not None:
-        try:
-            write_json(json_path, result)
-        except OSError as error:
-            raise UsageError(f"--json {json_path}: cannot be written ({error.strerror})") from None
+    if json_path is not None:
+        write_out(result, json_path)
+
+
+def write_out(content: Struct, path: Path) -> None:
+    """Write JSON to a file, or to standard output for `-`. Raises UsageError when the file cannot be written."""
+    if path == STDOUT:
+        click.echo(to_json(content).decode(), nl=False)
+        return
+    try:
+        write_json(path, content)
+    except OSError as error:
+        raise UsageError(f"--json {path}: cannot be written ({error.strerror})") from None

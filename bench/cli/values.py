@@ -88,6 +88,17 @@ def goodput_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> di
         raise BadParameter(str(error)) from None
 
 
+def shapes(value: Any) -> tuple[str, ...]:
+    """Names of the self-test's shapes, separated by commas."""
+    from bench.truth.script import SHAPES
+
+    names = tuple(dict.fromkeys(part.strip() for part in str(value).lower().split(",")))
+    for name in names:
+        if name not in SHAPES:
+            raise BadParameter(f"must be out of {', '.join(SHAPES)} (got {name!r})")
+    return names
+
+
 def json_object(value: Any) -> dict[str, Any]:
     """A JSON object."""
     try:

@@ -7,6 +7,8 @@ import ast
 import pytest
 
 from bench.cli.load_test import load_test
+from bench.cli.recompute import report
+from bench.cli.selftest import selftest
 from bench.cli.values import ROWS
 from bench.outcome import Outcome
 from bench.report.table import LABELS
@@ -14,7 +16,9 @@ from tests.support.serving import ROOT
 
 METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 BENCH = (ROOT / "docs" / "bench.md").read_text("utf-8")
-OPTIONS = [name for param in load_test.params for name in (*param.opts, *param.secondary_opts) if name != "-h"]
+COMMANDS = (load_test, report, selftest)
+NAMES = [name for command in COMMANDS for param in command.params for name in (*param.opts, *param.secondary_opts)]
+OPTIONS = sorted({name for name in NAMES if name.startswith("--")})
 
 
 @pytest.mark.parametrize("option", OPTIONS)

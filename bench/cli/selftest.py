@@ -1,0 +1,63 @@
+"""`python -m bench selftest`: the options of a self-test, and what is printed of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import values
+from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.settings import UsageError
+
+scope, output = map(section, ("Scope", "Output"))
+
+_EPILOG = "Exit codes: 0 every shape was measured right, 1 not, 2 wrong use, 130 interrupted."
+
+
+@click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)
+@scope("--shapes", metavar="LIST", type=values.shapes, help="Only these shapes of answers.  [default: all]")
+@scope("--shape-duration", metavar="TIME", type=values.duration, default="1.2s", help="Each shape.  [default: 1.2s]")
+@scope("--load-duration", metavar="TIME", type=values.duration, default="5s", help="Each load.  [default: 5s]")
+@scope(
+    "--most-streams",
+    metavar="N",
+    type=values.count(0),
+    default=8192,
+    help="Largest load to try for the certificate; 0 is none.  [default: 8192]",
+)
+@output(
+    "--result-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Where the certificate is kept, beside the runs.",
+)
+@output(
+    "--json",
+    "json_path",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Write all figures as JSON; - is standard output.",
+)
+def selftest(**options: Any) -> int:
+    """Measure the bench itself: load a server that knows the truth, and show how far off each figure is.
+
+    First every shape that answers have, then growing loads; the largest that this machine measures within 0.5 ms at
+    p50 and 2 ms at p99 (gaps: 0.3 ms) becomes its certificate. Runs above it say so.
+    """
+    from bench.cli.carry_out import run_selftest
+    from bench.selftest import Scope
+    from bench.truth.script import SHAPES
+
+    if options["json_path"] is not None and not options["json_path"].parent.is_dir():
+        raise UsageError(f"--json {options['json_path']}: there is no folder {options['json_path'].parent}")
+    wanted = Scope(
+        options["shapes"] or tuple(SHAPES),
+        options["shape_duration"],
+        options["load_duration"],
+        options["most_streams"],
+    )
+    return run_selftest(wanted, options["result_dir"], options["json_path"])

@@ -1,0 +1,182 @@
+"""What the bench reported beside what the truth server knows, over the same requests and the same window. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+
+from bench.outcome import Outcome
+from bench.record import LOAD, Record
+from bench.result import Figures, percent_key
+from bench.stats import Floats
+from bench.truth.log import Truth
+from bench.units import NS_PER_MS, NS_PER_S
+from bench.window import Span
+
+PERCENTS = (50.0, 99.0)
+# How far a figure may be off: (p50, p99) in ms. Gaps have no request in them, and so less that can go wrong.
+LIMITS_MS = {
+    "ttft": (0.5, 2.0),
+    "ttfv": (0.5, 2.0),
+    "itl": (0.3, 0.3),
+    "icl": (0.3, 0.3),
+    "tpot": (0.3, 0.3),
+    "e2e": (0.5, 2.0),
+}
+THROUGHPUT_LIMIT = 0.01
+
+
+class Deviation(msgspec.Struct, kw_only=True):
+    """One percentile as the bench reported it and as it was (ms); `claimed` is the error that the report admits."""
+
+    figure: str
+    percent: str
+    told: float
+    true: float
+    claimed: float | None
+    limit: float
+
+    @property
+    def error(self) -> float:
+        """Reported minus true."""
+        return self.told - self.true
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is within its limit."""
+        return abs(self.error) <= self.limit
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the report itself says that it may be off by as much."""
+        return self.claimed is not None and abs(self.error) <= self.claimed
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """A whole run beside the truth. The counts are of requests: `unlike` came to another end than they should have,
+    `miscounted` have other tokens or token events, `unknown` the server has not heard of.
+    """
+
+    requests: int
+    outcomes: dict[str, int]
+    tokens: int
+    unlike: int
+    miscounted: int
+    unknown: int
+    tokens_per_s: float | None
+    true_tokens_per_s: float | None
+    deviations: list[Deviation]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every count is right."""
+        return self.unlike == self.miscounted == self.unknown == 0
+
+    @property
+    def throughput_error(self) -> float:
+        """Of the reported tokens/s, as a share."""
+        told, true = self.tokens_per_s or 0.0, self.true_tokens_per_s or 0.0
+        return told / true - 1 if true else 0.0
+
+    @property
+    def is_true(self) -> bool:
+        """Whether every count is right, and every figure within its limit or within the error that it admits."""
+        return self._counts_hold and all(d.holds or d.is_admitted for d in self.deviations)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every count is right and every figure within its limit."""
+        return self._counts_hold and all(d.holds for d in self.deviations)
+
+    @property
+    def _counts_hold(self) -> bool:
+        return self.is_exact and abs(self.throughput_error) <= THROUGHPUT_LIMIT
+
+
+def compare(figures: Figures, begun_ns: int, records: Iterable[Record], truths: Mapping[str, Truth]) -> Comparison:
+    """Hold the figures and the records of a load against what the server knows; `begun_ns` is when the load began."""
+    load = [record for record in records if record.phase == LOAD and record.outcome is not Outcome.CANCELLED]
+    known = [(record, truths[(record.request_id or "")]) for record in load if (record.request_id or "") in truths]
+    window = figures.window
+    span = Span(*(begun_ns + round((edge or 0.0) * NS_PER_S) for edge in (window.begin_s, window.end_s)))
+    outcomes: dict[str, int] = {}
+    for record in load:
+        outcomes[record.outcome] = outcomes.get(record.outcome, 0) + 1
+    return Comparison(
+        requests=len(load),
+        outcomes=outcomes,
+        tokens=sum(sum(truth.tokens) for _, truth in known),
+        unlike=sum(record.outcome != truth.outcome for record, truth in known),
+        miscounted=sum(_is_miscounted(record, truth) for record, truth in known),
+        unknown=len(load) - len(known),
+        tokens_per_s=figures.output_tokens_per_s,
+        true_tokens_per_s=_tokens_per_s(known, span),
+        deviations=list(_deviations(figures, known, span)),
+    )
+
+
+def _is_miscounted(record: Record, truth: Truth) -> bool:
+    if record.events != len(truth.stamps):
+        return True
+    return record.outcome is Outcome.OK and record.completion_tokens != sum(truth.tokens)
+
+
+def _tokens_per_s(known: list[tuple[Record, Truth]], span: Span) -> float | None:
+    """Over successes only, as the report has it."""
+    if span.length_ns <= 0:
+        return None
+    tokens = sum(
+        carried
+        for record, truth in known
+        if record.outcome is Outcome.OK
+        for ns, carried in zip(truth.stamps, truth.tokens, strict=True)
+        if span.begin_ns <= ns < span.end_ns
+    )
+    return tokens / span.length_ns * NS_PER_S
+
+
+def _deviations(figures: Figures, known: list[tuple[Record, Truth]], span: Span) -> Iterable[Deviation]:
+    ok = [(record, truth) for record, truth in known if record.outcome is Outcome.OK and truth.stamps]
+    sent = [truth for record, truth in ok if span.begin_ns <= (record.send_ns or 0) < span.end_ns]
+    true = _per_request(sent) | _gaps([truth for _, truth in ok], span)
+    for name, values in true.items():
+        for percent, limit in zip(PERCENTS, LIMITS_MS[name], strict=True):
+            told = figures.latency[name].percentiles[percent_key(percent)]
+            if told.value is not None and len(values):
+                yield Deviation(
+                    figure=name,
+                    percent=percent_key(percent),
+                    told=told.value,
+                    true=float(np.percentile(values, percent)),
+                    claimed=told.client_error,
+                    limit=limit,
+                )
+
+
+def _per_request(truths: list[Truth]) -> dict[str, Floats]:
+    several = [truth for truth in truths if len(truth.stamps) > 1]
+    return {
+        "ttft": _ms(truth.stamps[0] - truth.read_ns for truth in truths),
+        "ttfv": _ms(truth.stamps[truth.visible.index(True)] - truth.read_ns for truth in truths if any(truth.visible)),
+        "tpot": _ms((t.stamps[-1] - t.stamps[0]) / sum(t.tokens[1:]) for t in several),
+        "e2e": _ms(truth.stamps[-1] - truth.read_ns for truth in truths),
+    }
+
+
+def _gaps(truths: list[Truth], span: Span) -> dict[str, Floats]:
+    gaps: list[Floats] = []
+    each: list[Floats] = []
+    for truth in truths:
+        stamps = np.array(truth.stamps, dtype=np.int64)
+        inside = (stamps[1:] >= span.begin_ns) & (stamps[1:] < span.end_ns)
+        gap = np.diff(stamps)[inside] / NS_PER_MS
+        gaps.append(gap)
+        each.append(gap / np.array(truth.tokens[1:], dtype=np.float64)[inside])
+    empty = np.empty(0)
+    return {"icl": np.concatenate(gaps or [empty]), "itl": np.concatenate(each or [empty])}
+
+
+def _ms(spans_ns: Iterable[float]) -> Floats:
+    return np.array([span / NS_PER_MS for span in spans_ns])

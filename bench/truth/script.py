@@ -1,0 +1,246 @@
+"""What the truth server writes, and when: a script for each shape that answers have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+TOKENS = 48
+TEXT = "月光 "  # three bytes a character, to be cut in
+
+
+class Event(NamedTuple):
+    """A token event: how many tokens it carries, and whether they are visible."""
+
+    tokens: int
+    visible: bool = True
+
+
+_Token = tuple[dict[str, object], Event]
+
+
+class Write(NamedTuple):
+    """Bytes handed to the kernel in one piece, so long after what was due before; with them these events are whole."""
+
+    after_ms: float
+    data: bytes
+    events: tuple[Event, ...] = ()
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a request asks for, in its field `truth`."""
+
+    shape: str = "one"
+    tokens: int = TOKENS
+    ttft_ms: float = 0.0
+    itl_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """An answer. `outcome` is what the bench has to make of it; `cut` ends it by closing the connection."""
+
+    writes: tuple[Write, ...]
+    outcome: str = "ok"
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A way in which servers answer; `told` is whether usage comes with every event."""
+
+    name: str
+    about: str
+    make: Callable[[Order, Frames], Script]
+    told: bool = True
+    streamed: bool = True
+
+
+class Frames:
+    """Events of one answer as bytes of its body; knows how many tokens it has said so far."""
+
+    def __init__(self, told: bool, newline: str = "\n") -> None:
+        self._told = told
+        self._newline = newline
+        self.tokens = 0
+
+    def event(self, delta: dict[str, object], tokens: int = 0, finish: str | None = None) -> bytes:
+        """One event with its delta; usage where it comes with every one."""
+        self.tokens += tokens
+        chunk: dict[str, object] = {"id": "truth", "object": "chat.completion.chunk", "created": 0, "model": "truth"}
+        chunk["choices"] = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        if self._told:
+            chunk["usage"] = self._usage()
+        return self._data(msgspec.json.encode(chunk))
+
+    def end(self) -> bytes:
+        """The usage of the whole answer, and the end of the stream."""
+        last = {"id": "truth", "object": "chat.completion.chunk", "created": 0, "model": "truth", "choices": []}
+        return self._data(msgspec.json.encode({**last, "usage": self._usage()})) + self._data(b"[DONE]")
+
+    def error(self) -> bytes:
+        """An event that is an error, and the end that servers send after it."""
+        body = {"error": {"message": "the engine is gone", "type": "InternalServerError", "code": 500}}
+        return self._data(msgspec.json.encode(body)) + self._data(b"[DONE]")
+
+    def comment(self) -> bytes:
+        """What keeps a connection awake."""
+        return f": keep-alive{self._newline}{self._newline}".encode()
+
+    def _usage(self) -> dict[str, int]:
+        return {"prompt_tokens": 1, "completion_tokens": self.tokens, "total_tokens": 1 + self.tokens}
+
+    def _data(self, payload: bytes) -> bytes:
+        end = self._newline.encode()
+        return b"data: " + payload + end + end
+
+
+def _paced(order: Order, frames: Frames, deltas: Iterator[_Token]) -> list[Write]:
+    """An event a write: the first after TTFT, the others an ITL apart."""
+    writes: list[Write] = []
+    for delta, event in deltas:
+        after_ms = order.itl_ms if writes else order.ttft_ms
+        is_last = frames.tokens + event.tokens == order.tokens
+        data = frames.event(delta, event.tokens, "length" if is_last else None)
+        writes.append(Write(after_ms, data + (frames.end() if is_last else b""), (event,)))
+    return writes
+
+
+def _texts(order: Order, each: int = 1) -> Iterator[_Token]:
+    for _ in range(0, order.tokens, each):
+        yield {"content": TEXT * each}, Event(each)
+
+
+def _one(order: Order, frames: Frames) -> Script:
+    return Script(tuple(_paced(order, frames, _texts(order))))
+
+
+def _several(order: Order, frames: Frames) -> Script:
+    return Script(tuple(_paced(order, frames, _texts(order, 3))))
+
+
+def _role_first(order: Order, frames: Frames) -> Script:
+    role = Write(0, frames.event({"role": "assistant", "content": ""}))
+    return Script((role, *_paced(order, frames, _texts(order))))
+
+
+def _empty(order: Order, frames: Frames) -> Script:
+    def deltas() -> Iterator[_Token]:
+        for number, (delta, event) in enumerate(_texts(order)):
+            yield ({"content": ""} if number % 4 == 3 else delta), event
+
+    return Script(tuple(_paced(order, frames, deltas())))
+
+
+def _reasoning(order: Order, frames: Frames) -> Script:
+    def deltas() -> Iterator[_Token]:
+        for number in range(order.tokens):
+            hidden = number < order.tokens // 2
+            yield {"reasoning" if hidden else "content": TEXT}, Event(1, not hidden)
+
+    return Script(tuple(_paced(order, frames, deltas())))
+
+
+def _tools(order: Order, frames: Frames) -> Script:
+    def deltas() -> Iterator[_Token]:
+        for _ in range(order.tokens):
+            yield {"tool_calls": [{"index": 0, "function": {"arguments": TEXT}}]}, Event(1)
+
+    return Script(tuple(_paced(order, frames, deltas())))
+
+
+def _split(order: Order, frames: Frames) -> Script:
+    """Each event in two writes, cut inside a character; it has arrived with the second."""
+    writes: list[Write] = []
+    for write in _one(order, frames).writes:
+        cut = write.data.index(TEXT.encode()) + 1
+        later_ms = min(1.0, write.after_ms / 2)
+        writes.append(Write(write.after_ms - later_ms, write.data[:cut]))
+        writes.append(Write(later_ms, write.data[cut:], write.events))
+    return Script(tuple(writes))
+
+
+def _coalesced(order: Order, frames: Frames) -> Script:
+    """Four events a write."""
+    single = _one(order, frames).writes
+    groups = [single[at : at + 4] for at in range(0, len(single), 4)]
+    return Script(
+        tuple(
+            Write(group[0].after_ms, b"".join(write.data for write in group), tuple(w.events[0] for w in group))
+            for group in groups
+        )
+    )
+
+
+def _comments(order: Order, frames: Frames) -> Script:
+    """A comment half-way to each event; lines end as the standard also allows."""
+    writes: list[Write] = []
+    for write in _one(order, frames).writes:
+        writes += [Write(write.after_ms / 2, frames.comment()), write._replace(after_ms=write.after_ms / 2)]
+    return Script(tuple(writes))
+
+
+def _stall(order: Order, frames: Frames) -> Script:
+    """One gap in the middle is long."""
+    writes = list(_one(order, frames).writes)
+    middle = len(writes) // 2
+    writes[middle] = writes[middle]._replace(after_ms=20 * max(order.itl_ms, 1.0))
+    return Script(tuple(writes))
+
+
+def _silent_usage(order: Order, frames: Frames) -> Script:
+    """Two tokens an event, and usage only at the end: ITL cannot be known."""
+    return Script(tuple(_paced(order, frames, _texts(order, 2))))
+
+
+def _half(order: Order, frames: Frames) -> list[Write]:
+    return list(_one(order, frames).writes[: order.tokens // 2])
+
+
+def _error(order: Order, frames: Frames) -> Script:
+    return Script((*_half(order, frames), Write(order.itl_ms, frames.error())), "stream_error")
+
+
+def _cut(order: Order, frames: Frames) -> Script:
+    return Script(tuple(_half(order, frames)), "truncated", cut=True)
+
+
+def _short(order: Order, frames: Frames) -> Script:
+    """An answer that ends well, too early."""
+    short = Order(order.shape, order.tokens // 2, order.ttft_ms, order.itl_ms)
+    return Script(_one(short, frames).writes, "length_mismatch")
+
+
+def _garbled(order: Order, frames: Frames) -> Script:
+    return Script((*_half(order, frames), Write(order.itl_ms, b'data: {"choices": [{"delta"\n\n')), "protocol")
+
+
+SHAPES = {
+    shape.name: shape
+    for shape in (
+        Shape("one", "a token an event", _one),
+        Shape("several", "three tokens an event", _several),
+        Shape("unknown", "two tokens an event, usage at the end", _silent_usage, told=False),
+        Shape("role", "an event with only a role first", _role_first),
+        Shape("empty", "every fourth text empty", _empty),
+        Shape("reasoning", "reasoning, then content", _reasoning),
+        Shape("tools", "tool calls", _tools),
+        Shape("split", "events in two writes, cut in a character", _split),
+        Shape("coalesced", "four events a write", _coalesced),
+        Shape("comments", "comments between events, CRLF", _comments),
+        Shape("stall", "a long gap in the middle", _stall),
+        Shape("error", "an error event half-way", _error),
+        Shape("cut", "a connection cut half-way", _cut),
+        Shape("short", "half the length asked for", _short),
+        Shape("garbled", "an event that is no JSON", _garbled),
+    )
+}
+
+
+def make_script(order: Order) -> Script:
+    """The answer to an order. Raises KeyError for an unknown shape."""
+    shape = SHAPES[order.shape]
+    return shape.make(order, Frames(shape.told, "\r\n" if order.shape == "comments" else "\n"))

@@ -1,0 +1,288 @@
+"""The truth server: one thread, one epoll, absolute deadlines; each write is stamped just before the kernel gets it."""
+
+from __future__ import annotations
+
+import heapq
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bench.truth.log import Truth, write_log
+from bench.truth.request import Incoming, RequestReader
+from bench.truth.script import Order, Script, Write, make_script
+from bench.units import NS_PER_MS, NS_PER_S
+
+SO_TIMESTAMPNS = 35
+_READ_BYTES = 64 * 1024
+_LIST = 1024
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+# Fewer tokens than any shape has: what the bench asks before its load.
+_WARMUP_TOKENS = 16
+
+
+class _Piece(NamedTuple):
+    """A write as it goes out: framed, and how many of the answer's events are whole with it."""
+
+    due_ms: float
+    data: bytes
+    events: int
+
+
+class _Plan(NamedTuple):
+    """A script made ready: the same for every request that orders the same."""
+
+    pieces: tuple[_Piece, ...]
+    tokens: list[int]
+    visible: list[bool]
+    outcome: str
+    cut: bool
+
+
+def _ready(script: Script) -> _Plan:
+    pieces: list[_Piece] = []
+    due_ms = 0.0
+    for number, write in enumerate(script.writes):
+        due_ms += write.after_ms
+        is_last = number == len(script.writes) - 1
+        pieces.append(_Piece(due_ms, _chunk(write, is_last and not script.cut), len(write.events)))
+    events = [event for write in script.writes for event in write.events]
+    return _Plan(tuple(pieces), [e.tokens for e in events], [e.visible for e in events], script.outcome, script.cut)
+
+
+def _chunk(write: Write, is_last: bool) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(write.data), write.data) + (b"0\r\n\r\n" if is_last else b"")
+
+
+class TruthServer:
+    """Serves until `stopping()`. Answers follow the order in a request's `truth` field, else `default`."""
+
+    def __init__(self, listener: socket.socket, default: Order, log: Path) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._default = default
+        self._log = log
+        self._epoll = select.epoll()
+        self._epoll.register(listener, select.EPOLLIN)
+        self._connections: dict[int, _Connection] = {}
+        self._due: list[tuple[int, int, _Connection]] = []
+        self._order = 0
+        self._plans: dict[Order, _Plan] = {}
+        self._ended: list[tuple[Incoming, int, list[int], _Plan]] = []
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Serve."""
+        while not stopping():
+            wait_s = max(0.0, (self._due[0][0] - monotonic_ns()) / NS_PER_S) if self._due else 0.2
+            # select counts in microseconds where epoll has milliseconds.
+            if wait_s == 0 or select.select([self._epoll], [], [], min(wait_s, 0.2))[0]:
+                self._serve(self._epoll.poll(0, _LIST))
+            self._write_due()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is known of the answers that have ended."""
+        ended, self._ended = self._ended, []
+        write_log(
+            self._log,
+            (
+                Truth(
+                    incoming.id, read_ns, stamps, plan.tokens[: len(stamps)], plan.visible[: len(stamps)], plan.outcome
+                )
+                for incoming, read_ns, stamps, plan in ended
+            ),
+        )
+
+    def schedule(self, at_ns: int, connection: _Connection) -> None:
+        """Have a connection write its next piece then."""
+        self._order += 1
+        heapq.heappush(self._due, (at_ns, self._order, connection))
+
+    def end(self, incoming: Incoming, read_ns: int, stamps: list[int], plan: _Plan) -> None:
+        """An answer is over."""
+        self._ended.append((incoming, read_ns, stamps, plan))
+
+    def watch(self, connection: _Connection, *, writable: bool) -> None:
+        """Whether a connection waits for room to write."""
+        self._epoll.modify(connection.fd, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
+
+    def forget(self, connection: _Connection) -> None:
+        """A connection is to be closed."""
+        if self._connections.pop(connection.fd, None) is not None:
+            self._epoll.unregister(connection.fd)
+
+    def answer(self, incoming: Incoming, read_ns: int, connection: _Connection) -> None:
+        """Begin the answer to a request."""
+        if incoming.path == "/flush":
+            self.flush()
+        if incoming.method == "GET" or incoming.path == "/flush":
+            connection.reply({"object": "list", "data": [{"id": "truth", "object": "model"}]})
+            return
+        plan = self._plan_for(incoming.body)
+        if plan is None:
+            connection.reply({"error": {"message": "no order that the truth server understands"}}, b"400 Bad Request")
+        else:
+            connection.begin(incoming, read_ns, plan)
+
+    def _plan_for(self, body: bytes) -> _Plan | None:
+        try:
+            asked = msgspec.json.decode(body)
+            order = msgspec.convert(asked["truth"], Order) if "truth" in asked else self._default
+            tokens = int(asked.get("max_tokens", order.tokens))
+            if tokens <= _WARMUP_TOKENS:
+                order = Order("one", tokens)
+            elif "truth" not in asked:
+                order = msgspec.structs.replace(order, tokens=tokens)
+            if order not in self._plans:
+                self._plans[order] = _ready(make_script(order))
+        except (msgspec.DecodeError, msgspec.ValidationError, TypeError, ValueError, KeyError):
+            return None
+        return self._plans[order]
+
+    def _serve(self, ready: list[tuple[int, int]]) -> None:
+        for fd, events in ready:
+            if fd == self._listener.fileno():
+                self._accept()
+            elif (connection := self._connections.get(fd)) is not None:
+                if events & select.EPOLLOUT:
+                    connection.write_rest()
+                if events & ~select.EPOLLOUT:
+                    connection.read()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            connection = _Connection(accepted, self)
+            self._connections[connection.fd] = connection
+            self._epoll.register(connection.fd, select.EPOLLIN)
+
+    def _write_due(self) -> None:
+        now_ns = monotonic_ns()
+        while self._due and self._due[0][0] <= now_ns:
+            heapq.heappop(self._due)[2].write_next()
+
+
+class _Connection:
+    """One client's socket, and the answer under way on it."""
+
+    __slots__ = ("_at", "_base_ns", "_incoming", "_plan", "_reader", "_server", "_socket", "_stamps", "_unsent", "fd")
+
+    def __init__(self, accepted: socket.socket, server: TruthServer) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket, self._server = accepted, server
+        self.fd = accepted.fileno()
+        self._reader = RequestReader()
+        self._plan: _Plan | None = None
+        self._incoming = Incoming("", "", "", b"")
+        self._base_ns = 0
+        self._at = 0
+        self._stamps: list[int] = []
+        self._unsent: deque[tuple[bytes, int]] = deque()
+
+    def read(self) -> None:
+        """Take what the client sends; the stamp of a request is the kernel's."""
+        try:
+            incoming, arrived_ns = self._reader.read(self._socket, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if incoming is not None:
+            self._server.answer(incoming, arrived_ns, self)
+        elif self._reader.is_closed:
+            self.close()
+
+    def reply(self, content: dict[str, Any], status: bytes = b"200 OK") -> None:
+        """A small answer in one piece."""
+        body = msgspec.json.encode(content)
+        head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+        self._push(head + body, 0)
+
+    def begin(self, incoming: Incoming, read_ns: int, plan: _Plan) -> None:
+        """Answer a request by its plan, timed from its arrival."""
+        self._incoming, self._base_ns, self._plan = incoming, read_ns, plan
+        self._at, self._stamps = 0, []
+        self._push(_HEAD, 0)
+        self._server.schedule(self._due_ns(plan), self)
+
+    def write_next(self) -> None:
+        """The next piece is due."""
+        plan = self._plan
+        if plan is None:  # the client went away
+            return
+        piece = plan.pieces[self._at]
+        self._at += 1
+        self._push(piece.data, piece.events)
+        if self._plan is None:
+            return
+        if self._at < len(plan.pieces):
+            self._server.schedule(self._due_ns(plan), self)
+        elif not self._unsent:
+            self._finish()
+
+    def write_rest(self) -> None:
+        """There is room again."""
+        while self._unsent:
+            data, events = self._unsent.popleft()
+            if not self._send(data, events):
+                return
+        self._server.watch(self, writable=False)
+        if self._plan is not None and self._at == len(self._plan.pieces):
+            self._finish()
+
+    def close(self) -> None:
+        """Drop the connection, and what was under way."""
+        if self._plan is not None:
+            self._server.end(self._incoming, self._base_ns, self._stamps, self._plan)
+            self._plan = None
+        self._server.forget(self)
+        self._socket.close()
+
+    def _due_ns(self, plan: _Plan) -> int:
+        return self._base_ns + round(plan.pieces[self._at].due_ms * NS_PER_MS)
+
+    def _finish(self) -> None:
+        plan = self._plan
+        if plan is not None and plan.cut:
+            self.close()
+        elif plan is not None:
+            self._plan = None
+            self._server.end(self._incoming, self._base_ns, self._stamps, plan)
+
+    def _push(self, data: bytes, events: int) -> None:
+        if self._unsent:
+            self._unsent.append((data, events))
+        else:
+            self._send(data, events)
+
+    def _send(self, data: bytes, events: int) -> bool:
+        """Hand bytes to the kernel; false where it does not take them all."""
+        now_ns = monotonic_ns()
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        if sent < len(data):
+            self._unsent.appendleft((data[sent:], events))
+            self._server.watch(self, writable=True)
+            return False
+        if events:
+            self._stamps += [now_ns] * events
+        return True
