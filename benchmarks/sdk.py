@@ -1,6 +1,7 @@
 """What the SDK costs, beside the `openai` package and the floor under both, all in one run.
 
     python benchmarks/sdk.py [--rig PATH/TO/sse_server] [--rounds 3] [--only chunks]
+    python benchmarks/sdk.py --profile     # the steps of a chunk, each alone
 
 The server runs on core 0, the client on core 1; sides take turns; figures are CPU time of the client's process,
 medians with the spread. `--rig` names a server in C that answers OpenAI's API and paces its tokens; without it the
@@ -21,9 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SIDE = ROOT / "benchmarks" / "sides" / "client_cost.py"
+SIDES = ROOT / "benchmarks" / "sides"
+SIDE, STEPS = SIDES / "client_cost.py", SIDES / "chunk_steps.py"
 
-CHUNK_SIDES = ("ours", "openai", "floor")
 # work: (title, unit, server's pace, sides; the first is ours)
 WORKS = {
     "chunks-uvloop": (
@@ -88,7 +89,11 @@ def main() -> None:
     parser.add_argument("--rig")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="only the works whose name begins so")
+    parser.add_argument("--profile", action="store_true", help="where the time of a chunk goes")
     options = parser.parse_args()
+    if options.profile:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        sys.exit(subprocess.run([sys.executable, str(STEPS)], env=environment, check=False).returncode)
     port = 9700
     for work, (title, unit, pace, sides) in WORKS.items():
         if not work.startswith(options.only):
