@@ -13,16 +13,21 @@ from ..engine.registry import RealModel
 from ..engine.vllm_factory import lora_arguments, missing_vllm
 from .deployment import DeployError, Deployment
 
-_OURS = (
+OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
-    "runtime_lora", "lora_self_test", "no_chat",
+    "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size",
 )  # fmt: skip
+"""Options that vllm serve has no counterpart of."""
+AS_THEY_ARE = (
+    "ssl_keyfile", "ssl_certfile", "allowed_origins", "allowed_methods", "allowed_headers", "allow_credentials",
+)  # fmt: skip
+"""Options that vllm serve has under the same name; what takes several values is JSON there."""
 
 
 def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deployment: Deployment) -> NoReturn:
     """Raises `DeployError` for options that only this server has, `EngineStartError` without vLLM."""
     for name in said:
-        if name in _OURS:
+        if name in OURS:
             raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
     if deployment.options.real is None:
         raise DeployError("--engine native needs a model")
@@ -49,8 +54,7 @@ def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, mod
         arguments += ["--api-key", *settings.api_keys]
     if settings.adapters:
         arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in settings.adapters)]
-    template = model.chat_template
-    named = {"chat_template": template, "ssl_keyfile": options["ssl_keyfile"], "ssl_certfile": options["ssl_certfile"]}
+    named = {name: options[name] for name in AS_THEY_ARE if options[name]} | {"chat_template": model.chat_template}
     for name, value in {**named, **model.arguments, **lora_arguments(model)}.items():
         arguments += _argument(name, value)
     return arguments
@@ -62,4 +66,4 @@ def _argument(name: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [flag if value else f"--no-{flag[2:]}"]
-    return [flag, json.dumps(value) if isinstance(value, (dict, list)) else str(value)]
+    return [flag, json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)]

@@ -7,8 +7,9 @@ import click
 import pytest
 
 from mock_server.commands.deploy import deploy
-from mock_server.commands.deployment import DeployError, Deployment, read_deployment
-from mock_server.commands.native import vllm_serve_arguments
+from mock_server.commands.deploy_options import ENGINE_ARGUMENTS
+from mock_server.commands.deployment import NATIVE, DeployError, Deployment, read_deployment
+from mock_server.commands.native import AS_THEY_ARE, OURS, vllm_serve_arguments
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError
 from mock_server.engine.registry import EngineOptionError, LoraOptions, RealModel
@@ -183,6 +184,25 @@ def test_vllm_serve_gets_the_same_under_its_own_names(tmp_path: Path) -> None:
         "--override-generation-config", '{"temperature": 0.0}', "--enable-lora", "--max-loras", "1",
         "--max-lora-rank", "16",
     ]  # fmt: skip
+
+
+def test_vllm_serve_gets_what_it_knows_and_no_option_is_dropped_in_silence(tmp_path: Path) -> None:
+    model = str(write_base(tmp_path / "base"))
+    args = ("--engine", "native", "--model", model, "--allowed-origins", "a", "b", "--ssl-keyfile", "k")
+    found = deployment(*args)
+    assert found.options.real is not None
+    written = vllm_serve_arguments(options_of(*args), found, found.options.real)
+    assert written[written.index("--allowed-origins") + 1] == '["a", "b"]'
+    assert written[written.index("--ssl-keyfile") + 1] == "k"
+    read_before = {
+        "host", "port", "served_model_name", "api_key", "engine", "infer_backend", "model_type", "model_id_or_path",
+        "ckpt_dir", "template_type", "chat_template", "lora_modules", "enable_lora", "max_loras", "max_lora_rank",
+        "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "do_sample",
+        "override_generation_config", "engine_args",
+    }  # fmt: skip
+    carried = {*OURS, *AS_THEY_ARE, *ENGINE_ARGUMENTS, *read_before}
+    for_native = [option.name for option in deploy.params if NATIVE in (getattr(option, "engines", ()) or (NATIVE,))]
+    assert set(for_native) <= carried
 
 
 def test_every_option_stands_under_a_heading() -> None:
