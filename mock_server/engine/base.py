@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from .errors import EngineDeadError
+from .errors import EngineDeadError, RequestRefusedError
 
 FinishReason = Literal["stop", "length"]
 Feature = Literal[
@@ -125,6 +125,8 @@ class ChatTurn:
 
     role: str
     content: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What else the message has that templates know: `tool_calls`, `tool_call_id`, `name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,22 @@ class ChatOptions:
 
     add_generation_prompt: bool = True
     continue_final: bool = False
+    tools: Sequence[Mapping[str, Any]] = ()
+    """Functions that the model may call, as OpenAI describes them."""
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 DEFAULT_CHAT = ChatOptions()
+
+# What decides the prompt's form stands in the request under names of its own.
+_RESERVED = ("conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template")
+
+
+def check_template_kwargs(options: ChatOptions) -> None:
+    """Raises `RequestRefusedError`."""
+    for name in _RESERVED:
+        if name in options.template_kwargs:
+            raise RequestRefusedError(f"chat_template_kwargs cannot set {name}", "chat_template_kwargs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,9 @@ class EngineInfo:
     """The model's own limit for answers whose request names none."""
     max_logprobs: int = 20
     features: frozenset[Feature] = frozenset()
+    tool_format: str | None = None
+    """How its model writes calls of tools, if that is known; `message_reader` has the names."""
+    reasoning_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

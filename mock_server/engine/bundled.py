@@ -3,13 +3,23 @@
 import asyncio
 from collections.abc import Sequence
 
-from .base import DEFAULT_CHAT, Adapter, ChatOptions, ChatTurn
+from .base import DEFAULT_CHAT, Adapter, ChatOptions, ChatTurn, EngineInfo, Feature, check_template_kwargs
 from .chat_template import render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError
 from .tokenizer import Tokenizer
 
 DEFAULT_MAX_MODEL_LEN = 32_768
+FEATURES: frozenset[Feature] = frozenset(
+    {"logprobs", "prompt_logprobs", "structured_outputs", "logit_bias", "allowed_token_ids", "bad_words"}
+)
+"""Of an engine whose tokens are the author's."""
+
+
+def make_info(name: str, profile: str, max_model_len: int, vocab_size: int, features: frozenset[Feature]) -> EngineInfo:
+    return EngineInfo(
+        name, profile, max_model_len, vocab_size, features=features, tool_format="hermes", reasoning_format="qwen3"
+    )
 
 
 class BundledText:
@@ -30,6 +40,7 @@ class BundledText:
         return self.tokenizer.shown_bytes(token_id) or self.tokenizer.decode([token_id], special=True).encode()
 
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
+        check_template_kwargs(options)
         return render_chat(self.tokenizer, turns, options)
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:

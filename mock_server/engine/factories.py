@@ -51,6 +51,7 @@ def make_scripted(options: EngineOptions) -> Engine:
         author.tokenizer,
         profile=",".join(f"{name}={value:g}" for name, value in times_ms.items()),
         max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
+        author=author,
     )
 
 

@@ -11,15 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, TypeVar
 
-from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, Detokenizer
+from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, Detokenizer, check_template_kwargs
 from .detokenizer import IncrementalDetokenizer, WindowDetokenizer
 from .errors import RequestRefusedError
 from .token_bytes import VocabularyTable, piece_reader
 
 _T = TypeVar("_T")
-
-# What decides the prompt's form stands in the request under names of its own.
-_RESERVED = ("conversation", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template")
 
 
 class HfText:
@@ -51,9 +48,7 @@ class HfText:
         """Raises `RequestRefusedError` with the template's own words."""
         if not self.has_chat_template:
             raise RequestRefusedError("the model has no chat template", "messages")
-        for name in _RESERVED:
-            if name in options.template_kwargs:
-                raise RequestRefusedError(f"chat_template_kwargs cannot set {name}", "chat_template_kwargs")
+        check_template_kwargs(options)
         return await self._in_thread(lambda: render_prompt(self._tokenizer, self._chat_template, turns, options))
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -78,7 +73,7 @@ def render_prompt(
 ) -> list[int]:
     """Raises `RequestRefusedError` with the template's own words."""
     template_error: type[Exception] = import_module("jinja2").TemplateError
-    conversation = [{"role": turn.role, "content": turn.content} for turn in turns]
+    conversation = [{"role": turn.role, "content": turn.content, **turn.fields} for turn in turns]
     try:
         text = tokenizer.apply_chat_template(
             conversation,
@@ -86,6 +81,7 @@ def render_prompt(
             add_generation_prompt=options.add_generation_prompt,
             continue_final_message=options.continue_final,
             chat_template=chat_template,
+            tools=list(options.tools) or None,
             **options.template_kwargs,
         )
     except (template_error, ValueError) as exc:

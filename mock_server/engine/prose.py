@@ -9,17 +9,24 @@ import random
 import re
 import tomllib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, repeat
 from pathlib import Path
+from typing import NamedTuple
 
-from .base import GenerationParams
+from .base import GenerationParams, PositionLogprobs
+from .chat_template import write_call
+from .likelihood import Edits, Likelihood, WeighedTokens
+from .prompt_reading import PromptReader
+from .structured_text import structured_text, structured_value
 from .tokenizer import Tokenizer
 
 _DATA = Path(__file__).with_name("data") / "prose.toml"
 _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[一-鿿]")
 _LETTER = re.compile(r"[A-Za-z]")
+_SENTENCES_OF_THOUGHT = {"minimal": 1, "low": 2, "medium": 4, "high": 8}
 _LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin letters
 
 # Where a model would stop by itself: log-normal, in tokens.
@@ -33,6 +40,16 @@ class _Language:
     """Templates and word lists by name."""
 
 
+class _Opening(NamedTuple):
+    """How an answer begins; `is_whole`: and ends."""
+
+    text: str = ""
+    is_whole: bool = False
+
+
+_NO_OPENING = _Opening()
+
+
 class Author:
     """Writes for one model; `seed` stands in where a sampled request brings none."""
 
@@ -40,6 +57,8 @@ class Author:
         self.tokenizer = tokenizer
         self._model = model
         self._seed = seed
+        self._reader = PromptReader(tokenizer)
+        self._likelihood = Likelihood(tokenizer.vocab_size, tokenizer.first_piece)
         tables = tomllib.loads(_DATA.read_text("utf-8"))
         self._languages = {
             name: _Language(table["joiner"], {slot: words for slot, words in table.items() if slot != "joiner"})
@@ -49,19 +68,73 @@ class Author:
     def tokens(
         self, prompt_token_ids: Sequence[int], params: GenerationParams, adapter: str | None
     ) -> list[Iterator[int]]:
-        """For each of `params.n` choices its endless tokens, the end of sequence among them unless ignored."""
+        """For each of `params.n` choices its endless tokens, the end of sequence among them unless ignored.
+
+        Raises `RequestRefusedError` for structured output that no answer is found for.
+        """
         language = self._languages[self.prompt_language(prompt_token_ids)]
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
         digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
         digest.update(f"\0{self._model}\0{adapter or ''}\0{seed}".encode())
+        weigh = self._weighing(params)
         choices = []
         for index in range(params.n):
             key = digest.copy()
-            key.update(f"\0{index}".encode())
+            key.update(f"\0{0 if params.greedy else index}".encode())  # greedy choices are all the same
             source = random.Random(key.digest())
-            length = None if params.ignore_eos else max(_draw_length(source), params.min_tokens)
-            choices.append(self._write(language, source, adapter, length))
+            if params.structured_output is not None:
+                tokens = self._repeat_the_end(structured_text(params.structured_output, source))
+            else:
+                opening = self._opening(prompt_token_ids, language, source, adapter)
+                if opening.is_whole:
+                    tokens = self._repeat_the_end(opening.text)
+                else:
+                    length = None if params.ignore_eos else max(_draw_length(source), params.min_tokens)
+                    tokens = self._write(language, source, adapter, length, opening.text)
+            choices.append(weigh(tokens, key.hexdigest()) if weigh is not None else tokens)
         return choices
+
+    def prompt_logprobs(
+        self, prompt_token_ids: Sequence[int], params: GenerationParams
+    ) -> list[PositionLogprobs | None] | None:
+        """None where they were not asked for."""
+        top = params.prompt_logprobs
+        return None if top is None else self._likelihood.prompt(prompt_token_ids, top)
+
+    def _weighing(self, params: GenerationParams) -> Callable[[Iterator[int], str], Iterator[int]] | None:
+        """None where nobody asks how likely the tokens are or wants others."""
+        edits = Edits({}, None)
+        if params.structured_output is None:  # whose tokens are not free
+            words = [self.tokenizer.encode(form) for word in params.bad_words for form in (word, " " + word)]
+            allowed = tuple(params.allowed_token_ids) or None
+            edits = Edits(dict(params.logit_bias), allowed, tuple(tuple(word) for word in words))
+        if params.logprobs is None and edits.is_empty:
+            return None
+        return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)
+
+    def _repeat_the_end(self, text: str) -> Iterator[int]:
+        """The model has no more to say, and says so for as long as it is asked."""
+        yield from self.tokenizer.encode(text)
+        yield from repeat(self.tokenizer.eos_token_id)
+
+    def _opening(
+        self, prompt_token_ids: Sequence[int], language: _Language, source: random.Random, adapter: str | None
+    ) -> "_Opening":
+        """Thoughts where they are wanted; and a call where tools are offered and the user has the last word."""
+        if not self._reader.has_wishes(prompt_token_ids):
+            return _NO_OPENING
+        conversation = self._reader.read(prompt_token_ids)
+        text = ""
+        if conversation.effort is not None:
+            sentences = islice(_sentences(language, source, adapter), _SENTENCES_OF_THOUGHT.get(conversation.effort, 4))
+            text = f"<think>\n{''.join(sentences)}\n</think>\n\n"
+        last = conversation.last
+        if not conversation.functions or last is None or last.role != "user":
+            return _Opening(text)
+        named = [function for function in conversation.functions if function["name"] in last.content]
+        function = named[0] if named else conversation.functions[0]
+        arguments = structured_value(function.get("parameters") or {}, source)
+        return _Opening(text + write_call(function["name"], arguments), is_whole=True)
 
     def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:
         """The language that the last message is mostly written in, "chinese" or "english"."""
@@ -77,9 +150,11 @@ class Author:
         return prompt_token_ids
 
     def _write(
-        self, language: _Language, source: random.Random, adapter: str | None, length: int | None
+        self, language: _Language, source: random.Random, adapter: str | None, length: int | None, opening: str = ""
     ) -> Iterator[int]:
         encode = self.tokenizer.encode
+        if opening:
+            yield from encode(opening)
         written = 0
         ended = length is None
         for sentence in _sentences(language, source, adapter):

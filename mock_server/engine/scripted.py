@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import sequence
-from .base import Delta, EngineInfo, EngineStats, GenerationParams
-from .bundled import DEFAULT_MAX_MODEL_LEN, BundledText
+from .base import Delta, EngineStats, GenerationParams
+from .bundled import DEFAULT_MAX_MODEL_LEN, FEATURES, BundledText, make_info
 from .clock import Clock
 from .delta_queue import DeltaQueue
 from .errors import EngineDeadError, EngineError
@@ -56,7 +56,7 @@ def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
                 token_id, finish_reason = speaker.sample()
                 if finish_reason is not None:
                     speaking.remove(speaker)
-                yield TimedDelta(at_s, Delta(speaker.choice, (token_id,), finish_reason))
+                yield TimedDelta(at_s, Delta(speaker.choice, (token_id,), finish_reason, speaker.last_logprobs()))
 
     return script
 
@@ -90,9 +90,13 @@ class ScriptedEngine(BundledText):
         *,
         profile: str = "script",
         max_model_len: int = DEFAULT_MAX_MODEL_LEN,
+        author: Author | None = None,
     ) -> None:
+        """`author`: whose tokens the script's are, as `paced_script`'s are; then it does all that an author does."""
         super().__init__(tokenizer)
-        self.info = EngineInfo("scripted", profile, max_model_len, tokenizer.vocab_size)
+        features = frozenset() if author is None else FEATURES
+        self.info = make_info("scripted", profile, max_model_len, tokenizer.vocab_size, features)
+        self._author = author
         self._script = script
         self._clock = clock
         self._performances: dict[int, _Performance] = {}
@@ -139,7 +143,12 @@ class ScriptedEngine(BundledText):
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
         key = self._requests
-        queue = DeltaQueue(params.n, lambda: self._forget(key), final_only=params.final_only)
+        queue = DeltaQueue(
+            params.n,
+            lambda: self._forget(key),
+            final_only=params.final_only,
+            prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
+        )
         self._performances[key] = _Performance(self._clock.now(), rest, first, queue, params.n)
         self._call_when_due(key)
         return queue

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from .base import FinishReason, GenerationParams
+from .base import FinishReason, GenerationParams, PositionLogprobs
+from .likelihood import WeighedTokens
 
 
 class SequenceStatus(Enum):
@@ -25,6 +26,7 @@ class Sequence:
         "num_output_tokens",
         "num_prompt_tokens",
         "status",
+        "weighed",
     )
 
     def __init__(
@@ -42,6 +44,8 @@ class Sequence:
         self.num_output_tokens = 0
         self.status = SequenceStatus.WAITING
         self._tokens = tokens
+        self.weighed = tokens if isinstance(tokens, WeighedTokens) and params.logprobs is not None else None
+        """Where log probabilities are asked for: tells that of the last token."""
         self._max_tokens = params.max_tokens
         self._min_tokens = params.min_tokens
         self._stop_token_ids = params.stop_token_ids
@@ -55,6 +59,12 @@ class Sequence:
     @property
     def is_finished(self) -> bool:
         return self.status is SequenceStatus.FINISHED
+
+    def last_logprobs(self) -> tuple[PositionLogprobs] | None:
+        """Of the token sampled last, if log probabilities were asked for."""
+        if self.weighed is None or self.weighed.last is None:
+            return None
+        return (self.weighed.last,)
 
     def sample(self) -> tuple[int, FinishReason | None]:
         """The next token, and why it is the last, if it is."""

@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections.abc import Sequence as SequenceOf
 
-from .base import Delta, EngineInfo, EngineStats, GenerationParams
-from .bundled import DEFAULT_MAX_MODEL_LEN, BundledText
+from .base import Delta, EngineStats, GenerationParams
+from .bundled import DEFAULT_MAX_MODEL_LEN, FEATURES, BundledText, make_info
 from .clock import Clock
 from .cost_model import CostModel
 from .delta_queue import DeltaQueue
@@ -37,7 +37,7 @@ class SimulatedEngine(BundledText):
         seed: int = 0,
     ) -> None:
         super().__init__(author.tokenizer)
-        self.info = EngineInfo("sim", profile.name, max_model_len, self.tokenizer.vocab_size)
+        self.info = make_info("sim", profile.name, max_model_len, self.tokenizer.vocab_size, FEATURES)
         self._clock = clock
         self._scheduler = Scheduler(profile.max_num_seqs, profile.max_num_batched_tokens)
         self._cost_model = CostModel(profile.costs, seed)
@@ -96,7 +96,12 @@ class SimulatedEngine(BundledText):
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
             for choice, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
         ]
-        queue = DeltaQueue(params.n, lambda: self._abort(sequences), final_only=params.final_only)
+        queue = DeltaQueue(
+            params.n,
+            lambda: self._abort(sequences),
+            final_only=params.final_only,
+            prompt_logprobs=self._author.prompt_logprobs(prompt_token_ids, params),
+        )
         for sequence in sequences:
             self._queues[sequence] = queue
         self._requests += 1
@@ -155,9 +160,10 @@ class SimulatedEngine(BundledText):
         queues, plain = self._queues, self._plain_deltas
         for sequence, token_id, finish_reason in sampled:
             if finish_reason is not None:
-                queues.pop(sequence).put(Delta(sequence.choice, (token_id,), finish_reason))
-            elif sequence.choice:
-                queues[sequence].put(Delta(sequence.choice, (token_id,), None))
+                last = Delta(sequence.choice, (token_id,), finish_reason, sequence.last_logprobs())
+                queues.pop(sequence).put(last)
+            elif sequence.choice or sequence.weighed is not None:
+                queues[sequence].put(Delta(sequence.choice, (token_id,), None, sequence.last_logprobs()))
             else:
                 delta = plain.get(token_id)
                 if delta is None:

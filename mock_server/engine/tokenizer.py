@@ -19,7 +19,7 @@ class Tokenizer:
 
     def __init__(self) -> None:
         pieces = build_pieces()
-        first_piece = NUM_BYTES + len(SPECIAL_TOKENS)
+        first_piece = self.first_piece = NUM_BYTES + len(SPECIAL_TOKENS)
         self.special_ids = {token: NUM_BYTES + i for i, token in enumerate(SPECIAL_TOKENS)}
         self.eos_token_id = self.special_ids["<|end|>"]
         self.vocab_size = first_piece + len(pieces)

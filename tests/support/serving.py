@@ -43,7 +43,7 @@ def scripted_engine(
     """An engine whose first token comes after `ttft_s`, and one more each `itl_s`."""
     author = Author(Tokenizer(), model)
     script = paced_script(author, ttft_s=ttft_s, itl_s=itl_s)
-    return ScriptedEngine(script, RealClock(), author.tokenizer, max_model_len=max_model_len)
+    return ScriptedEngine(script, RealClock(), author.tokenizer, max_model_len=max_model_len, author=author)
 
 
 @dataclass(frozen=True)

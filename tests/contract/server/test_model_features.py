@@ -1,4 +1,4 @@
-"""What only a real model does: probabilities, constraints on its tokens, greedy choices."""
+"""What models do beside talking: probabilities, constraints on their tokens, greedy choices."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from tests.contract.server.wire import (
     completion_events,
     refused,
 )
-
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.parametrize("engine_name", ["vllm"], indirect=True, scope="session"),
-]
 
 
 class TestLogprobs:

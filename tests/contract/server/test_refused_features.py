@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
+from mock_server.engine.base import Delta
+from mock_server.engine.clock import RealClock
+from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
+from mock_server.engine.tokenizer import Tokenizer
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, refused
+from tests.support.serving import serving
 
-pytestmark = pytest.mark.parametrize("engine_name", ["sim", "scripted"], indirect=True, scope="session")
+
+def body_of(path: str) -> dict[str, object]:
+    return {"messages": QUESTION} if path == CHAT else {"prompt": "a"}
+
+
+@pytest.fixture(scope="module")
+def script_only() -> Iterator[httpx.Client]:
+    """A server over a script of somebody's own: no author stands behind its tokens."""
+
+    def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
+        yield TimedDelta(0.0, Delta(0, [104], "length"))
+
+    with (
+        serving(ScriptedEngine(script, RealClock(), Tokenizer())) as served,
+        httpx.Client(base_url=served.root) as http,
+    ):
+        yield http
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -24,8 +47,17 @@ pytestmark = pytest.mark.parametrize("engine_name", ["sim", "scripted"], indirec
         (CHAT, {"priority": 1}),
     ],
 )
-def test_an_engine_that_cannot_says_so(http: httpx.Client, path: str, fields: dict[str, object], stream: bool) -> None:
-    body = {"messages": QUESTION} if path == CHAT else {"prompt": "a"}
-    error = refused(http, path, {**body, **fields, "stream": stream})
+def test_an_engine_that_cannot_says_so(
+    script_only: httpx.Client, path: str, fields: dict[str, object], stream: bool
+) -> None:
+    error = refused(script_only, path, {**body_of(path), **fields, "stream": stream})
     assert (error["param"], error["code"]) == (next(iter(fields)), "unsupported_parameter")
     assert "engine does not do" in error["message"]
+
+
+@pytest.mark.parametrize("engine_name", ["sim", "scripted"], indirect=True, scope="session")
+@pytest.mark.parametrize("constraint", [{"grammar": 'root ::= "a"'}, {"structural_tag": "{}"}])
+def test_constraints_that_the_simulated_model_cannot_keep(http: httpx.Client, constraint: dict[str, object]) -> None:
+    error = refused(http, COMPLETIONS, {"prompt": "a", "structured_outputs": constraint})
+    assert error["param"] == "structured_outputs"
+    assert "simulated engine does not do" in error["message"]

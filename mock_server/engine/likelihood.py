@@ -1,0 +1,129 @@
+"""How likely the simulated model finds its tokens: a made-up distribution, a pure function of key and position.
+
+At each position some tokens have logits and all others one low floor. Biases, bans and a restricted vocabulary choose
+another token than the author's; the log probabilities shown are those before that, as in vLLM.
+"""
+
+import hashlib
+import math
+import random
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .base import GenerationParams, PositionLogprobs, TokenLogprob
+
+_NUM_CANDIDATES = 24
+_FLOOR = -12.0  # below the likeliest token's logit of 0
+_FIRST_GAP, _GAP = 2.5, 0.35  # mean distances of the logits, the likeliest from the second, and so on
+_LIKELIEST_SHARE = 0.8  # of sampled tokens
+
+
+class Likelihood:
+    """`vocab_size` tokens, of which those from `first_piece` on are drawn as likely ones."""
+
+    def __init__(self, vocab_size: int, first_piece: int) -> None:
+        self.vocab_size = vocab_size
+        self._first_piece = first_piece
+
+    def position(self, token_id: int, key: str, *, greedy: bool) -> "Position":
+        """The distribution at a place where the author has this token."""
+        source = random.Random(key)
+        place = 0 if greedy or source.random() < _LIKELIEST_SHARE else 1 + int(4 * source.random())
+        others = dict.fromkeys(source.randrange(self._first_piece, self.vocab_size) for _ in range(_NUM_CANDIDATES))
+        others.pop(token_id, None)
+        order = list(others)
+        order.insert(place, token_id)
+        logits: dict[int, float] = {}
+        logit = 0.0
+        for candidate in order:
+            logits[candidate] = max(logit, _FLOOR)
+            logit -= source.expovariate(1.0 / (_GAP if len(logits) > 1 else _FIRST_GAP))
+        return Position(token_id, logits, self.vocab_size)
+
+    def prompt(self, token_ids: Sequence[int], top: int) -> list[PositionLogprobs | None]:
+        """Of each token of a prompt after those before it; of the first there is none."""
+        digest = hashlib.blake2b(digest_size=16)
+        positions: list[PositionLogprobs | None] = []
+        for token_id in token_ids:
+            place = self.position(token_id, digest.hexdigest(), greedy=False)
+            positions.append(place.logprobs(token_id, top) if positions else None)
+            digest.update(array("I", [token_id]).tobytes())
+        return positions
+
+
+@dataclass(slots=True)
+class Position:
+    """The author's token, and the logits of those that could stand in its place, likeliest first."""
+
+    token_id: int
+    logits: dict[int, float]
+    vocab_size: int
+
+    def logprobs(self, chosen: int, top: int) -> PositionLogprobs:
+        num_others = self.vocab_size - len(self.logits)
+        mass = sum(map(math.exp, self.logits.values())) + num_others * math.exp(_FLOOR)
+        normal = math.log(mass)
+        ranked = [
+            TokenLogprob(token_id, logit - normal, rank)
+            for rank, (token_id, logit) in enumerate(self.logits.items(), 1)
+        ]
+        found = next((entry for entry in ranked if entry.token_id == chosen), None)
+        return PositionLogprobs(found or TokenLogprob(chosen, _FLOOR - normal, len(ranked) + 1), ranked[:top])
+
+    def choose(self, edits: "Edits", banned: set[int]) -> int:
+        """The author's token unless the request's wishes make another one likelier."""
+        scores = {token_id: logit - 1.0 for token_id, logit in self.logits.items()}
+        scores[self.token_id] = 0.0
+        if edits.allowed is not None:
+            scores = {token_id: scores.get(token_id, _FLOOR) for token_id in edits.allowed}
+        for token_id, bias in edits.biases.items():
+            if edits.allowed is None or token_id in scores:
+                scores[token_id] = scores.get(token_id, _FLOOR) + bias
+        left = {token_id: score for token_id, score in scores.items() if token_id not in banned} or scores
+        return max(left, key=left.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What a request wants of the choice of tokens. `bad_words` are sequences that must not become complete."""
+
+    biases: dict[int, float]
+    allowed: tuple[int, ...] | None
+    bad_words: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.biases or self.allowed or self.bad_words)
+
+
+class WeighedTokens(Iterator[int]):
+    """An author's tokens under a request's wishes; `last` is the likelihood of the one that came last."""
+
+    def __init__(
+        self, tokens: Iterator[int], likelihood: Likelihood, edits: Edits, params: GenerationParams, key: str
+    ) -> None:
+        self._tokens = tokens
+        self._likelihood = likelihood
+        self._edits = edits
+        self._top = params.logprobs
+        self._greedy = params.greedy
+        self._key = key
+        self._said: list[int] = []
+        self.last: PositionLogprobs | None = None
+
+    def __next__(self) -> int:
+        key = f"{self._key} {len(self._said)}"
+        position = self._likelihood.position(next(self._tokens), key, greedy=self._greedy)
+        chosen = position.token_id if self._edits.is_empty else position.choose(self._edits, self._banned())
+        if self._top is not None:
+            self.last = position.logprobs(chosen, self._top)
+        self._said.append(chosen)
+        return chosen
+
+    def _banned(self) -> set[int]:
+        """Tokens that would complete a forbidden word."""
+        said = self._said
+        return {
+            word[-1] for word in self._edits.bad_words if len(word) == 1 or tuple(said[1 - len(word) :]) == word[:-1]
+        }
