@@ -21,6 +21,10 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"max_model_len|max seq len", re.I), "Name a shorter context by --max-model-len."),
     (
+        re.compile(r"config file for \w+|quantization", re.I),
+        "The model has to be quantized that way: leave --quantization out, and its own files decide.",
+    ),
+    (
         re.compile(r"offline mode|couldn't connect|Cannot find|cached snapshot|local folder|Repo id", re.I),
         "Give a folder that holds the model with --model-id-or-path, or make the hub reachable.",
     ),

@@ -49,6 +49,7 @@ def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
         ("User-specified max_model_len (100000) is greater than the derived one", "a shorter context"),
         ("We couldn't connect to 'https://huggingface.co' to load the files", "make the hub reachable"),
         ("Please pass the argument `trust_remote_code=True`", "--trust-remote-code true"),
+        ("Cannot find the config file for gptq", "leave --quantization out"),
     ],
 )
 def test_a_known_cause_has_a_remedy(message: str, remedy: str, tmp_path: Path) -> None:
