@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,110 +10,18 @@ import pytest
 
 from sdk import (
     AsyncInferenceClient,
-    AuthenticationError,
     BadRequestError,
     ConfigError,
     ConnectError,
     InferenceClient,
-    ModelNotFoundError,
-    ProtocolError,
-    RetryPolicy,
-    SDKError,
-    ServerError,
-    ServiceUnavailableError,
-    StallTimeoutError,
-    StreamServerError,
-    StreamTruncatedError,
-    Timeouts,
     XRequestConfig,
     get_model_list_client,
     get_model_list_client_async,
     inference_client,
-    inference_client_async,
 )
-from sdk.stream import AsyncStream, Stream
 from sdk.types import ChatCompletionResponse, CompletionResponse
-from tests.support.wire import HEADERS, Peer, WireServer
-
-CHAT = b'{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}'
-TEXT = b'{"id":"t","choices":[{"index":0,"text":"hi","finish_reason":"stop"}]}'
-PIECE = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
-LAST = b'data: {"choices":[{"index":0,"delta":{"content":"!"},"finish_reason":"stop"}]}\n\n'
-USAGE = b'data: {"choices":[],"usage":{"completion_tokens":2}}\n\n'
-DONE = b"data: [DONE]\n\n"
-
-
-class Api:
-    """Answers like an API, by path; keeps what was asked."""
-
-    def __init__(self, **cards: bool | None) -> None:
-        self.cards: dict[str, bool | None] = cards
-        self.asked: list[tuple[str, dict[str, str], Any]] = []
-        self.chat: Callable[[Peer, Any], None] = lambda peer, body: (
-            self.stream(peer) if body.get("stream") else peer.answer(CHAT)
-        )
-        self.completion: Callable[[Peer, Any], None] = lambda peer, body: peer.answer(TEXT)
-        self.models: Callable[[Peer], None] = self._models
-
-    @property
-    def paths(self) -> list[str]:
-        return [path for path, _, _ in self.asked]
-
-    @property
-    def body(self) -> Any:
-        return self.asked[-1][2]
-
-    def play(self, peer: Peer) -> None:
-        while request := peer.read_request():
-            head, _, body = request.partition(b"\r\n\r\n")
-            first, *lines = head.decode().split("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-            path = first.split()[1].removeprefix("/v1")
-            self.asked.append((path, headers, json.loads(body) if body else None))
-            if path == "/models":
-                self.models(peer)
-            elif path == "/chat/completions":
-                self.chat(peer, self.body)
-            else:
-                self.completion(peer, self.body)
-
-    def _models(self, peer: Peer) -> None:
-        cards = [{"id": name} | ({} if chat is None else {"is_chat": chat}) for name, chat in self.cards.items()]
-        peer.answer(json.dumps({"object": "list", "data": cards}).encode())
-
-    @staticmethod
-    def stream(peer: Peer, *events: bytes) -> None:
-        peer.send(HEADERS)
-        for event in events or (PIECE, LAST, USAGE, DONE):
-            peer.chunk(event)
-        peer.end()
-
-
-def error(status: str, message: str, **more: object) -> Callable[[Peer, Any], None]:
-    body = json.dumps({"error": {"message": message, "param": None, "type": "x", "code": None} | more}).encode()
-    return lambda peer, _: peer.answer(body, status)
-
-
-def ask_sync(url: str, **arguments: Any) -> Any:
-    answer = inference_client("m", "q", url=url, **arguments)
-    return list(answer) if isinstance(answer, Stream) else answer
-
-
-def ask_async(url: str, **arguments: Any) -> Any:
-    async def ask() -> Any:
-        answer = await inference_client_async("m", "q", url=url, **arguments)
-        return [chunk async for chunk in answer] if isinstance(answer, AsyncStream) else answer
-
-    return asyncio.run(ask())
-
-
-@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    ask: Callable[..., Any] = request.param
-    return ask
-
-
-STREAM = XRequestConfig(stream=True)
+from tests.support.wire import Peer, WireServer
+from tests.unit.sdk.api import CHAT, DONE, STREAM, TEXT, Api, error
 
 
 def test_the_model_list() -> None:
@@ -221,87 +126,6 @@ def test_a_server_that_refuses_stream_options_is_asked_without(ask: Callable[...
             ask(server.url, request_config=XRequestConfig(stream=True, stream_options={"include_usage": True}))
 
 
-@pytest.mark.parametrize(
-    ("events", "kind", "says"),
-    [
-        ((PIECE,), StreamTruncatedError, "after 1 events without a finish reason"),
-        ((PIECE, b'data: {"error":{"message":"died"}}\n\n', DONE), StreamServerError, "died"),
-        ((PIECE, b"data: {\n\n"), ProtocolError, "event 2"),
-    ],
-)
-def test_a_stream_that_ends_badly(
-    ask: Callable[..., Any], events: tuple[bytes, ...], kind: type[SDKError], says: str
-) -> None:
-    api = Api(m=True)
-    api.chat = lambda peer, _: api.stream(peer, *events)
-    with WireServer(api.play) as server, pytest.raises(kind, match=says) as caught:
-        ask(server.url, request_config=STREAM)
-    assert caught.value.partial == "hi"
-    assert caught.value.model == "m"
-    assert caught.value.url == f"{server.url}/chat/completions"
-    assert caught.value.request_id == api.asked[-1][1]["x-request-id"]
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "kind", "says"),
-    [
-        (b'{"error":{"message":"under 200"}}', "Content-Type: application/json", StreamServerError, "under 200"),
-        (b"<html>gateway</html>", "Content-Type: text/html", ProtocolError, "not JSON: <html>gateway"),
-        (CHAT, "Content-Type: application/json", ProtocolError, "did not stream"),
-    ],
-)
-def test_a_stream_that_is_none(
-    ask: Callable[..., Any], body: bytes, headers: str, kind: type[SDKError], says: str
-) -> None:
-    api = Api(m=True)
-    api.chat = lambda peer, _: peer.answer(body, headers=headers)
-    with WireServer(api.play) as server, pytest.raises(kind, match=says):
-        ask(server.url, request_config=STREAM)
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (b"", ProtocolError),
-        (b"<html>", ProtocolError),
-        (b'{"id":1}', ProtocolError),
-        (b'{"error":"x"}', StreamServerError),
-    ],
-)
-def test_an_answer_that_is_none(ask: Callable[..., Any], body: bytes, kind: type[SDKError]) -> None:
-    api = Api(m=True)
-    api.chat = lambda peer, _: peer.answer(body)
-    with WireServer(api.play) as server, pytest.raises(kind) as caught:
-        ask(server.url)
-    assert caught.value.model == "m"
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [("400 Bad Request", BadRequestError), ("401 Unauthorized", AuthenticationError), ("500 Oops", ServerError)],
-)
-def test_statuses(ask: Callable[..., Any], stream: bool, status: str, kind: type[SDKError]) -> None:
-    api = Api(m=True)
-    api.chat = error(status, "as the server says")
-    with WireServer(api.play) as server, pytest.raises(kind, match="as the server says"):
-        ask(server.url, request_config=XRequestConfig(stream=stream))
-
-
-def test_a_wrong_key_says_so_even_when_cards_are_asked(ask: Callable[..., Any]) -> None:
-    api = Api()
-    api.models = lambda peer: peer.answer(b'{"error":"Unauthorized"}', "401 Unauthorized")
-    with WireServer(api.play) as server, pytest.raises(AuthenticationError):
-        ask(server.url)
-
-
-def test_an_unknown_model_names_those_served(ask: Callable[..., Any]) -> None:
-    api = Api(base=True, tuner=True)
-    api.chat = error("404 Not Found", "The model `m` does not exist.", param="model")
-    with WireServer(api.play) as server, pytest.raises(ModelNotFoundError, match="served: base, tuner"):
-        ask(server.url)
-
-
 def test_an_adapter_that_came_later_is_found(ask: Callable[..., Any]) -> None:
     api = Api(base=True, m=True)
 
@@ -316,57 +140,6 @@ def test_an_adapter_that_came_later_is_found(ask: Callable[..., Any]) -> None:
         ask(server.url)
         ask(server.url)
     assert api.paths == ["/models", "/chat/completions", "/chat/completions", "/models", "/chat/completions"]
-
-
-def test_a_busy_server_is_asked_again() -> None:
-    api = Api(m=True)
-    busy = iter([True, True, False])
-
-    def chat(peer: Peer, body: Any) -> None:
-        if next(busy):
-            peer.answer(b"{}", "503 Busy", "Retry-After: 0")
-        else:
-            peer.answer(CHAT)
-
-    api.chat = chat
-    with WireServer(api.play) as server:
-        answer = InferenceClient(server.url).chat("m", "q")
-    assert answer.choices[0].message.content == "hi"
-    assert len(api.paths) == 3
-
-
-def test_retries_stay_within_the_time_limit() -> None:
-    api = Api(m=True)
-    api.chat = lambda peer, _: peer.answer(b"{}", "503 Busy", "Retry-After: 3600")
-    with WireServer(api.play) as server, pytest.raises(ServiceUnavailableError) as caught:
-        InferenceClient(server.url, timeout=30).chat("m", "q")
-    assert (caught.value.attempts, caught.value.retry_after_s) == (1, 3600.0)
-
-
-def test_attempts_are_counted() -> None:
-    with WireServer(lambda peer: None) as server:
-        url = server.url
-    client = InferenceClient(url, retries=RetryPolicy(max_retries=1, base_delay_s=0.001))
-    with pytest.raises(ConnectError, match="2 attempts") as caught:
-        client.chat("m", "q")
-    assert caught.value.attempts == 2
-
-
-def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
-    api = Api(m=True)
-
-    def chat(peer: Peer, body: Any) -> None:
-        peer.send(HEADERS)
-        peer.chunk(PIECE)
-        for _ in range(3):
-            peer.chunk(b": keep-alive\n\n")
-        peer.wait_closed()
-
-    api.chat = chat
-    with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError, match=r"no token for 0\.2 s") as caught:
-            ask(server.url, request_config=STREAM, timeout=Timeouts(stall=0.2))
-        assert caught.value.partial == "hi"
 
 
 def test_a_proxy_of_the_environment_is_used(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,107 +157,6 @@ def test_a_proxy_of_the_environment_is_used(ask: Callable[..., Any], monkeypatch
         monkeypatch.setenv("no_proxy", "elsewhere.invalid")
         with pytest.raises(ConnectError, match="does not resolve"):
             ask("http://elsewhere.invalid/v1", is_chat_request=True)
-
-
-def endless(peer: Peer, left: threading.Event) -> None:
-    peer.send(HEADERS)
-    peer.chunk(PIECE)
-    peer.wait_closed()
-    left.set()
-
-
-def test_leaving_a_stream_tells_the_server() -> None:
-    for leave in ("break", "close", "with", "del"):
-        left, api = threading.Event(), Api(m=True)
-        api.chat = lambda peer, _, left=left: endless(peer, left)  # type: ignore[misc]
-        with WireServer(api.play) as server:
-            stream = inference_client("m", "q", url=server.url, request_config=STREAM)
-            for chunk in stream:
-                assert chunk.choices[0].delta.content == "hi"
-                break
-            if leave == "close":
-                stream.close()
-            elif leave == "with":
-                with stream:
-                    pass
-            del stream, chunk
-            gc.collect()
-            assert left.wait(10), leave
-
-
-def test_leaving_an_async_stream_tells_the_server() -> None:
-    async def leave(how: str, url: str, left: threading.Event) -> None:
-        stream = await inference_client_async("m", "q", url=url, request_config=STREAM)
-        async for _ in stream:
-            break
-        if how == "close":
-            await stream.aclose()
-        elif how == "with":
-            async with stream:
-                pass
-        elif how == "cancel":
-            task = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
-            await asyncio.sleep(0)
-            task.cancel()
-        del stream
-        gc.collect()
-        assert await asyncio.to_thread(left.wait, 10), how
-
-    for how in ("break", "close", "with", "cancel"):
-        left, api = threading.Event(), Api(m=True)
-        api.chat = lambda peer, _, left=left: endless(peer, left)  # type: ignore[misc]
-        with WireServer(api.play) as server:
-            asyncio.run(leave(how, server.url, left))
-
-
-def test_a_sync_call_inside_a_running_loop() -> None:
-    async def inside(url: str) -> str:
-        return inference_client("m", "q", url=url).choices[0].message.content
-
-    api = Api(m=True)
-    with WireServer(api.play) as server:
-        assert asyncio.run(inside(server.url)) == "hi"
-
-
-def test_twenty_event_loops_in_a_row_leave_nothing_open() -> None:
-    """Streams read to the end, left early, cancelled and forgotten: warnings are errors here, `-X dev` or not."""
-    api = Api(m=True)
-
-    async def busy(url: str) -> None:
-        async def read(limit: int) -> None:
-            stream = await inference_client_async("m", "q", url=url, request_config=STREAM)
-            async for _ in stream:
-                limit -= 1
-                if not limit:
-                    return
-
-        tasks = [asyncio.create_task(read(limit)) for limit in (1, 2, 99, 99)]
-        await asyncio.sleep(0)
-        tasks[3].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    with WireServer(api.play) as server:
-        coroutines = [busy(server.url) for _ in range(20)]
-        for coroutine in coroutines:
-            asyncio.run(coroutine)
-            gc.collect()
-        for peer in server.peers:
-            assert peer.is_closed_by_client(), "a connection outlived its loop"
-
-
-def test_coroutines_are_made_outside_the_loop_and_read_the_config_when_called() -> None:
-    api = Api(m=True)
-    config: XRequestConfig[Any] = XRequestConfig(seed=1)
-    with WireServer(api.play) as server:
-        calls = [inference_client_async("m", f"q{i}", url=server.url, request_config=config) for i in range(5)]
-        config.stream = True
-
-        async def gather() -> list[Any]:
-            return await asyncio.gather(*calls)
-
-        answers = asyncio.run(gather())
-    assert [type(answer) for answer in answers] == [ChatCompletionResponse] * 5
-    assert sorted(body["messages"][0]["content"] for _, _, body in api.asked if body) == [f"q{i}" for i in range(5)]
 
 
 def test_clients_with_exact_types() -> None:
@@ -533,23 +205,3 @@ def test_tools_and_headers() -> None:
         assert api.asked[-1][1]["x-request-id"] == "mine"
         inference_client("m", "q", tools=[tool], url=server.url)
         assert "tool_choice" not in api.body
-
-
-@pytest.mark.parametrize(
-    ("arguments", "kind", "says"),
-    [
-        ({"audios": ["a.wav"]}, ConfigError, "audios"),
-        ({"videos": ["a.mp4"]}, ConfigError, "videos"),
-        ({"images": [b"x"], "is_multimodal": False}, ConfigError, "images"),
-        ({"request_config": {"seed": 1}}, ConfigError, "request_config: dict is not an XRequestConfig"),
-        ({"port": "x"}, ConfigError, "port: 'x'"),
-        ({"timeout": "soon"}, ConfigError, "timeout: 'soon'"),
-        ({"tiemout": 1}, TypeError, "tiemout"),
-        ({"history": ["x"]}, ConfigError, r"history\[0\]"),
-    ],
-)
-def test_what_is_wrong_is_named_before_anything_is_sent(
-    ask: Callable[..., Any], arguments: dict[str, Any], kind: type[Exception], says: str
-) -> None:
-    with pytest.raises(kind, match=says):
-        ask(**{"url": None if "port" in arguments else "http://127.0.0.1:9/v1", "is_chat_request": True} | arguments)
