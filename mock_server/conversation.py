@@ -1,10 +1,12 @@
 """Messages of a request as turns of text; what is not text is refused by name."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .engine.base import ChatOptions, ChatTurn
 from .errors import ApiError, bad_request
-from .requests import ChatRequest, ChatRequestMessage, ContentPart, TokenizeRequest
+from .requests import ChatRequest, ChatRequestMessage, ContentPart, TokenizeRequest, ToolCalled
 
 
 def chat_turns(messages: Sequence[ChatRequestMessage], default_system: str | None = None) -> list[ChatTurn]:
@@ -18,7 +20,7 @@ def chat_turns(messages: Sequence[ChatRequestMessage], default_system: str | Non
     return turns
 
 
-def chat_options(request: ChatRequest | TokenizeRequest) -> ChatOptions:
+def chat_options(request: ChatRequest | TokenizeRequest, tools: Sequence[Mapping[str, Any]] = ()) -> ChatOptions:
     """Raises `ApiError` (400) for wishes that contradict each other."""
     if request.continue_final_message and request.add_generation_prompt:
         raise bad_request(
@@ -27,19 +29,55 @@ def chat_options(request: ChatRequest | TokenizeRequest) -> ChatOptions:
     return ChatOptions(
         add_generation_prompt=request.add_generation_prompt is not False and not request.continue_final_message,
         continue_final=bool(request.continue_final_message),
-        template_kwargs=request.chat_template_kwargs or {},
+        tools=tools,
+        template_kwargs=_template_kwargs(request),
     )
 
 
+def _template_kwargs(request: ChatRequest | TokenizeRequest) -> Mapping[str, Any]:
+    """Many templates know the effort by this name; a template that does not pays no heed."""
+    said = request.chat_template_kwargs or {}
+    effort = request.reasoning_effort if isinstance(request, ChatRequest) else None
+    return said if effort is None else {"reasoning_effort": effort, **said}
+
+
 def _turn(message: ChatRequestMessage, path: str) -> ChatTurn:
-    if message.model_extra and message.model_extra.get("tool_calls"):
-        raise bad_request(f"{path}.tool_calls is not supported: this server does not do tool calls yet", path)
     if message.content is None and message.role != "assistant":
         raise bad_request(f"{path}.content is required for role {message.role!r}", param=f"{path}.content")
+    fields = _fields(message, path)
     if message.content is None or isinstance(message.content, str):
-        return ChatTurn(message.role, message.content or "")
+        return ChatTurn(message.role, message.content or "", fields)
     texts = [_text(part, f"{path}.content.{number}") for number, part in enumerate(message.content)]
-    return ChatTurn(message.role, "\n".join(texts))
+    return ChatTurn(message.role, "\n".join(texts), fields)
+
+
+def _fields(message: ChatRequestMessage, path: str) -> dict[str, Any]:
+    """What templates may want to know beside role and content; a call's arguments as values, as they expect."""
+    fields: dict[str, Any] = {}
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        fields["name"] = message.name
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {
+                    "name": call.function.name,
+                    "arguments": _arguments(call, f"{path}.tool_calls.{number}.function.arguments"),
+                },
+            }
+            for number, call in enumerate(message.tool_calls)
+        ]
+    return fields
+
+
+def _arguments(call: ToolCalled, path: str) -> Any:
+    try:
+        return json.loads(call.function.arguments or "{}")
+    except ValueError as exc:
+        raise bad_request(f"{path} must be JSON: {exc}", param=path) from None
 
 
 def _text(part: ContentPart, path: str) -> str:

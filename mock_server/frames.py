@@ -3,6 +3,7 @@
 The bytes are those of the models in `responses`; a property test holds the two together.
 """
 
+from collections.abc import Sequence
 from json.encoder import encode_basestring  # leaves non-ASCII text as it is, like pydantic
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ class FrameOptions(NamedTuple):
     prompt_tokens: int
     include_usage: bool = False
     continuous_usage: bool = False
+    token_ids: bool = False
+    """Whether the tokens of prompt and answer are told."""
+    prompts: Sequence[Sequence[int]] = ()
+    """The prompt of each choice, where its tokens are told."""
 
 
 class Frames:
@@ -42,21 +47,25 @@ class Frames:
         self._prefixes: dict[int, str] = {}
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
 
-    def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null") -> str:
-        suffix = f'{self._text_end},"logprobs":{logprobs},"finish_reason":{_FINISH[finish_reason]}}}]'
+    def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null", extra: str = "") -> str:
+        suffix = f'{self._text_end},"logprobs":{logprobs},"finish_reason":{_FINISH[finish_reason]}{extra}}}]'
         if self._options.continuous_usage:
             return suffix + ',"usage":'
         return suffix + (',"usage":null}\n\n' if self._options.include_usage else "}\n\n")
 
     def delta(self, delta: ChoiceDelta) -> str:
         """The event for what a choice gained; a choice's first one brings the choice's opening event."""
-        index, text, finish_reason, completion_tokens, logprobs, _ = delta
+        index, text, finish_reason, completion_tokens, logprobs, token_ids = delta
         prefix = self._prefixes.get(index)
         opening = ""
+        is_first = prefix is None
         if prefix is None:
             opening = self._opening(index)
             prefix = self._prefixes[index] = f'{self._head}{{"index":{index},{self._text_key}'
-        if logprobs is None:
+        if self._options.token_ids:
+            written = "null" if logprobs is None else logprobs.model_dump_json()
+            suffix = self._suffix(finish_reason, written, self._token_ids(index, token_ids, is_first=is_first))
+        elif logprobs is None:
             suffix = self._suffixes[finish_reason]
         else:
             suffix = self._suffix(finish_reason, logprobs.model_dump_json())
@@ -67,6 +76,9 @@ class Frames:
 
     def _opening(self, index: int) -> str:
         return ""
+
+    def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
+        return f',"token_ids":{_numbers(token_ids)}'
 
     def closing(self, completion_tokens: int) -> str:
         """The usage event if it was asked for, and the end of the stream."""
@@ -90,7 +102,11 @@ class ChatFrames(Frames):
     def _opening(self, index: int) -> str:
         """The event that names the role."""
         options = self._options
-        frame = f'{self._head}{{"index":{index},"delta":{{"role":"assistant","content":""{self._suffixes[None]}'
+        suffix = self._suffixes[None]
+        if options.token_ids:
+            prompt = f'}}],"prompt_token_ids":{_numbers(options.prompts[index])}'
+            suffix = suffix.replace("}]", prompt, 1)
+        frame = f'{self._head}{{"index":{index},"delta":{{"role":"assistant","content":""{suffix}'
         return f"{frame}{self._usage(0)}}}\n\n" if options.continuous_usage else frame
 
 
@@ -98,6 +114,14 @@ class CompletionFrames(Frames):
     object = "text_completion"
     _text_key = '"text":'
     _text_end = ""
+
+    def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
+        told = super()._token_ids(index, token_ids, is_first=is_first)
+        return f'{told},"prompt_token_ids":{_numbers(self._options.prompts[index])}' if is_first else told
+
+
+def _numbers(token_ids: Sequence[int]) -> str:
+    return f"[{','.join(map(str, token_ids))}]"
 
 
 def error_event(error_body: bytes) -> str:

@@ -84,6 +84,11 @@ class Generation:
         return len(self._choices)
 
     @property
+    def prompts(self) -> list[Sequence[int]]:
+        """The prompt of each choice."""
+        return [self._run_of(index).token_ids for index in range(self.num_choices)]
+
+    @property
     def runs(self) -> Sequence[PromptRun]:
         return self._runs
 

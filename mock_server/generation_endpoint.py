@@ -2,7 +2,7 @@
 
 import logging
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ class WholeChoice:
 
     pieces: list[str] = field(default_factory=list)
     logprobs: list[Any] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     prompt_logprobs: PromptLogprobs | None = None
 
@@ -38,11 +39,20 @@ class WholeChoice:
         return "".join(self.pieces)
 
 
+class AnswerForm(ABC):
+    """How one route writes what was generated: as events, or as one body."""
+
+    @abstractmethod
+    def frames(self, options: FrameOptions) -> Frames: ...
+
+    @abstractmethod
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes: ...
+
+
 class GenerationEndpoint(Endpoint):
-    """Subclasses give the route's id prefix, its frames, and its response as a whole."""
+    """Subclasses read their requests and say in which form they answer."""
 
     id_prefix: str
-    frames: type[Frames]
 
     async def handle(self, exchange: Exchange) -> None:
         try:
@@ -63,11 +73,13 @@ class GenerationEndpoint(Endpoint):
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 
-    @abstractmethod
-    def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes: ...
-
     async def respond(
-        self, exchange: Exchange, request: GenerationRequest, model_name: str, generation: Generation
+        self,
+        exchange: Exchange,
+        request: GenerationRequest,
+        model_name: str,
+        generation: Generation,
+        form: AnswerForm,
     ) -> None:
         """Answers in the form asked for; the engine is freed when the client leaves, in either form."""
         wanted = request.stream_options
@@ -79,16 +91,18 @@ class GenerationEndpoint(Endpoint):
             prompt_tokens=generation.prompt_tokens,
             include_usage=include_usage,
             continuous_usage=include_usage and wanted is not None and bool(wanted.continuous_usage_stats),
+            token_ids=bool(request.return_token_ids),
+            prompts=generation.prompts if request.return_token_ids else (),
         )
         meter = RequestMeter(self.state.metrics, generation)
         try:
             async with exchange.watching():
                 await generation.start()
                 if request.stream:
-                    await self._stream(exchange, self.frames(options), generation, meter)
+                    await self._stream(exchange, form.frames(options), generation, meter)
                 else:
                     with_prompt = request.prompt_logprobs is not None
-                    await self._gather(exchange, options, generation, meter, with_prompt=with_prompt)
+                    await self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
         except EngineError:
             meter.has_failed = True
             raise
@@ -127,6 +141,7 @@ class GenerationEndpoint(Endpoint):
         options: FrameOptions,
         generation: Generation,
         meter: RequestMeter,
+        form: AnswerForm,
         *,
         with_prompt: bool,
     ) -> None:
@@ -134,8 +149,9 @@ class GenerationEndpoint(Endpoint):
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
-            for index, text, finish_reason, _, logprobs, _ in deltas:
+            for index, text, finish_reason, _, logprobs, token_ids in deltas:
                 choice = choices[index]
+                choice.token_ids += token_ids
                 choice.pieces.append(text)
                 if logprobs is not None:
                     choice.logprobs.append(logprobs)
@@ -150,7 +166,7 @@ class GenerationEndpoint(Endpoint):
             completion_tokens=generation.completion_tokens,
             total_tokens=generation.prompt_tokens + generation.completion_tokens,
         )
-        await exchange.send_json(200, self.whole_response(options, choices, usage))
+        await exchange.send_json(200, form.whole(options, choices, usage))
 
     def _note(self, options: FrameOptions, generation: Generation, elapsed_s: float) -> None:
         if generation.is_finished:

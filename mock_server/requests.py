@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 INT64_MAX = 2**63 - 1
 MAX_CHOICES = 128
 MAX_STOP_STRINGS = 16
+MAX_TOOLS = 128
 
 StopString = Annotated[str, Field(min_length=1)]
 TokenId = Annotated[int, Field(ge=0)]
@@ -90,6 +91,9 @@ class GenerationRequest(_Request):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
+    return_token_ids: bool | None = None
+    truncate_prompt_tokens: Annotated[int, Field(ge=-1)] | None = None
+    """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -107,11 +111,60 @@ class ContentPart(BaseModel):
     text: str | None = None
 
 
+class FunctionCalled(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    arguments: str = "{}"
+    """As JSON."""
+
+
+class ToolCalled(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    id: str | None = None
+    type: Literal["function"] = "function"
+    function: FunctionCalled
+
+
 class ChatRequestMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     role: Annotated[str, Field(min_length=1)]
     content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCalled] | None = None
+    tool_call_id: str | None = None
+
+
+class ToolFunction(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    type: Literal["function"]
+    function: ToolFunction
+
+
+class NamedFunction(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: str
+
+
+class NamedTool(BaseModel):
+    """A choice of one function."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    type: Literal["function"]
+    function: NamedFunction
 
 
 class ChatRequest(GenerationRequest):
@@ -121,6 +174,11 @@ class ChatRequest(GenerationRequest):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    include_reasoning: bool | None = None
 
 
 class CompletionRequest(GenerationRequest):
@@ -143,6 +201,7 @@ class TokenizeRequest(_Request):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
     return_token_strs: bool | None = None
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from .engine.base import FinishReason
 
+ChatFinishReason = FinishReason | Literal["tool_calls"]
+
 
 class _Response(BaseModel):
     def json_bytes(self) -> bytes:
@@ -71,17 +73,32 @@ class PromptTokenLogprob(_Response):
 PromptLogprobs = list[dict[str, PromptTokenLogprob] | None]
 
 
+class FunctionCall(_Response):
+    name: str
+    arguments: str
+
+
+class ToolCall(_Response):
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
 class ChatMessage(_Response):
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
 
 
 class ChatChoice(_Response):
     index: int
     message: ChatMessage
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason
+    finish_reason: ChatFinishReason
+    token_ids: list[int] | None = None
 
 
 class ChatCompletion(_Response):
@@ -92,18 +109,35 @@ class ChatCompletion(_Response):
     choices: list[ChatChoice]
     usage: Usage
     prompt_logprobs: PromptLogprobs | None = None
+    prompt_token_ids: list[int] | None = None
+
+
+class FunctionDelta(_Response):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(_Response):
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionDelta
 
 
 class ChatDelta(_Response):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
 
 
 class ChatChunkChoice(_Response):
     index: int
     delta: ChatDelta
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason | None
+    finish_reason: ChatFinishReason | None
+    token_ids: list[int] | None = None
 
 
 class ChatCompletionChunk(_Response):
@@ -112,6 +146,7 @@ class ChatCompletionChunk(_Response):
     created: int
     model: str
     choices: list[ChatChunkChoice]
+    prompt_token_ids: list[int] | None = None
     usage: Usage | None = None
 
 
@@ -120,6 +155,8 @@ class CompletionChoice(_Response):
     text: str
     logprobs: CompletionLogprobs | None
     finish_reason: FinishReason | None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
     prompt_logprobs: PromptLogprobs | None = None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from .engine.base import EngineInfo, GenerationParams
+from .engine.base import EngineInfo, GenerationParams, StructuredOutput
 from .errors import bad_request
 from .requests import ChatRequest, CompletionRequest, GenerationRequest
 from .structured import structured_output
@@ -10,8 +10,23 @@ from .structured import structured_output
 _COMPLETION_MAX_TOKENS = 16  # OpenAI's default, for completions alone
 
 
-def chat_params(request: ChatRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
-    """A chat answer may fill the window unless the request or the model says otherwise. Raises `ApiError` (400)."""
+def truncated(request: GenerationRequest, token_ids: list[int], info: EngineInfo) -> list[int]:
+    """The end of a prompt, if the request wants no more than that."""
+    most = request.truncate_prompt_tokens
+    if most == 0:
+        raise bad_request("truncate_prompt_tokens must be at least 1, or -1", param="truncate_prompt_tokens")
+    if most is None:
+        return token_ids
+    return token_ids[-(info.max_model_len - 1 if most == -1 else most) :]
+
+
+def chat_params(
+    request: ChatRequest, info: EngineInfo, num_prompt_tokens: int, calls: StructuredOutput | None = None
+) -> GenerationParams:
+    """A chat answer may fill the window unless the request or the model says otherwise. Raises `ApiError` (400).
+
+    `calls`: what an answer must be that has to call tools.
+    """
     max_tokens = request.max_completion_tokens
     return _generation_params(
         request,
@@ -22,6 +37,7 @@ def chat_params(request: ChatRequest, info: EngineInfo, num_prompt_tokens: int) 
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         logprobs_field="top_logprobs",
         prompt_field="messages",
+        calls=calls,
     )
 
 
@@ -57,6 +73,7 @@ def _generation_params(
     logprobs: int | None,
     logprobs_field: str,
     prompt_field: str,
+    calls: StructuredOutput | None = None,
 ) -> GenerationParams:
     """A `max_tokens` that does not fit beside the prompt is cut to the room left."""
     room = _room(info, num_prompt_tokens, prompt_field)
@@ -88,10 +105,20 @@ def _generation_params(
         logit_bias=_logit_bias(request, info),
         allowed_token_ids=tuple(sorted(_token_ids(request.allowed_token_ids, info, "allowed_token_ids"))),
         bad_words=tuple(request.bad_words or ()),
-        structured_output=structured_output(request),
+        structured_output=_structured_output(request, calls),
         priority=request.priority or 0,
         final_only=not request.stream and not request.stop_strings,
     )
+
+
+def _structured_output(request: GenerationRequest, calls: StructuredOutput | None) -> StructuredOutput | None:
+    wanted = structured_output(request)
+    if wanted is not None and calls is not None:
+        raise bad_request(
+            "tool_choice makes the answer a call, so that it cannot have another structure: leave one of them out",
+            param="tool_choice",
+        )
+    return calls or wanted
 
 
 def check_token_ids(token_ids: Collection[int], vocab_size: int, field: str) -> None:

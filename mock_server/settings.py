@@ -40,6 +40,11 @@ class Settings:
     max_body_bytes: int = 32 * 1024 * 1024
     max_requests: int = 0
     """Generations that may be under way at once, running and waiting; more are refused with a 429. 0: any number."""
+    tool_format: str | None = None
+    """How the model writes calls of tools, one of `message_reader.TOOL_FORMATS`. None: what the engine knows;
+    empty: it is not left to the model whether to call."""
+    reasoning_format: str | None = None
+    """How it marks its thoughts, one of `message_reader.REASONING_FORMATS`. None: what the engine knows, when asked."""
     cors: Cors | None = None
     """None: browsers keep pages of other origins away."""
 

@@ -25,7 +25,7 @@ class StopStrings:
             self.matched = found
             self._held = ""
             return buffer[: end - len(found)]
-        keep = max((_overlap(buffer, string) for string in self._strings), default=0)
+        keep = max((overlap(buffer, string) for string in self._strings), default=0)
         self._held = buffer[len(buffer) - keep :]
         return buffer[: len(buffer) - keep]
 
@@ -35,7 +35,7 @@ class StopStrings:
         return held
 
 
-def _overlap(text: str, string: str) -> int:
+def overlap(text: str, string: str) -> int:
     """The length of the longest end of `text` with which `string` begins, `string` itself left out."""
     for length in range(min(len(string) - 1, len(text)), 0, -1):
         if text.endswith(string[:length]):

@@ -42,19 +42,15 @@ _FEATURES: dict[str, tuple[_Predicate, Feature, str]] = {
 
 # What no engine here does.
 _ASKS: dict[str, tuple[_Predicate, str]] = {
-    "tools": (_filled, "tool calls"),
-    "tool_choice": (_other_than("none", "auto"), "tool calls"),
-    "functions": (_filled, "function calls"),
-    "function_call": (_other_than("none", "auto"), "function calls"),
+    "functions": (_filled, "this form of tools (tools is OpenAI's newer one)"),
+    "function_call": (_other_than("none", "auto"), "this form of tool choice (tool_choice is OpenAI's newer one)"),
     "guided_json": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
     "guided_regex": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
     "guided_choice": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
     "guided_grammar": (_filled, "this form of structured output (structured_outputs is vLLM's newer one)"),
-    "return_token_ids": (_given, "token ids in responses"),
     "return_tokens_as_token_ids": (_given, "token ids in responses"),
     "include_stop_str_in_output": (_given, "stop strings in the output"),
     "skip_special_tokens": (lambda value: value is False, "special tokens in the output"),
-    "truncate_prompt_tokens": (_given, "truncated prompts"),
     "suffix": (_filled, "insertion before a suffix"),
     "best_of": (_other_than(1), "a best choice of several"),
     "use_beam_search": (_given, "beam search"),

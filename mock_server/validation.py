@@ -27,6 +27,7 @@ _RULES = {
     "less_than_equal": "must be at most {le}",
     "finite_number": "must be a finite number",
     "extra_forbidden": "is not known",
+    "string_pattern_mismatch": "must match {pattern}",
     "literal_error": "must be one of {expected}",
 }
 # Fields that take several forms: pydantic reports each form's failure, people want to know the forms.
@@ -35,9 +36,10 @@ _FORMS = {
     "stop": "a string or an array of strings",
     "content": "a string, an array of content parts, or null",
     "logprobs": "a number of tokens, true, or false",
+    "tool_choice": '"none", "auto", "required", or an object that names a function',
     "json": "a JSON schema, as an object or as a string",
 }
-_BRANCHES = ("str", "int", "bool")
+_BRANCHES = ("str", "int", "bool", "NamedTool")
 _MAX_SHOWN = 100
 
 

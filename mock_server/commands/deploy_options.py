@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from ..engine.profiles import PROFILES
+from ..message_reader import REASONING_FORMATS, TOOL_FORMATS
 from ..model_source import DEFAULT_ADAPTER
 from .arguments import AdapterParam, JsonObjectParam, Section, SizeParam
 
@@ -76,6 +77,19 @@ MODEL = (
         "--ckpt-dir", metavar="DIR", help=f"A fine-tuned model, or an adapter: served as {DEFAULT_ADAPTER} on its base."
     ),
     _model.switch("--no-chat", default=False, help="A base model: completions only."),
+    _model(
+        "--tool-call-parser",
+        type=click.Choice(TOOL_FORMATS),
+        help="How the model writes calls of tools. [default: not known, for a real model]",
+    ),
+    _model.switch(
+        "--enable-auto-tool-choice", help="Leave it to the model whether to call. [default: if it is known how]"
+    ),
+    _model(
+        "--reasoning-parser",
+        type=click.Choice(REASONING_FORMATS),
+        help="How the model marks its thoughts. [default: not known, for a real model]",
+    ),
     _model("--template-type", metavar="NAME", help="Chat template by type. [default: the tokenizer's own]"),
     _model("--chat-template", metavar="FILE", help="Chat template in Jinja, as a file or as it is."),
 )

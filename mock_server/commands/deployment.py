@@ -109,10 +109,22 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
             max_requests=options["max_requests"],
+            tool_format=_tool_format(options),
+            reasoning_format=options["reasoning_parser"],
             cors=_cors(options),
         )
     except ValueError as exc:
         raise DeployError(str(exc)) from None
+
+
+def _tool_format(options: Options) -> str | None:
+    """Raises `DeployError`."""
+    if options["enable_auto_tool_choice"] and options["tool_call_parser"] is None and choose_engine(options) in _REAL:
+        raise DeployError("--enable-auto-tool-choice needs --tool-call-parser: how does the model write its calls?")
+    if options["enable_auto_tool_choice"] is False:
+        return ""
+    found: str | None = options["tool_call_parser"]
+    return found
 
 
 def _cors(options: Options) -> Cors | None:

@@ -20,6 +20,7 @@ OURS = (
 """Options that vllm serve has no counterpart of."""
 AS_THEY_ARE = (
     "ssl_keyfile", "ssl_certfile", "allowed_origins", "allowed_methods", "allowed_headers", "allow_credentials",
+    "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
 )  # fmt: skip
 """Options that vllm serve has under the same name; what takes several values is JSON there."""
 

@@ -146,6 +146,12 @@ DEFAULT_CHAT = ChatOptions()
 _RESERVED = ("conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template")
 
 
+def asks_to_think(options: ChatOptions) -> bool:
+    """By the names that most models' templates know."""
+    effort = options.template_kwargs.get("reasoning_effort")
+    return bool(options.template_kwargs.get("enable_thinking", effort not in (None, "none")))
+
+
 def check_template_kwargs(options: ChatOptions) -> None:
     """Raises `RequestRefusedError`."""
     for name in _RESERVED:
@@ -179,6 +185,7 @@ class EngineInfo:
     tool_format: str | None = None
     """How its model writes calls of tools, if that is known; `message_reader` has the names."""
     reasoning_format: str | None = None
+    """How it marks its thoughts, for a model that thinks when it is asked to (`asks_to_think`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Tools and the wish to think are messages before the others, of roles of their ow
 import json
 from collections.abc import Iterator, Sequence
 
-from .base import DEFAULT_CHAT, ChatOptions, ChatTurn
+from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, asks_to_think
 from .tokenizer import Tokenizer
 
 TOOLS_ROLE, THINKING_ROLE = "tools", "thinking"
@@ -45,9 +45,8 @@ def write_call(name: str, arguments: object) -> str:
 def _wishes(options: ChatOptions) -> Iterator[ChatTurn]:
     if options.tools:
         yield ChatTurn(TOOLS_ROLE, json.dumps(list(options.tools), ensure_ascii=False))
-    effort = options.template_kwargs.get("reasoning_effort")
-    if options.template_kwargs.get("enable_thinking", effort not in (None, "none")):
-        yield ChatTurn(THINKING_ROLE, str(effort or "medium"))
+    if asks_to_think(options):
+        yield ChatTurn(THINKING_ROLE, str(options.template_kwargs.get("reasoning_effort") or "medium"))
 
 
 def _calls(turn: ChatTurn) -> str:

@@ -1,21 +1,69 @@
 """POST /v1/chat/completions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from ..conversation import chat_options, chat_turns
+from ..engine.base import asks_to_think
 from ..errors import bad_request
 from ..exchange import Exchange
 from ..frames import ChatFrames, FrameOptions
 from ..generation import Generation, PromptRun, TextOptions
-from ..generation_endpoint import GenerationEndpoint, WholeChoice
+from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import ChatLogprobsWriter
+from ..message_frames import MessageFrames
+from ..message_reader import MessageReader
 from ..requests import ChatRequest
-from ..responses import ChatChoice, ChatCompletion, ChatMessage, Usage
-from ..sampling import chat_params, check_stream_options
+from ..responses import ChatChoice, ChatCompletion, Usage
+from ..sampling import chat_params, check_stream_options, truncated
+from ..tools import message_reader, tool_use
 from ..unsupported import refuse_unsupported
+from ..whole_message import whole_message
+
+
+@dataclass(frozen=True, slots=True)
+class ChatForm(AnswerForm):
+    """`new_reader`: tells thoughts and calls from content; None: all text is content."""
+
+    new_reader: Callable[[], MessageReader] | None
+    ends_with_calls: bool
+
+    def frames(self, options: FrameOptions) -> ChatFrames:
+        if self.new_reader is None:
+            return ChatFrames(options)
+        return MessageFrames(options, self.new_reader, ends_with_calls=self.ends_with_calls)
+
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
+        extra: dict[str, Any] = {}
+        if choices[0].prompt_logprobs is not None:
+            extra["prompt_logprobs"] = choices[0].prompt_logprobs
+        if options.token_ids:
+            extra["prompt_token_ids"] = list(options.prompts[0])
+        return ChatCompletion(
+            id=options.id,
+            object="chat.completion",
+            created=options.created,
+            model=options.model,
+            choices=[self._choice(options, index, choice) for index, choice in enumerate(choices)],
+            usage=usage,
+            **extra,
+        ).json_bytes()
+
+    def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
+        message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)
+        has_called = self.ends_with_calls and bool(message.tool_calls) and choice.finish_reason == "stop"
+        return ChatChoice(
+            index=index,
+            message=message,
+            logprobs=ChatLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+            finish_reason="tool_calls" if has_called else choice.finish_reason,
+            **({"token_ids": choice.token_ids} if options.token_ids else {}),
+        )
 
 
 class ChatCompletions(GenerationEndpoint):
     id_prefix = "chatcmpl-"
-    frames = ChatFrames
 
     async def answer(self, exchange: Exchange) -> None:
         request = await self.read(exchange, ChatRequest)
@@ -26,12 +74,15 @@ class ChatCompletions(GenerationEndpoint):
                 param="messages",
                 code="no_chat_template",
             )
-        engine = self.state.engine
+        engine, settings = self.state.engine, self.state.settings
         refuse_unsupported(request, engine.info)
         check_stream_options(request)
-        turns = chat_turns(request.messages, default_system=self.state.settings.system)
-        token_ids = await engine.render_chat(turns, chat_options(request))
-        params = chat_params(request, engine.info, len(token_ids))
+        tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
+        use = tool_use(request, tool_format or None)
+        turns = chat_turns(request.messages, default_system=settings.system)
+        options = chat_options(request, use.offered)
+        token_ids = truncated(request, await engine.render_chat(turns, options), engine.info)
+        params = chat_params(request, engine.info, len(token_ids), use.constraint)
         writer = None if params.logprobs is None else ChatLogprobsWriter(engine.token_bytes, params.logprobs)
         generation = Generation(
             engine,
@@ -40,23 +91,8 @@ class ChatCompletions(GenerationEndpoint):
             adapter=target.adapter,
             text=TextOptions(request.stop_strings, writer),
         )
-        await self.respond(exchange, request, target.name, generation)
-
-    def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
-        return ChatCompletion(
-            id=options.id,
-            object="chat.completion",
-            created=options.created,
-            model=options.model,
-            choices=[
-                ChatChoice(
-                    index=index,
-                    message=ChatMessage(role="assistant", content=choice.text, refusal=None),
-                    logprobs=ChatLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
-                    finish_reason=choice.finish_reason,
-                )
-                for index, choice in enumerate(choices)
-            ],
-            usage=usage,
-            **({} if choices[0].prompt_logprobs is None else {"prompt_logprobs": choices[0].prompt_logprobs}),
-        ).json_bytes()
+        reasoning_format = settings.reasoning_format
+        if reasoning_format is None and asks_to_think(options):
+            reasoning_format = engine.info.reasoning_format
+        new_reader = message_reader(use, reasoning_format, shown=request.include_reasoning is not False)
+        await self.respond(exchange, request, target.name, generation, ChatForm(new_reader, use.ends_with_calls))

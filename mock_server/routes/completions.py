@@ -1,22 +1,52 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
 from itertools import accumulate
+from typing import Any
 
 from ..engine.base import GenerationParams
 from ..exchange import Exchange
 from ..frames import CompletionFrames, FrameOptions
 from ..generation import Echo, Generation, PromptRun, TextOptions
-from ..generation_endpoint import GenerationEndpoint, WholeChoice
+from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import CompletionLogprobsWriter
 from ..requests import CompletionRequest
 from ..responses import Completion, CompletionChoice, Usage
-from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params
+from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
 from ..unsupported import refuse_unsupported
+
+
+class CompletionForm(AnswerForm):
+    def frames(self, options: FrameOptions) -> CompletionFrames:
+        return CompletionFrames(options)
+
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
+        return Completion(
+            id=options.id,
+            object="text_completion",
+            created=options.created,
+            model=options.model,
+            choices=[self._choice(options, index, choice) for index, choice in enumerate(choices)],
+            usage=usage,
+        ).json_bytes()
+
+    @staticmethod
+    def _choice(options: FrameOptions, index: int, choice: WholeChoice) -> CompletionChoice:
+        extra: dict[str, Any] = {}
+        if options.token_ids:
+            extra |= {"token_ids": choice.token_ids, "prompt_token_ids": list(options.prompts[index])}
+        if choice.prompt_logprobs is not None:
+            extra["prompt_logprobs"] = choice.prompt_logprobs
+        return CompletionChoice(
+            index=index,
+            text=choice.text,
+            logprobs=CompletionLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+            finish_reason=choice.finish_reason,
+            **extra,
+        )
 
 
 class Completions(GenerationEndpoint):
     id_prefix = "cmpl-"
-    frames = CompletionFrames
 
     async def answer(self, exchange: Exchange) -> None:
         request = await self.read(exchange, CompletionRequest)
@@ -33,7 +63,7 @@ class Completions(GenerationEndpoint):
             adapter=target.adapter,
             text=TextOptions(request.stop_strings, writer),
         )
-        await self.respond(exchange, request, target.name, generation)
+        await self.respond(exchange, request, target.name, generation, CompletionForm())
 
     async def _run(self, request: CompletionRequest, prompt: str | list[int]) -> PromptRun:
         engine = self.state.engine
@@ -42,6 +72,8 @@ class Completions(GenerationEndpoint):
         else:
             token_ids = prompt
             check_token_ids(token_ids, engine.info.vocab_size, "prompt")
+        if request.truncate_prompt_tokens is not None:
+            token_ids = prompt = truncated(request, token_ids, engine.info)
         params = completion_params(request, engine.info, len(token_ids))
         echo = await self._echo(prompt, token_ids, params) if request.echo else None
         return PromptRun(token_ids, params, echo)
@@ -54,25 +86,6 @@ class Completions(GenerationEndpoint):
         detokenizer = engine.detokenizer(())
         lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
         return Echo(text, [0, *accumulate(lengths[:-1])])
-
-    def whole_response(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
-        return Completion(
-            id=options.id,
-            object="text_completion",
-            created=options.created,
-            model=options.model,
-            choices=[
-                CompletionChoice(
-                    index=index,
-                    text=choice.text,
-                    logprobs=CompletionLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
-                    finish_reason=choice.finish_reason,
-                    **({} if choice.prompt_logprobs is None else {"prompt_logprobs": choice.prompt_logprobs}),
-                )
-                for index, choice in enumerate(choices)
-            ],
-            usage=usage,
-        ).json_bytes()
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:

@@ -32,7 +32,9 @@ class Tokenize(Endpoint):
         if request.prompt is not None:
             return await self.state.engine.tokenize(request.prompt)
         turns = chat_turns(request.messages or (), default_system=self.state.settings.system)
-        return await self.state.engine.render_chat(turns, chat_options(request))
+        return await self.state.engine.render_chat(
+            turns, chat_options(request, [tool.model_dump(exclude_unset=True) for tool in request.tools or ()])
+        )
 
 
 class Detokenize(Endpoint):

@@ -188,8 +188,8 @@ def test_the_last_message_can_be_continued(http: httpx.Client, facts: Facts) -> 
 
 def test_extra_fields_are_accepted_and_what_is_not_carried_is_refused(http: httpx.Client) -> None:
     assert chat(http, max_tokens=1, user="me", metadata={"a": "b"}, service_tier="auto", brand_new_field=[1])
-    error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "tools": [{"type": "function"}]})
-    assert (error["param"], error["code"]) == ("tools", "unsupported_parameter")
+    error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "functions": [{"name": "f"}]})
+    assert (error["param"], error["code"]) == ("functions", "unsupported_parameter")
 
 
 def test_a_base_model_has_no_chat(base_server: Serving) -> None:

@@ -38,7 +38,7 @@ def test_a_charset_does_no_harm(http: httpx.Client) -> None:
         (CHAT, {"messages": QUESTION, "max_tokens": 40_000}, "max_tokens"),
         (CHAT, {"messages": QUESTION, "min_tokens": 5, "max_tokens": 4}, "min_tokens"),
         (CHAT, {"messages": QUESTION, "stop_token_ids": [10**9]}, "stop_token_ids"),
-        (CHAT, {"messages": QUESTION, "tools": [{"type": "function"}]}, "tools"),
+        (CHAT, {"messages": QUESTION, "tools": [{"type": "function"}]}, "tools.0.function"),
         (CHAT, {"messages": []}, "messages"),
         (CHAT, {"messages": QUESTION, "continue_final_message": True, "add_generation_prompt": True},
          "continue_final_message"),

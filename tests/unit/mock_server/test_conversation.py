@@ -30,10 +30,23 @@ def test_an_assistant_may_have_said_nothing() -> None:
             "'image_url'",
         ),
         ({"role": "user", "content": [{"type": "text"}]}, "messages.0.content.0.text", "is required"),
-        ({"role": "assistant", "tool_calls": [{}]}, "messages.0", "tool calls"),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
+            "messages.0.tool_calls.0.function.arguments",
+            "must be JSON",
+        ),
     ],
 )
 def test_what_is_not_text_is_refused_by_name(message: dict[str, object], param: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         turn(**message)
     assert caught.value.param == param
+
+
+def test_what_templates_know_of_calls_is_kept() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    assert turn(role="assistant", content=None, tool_calls=[call]) == ChatTurn(
+        "assistant", "", {"tool_calls": [{**call, "function": {"name": "f", "arguments": {"a": 1}}}]}
+    )
+    assert turn(role="tool", content="7", tool_call_id="call_1").fields == {"tool_call_id": "call_1"}
+    assert turn(role="user", content="hi", name="Ann").fields == {"name": "Ann"}

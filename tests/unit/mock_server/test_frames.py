@@ -3,6 +3,8 @@ from hypothesis import strategies as st
 
 from mock_server.engine.base import FinishReason
 from mock_server.frames import DONE, ChatFrames, CompletionFrames, FrameOptions, error_event
+from mock_server.message_frames import MessageFrames
+from mock_server.message_reader import HermesReader, ReasoningReader
 from mock_server.responses import (
     ChatChunkChoice,
     ChatCompletionChunk,
@@ -15,6 +17,7 @@ from mock_server.responses import (
     TopLogprobEntry,
     Usage,
 )
+from mock_server.whole_message import whole_message
 
 texts = st.text()
 options = st.builds(
@@ -25,6 +28,8 @@ options = st.builds(
     prompt_tokens=st.integers(0, 10**6),
     include_usage=st.booleans(),
     continuous_usage=st.booleans(),
+    token_ids=st.just(False),
+    prompts=st.just(()),
 ).map(lambda drawn: drawn._replace(include_usage=drawn.include_usage or drawn.continuous_usage))
 finish_reasons = st.sampled_from([None, "stop", "length"])
 counts = st.integers(0, 10**6)
@@ -66,9 +71,9 @@ def event(model: ChatCompletionChunk | Completion) -> str:
     return f"data: {model.json_bytes().decode()}\n\n"
 
 
-def chat_event(options: FrameOptions, choices: list[ChatChunkChoice], **usage: Usage | None) -> str:
+def chat_event(options: FrameOptions, choices: list[ChatChunkChoice], **more: object) -> str:
     head = {"id": options.id, "created": options.created, "model": options.model}
-    return event(ChatCompletionChunk(object="chat.completion.chunk", choices=choices, **head, **usage))  # type: ignore[arg-type]
+    return event(ChatCompletionChunk(object="chat.completion.chunk", choices=choices, **head, **more))  # type: ignore[arg-type]
 
 
 def completion_event(options: FrameOptions, choices: list[CompletionChoice], **usage: Usage | None) -> str:
@@ -113,6 +118,71 @@ def test_a_completion_frame_is_byte_for_byte_its_model(
     choice = CompletionChoice(index=index, text=text, logprobs=logprobs, finish_reason=finish_reason)
     expected = completion_event(options, [choice], **usage_field(options, count))
     assert CompletionFrames(options).delta((index, text, finish_reason, count, logprobs, (1,))) == expected
+
+
+ids = st.lists(st.integers(0, 2**31), max_size=3)
+
+
+@given(options, texts, finish_reasons, counts, ids, ids, chat_logprobs)
+def test_a_chat_frame_with_its_tokens_is_its_model_too(
+    options: FrameOptions,
+    text: str,
+    finish_reason: FinishReason | None,
+    count: int,
+    prompt: list[int],
+    token_ids: list[int],
+    logprobs: ChatLogprobs | None,
+) -> None:
+    options = options._replace(token_ids=True, prompts=[prompt])
+    frames = ChatFrames(options)
+    role = ChatChunkChoice(index=0, delta=ChatDelta(role="assistant", content=""), logprobs=None, finish_reason=None)
+    content = ChatChunkChoice(
+        index=0, delta=ChatDelta(content=text), logprobs=logprobs, finish_reason=finish_reason, token_ids=token_ids
+    )
+    opening = chat_event(options, [role], prompt_token_ids=prompt, **usage_field(options, 0))
+    expected = chat_event(options, [content], **usage_field(options, count))
+    assert frames.delta((0, text, finish_reason, count, logprobs, token_ids)) == opening + expected
+
+
+@given(options, texts, finish_reasons, counts, ids, ids)
+def test_a_completion_frame_with_its_tokens_is_its_model_too(
+    options: FrameOptions,
+    text: str,
+    finish_reason: FinishReason | None,
+    count: int,
+    prompt: list[int],
+    token_ids: list[int],
+) -> None:
+    options = options._replace(token_ids=True, prompts=[prompt])
+    frames = CompletionFrames(options)
+    for first in ({"prompt_token_ids": prompt}, {}):
+        choice = CompletionChoice(
+            index=0, text=text, logprobs=None, finish_reason=finish_reason, token_ids=token_ids, **first
+        )
+        expected = completion_event(options, [choice], **usage_field(options, count))
+        assert frames.delta((0, text, finish_reason, count, None, token_ids)) == expected
+
+
+@given(options, st.lists(st.sampled_from(["<think>", "</think>", "a", '<tool_call>{"name": "f"}</tool_call>'])), counts)
+def test_frames_of_a_message_with_parts_add_up_to_the_whole_message(
+    options: FrameOptions, pieces: list[str], count: int
+) -> None:
+    def reader() -> ReasoningReader:
+        return ReasoningReader(HermesReader(lambda: "call"))
+
+    frames = MessageFrames(options, reader, ends_with_calls=True)
+    written = "".join(frames.delta((0, piece, None, count, None, (1,))) for piece in pieces)
+    written += frames.delta((0, "", "stop", count, None, (1,)))
+    chunks = [ChatCompletionChunk.model_validate_json(event[6:]) for event in written.split("\n\n")[:-1]]
+    choices = [chunk.choices[0] for chunk in chunks]
+    whole = whole_message("".join(pieces), reader())
+    assert choices[0].delta.role == "assistant"
+    assert "".join(choice.delta.content or "" for choice in choices) == (whole.content or "")
+    thoughts = "".join(choice.delta.reasoning or "" for choice in choices)
+    assert thoughts.removesuffix("\n") == (whole.reasoning or "")
+    calls = [call for choice in choices for call in choice.delta.tool_calls or () if call.id]
+    assert len(calls) == len(whole.tool_calls or ())
+    assert choices[-1].finish_reason == ("tool_calls" if calls else "stop")
 
 
 @given(options, counts)
