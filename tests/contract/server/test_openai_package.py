@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
+from mock_server.errors import ApiError
+from mock_server.exchange import Exchange
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import wait_until_idle
 from tests.support.serving import Serving
@@ -154,3 +159,62 @@ def test_a_request_says_the_same_alone_and_among_64(server: Serving) -> None:
             assert [await ask(number) for number in (0, 31, 63)] == [together[0], together[31], together[63]]
 
     asyncio.run(main())
+
+
+class Way(BaseModel):
+    """Where to go."""
+
+    direction: Literal["left", "right"]
+    steps: Literal[1, 2, 3]
+
+
+def test_parse_helpers_get_instances_of_their_models(client: OpenAI) -> None:
+    asked: Any = {"model": "sim-chat", "messages": [{"role": "user", "content": QUERY}], "max_tokens": 200}
+    whole = client.chat.completions.parse(**asked, response_format=Way)
+    assert isinstance(whole.choices[0].message.parsed, Way)
+    with client.chat.completions.stream(**asked, response_format=Way) as stream:
+        parsed = stream.get_final_completion().choices[0].message.parsed
+    assert isinstance(parsed, Way)
+
+
+def test_the_tool_helpers_gather_calls(client: OpenAI) -> None:
+    asked: Any = {"model": "sim-chat", "messages": [{"role": "user", "content": QUERY}], "max_tokens": 200}
+    tools: Any = [openai.pydantic_function_tool(Way)]
+    whole = client.chat.completions.parse(**asked, tools=tools, tool_choice="required", parallel_tool_calls=False)
+    (call,) = whole.choices[0].message.tool_calls or ()
+    assert isinstance(call.function.parsed_arguments, Way)
+    with client.chat.completions.stream(
+        **asked, tools=tools, tool_choice="required", parallel_tool_calls=False
+    ) as stream:
+        (streamed,) = stream.get_final_completion().choices[0].message.tool_calls or ()
+    assert isinstance(streamed.function.parsed_arguments, Way)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, openai.BadRequestError), (401, openai.AuthenticationError), (403, openai.PermissionDeniedError),
+        (404, openai.NotFoundError), (409, openai.ConflictError), (429, openai.RateLimitError),
+        (503, openai.InternalServerError),
+    ],
+)  # fmt: skip
+def test_each_status_is_its_error_class(status: int, kind: type[openai.APIStatusError]) -> None:
+    refusal = ApiError(status, "why", param="field", code="some_code")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Exchange(scope, receive, send).send_error(refusal)
+
+    transport = httpx.ASGITransport(app)
+
+    async def main() -> openai.APIStatusError:
+        async with AsyncOpenAI(
+            api_key="k", base_url="http://test", http_client=httpx.AsyncClient(transport=transport), max_retries=0
+        ) as client:
+            with pytest.raises(kind) as caught:
+                await client.models.list()
+            return caught.value
+
+    error = asyncio.run(main())
+    assert (error.code, error.param) == ("some_code", "field")
+    assert "why" in error.message
