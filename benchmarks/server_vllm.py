@@ -131,7 +131,7 @@ def measure(side: str, options: argparse.Namespace) -> Iterator[Figures]:
             yield Figures(
                 side=side,
                 streams=streams,
-                tokens_per_s=result["headline"]["output_tokens_per_s"],
+                tokens_per_s=result["whole_run"]["output_tokens_per_s"],
                 ttft_ms=latency["ttft"]["percentiles"]["50"]["value"],
                 gap_ms=latency["icl"]["percentiles"]["50"]["value"],
                 front_cpu_us_per_token=used_s / result["counts"]["output_tokens"] * 1e6,
