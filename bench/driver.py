@@ -114,8 +114,10 @@ class Driver:
     async def _slot(self, slot: int, plan: ClosedLoop) -> None:
         """Send one request after the other."""
         free_ns = plan.begun_ns
+        await self._wire.turn()
         while (start := plan.take(free_ns, monotonic_ns())) is not None:
             free_ns = await self._attempt(start, slot, plan)
+            await self._wire.turn()
 
     async def _pace(self, plan: OpenLoop) -> None:
         """Start each request at its moment, or as soon after as the plan's limit lets it; ends with the last one."""

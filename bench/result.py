@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -205,4 +205,4 @@ class Result(msgspec.Struct, kw_only=True):
     client: ClientFacts
     server: ServerCounters | None = None
     certificate: Certificate | None = None
-    environment: dict[str, object] = {}
+    environment: dict[str, Any] = {}

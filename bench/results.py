@@ -116,10 +116,15 @@ def _make_folder(path: Path) -> Path:
 
 
 def write_json(path: Path, content: msgspec.Struct) -> None:
+    """Write it as `write_bytes` does. Raises OSError."""
+    write_bytes(path, to_json(content))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, never half. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(to_json(content))
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from bench.preflight import TargetError, choose_kind, find_model, make_workload,
 from bench.record import Record
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
+from bench.scrape import Scrape
 from bench.settings import Settings, UsageError
 from bench.target import Target, TargetAddress, read_address
 from bench.wire import Wire, make_wire
@@ -136,6 +137,7 @@ async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server
 class _Prepared:
     driver: Driver
     wire: Wire
+    scrape: Scrape
     run: Run
     folder: RunFolder
 
@@ -217,7 +219,7 @@ async def _prepare(
         notes=notes,
         certificate=load_certificate(settings.result_dir, machine_name(environment)),
     )
-    return _Prepared(driver, wire, run, folder)
+    return _Prepared(driver, wire, Scrape(target, model.name), run, folder)
 
 
 def _load_facts(
@@ -250,6 +252,7 @@ async def _load(
     plan = make_plan(settings)
     health = HealthWatch(prepared.wire, folder.flush)
     folder.save_run(run)
+    await prepared.scrape.begin()
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()  # what is there now outlives the run: the collector need not look at it again
@@ -281,6 +284,9 @@ async def _load(
         )
         folder.save_run(run)
         folder.close()
+    if not run.interrupted:
+        run = msgspec.structs.replace(run, server=await prepared.scrape.end(plan.sent))
+        folder.save_run(run)
     return Finished(run, folder)
 
 

@@ -26,6 +26,25 @@ class UsageError(ValueError):
     """Wrong use: the message names the option, the value and the remedy."""
 
 
+FORMATS = ("console", "markdown", "csv", "json", "vllm")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `result_dir`.
+
+    That file has a name made as vLLM makes it unless `result_filename` is given; with `save_detailed` it holds the
+    details of each request.
+    """
+
+    format: str = "console"
+    json: Path | None = None
+    result_dir: Path = Path("runs")
+    save_result: bool = False
+    save_detailed: bool = False
+    result_filename: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
@@ -57,7 +76,7 @@ class Settings:
     extra_body: dict[str, Any] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
     result_dir: Path = Path("runs")
-    json: Path | None = None
+    output: Output = field(default_factory=Output)
     view: View = field(default_factory=View)
     live: bool = True
     strict: bool = False

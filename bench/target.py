@@ -153,17 +153,24 @@ class Target:
         """Close every connection."""
         await self._transport.aclose()
 
-    async def _ask(self, request: Request) -> Any:
+    async def text(self, path: str) -> str:
+        """What the server answers to a GET beside its API, such as `/metrics`. Raises SDKError as `get` does."""
+        body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers))
+        return body.decode("utf-8", "replace")
+
+    async def _fetch(self, request: Request) -> bytes:
         exchange = await self._transport.send(request, self.deadline())
         body = await _read_body(exchange)
         if exchange.head.status >= 400:
             raise status_error(exchange.head, body)
+        return body
+
+    async def _ask(self, request: Request) -> Any:
+        body = await self._fetch(request)
         try:
             return json.loads(body)
         except ValueError:
-            raise ProtocolError(
-                f"{request.url} answered {exchange.head.status} with something that is not JSON"
-            ) from None
+            raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
 
 
 async def _read_body(exchange: AsyncExchange) -> bytes:

@@ -150,6 +150,7 @@ def facts(result: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, fl
         "open": headline["mean_concurrency"],
         "claimed": claimed if claimed is not None else float("nan"),
         "CPU": client["cpu_share"],
+        "waited for CPU": client["cpu_wait_share"],
         "µs/tok": client["cpu_share"] * 1e6 / max(headline["output_tokens_per_s"], 1),
         "read lag p99": client["read_lag_p99_ms"] or float("nan"),
         "late p99": headline["latency"]["lateness"]["percentiles"]["99"]["value"] or float("nan"),

@@ -32,8 +32,6 @@ def carry_out(settings: Settings) -> int:
     """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
     from bench.cli.main import FAILED, INTERRUPTED, OK, fail
 
-    if settings.json is not None and not settings.json.parent.is_dir():
-        raise UsageError(f"--json {settings.json}: there is no folder {settings.json.parent}")
     interruption = Interruption(_leave)
     try:
         watcher = make_watcher(settings.live, sys.stderr)
@@ -56,16 +54,17 @@ def carry_out(settings: Settings) -> int:
 
 def _report(finished: Finished, settings: Settings) -> Result:
     """Print the result and keep it."""
-    from bench.cli.printing import print_result
+    from bench.cli.printing import present
     from bench.summary import summarize
 
     folder = finished.folder
-    result = summarize(finished.run, folder.records(), folder.moments)
+    columns = folder.records()
+    result = summarize(finished.run, columns, folder.moments)
     folder.save_result(result)
     if folder.problem is not None:
         click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {folder.problem}", err=True)
     kept = folder.path if folder.problem is None else None
-    print_result(result, finished.run.view, kept, settings.json)
+    present(result, finished.run, columns, folder.moments, settings.output, kept)
     return result
 
 

@@ -18,6 +18,7 @@ from bench.settings import (
     DEFAULT_DURATION_S,
     DEFAULT_OUTPUT_LEN,
     DEFAULT_STREAMS,
+    Output,
     Settings,
     UsageError,
     choose_address,
@@ -71,7 +72,7 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         extra_body=_extra_body(options),
         timeouts=_timeouts(options),
         result_dir=options["result_dir"],
-        json=options["json_path"],
+        output=read_output(options),
         view=View(
             percentiles=options["percentiles"] or DEFAULT_PERCENTILES,
             rows=options["rows"] or DEFAULT_ROWS,
@@ -80,6 +81,23 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         strict=options["strict"],
         live=not options["no_live"],
         again=again_line(arguments, options["seed"]),
+    )
+
+
+def read_output(options: Options) -> Output:
+    """What is to be printed and written. Raises UsageError."""
+    json, name = options["json_path"], options["result_filename"]
+    if json is not None and not json.parent.is_dir():
+        raise UsageError(f"--json {json}: there is no folder {json.parent}")
+    if name is not None and ("/" in name or name in ("", ".", "..")):
+        raise UsageError(f"--result-filename {name}: must be a name; --result-dir says where")
+    return Output(
+        format=options["format"],
+        json=json,
+        result_dir=options["result_dir"],
+        save_result=options["save_result"] or options["save_detailed"] or name is not None,
+        save_detailed=options["save_detailed"],
+        result_filename=name,
     )
 
 

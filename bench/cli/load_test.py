@@ -12,6 +12,7 @@ from bench.cli import values
 from bench.cli.choices import read_settings
 from bench.cli.grouped import CONTEXT, SectionedCommand, section
 from bench.cli.vllm import BACKENDS
+from bench.cli.written import writing_options
 from bench.environment import tool_version
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
@@ -167,21 +168,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="From the request to the answer's first byte.  [default: none]",
 )
 @limits("--stall-timeout", metavar="TIME", type=values.duration, help="From one token to the next.  [default: none]")
-@output(
-    "--json",
-    "json_path",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Write the result as JSON; - is standard output.",
-)
-@output(
-    "--result-dir",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    default="runs",
-    show_default=True,
-    help="Where each run's folder goes.",
-)
+@writing_options
 @output(
     "--percentile-metrics",
     "rows",

@@ -1,33 +1,61 @@
-"""Where a result goes: the report to the terminal, the JSON to its file."""
+"""Where a result goes: the report to the terminal, other forms to standard output or their files."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
-from msgspec import Struct
+from msgspec import Struct, json
 
+from bench.flow import Moments
+from bench.record import Columns
 from bench.report.console import WIDTH, render
+from bench.report.markdown import render_markdown
+from bench.report.spreadsheet import render_csv
+from bench.report.vllm import default_filename, vllm_result, vllm_text, without_details
 from bench.result import Result
-from bench.results import to_json, write_json
-from bench.run import View
-from bench.settings import UsageError
+from bench.results import to_json, write_bytes, write_json
+from bench.run import Run
+from bench.settings import Output, UsageError
 
 STDOUT = Path("-")
 
 
-def print_result(result: Result, view: View, folder: Path | None, json_path: Path | None) -> None:
-    """Print the report, and write the JSON where asked. With `-` the JSON has standard output to itself.
+def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
+    """Print the report in the form that was asked for, and write the files. Raises UsageError where one cannot be.
 
-    Raises UsageError when the file cannot be written.
+    With `--json -` the JSON has standard output to itself.
     """
-    stream = sys.stderr if json_path == STDOUT else sys.stdout
-    width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
-    click.echo(render(result, view, folder, width), file=stream)
-    if json_path is not None:
-        write_out(result, json_path)
+    as_vllm = vllm_result(run, columns, moments) if output.save_result or output.format == "vllm" else {}
+    stream = sys.stderr if output.json == STDOUT else sys.stdout
+    if output.format == "console":
+        width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
+        click.echo(render(result, run.view, folder, width), file=stream)
+    else:
+        forms = {
+            "markdown": lambda: render_markdown(result, run.view),
+            "csv": lambda: render_csv(result),
+            "json": lambda: to_json(result).decode(),
+            "vllm": lambda: vllm_text(as_vllm),
+        }
+        click.echo(forms[output.format](), file=stream, nl=False)
+    if output.json is not None:
+        write_out(result, output.json)
+    if output.save_result:
+        _save_as_vllm(as_vllm, output)
+
+
+def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
+    path = output.result_dir / (output.result_filename or default_filename(result, result["backend"]))
+    content = json.encode(result if output.save_detailed else without_details(result))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content + b"\n")
+    except OSError as error:
+        raise UsageError(f"--save-result: {path} cannot be written ({error.strerror})") from None
 
 
 def write_out(content: Struct, path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bench.cli import values
+from bench.cli.choices import read_output
 from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.written import writing_options
 from bench.settings import UsageError
 
 output = section("Output")
@@ -15,13 +18,7 @@ output = section("Output")
 
 @click.command(cls=SectionedCommand, context_settings=CONTEXT)
 @click.argument("run", type=click.Path(path_type=Path))
-@output(
-    "--json",
-    "json_path",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Write the result as JSON; - is standard output.",
-)
+@writing_options
 @output(
     "--percentile-metrics", "rows", metavar="LIST", type=values.rows, help="Rows of the table.  [default: the run's]"
 )
@@ -40,33 +37,24 @@ output = section("Output")
     help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
 )
 @output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
-def report(
-    run: Path,
-    json_path: Path | None,
-    rows: tuple[str, ...] | None,
-    percentiles: tuple[float, ...] | None,
-    goodput: dict[str, float],
-    strict: bool,
-) -> int:
+def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
-    from bench.cli.printing import print_result
+    from bench.cli.printing import present
     from bench.restore import restore
     from bench.results import ResultError, load_run
     from bench.spool import read_chunks
     from bench.summary import summarize
 
+    wanted = read_output(options)
     try:
         facts, columns, moments = load_run(run)
         if facts.ended_ns is None:
             restore(columns, read_chunks(moments))
     except ResultError as error:
         raise UsageError(str(error)) from None
-    if rows is not None:
-        facts.view.rows = rows
-    if percentiles is not None:
-        facts.view.percentiles = percentiles
-    if goodput:
-        facts.view.goodput = goodput
+    for name in ("rows", "percentiles", "goodput"):
+        if options[name]:
+            setattr(facts.view, name, options[name])
     result = summarize(facts, columns, lambda: read_chunks(moments))
-    print_result(result, facts.view, run, json_path)
-    return int(strict and result.verdict.level != "trusted")
+    present(result, facts, columns, lambda: read_chunks(moments), wanted, run)
+    return int(options["strict"] and result.verdict.level != "trusted")

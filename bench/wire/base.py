@@ -64,6 +64,10 @@ class Wire(Protocol):
 
     watch: WireWatch
 
+    async def turn(self) -> None:
+        """Wait until reading has come before the start of another request, where that matters."""
+        ...
+
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
         """Send, and return when the answer has ended, or said that it needs no more.
 

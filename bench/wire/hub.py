@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 
@@ -19,6 +20,10 @@ ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 # So many sockets are read before timers and tasks have their turn: about half a millisecond.
 _SLICE = 64
 _LIST = 4096
+
+# Requests that may start for so many reads, while others wait for their turn: a start costs ten times a read.
+_READS_A_START = 16
+_LEAST_STARTS = 2
 
 OnReady = Callable[[int], None]
 
@@ -35,6 +40,8 @@ class Hub:
         self._epoll = select.epoll()
         self._on_ready: dict[int, OnReady] = {}
         self._ready: list[tuple[int, int]] = []
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._reads = 0
         self._looked_ns = monotonic_ns()
         self.empty_ns = self.now_ns = self._looked_ns
         loop.add_reader(self._epoll.fileno(), self._serve)
@@ -56,6 +63,14 @@ class Hub:
         del self._on_ready[fd]
         self._epoll.unregister(fd)
 
+    async def turn(self) -> None:
+        """Wait until what had arrived was read: a start that comes a little late is told as such, a late read blurs."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._turns.append(turn)
+        if len(self._turns) == 1:
+            self._loop.call_soon(self._grant)
+        await turn
+
     def close(self) -> None:
         """Stop watching."""
         self._loop.remove_reader(self._epoll.fileno())
@@ -66,13 +81,29 @@ class Hub:
         if not ready:
             ready = self._look()
         on_ready = self._on_ready
-        for _ in range(min(_SLICE, len(ready))):
+        served = min(_SLICE, len(ready))
+        self._reads += served
+        for _ in range(served):
             fd, events = ready.pop()
             serve = on_ready.get(fd)
             if serve is not None:  # it may have been closed since the look
                 serve(events)
         if ready:
             self._loop.call_soon(self._serve)
+
+    def _grant(self) -> None:
+        """Read, and once all is read that a look has found, let some start."""
+        self._serve()
+        if not self._ready:
+            granted = max(_LEAST_STARTS, self._reads // _READS_A_START)
+            self._reads = 0
+            while granted and self._turns:
+                turn = self._turns.popleft()
+                if not turn.done():  # else whoever waited was given up
+                    turn.set_result(None)
+                    granted -= 1
+        if self._turns:
+            self._loop.call_soon(self._grant)
 
     def _look(self) -> list[tuple[int, int]]:
         now_ns = self.now_ns = monotonic_ns()

@@ -36,6 +36,10 @@ class KernelWire:
         self._connections: set[Connection] = set()
         self._free: list[Connection] = []
 
+    async def turn(self) -> None:
+        """As `Wire` has it."""
+        await self._hub.turn()
+
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
         """As `Wire` has it."""
         payload = encode_request(request)

@@ -31,6 +31,9 @@ class PlainWire:
         self.watch = WireWatch()
         self._transport = DirectTransport(max_connections=max_connections, replay=False)
 
+    async def turn(self) -> None:
+        """The event loop is fair by itself."""
+
     async def carry(self, request: Request, deadline: Deadline, receiver: Receiver) -> None:
         """As `Wire` has it."""
         exchange: AsyncExchange = await self._transport.send(request, deadline)

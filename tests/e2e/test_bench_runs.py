@@ -75,7 +75,11 @@ def test_one_command_starts_a_server_measures_it_and_stops_it(tmp_path: Path) ->
     assert result.counts.output_tokens == 128 * result.counts.ok
     assert result.counts.connections_opened_in_window == 0
     assert result.negotiated.continuous_usage
-    assert {check.code: check.status for check in result.checks}["tokens_match_usage"] == "pass"
+    statuses = {check.code: check.status for check in result.checks}
+    assert statuses["tokens_match_usage"] == "pass"
+    assert statuses["server_counters"] == "pass"
+    assert result.server is not None
+    assert result.server.requests == result.counts.ok
     address = urlsplit(result.target.url)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address.hostname, address.port), timeout=5)
@@ -120,6 +124,36 @@ def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
     assert after["prompt_tokens"] - before["prompt_tokens"] == sum(r.prompt_tokens or 0 for r in records)
     assert result.counts.output_tokens == 24 * requests
     assert max(record.slot for record in records) == streams - 1
+
+
+def test_a_run_in_every_form(tmp_path: Path) -> None:
+    with server_process("--profile", "instant") as server:
+        arguments = ("--base-url", server.url, "--concurrency", "2", "--num-requests", "6", "--format", "vllm")
+        done = bench(tmp_path, *arguments, "--save-result", "--result-filename", "v.json", "--goodput", "ttft:1e6")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Successful requests:                     6         " in done.stdout
+    saved = json.loads((tmp_path / "runs" / "v.json").read_text())
+    assert (saved["completed"], saved["total_output_tokens"]) == (6, 6 * 128)
+    assert "itls" not in saved
+    (tmp_path / "runs" / "v.json").unlink()
+    report = [*COMMAND, "report", str(folder_of(tmp_path)), "--result-dir", str(tmp_path / "again")]
+    forms = {"markdown": "| ok | 6 |", "csv": "steady,ttft,", "json": '"goodput": {', "console": "✔ 6 ok"}
+    for name, words in forms.items():
+        again = subprocess.run([*report, "--format", name], cwd=ROOT, capture_output=True, text=True, timeout=50)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert words in again.stdout
+    subprocess.run([*report, "--save-detailed"], cwd=ROOT, capture_output=True, timeout=50, check=True)
+    (detailed,) = (tmp_path / "again").iterdir()
+    assert detailed.name.startswith("openai-chat-infqps-concurrency2-sim-chat-")
+    assert len(json.loads(detailed.read_text())["itls"]) == 6
+
+
+def test_strict_fails_what_is_not_trusted(tmp_path: Path) -> None:
+    """Four requests over four streams have no steady window, whatever the machine."""
+    with server_process("--profile", "instant") as server:
+        done = bench(tmp_path, "--base-url", server.url, "--concurrency", "4", "--num-requests", "4", "--strict")
+    assert result_of(tmp_path).verdict.level != "trusted"
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_known_delays_are_reported(tmp_path: Path) -> None:

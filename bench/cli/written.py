@@ -1,0 +1,52 @@
+"""The options that say what is printed and written; `python -m bench` and its `report` have the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench.cli import values
+from bench.cli.grouped import section
+from bench.settings import FORMATS
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_option = section("Output")
+_OPTIONS = (
+    _option(
+        "--format",
+        metavar="NAME",
+        type=values.one_of(*FORMATS),
+        default="console",
+        show_default=True,
+        help="What is printed: console, markdown, csv, json, vllm (the text of vllm bench serve).",
+    ),
+    _option(
+        "--json",
+        "json_path",
+        metavar="PATH",
+        type=click.Path(path_type=Path),
+        help="Write the result as JSON; - is standard output.",
+    ),
+    _option("--save-result", is_flag=True, help="Write a file with the keys and definitions of vllm bench serve."),
+    _option("--save-detailed", is_flag=True, help="The same, with the details of each request."),
+    _option("--result-filename", metavar="NAME", help="Its name.  [default: made as vllm bench serve makes it]"),
+    _option(
+        "--result-dir",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        default="runs",
+        show_default=True,
+        help="Where that file goes, and each run's folder.",
+    ),
+)
+
+
+def writing_options(command: _Function) -> _Function:
+    """Add them to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,43 @@
+"""The server's own counters in Prometheus' text form, by vLLM's names; and what they grew by during a load. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bench.run import ServerCounters
+
+REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS = (
+    "vllm:request_success_total",
+    "vllm:prompt_tokens_total",
+    "vllm:generation_tokens_total",
+)
+_NAMES = (REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS)
+_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+\d+)?$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Counted = Mapping[str, int]
+
+
+def read_counters(text: str, model: str) -> dict[str, int]:
+    """Each counter that is there, summed over its labels; where they name a model, of that one. Raises ValueError."""
+    found: dict[str, int] = {}
+    for sample in _SAMPLE.finditer(text):
+        name = sample["name"]
+        if name in _NAMES and dict(_LABEL.findall(sample["labels"] or "")).get("model_name", model) == model:
+            found[name] = found.get(name, 0) + int(float(sample["value"]))
+    return found
+
+
+def growth(before: Counted, after: Counted) -> ServerCounters:
+    """What was counted in between. A counter that comes with its first request began at 0."""
+    if not after:
+        return ServerCounters(problem="its /metrics has none of vLLM's names")
+    grown = {name: after[name] - before.get(name, 0) for name in _NAMES if name in after}
+    if any(value < 0 for value in grown.values()):
+        return ServerCounters(problem="they went back: the server was started anew")
+    return ServerCounters(
+        requests=grown.get(REQUESTS),
+        prompt_tokens=grown.get(PROMPT_TOKENS),
+        generation_tokens=grown.get(GENERATION_TOKENS),
+    )

@@ -1,0 +1,106 @@
+"""The report as Markdown, for a pull request or an issue."""
+
+from __future__ import annotations
+
+from bench.report.table import LABELS
+from bench.result import Distribution, Percentile, Result, percent_key
+from bench.run import View
+from bench.units import format_count, format_rate
+
+
+def render_markdown(result: Result, view: View) -> str:
+    """Title, outcome, latencies, verdict and checks."""
+    parts = [_title(result), _rates(result)]
+    if result.counts.ok:
+        parts.append(_latencies(result, view))
+    parts += [_failures(result), _verdict(result), _notes(result), f"`{result.again}`"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(result: Result) -> str:
+    target, load = result.target, result.load
+    lengths = [] if load.duration_s is None else [f"{load.duration_s:g} s"]
+    lengths += [] if load.requests is None else [f"{format_count(load.requests)} requests"]
+    facts = [load.shape, " or ".join(lengths), load.prompts, f"{load.output_len} tokens out", f"seed {load.seed}"]
+    return f"**{_cell(target.model)}** on {_cell(target.url)}: {_cell(', '.join(filter(None, facts)))}"
+
+
+def _rates(result: Result) -> str:
+    counts, figures = result.counts, result.headline
+    unit = "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
+    rows = [
+        ("ok", format_count(counts.ok)),
+        ("failed", format_count(counts.failed)),
+        ("req/s", _rate(figures.requests_per_s)),
+        (f"out {unit}", _rate(figures.output_tokens_per_s)),
+        ("in tok/s", _rate(figures.input_tokens_per_s)),
+        ("mean concurrency", _rate(figures.mean_concurrency)),
+    ]
+    if figures.goodput is not None:
+        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
+        share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"
+        rows.append((f"goodput: {limits}", f"{_rate(figures.goodput.requests_per_s)} req/s{share}"))
+    return _table(["", ""], [list(row) for row in rows])
+
+
+def _latencies(result: Result, view: View) -> str:
+    header = ["ms", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max", "client"]
+    rows = [[LABELS[name], *_figures(result.headline.latency[name], view)] for name in view.rows]
+    window = result.headline.window
+    return _table(header, rows) + (
+        f"\n\n{format_count(result.headline.requests)} requests sent within {window.length_s:.1f} s; "
+        "p99 with its 95 % interval; client: the most that the bench itself may be off by."
+    )
+
+
+def _figures(found: Distribution, view: View) -> list[str]:
+    percentiles = [found.percentiles[percent_key(percent)] for percent in view.percentiles]
+    errors = [percentile.client_error for percentile in percentiles if percentile.client_error is not None]
+    return [
+        _ms(found.mean),
+        *map(_percentile, percentiles, view.percentiles),
+        _ms(found.max),
+        f"≤ {max(errors):.2f}" if errors else "n/a",
+    ]
+
+
+def _percentile(found: Percentile, percent: float) -> str:
+    if percent != 99 or found.low is None or found.high is None:
+        return _ms(found.value)
+    return f"{_ms(found.value)} [{_ms(found.low)}, {_ms(found.high)}]"
+
+
+def _failures(result: Result) -> str:
+    rows = [[f.outcome, format_count(f.count), _cell(f.first_error)] for f in result.counts.failures]
+    return _table(["failed", "", "first"], rows) if rows else ""
+
+
+def _verdict(result: Result) -> str:
+    good = [check.text for check in result.checks if check.status != "fail"]
+    lines = [f"**{result.verdict.level}**: {_cell(' · '.join(good))}" if good else f"**{result.verdict.level}**"]
+    lines += [f"- {_cell(check.text)}: {_cell(check.remedy)}" for check in result.checks if check.status == "fail"]
+    return "\n".join(lines)
+
+
+def _notes(result: Result) -> str:
+    return "\n".join(f"- {_cell(note)}" for note in result.notes)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _rate(value: float | None) -> str:
+    return "n/a" if value is None else format_rate(value)
+
+
+def _ms(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:,.1f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def _cell(text: str) -> str:
+    """Text that ends no cell and begins no markup."""
+    for mark in "\\`*_<|":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

@@ -1,0 +1,41 @@
+"""The figures as CSV: a row a figure and percentile, over the steady window and over the whole run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from bench.result import Figures, Result
+
+_HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
+_Row = tuple[object, ...]
+
+
+def render_csv(result: Result) -> str:
+    """All figures; an empty cell is one that does not exist."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for window, figures in (("steady", result.headline), ("whole run", result.whole_run)):
+        writer.writerows((window, *row) for row in _rows(figures))
+    return out.getvalue()
+
+
+def _rows(figures: Figures) -> Iterator[_Row]:
+    rates = {
+        "requests": ("1/s", figures.requests_per_s),
+        "output_tokens": ("1/s", figures.output_tokens_per_s),
+        "input_tokens": ("1/s", figures.input_tokens_per_s),
+        "concurrency": ("requests", figures.mean_concurrency),
+        "goodput": ("1/s", None if figures.goodput is None else figures.goodput.requests_per_s),
+    }
+    for name, (unit, value) in rates.items():
+        yield (name, "mean", unit, value, None, None, None, figures.requests)
+    named = {**figures.latency, "speed_per_user": figures.speed_per_user}
+    for name, found in named.items():
+        unit = "1/s" if name == "speed_per_user" else "ms"
+        for statistic, value in (("mean", found.mean), ("min", found.min), ("max", found.max)):
+            yield (name, statistic, unit, value, None, None, None, found.n)
+        for percent, told in found.percentiles.items():
+            yield (name, f"p{percent}", unit, told.value, told.low, told.high, told.client_error, found.n)
