@@ -43,11 +43,11 @@ check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
 	@.venv/bin/ruff check -q .
 	@.venv/bin/mypy
-	@.venv/bin/mypy tests/typing/public.py
+	@.venv/bin/mypy tests/typing/public.py tests/typing/in_process.py
 
 check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
 	@test -x .venv/bin/pyright || .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt 'pyright[nodejs]'
-	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py
+	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py tests/typing/in_process.py
 
 format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,9 @@ class VllmEngine:
     async def _load(self) -> "VllmCore":
         """In a thread: the loop stays free to be told that nobody waits any longer."""
         wanted = True
+        loop = asyncio.get_running_loop()
+        # in a call of its own: something that vLLM imports keeps the frames it was imported by, and all they hold
+        await loop.run_in_executor(None, import_module, f"{__package__}.vllm")
 
         def load() -> "VllmCore":
             from .vllm import VllmCore
@@ -122,7 +126,7 @@ class VllmEngine:
                 raise EngineDeadError("nobody waits for the engine any longer")
             return VllmCore(self._arguments)
 
-        loading = asyncio.get_running_loop().run_in_executor(None, load)
+        loading = loop.run_in_executor(None, load)
         try:
             return await asyncio.shield(loading)
         except asyncio.CancelledError:
