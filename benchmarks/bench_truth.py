@@ -96,7 +96,7 @@ def run_bench(
         str(folder),
         "--no-live",
     ]
-    before = ["nice", "-n", str(options.nice), "taskset", "-c", "1"]
+    before = [*(real_time() if options.real_time else []), "taskset", "-c", "1"]
     done = subprocess.run([*before, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: {' '.join(command)}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only the cases whose name begins so")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12)
-    parser.add_argument("--nice", type=int, default=0, help="of the bench: below 0 where others use its core")
+    parser.add_argument("--real-time", action="store_true", help="the bench too: where others use its core")
     options = parser.parse_args()
     port = 9800
     print(f"load of the machine before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")

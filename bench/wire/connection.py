@@ -14,7 +14,7 @@ from bench.plain import Plain
 from bench.units import NS_PER_S
 from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock
-from bench.wire.hub import ENDING, READ, WRITE, Hub
+from bench.wire.hub import ENDING, READ, READ_BYTES, WRITE, Hub
 
 if TYPE_CHECKING:
     from bench.wire.exchange import Exchange
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@qq")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-_READ_BYTES = 64 * 1024
 
 # The kernel stamps a packet a moment before the socket has it.
 _SLACK_NS = 5_000_000
@@ -77,7 +76,7 @@ class Connection:
         self.plain: Plain | None = None  # takes what it knows of the exchange by its look
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
-        hub.add(self._fd, self._on_ready)
+        hub.add(self._fd, self.read_now, self._on_ready)
 
     def start(self, exchange: Exchange, payload: bytes) -> None:
         """Begin an exchange with its request. Raises OSError."""
@@ -119,7 +118,7 @@ class Connection:
             self._send_rest()
         if events & ~WRITE:
             read = self.read_now()
-            while self.is_open and (read == _READ_BYTES or (read and events & ENDING)):
+            while self.is_open and (read == READ_BYTES or (read and events & ENDING)):
                 read = self.read_now()  # what is left is not reported again
 
     def _send_rest(self) -> None:
@@ -137,7 +136,7 @@ class Connection:
         """Read once and hand on what came, with the moment of its arrival; how many bytes it was."""
         hub = self._hub
         try:
-            data, ancillary, _, _ = self._receive(_READ_BYTES, _ANCILLARY_BYTES)
+            data, ancillary, _, _ = self._receive(READ_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -147,7 +146,7 @@ class Connection:
         now_ns = hub.now_ns = monotonic_ns()
         if empty_ns < self._drained_ns:
             empty_ns = self._drained_ns
-        if len(data) < _READ_BYTES:
+        if len(data) < READ_BYTES:
             self._drained_ns = before_ns  # it was empty after this read, which came after the one before
         lag_ns = _NO_STAMP
         if ancillary:

@@ -14,6 +14,8 @@ from time import monotonic_ns
 
 # Edge-triggered: a socket is reported when something comes, and then has to be read until it has nothing.
 READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+READ_BYTES = 64 * 1024
+_JUST_IN = select.EPOLLIN
 WRITE = select.EPOLLOUT
 ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
@@ -25,11 +27,13 @@ _LIST = 4096
 _READS_A_START = 16
 _LEAST_STARTS = 2
 
+OnRead = Callable[[], int]
 OnReady = Callable[[int], None]
 
 
 class Hub:
-    """Calls `on_ready(events)` of each socket that has something to read, or may be written to if that was asked.
+    """Calls `on_read()` of each socket that has something to read, again if that returns as much as a read can bring;
+    and `on_ready(events)` when it ends as well, or may be written to if that was asked.
 
     `empty_ns` is a moment at which the socket now being served had nothing to read, unless it was served since.
     `now_ns` is for who reads to move on: the time of the last read.
@@ -38,6 +42,7 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
+        self._on_read: dict[int, OnRead] = {}
         self._on_ready: dict[int, OnReady] = {}
         self._ready: list[tuple[int, int]] = []
         self._turns: deque[asyncio.Future[None]] = deque()
@@ -49,8 +54,9 @@ class Hub:
     def __len__(self) -> int:
         return len(self._on_ready)
 
-    def add(self, fd: int, on_ready: OnReady) -> None:
+    def add(self, fd: int, on_read: OnRead, on_ready: OnReady) -> None:
         """Watch a socket for what it has to read."""
+        self._on_read[fd] = on_read
         self._on_ready[fd] = on_ready
         self._epoll.register(fd, READ)
 
@@ -60,7 +66,7 @@ class Hub:
 
     def remove(self, fd: int) -> None:
         """Forget a socket; to be called before it is closed."""
-        del self._on_ready[fd]
+        del self._on_read[fd], self._on_ready[fd]
         self._epoll.unregister(fd)
 
     async def turn(self) -> None:
@@ -80,16 +86,23 @@ class Hub:
         ready = self._ready
         if not ready:
             ready = self._look()
-        on_ready = self._on_ready
+        on_read = self._on_read
         served = min(_SLICE, len(ready))
         self._reads += served
         for _ in range(served):
             fd, events = ready.pop()
-            serve = on_ready.get(fd)
-            if serve is not None:  # it may have been closed since the look
-                serve(events)
+            read = on_read.get(fd)
+            if read is None:  # it was closed since the look
+                continue
+            if events != _JUST_IN or read() == READ_BYTES:
+                self._on_ready_anew(fd, events)
         if ready:
             self._loop.call_soon(self._serve)
+
+    def _on_ready_anew(self, fd: int, events: int) -> None:
+        on_ready = self._on_ready.get(fd)
+        if on_ready is not None:
+            on_ready(events)
 
     def _grant(self) -> None:
         """Read, and once all is read that a look has found, let some start."""

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,8 @@ from tests.support.serving import ROOT, server_process
 COMMAND = [sys.executable, "-m", "bench"]
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
 QUICK = ("--engine", "scripted", "--script", "ttft_ms=5,itl_ms=2")
+LIMIT = "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))"
+RUN = "runpy.run_module('bench', run_name='__main__', alter_sys=True)"
 SLOW = ("--engine", "scripted", "--script", "ttft_ms=5,itl_ms=200")
 
 
@@ -185,3 +189,77 @@ def test_a_bench_that_stood_still_does_not_trust_itself(tmp_path: Path) -> None:
     assert "client_pause" in {reason.code for reason in result.verdict.reasons}
     assert result.client.loop_lag_max_ms is not None
     assert result.client.loop_lag_max_ms >= 250
+
+
+def test_a_server_that_stood_still_is_in_the_figures_and_not_in_the_verdict(tmp_path: Path) -> None:
+    arguments = ("--concurrency", "4", "--duration", "1.5")
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        folder = wait_for_load(tmp_path, 4)
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)  # the pause itself
+        server.process.send_signal(signal.SIGCONT)
+        bench.communicate(timeout=20)
+    result = result_of(folder)
+    assert bench.returncode == 0
+    latency = result.whole_run.latency
+    assert max(latency["max_gap"].max or 0, latency["ttft"].max or 0) >= 250
+    # What may fail on a busy machine is the client's own affair.
+    own = {"client_cpu", "client_error", "client_pause", "lateness", "littles_law", "loop_lag"}
+    assert {reason.code for reason in result.verdict.reasons} <= own
+
+
+def test_a_disk_that_fills_up_during_the_run_costs_the_files_only(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk's; it cuts the moments short."""
+    limited = f"import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {LIMIT}; {RUN}"
+    with server_process("--profile", "instant") as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", limited, "--base-url", server.url, "--concurrency", "4"),
+                *("--num-requests", "200", "--output-len", "32", "--result-dir", str(tmp_path / "runs")),
+            ],
+            cwd=ROOT,
+            env=PLAIN,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("warning: results are not kept: File too large")
+    assert "✔ 200 ok" in done.stdout
+    assert "6,400 tokens = usage in all 200 requests" in done.stdout  # those that found no room are in the figures
+
+
+def test_a_server_of_another_kind_is_one_clear_line(tmp_path: Path) -> None:
+    with http_server() as url:
+        done = subprocess.run(
+            [*COMMAND, "--base-url", url, "--model", "m", "--num-requests", "2", "--result-dir", str(tmp_path)],
+            cwd=ROOT,
+            env=PLAIN,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "501" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextlib.contextmanager
+def http_server() -> Iterator[str]:
+    """A web server that serves files, and knows nothing of models."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
