@@ -111,6 +111,7 @@ def get_vllm_engine(
     enable_lora: bool = False,
     max_loras: int = 1,
     max_lora_rank: int = 16,
+    lora_self_test: bool = True,
 ) -> LocalEngine:
     """Loads a model, which takes its time. `model_type` is one of `ModelType`, or None where `model_id_or_path`, a
     folder or hub id, says it all; `torch_dtype` is a torch dtype or its name.
@@ -142,7 +143,7 @@ def get_vllm_engine(
     problem = missing_vllm()
     if problem is not None:
         raise ImportError(problem)
-    return _started(VllmEngine(arguments), source, max_num_seqs)
+    return _started(VllmEngine(arguments, check_adapters=lora_self_test), source, max_num_seqs)
 
 
 def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalEngine:

@@ -24,6 +24,7 @@ _KEYWORDS = frozenset(
         "enable_lora",
         "max_loras",
         "max_lora_rank",
+        "lora_self_test",
     }
 )
 _FLAG = re.compile(r"--([a-z][a-z-]*[a-z])(?: (true|false)\b)?")

@@ -1,23 +1,20 @@
 """`inference_vllm` and `inference_stream_vllm`: a list of requests in, a list of responses out, in order."""
 
-import copy
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, overload
 
-from .batch import Batch, RowRun
+from .batch import RowRun
+from .call import Call, Requests, check_at_least_one, read_call
 from .engine import LocalEngine
 from .flushes import Flushes
 from .generation_config import GenerationConfig
 from .generation_info import write_generation_info
 from .lora import LoRARequest
 from .progress import progress_bar
-from .rows import FailedResponse, InferResponse, RowError, RowsFailedError, read_row
+from .rows import FailedResponse, InferResponse
 from .template import Template
-
-Requests = Sequence[Mapping[str, Any]]
 
 _MAX_FLUSH_STEPS = 10
 
@@ -83,7 +80,7 @@ def inference_vllm(
     """
     began = time.perf_counter()
     info = _cleared(generation_info)
-    call = _read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
+    call = read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
     with progress_bar(len(call.runs), is_wanted=use_tqdm) as show_done:
         engine.run(call.run(_done_counter(show_done), is_streaming=False, keep_prompts=verbose))
     write_generation_info(info, call.runs, time.perf_counter() - began)
@@ -147,12 +144,12 @@ def inference_stream_vllm(
     `RowsFailedError` comes after the last.
     """
     info = _cleared(generation_info)
-    call = _read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
-    _check_at_least_one("flush_steps", flush_steps)
+    call = read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
+    check_at_least_one("flush_steps", flush_steps)
     return _lists(call, flush_steps or max(1, min(_MAX_FLUSH_STEPS, len(call.runs))), info, use_tqdm)
 
 
-def _lists(call: "_Call", flush_steps: int, info: dict[str, Any], use_tqdm: bool) -> Generator[list[Any], None, None]:
+def _lists(call: Call, flush_steps: int, info: dict[str, Any], use_tqdm: bool) -> Generator[list[Any], None, None]:
     began = time.perf_counter()
     flushes = Flushes(flush_steps)
     finished: dict[int, Any] = {}
@@ -183,79 +180,6 @@ def _response(run: RowRun, finished: dict[int, Any]) -> Any:
     if is_finished:
         finished[run.number] = response
     return response
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """The arguments that both functions share, read and checked."""
-
-    engine: LocalEngine
-    template: Template
-    runs: Sequence[RowRun]
-    config: GenerationConfig
-    limit: int
-    lora_request: LoRARequest | None
-    is_strict: bool
-
-    async def run(self, on_change: Callable[[RowRun], None], *, is_streaming: bool, keep_prompts: bool = False) -> None:
-        adapter = None if self.lora_request is None else await self.engine.adapters.load(self.lora_request)
-        await Batch(
-            self.engine.core,
-            self.template,
-            self.runs,
-            self.config,
-            limit=self.limit,
-            is_streaming=is_streaming,
-            on_change=on_change,
-            adapter=adapter,
-            keep_prompts=keep_prompts,
-        ).run()
-
-    def results(self) -> list[Any]:
-        """Raises `RowsFailedError`."""
-        results: list[Any] = [run.response() for run in self.runs]
-        if self.is_strict and any(run.error is not None for run in self.runs):
-            raise RowsFailedError(results)
-        return results
-
-
-def _read_call(
-    engine: LocalEngine,
-    template: Template,
-    request_list: Requests,
-    config: GenerationConfig | None,
-    max_batch_size: int | None,
-    lora_request: LoRARequest | None,
-    *,
-    strict: bool,
-) -> _Call:
-    if isinstance(request_list, (Mapping, str)):
-        raise TypeError(f"request_list must be a list of dicts (got {type(request_list).__name__})")
-    _check_at_least_one("max_batch_size", max_batch_size)
-    runs = []
-    for number, request in enumerate(request_list):
-        run = RowRun(number)
-        try:
-            run.row = read_row(request, number, template.default_system)
-        except RowError as exc:
-            if strict:
-                raise
-            run.error = exc
-        runs.append(run)
-    return _Call(
-        engine,
-        template,
-        runs,
-        copy.copy(config or engine.generation_config),
-        max_batch_size or 2 * engine.max_num_seqs,
-        lora_request,
-        strict,
-    )
-
-
-def _check_at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"{name} must be at least 1 (got {value})")
 
 
 def _cleared(info: dict[str, Any] | None) -> dict[str, Any]:

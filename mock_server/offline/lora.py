@@ -7,6 +7,7 @@ from pathlib import Path
 from ..engine.adapter_files import AdapterFiles, smallest_max_rank
 from ..engine.base import Adapter, Engine
 from ..engine.errors import AdapterError
+from .engine_arguments import in_python_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Adapters:
             if self._paths.get(name) != path:
                 await asyncio.to_thread(self._check, Adapter(name, path))
                 await self._make_room(name)
-                await self._engine.add_adapter(Adapter(name, path))
+                try:
+                    await self._engine.add_adapter(Adapter(name, path))
+                except AdapterError as exc:
+                    raise AdapterError(in_python_words(str(exc))) from exc
             self._paths.pop(name, None)
             self._paths[name] = path  # the last one is the one used last
         return name

@@ -93,6 +93,7 @@ def test_the_command_lines_remedies_become_keywords() -> None:
     assert in_python_words("a smaller --kv-cache-memory-bytes, such as 1G") == (
         "a smaller engine_kwargs['kv_cache_memory_bytes'], such as 2**30"
     )
+    assert in_python_words("serve all the same: --lora-self-test false") == "serve all the same: lora_self_test = False"
     assert in_python_words("if you trust it: --trust-remote-code true.") == (
         "if you trust it: engine_kwargs['trust_remote_code'] = True."
     )
