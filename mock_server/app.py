@@ -17,6 +17,7 @@ from .engine.base import Engine
 from .errors import ApiError, server_failed
 from .routes import all_routes
 from .settings import Settings
+from .shortcut import ShortcutApp
 from .state import ServerState
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.stop()
 
-    app = FastAPI(
+    app = ShortcutApp(
         title="streamgauge",
         openapi_url=None,
         routes=all_routes(state),

@@ -13,7 +13,7 @@ from .engine.errors import (
     EngineError,
     RequestRefusedError,
 )
-from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable
+from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
 from .exchange import ClientGoneError, Exchange
 from .state import ServerState
 
@@ -30,14 +30,17 @@ class Endpoint(ABC):
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, lambda status: self._count(scope["method"], status))
         try:
             await self._answer(exchange)
         except ClientGoneError:
             exchange.status = _CLIENT_LEFT
             _log.debug("request %s: the client left", exchange.request_id)
         finally:
-            self.state.metrics.responses[exchange.method, self.path, exchange.status] += 1
+            exchange.end()
+
+    def _count(self, method: str, status: int) -> None:
+        self.state.metrics.responses[method, self.path, status] += 1
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
@@ -46,6 +49,12 @@ class Endpoint(ABC):
             await exchange.send_error(exc)
         except EngineError as exc:
             await exchange.send_error(api_error(exc))
+        except ClientGoneError:
+            raise
+        except Exception:
+            if not exchange.has_begun:
+                await exchange.send_error(server_failed())
+            raise
 
     @abstractmethod
     async def handle(self, exchange: Exchange) -> None: ...

@@ -4,8 +4,7 @@ Written against ASGI itself: a framework's streaming response costs half as much
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
@@ -29,23 +28,24 @@ class ClientGoneError(Exception):
 class Exchange:
     """`request_id` is the client's `X-Request-Id` when it is usable, else made up; each response carries it."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, on_end: Callable[[int], None] | None = None) -> None:
+        """`on_end` is called once with the response's status, before its last byte goes out: whoever has read the
+        response finds it counted.
+        """
+        self._on_end = on_end
         self._scope = scope
         self._receive = receive
         self._send = send
         self._headers = dict(scope["headers"])
         self.status = 500
         """Of the response, once it has begun; 500 until then."""
+        self.has_begun = False
         self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
 
     @property
     def path_params(self) -> Mapping[str, str]:
         params: Mapping[str, str] = self._scope["path_params"]
         return params
-
-    @property
-    def method(self) -> str:
-        return str(self._scope["method"])
 
     async def read_json(self, max_bytes: int) -> bytes:
         """The body, unparsed. Raises `ApiError` for another media type and for too long a body."""
@@ -64,30 +64,27 @@ class Exchange:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Cancels the block when the client leaves, and raises `ClientGoneError` then. The body must be read."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an exchange runs in a task")
-        gone = False
+    async def while_connected(self, work: Coroutine[None, None, None]) -> None:
+        """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.
 
-        async def watch() -> None:
-            nonlocal gone
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            task.cancel()
-
-        watcher = asyncio.create_task(watch())
+        In a task of its own, so that each wake-up goes straight to it and not through all that awaits it.
+        """
+        task = asyncio.create_task(work)
+        watcher = asyncio.create_task(self._left())
         try:
-            yield
-        except asyncio.CancelledError:
-            if gone and not task.uncancel():
-                raise ClientGoneError from None
-            raise
+            await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
         finally:
             watcher.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+        if task.cancelled():
+            raise ClientGoneError
+        await task
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def send_json(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         await self._send_whole(status, _JSON, body, headers or {})
@@ -105,20 +102,30 @@ class Exchange:
                 *((name.encode(), value.encode()) for name, value in headers.items()),
             ],
         )
+        self.end()
         await self._send({"type": "http.response.body", "body": body})
 
     async def send_error(self, error: ApiError) -> None:
         await self.send_json(error.status, error.body(), error.headers)
+
+    def end(self) -> None:
+        """Tells that this is how the exchange ends, unless it has been told."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self.status)
 
     async def start_events(self) -> None:
         await self._start(200, _EVENT_STREAM_HEADERS)
 
     async def send_events(self, events: str, *, last: bool = False) -> None:
         """Events as one write."""
+        if last:
+            self.end()
         await self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
+        self.has_begun = True
         own = (b"x-request-id", self.request_id.encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
 

@@ -1,5 +1,6 @@
 """GET /metrics as Prometheus reads it: the server's counts and what the engine runs now, under vLLM's names."""
 
+import asyncio
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -40,6 +41,7 @@ def _responses(metrics: ServerMetrics) -> Iterator[Metric]:
     for (method, handler, status), count in sorted(metrics.responses.items()):
         family.add_metric([method, handler, str(status)], count)
     yield family
+    yield GaugeMetricFamily("streamgauge_asyncio_tasks", "Tasks of the server's event loop.", len(asyncio.all_tasks()))
 
 
 def _engine(metrics: ServerMetrics, stats: EngineStats, model_name: str) -> Iterator[Metric]:

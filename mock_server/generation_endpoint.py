@@ -96,13 +96,13 @@ class GenerationEndpoint(Endpoint):
         )
         meter = RequestMeter(self.state.metrics, generation)
         try:
-            async with exchange.watching():
-                await generation.start()
-                if request.stream:
-                    await self._stream(exchange, form.frames(options), generation, meter)
-                else:
-                    with_prompt = request.prompt_logprobs is not None
-                    await self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
+            await generation.start()
+            if request.stream:
+                work = self._stream(exchange, form.frames(options), generation, meter)
+            else:
+                with_prompt = request.prompt_logprobs is not None
+                work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
+            await exchange.while_connected(work)
         except EngineError:
             meter.has_failed = True
             raise
@@ -125,10 +125,12 @@ class GenerationEndpoint(Endpoint):
                     break
                 await exchange.send_events("".join([frames.delta(delta) for delta in deltas]))
                 deltas = await generation.next_batch()
+            meter.end()
             events = "".join([frames.delta(delta) for delta in deltas])
             await exchange.send_events(events + frames.closing(generation.completion_tokens), last=True)
         except EngineError as exc:
             meter.has_failed = True
+            meter.end()
             await exchange.send_events(error_event(api_error(exc).body()), last=True)
         except Exception:
             meter.has_failed = True
@@ -161,6 +163,7 @@ class GenerationEndpoint(Endpoint):
             for index, choice in enumerate(choices):
                 positions = generation.prompt_logprobs(index)
                 choice.prompt_logprobs = prompt_logprobs(positions or (), self.state.engine.token_bytes)
+        meter.end()
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,

@@ -73,7 +73,7 @@ class _ChoiceMeter:
 class RequestMeter:
     """Follows one generation from its arrival to `end`, which books it whatever has happened."""
 
-    __slots__ = ("_arrived_at", "_choices", "_generation", "_metrics", "_seen", "elapsed_s", "has_failed")
+    __slots__ = ("_arrived_at", "_choices", "_generation", "_has_ended", "_metrics", "_seen", "elapsed_s", "has_failed")
 
     def __init__(self, metrics: ServerMetrics, generation: Generation) -> None:
         self._metrics = metrics
@@ -83,6 +83,7 @@ class RequestMeter:
         self._seen = 0
         self.elapsed_s = 0.0
         self.has_failed = False
+        self._has_ended = False
 
     def batch(self, deltas: Sequence[ChoiceDelta]) -> None:
         """Deltas that came at one moment."""
@@ -118,7 +119,13 @@ class RequestMeter:
         choice.last_at = now
 
     def end(self) -> None:
-        """To be called before the generation is closed. One that the engine never took is not counted."""
+        """Books what has come, once; to be called before the generation is closed.
+
+        A generation that the engine never took is not counted.
+        """
+        if self._has_ended:
+            return
+        self._has_ended = True
         self.elapsed_s = time.monotonic() - self._arrived_at
         if not self._generation.has_started:
             return

@@ -98,8 +98,11 @@ class RealClock:
     def _ring(self) -> None:
         self._armed_at = float("inf")
         now = self.now()
+        due = []
         while self._alarms and self._alarms.next_at <= now:
-            self._alarms.pop()()
+            due.append(self._alarms.pop())
+        for callback in due:  # what they set for a time that has passed waits until the loop has had its turn
+            callback()
         if self._alarms and self._alarms.next_at < self._armed_at:
             self._arm(self._alarms.next_at)
 

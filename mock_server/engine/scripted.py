@@ -17,6 +17,8 @@ from .lag import LagMeter
 from .prose import Author
 from .tokenizer import Tokenizer
 
+_MOST_AT_ONCE = 32  # of what is due: a process that cannot keep up still hears its clients
+
 
 class ScriptedRequest(NamedTuple):
     """What a script gets to see of a request."""
@@ -161,14 +163,16 @@ class ScriptedEngine(BundledText):
         self._clock.call_at(performance.arrived_at + performance.next.at_s, lambda: self._perform(key))
 
     def _perform(self, key: int) -> None:
-        """Hands over all that is due, and comes back for the rest."""
+        """Hands over what is due, and comes back for the rest."""
         performance = self._performances.get(key)
         if performance is None:  # closed by its reader
             return
         elapsed_s = self._clock.now() - performance.arrived_at
         self._lag.add(elapsed_s - performance.next.at_s)
         try:
-            while performance.next.at_s <= elapsed_s:
+            for _ in range(_MOST_AT_ONCE):
+                if performance.next.at_s > elapsed_s:
+                    break
                 self._hand_over(performance)
                 if not performance.open_choices:
                     self._forget(key)

@@ -73,7 +73,7 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     from mock_server.engine.base import Adapter
     from mock_server.engine.vllm_engine import VllmEngine
     from mock_server.listener import Listener
-    from mock_server.settings import Settings
+    from mock_server.settings import Cors, Settings
 
     engine = VllmEngine({"model": model, **ARGUMENTS})
     await engine.start()
@@ -81,7 +81,8 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(line).items()}
         adapters = tuple(Adapter(**adapter) for adapter in fields.pop("adapters", ()))
-        app = create_app(engine, Settings(adapters=adapters, **fields))
+        cors = fields.pop("cors", None)
+        app = create_app(engine, Settings(adapters=adapters, cors=Cors(**cors) if cors else None, **fields))
         await app.state.server.models.add_adapters()
         listener = Listener.bind("127.0.0.1", 0)
         listener.socket.listen(1024)

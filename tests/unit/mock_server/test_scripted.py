@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from mock_server.engine.base import Delta, GenerationParams
-from mock_server.engine.clock import VirtualClock
+from mock_server.engine.clock import RealClock, VirtualClock
 from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.prose import Author
 from mock_server.engine.scripted import Script, ScriptedEngine, ScriptedRequest, TimedDelta, paced_script
@@ -123,3 +123,21 @@ def test_a_stopped_engine_ends_its_streams_and_refuses() -> None:
             await engine.generate([65], PARAMS, request_id="r")
 
     run(PACED, scenario)
+
+
+def test_an_engine_that_is_behind_lets_others_on_its_loop_have_their_turns() -> None:
+    def late(request: ScriptedRequest) -> Iterator[TimedDelta]:
+        for _ in range(10_000):
+            yield TimedDelta(0.0, Delta(0, [65], None))
+        yield TimedDelta(0.0, Delta(0, [65], "length"))
+
+    async def main() -> int:
+        engine = ScriptedEngine(late, RealClock(), AUTHOR.tokenizer)
+        await engine.start()
+        stream = await engine.generate([65], PARAMS, request_id="r")
+        batches = [batch async for batch in stream]
+        await engine.stop()
+        assert sum(len(batch) for batch in batches) == 10_001
+        return len(batches)
+
+    assert asyncio.run(main()) > 100
