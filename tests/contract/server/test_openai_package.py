@@ -168,7 +168,12 @@ class Way(BaseModel):
     steps: Literal[1, 2, 3]
 
 
-def test_parse_helpers_get_instances_of_their_models(client: OpenAI) -> None:
+RANDOM = "within its grammar a model of random weights may write white space for ever"
+
+
+def test_parse_helpers_get_instances_of_their_models(client: OpenAI, facts: Facts) -> None:
+    if not facts.makes_sense:
+        pytest.skip(RANDOM)
     asked: Any = {"model": "sim-chat", "messages": [{"role": "user", "content": QUERY}], "max_tokens": 200}
     whole = client.chat.completions.parse(**asked, response_format=Way)
     assert isinstance(whole.choices[0].message.parsed, Way)
@@ -177,7 +182,9 @@ def test_parse_helpers_get_instances_of_their_models(client: OpenAI) -> None:
     assert isinstance(parsed, Way)
 
 
-def test_the_tool_helpers_gather_calls(client: OpenAI) -> None:
+def test_the_tool_helpers_gather_calls(client: OpenAI, facts: Facts) -> None:
+    if not facts.makes_sense:
+        pytest.skip(RANDOM)
     asked: Any = {"model": "sim-chat", "messages": [{"role": "user", "content": QUERY}], "max_tokens": 200}
     tools: Any = [openai.pydantic_function_tool(Way)]
     whole = client.chat.completions.parse(**asked, tools=tools, tool_choice="required", parallel_tool_calls=False)
