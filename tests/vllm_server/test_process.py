@@ -52,7 +52,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there() -> None:
-    assert "/nowhere: there is no such folder, and it is no hub id" in refusal("--ckpt_dir", "/nowhere", code=2) or True
+    assert refusal("--ckpt_dir", "/nowhere", code=2) == "Error: --ckpt-dir /nowhere: there is no such folder"
     said = refusal("--model", "/nowhere/at/all", code=2)
     assert (
         said == "Error: --model-id-or-path /nowhere/at/all: there is no such folder, and it is no hub id (owner/name)"
@@ -102,6 +102,12 @@ def test_a_cache_too_small_for_the_context(tiny: Path) -> None:
     said = refusal("--model", str(tiny / "model"), *CPU, "--max-model-len", "8192", "--kv-cache-memory-bytes", "1M")
     assert "KV cache is needed" in said
     assert said.endswith("by --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.")
+
+
+def test_a_cache_larger_than_the_memory(tiny: Path) -> None:
+    said = refusal("--model", str(tiny / "model"), *CPU, "--kv-cache-memory-bytes", "9000G")
+    assert "less than requested memory" in said
+    assert "Ask for less: a smaller --kv-cache-memory-bytes, such as 1G" in said
 
 
 def test_an_argument_that_vllm_does_not_have(tiny: Path) -> None:
