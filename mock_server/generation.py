@@ -64,6 +64,8 @@ class Generation:
         self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
         self._open = len(self._choices)
         self._unechoed = {index: echo for index in range(self._open) if (echo := self._run_of(index).echo) is not None}
+        one_plain = len(self._choices) == 1 and not self._unechoed and text.logprobs is None and not text.stop_strings
+        self._plain = self._choices[0] if one_plain else None
         self.prompt_tokens = sum(len(run.token_ids) for run in runs)
         self.completion_tokens = 0
 
@@ -144,7 +146,20 @@ class Generation:
                 number, deltas = await self._interleaved.__anext__()
         except StopAsyncIteration:
             raise EngineError("the engine's stream ended without a finish reason") from None
+        if self._plain is not None:
+            return self._plain_texts(self._plain, deltas)
         return self._texts(number * self._choices_each, deltas)
+
+    def _plain_texts(self, choice: ChoiceText, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
+        """As `_texts`, for a request that wants one choice and its text alone: most do, and each token passes here."""
+        texts: list[ChoiceDelta] = []
+        for _, token_ids, engine_finish_reason, _ in deltas:
+            text, finish_reason = choice.push(token_ids, engine_finish_reason)
+            texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
+        self.completion_tokens = choice.completion_tokens
+        if choice.finish_reason is not None:
+            self._open = 0
+        return texts
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
         texts = []

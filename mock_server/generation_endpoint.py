@@ -123,7 +123,9 @@ class GenerationEndpoint(Endpoint):
                 meter.batch(deltas)
                 if generation.is_finished:
                     break
-                await exchange.send_events("".join([frames.delta(delta) for delta in deltas]))
+                one = len(deltas) == 1
+                events = frames.delta(deltas[0]) if one else "".join([frames.delta(delta) for delta in deltas])
+                await exchange.send_events(events)
                 deltas = await generation.next_batch()
             meter.end()
             events = "".join([frames.delta(delta) for delta in deltas])

@@ -91,18 +91,17 @@ class RequestMeter:
             return
         now = time.monotonic()
         completion_tokens = deltas[-1][3]
+        seen, self._seen = self._seen, completion_tokens
+        self._metrics.generation_tokens += completion_tokens - seen
         if len(self._choices) == 1:
-            self._gained(self._choices[0], completion_tokens - self._seen, now)
-        else:
-            gained: Counter[int] = Counter()
-            seen = self._seen
-            for index, _, _, tokens, _, _ in deltas:
-                gained[index] += tokens - seen
-                seen = tokens
-            for index, tokens in gained.items():
-                self._gained(self._choices[index], tokens, now)
-        self._metrics.generation_tokens += completion_tokens - self._seen
-        self._seen = completion_tokens
+            self._gained(self._choices[0], completion_tokens - seen, now)
+            return
+        gained: Counter[int] = Counter()
+        for index, _, _, tokens, _, _ in deltas:
+            gained[index] += tokens - seen
+            seen = tokens
+        for index, tokens in gained.items():
+            self._gained(self._choices[index], tokens, now)
 
     def _gained(self, choice: _ChoiceMeter, tokens: int, now: float) -> None:
         if not tokens:
