@@ -113,11 +113,19 @@ class Driver:
 
     async def _slot(self, slot: int, plan: ClosedLoop) -> None:
         """Send one request after the other."""
-        free_ns = plan.begun_ns
-        await self._wire.turn()
-        while (start := plan.take(free_ns, monotonic_ns())) is not None:
-            free_ns = await self._attempt(start, slot, plan)
+        free_ns, last = plan.begun_ns, None
+        try:
             await self._wire.turn()
+            while (start := plan.take(free_ns, monotonic_ns())) is not None:
+                if last is not None:
+                    asyncio.get_running_loop().call_soon(self._settle, last)  # once the next one is sent
+                    last = None
+                last = await self._attempt(start, slot, plan)
+                free_ns = last.end_ns
+                await self._wire.turn()
+        finally:
+            if last is not None:
+                self._settle(last)
 
     async def _pace(self, plan: OpenLoop) -> None:
         """Start each request at its moment, or as soon after as the plan's limit lets it; ends with the last one."""
@@ -145,16 +153,18 @@ class Driver:
         """Send a request, and then those that had to wait for it."""
         following: Start | None = start
         while following is not None:
-            await self._attempt(following, slot, plan)
+            attempt = await self._attempt(following, slot, plan)
+            asyncio.get_running_loop().call_soon(self._settle, attempt)
             following = lanes.leave(slot, stop=self.gave_up is not None)
 
-    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop) -> int:
-        """One request of the load; when it ended. What is to be kept of it is kept when others had their turn."""
+    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop) -> Attempt:
+        """One request of the load. Whoever asked for it has to settle it, unless this raises."""
         attempt, request, deadline = self._prepare(start, slot, LOAD)
         try:
             await self._carry_out(attempt, request, deadline)
-        finally:
-            asyncio.get_running_loop().call_soon(self._settle, attempt)
+        except BaseException:
+            self._settle(attempt)
+            raise
         if attempt.outcome not in _UNREACHABLE:
             self._unreachable = 0
         else:
@@ -162,7 +172,7 @@ class Driver:
             if self._unreachable >= max(_HOPELESS, plan.most or 0) and self.gave_up is None:
                 self.gave_up = f"stopped early: {self._unreachable} requests in a row found nobody there"
                 plan.stop(attempt.end_ns)
-        return attempt.end_ns
+        return attempt
 
     def _settle(self, attempt: Attempt) -> None:
         """Keep the record of a request of the load; a fault in that ends the run."""

@@ -72,6 +72,12 @@ def real_time() -> list[str]:
     return ["chrt", "-f", "50"] if allowed else []
 
 
+def favoured() -> list[str]:
+    """Before what other sessions run: a session of its own, at the top of what the scheduler weighs."""
+    script = 'echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"'
+    return ["setsid", "--wait", "bash", "-c", script, "bash"]
+
+
 def wait_for(port: int) -> None:
     for _ in range(200):
         try:
@@ -96,7 +102,7 @@ def run_bench(
         str(folder),
         "--no-live",
     ]
-    before = [*(real_time() if options.real_time else []), "taskset", "-c", "1"]
+    before = [*(favoured() if options.favoured else []), "taskset", "-c", "1"]
     done = subprocess.run([*before, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: {' '.join(command)}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
@@ -177,7 +183,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only the cases whose name begins so")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12)
-    parser.add_argument("--real-time", action="store_true", help="the bench too: where others use its core")
+    parser.add_argument("--favoured", action="store_true", help="put the bench before others who use its core")
     options = parser.parse_args()
     port = 9800
     print(f"load of the machine before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")

@@ -23,9 +23,8 @@ ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _SLICE = 64
 _LIST = 4096
 
-# While requests wait for their turn, one may start for so much time spent on reading: that leaves reading more than
-# half of the time, as a start takes some 60 µs.
-_READING_A_START_NS = 100_000
+# While requests wait for their turn, one may start for so much time spent on reading: a start takes a third of that.
+_READING_A_START_NS = 250_000
 _LEAST_STARTS = 2
 
 OnRead = Callable[[], int]
