@@ -16,6 +16,17 @@ class _Response(BaseModel):
         return self.model_dump_json(exclude_unset=True).encode()
 
 
+class ErrorDescription(_Response):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(_Response):
+    error: ErrorDescription
+
+
 class ModelCard(_Response):
     id: str
     object: Literal["model"]

@@ -8,7 +8,7 @@ from .adapters import LoadAdapter, UnloadAdapter
 from .chat import ChatCompletions
 from .completions import Completions
 from .models import Models, OneModel
-from .operations import Health, Load, Metrics, Ping, Ready, Version
+from .operations import Description, Health, Load, Metrics, Ping, Ready, Version
 from .tokenize import Detokenize, Tokenize
 
 _GET, _POST = ("GET",), ("POST",)
@@ -27,6 +27,7 @@ _ROUTES: tuple[tuple[str, type[Endpoint], tuple[str, ...]], ...] = (
     ("/load", Load, _GET),
     ("/metrics", Metrics, _GET),
     ("/version", Version, _GET),
+    ("/openapi.json", Description, _GET),
 )
 
 

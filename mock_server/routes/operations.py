@@ -66,6 +66,15 @@ class Version(Endpoint):
         await exchange.send_json(200, to_json({"version": _version()}))
 
 
+class Description(Endpoint):
+    """The API in OpenAPI's form."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        from ..openapi import openapi_document  # takes a moment, and is seldom asked for
+
+        await exchange.send_json(200, to_json(openapi_document(_version())))
+
+
 def _version() -> str:
     try:
         return version("streamgauge")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 
 import httpx
 import pytest
+from starlette.routing import Route
 
+from mock_server.app import create_app
 from mock_server.settings import Cors, Settings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import COMPLETIONS, QUESTION, error_of, post, wait_until_idle, wait_until_running
-from tests.support.serving import Serving
+from tests.support.serving import Serving, simulated_engine
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,23 @@ def test_load_tells_what_is_under_way(server: Serving, http: httpx.Client, facts
 def test_what_is_nowhere_and_what_is_asked_wrongly(http: httpx.Client) -> None:
     assert "There is nothing at GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
     assert "does not answer GET" in error_of(http.get(COMPLETIONS), 405)["message"]
+
+
+def test_every_route_is_described_and_every_reference_leads_somewhere(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    served = {
+        (route.path.replace(":path", ""), method.lower())
+        for route in create_app(simulated_engine()).routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert served - described == {("/openapi.json", "get"), ("/ping", "post")}
+    assert described <= served
+    schemas = document["components"]["schemas"]
+    references = re.findall(r"#/components/schemas/([^\"]+)", json.dumps(document))
+    assert len(references) > 20
+    assert set(references) <= set(schemas)
 
 
 def test_one_request_too_many_is_asked_to_come_back(started: Callable[[Settings], Serving], facts: Facts) -> None:

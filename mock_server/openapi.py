@@ -1,0 +1,120 @@
+"""The server's own description in OpenAPI's form, from the models that it reads requests with and writes answers by."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from . import requests, responses
+
+Json = dict[str, Any]
+Refs = Mapping[Any, Json]  # of a model and the mode of its schema
+
+_TEXT = "text/plain"
+_EVENTS = "text/event-stream"
+_STATUSES = {
+    400: "A body, a field or a value that cannot be; `param` names the field.",
+    401: "No API key, or none of the server's.",
+    403: "This server takes adapters at its start only.",
+    404: "No such model or adapter.",
+    409: "The name is taken.",
+    413: "The body is too large.",
+    429: "Too many requests are under way.",
+    500: "The engine failed the request, or a defect.",
+    503: "The engine cannot serve now, or the server is ending.",
+}
+_GENERATION = (400, 401, 404, 413, 429, 500, 503)
+_READING = (400, 401, 404, 413, 500, 503)
+_CHANGING = (400, 401, 403, 404, 409, 413, 500, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    path: str
+    method: str
+    summary: str
+    statuses: Sequence[int]
+    request: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    """None: any JSON, or with `is_text` text."""
+    event: type[BaseModel] | None = None
+    """Of a stream, where there is one."""
+    is_text: bool = False
+
+
+_OPERATIONS = (
+    _Operation("/v1/chat/completions", "post", "A chat's answer", _GENERATION, requests.ChatRequest,
+               responses.ChatCompletion, responses.ChatCompletionChunk),
+    _Operation("/v1/completions", "post", "A prompt's continuation", _GENERATION, requests.CompletionRequest,
+               responses.Completion, responses.Completion),
+    _Operation("/v1/models", "get", "The models served", (401,), answer=responses.ModelList),
+    _Operation("/v1/models/{model_id}", "get", "One model", (401, 404), answer=responses.ModelCard),
+    _Operation("/v1/load_lora_adapter", "post", "Serve an adapter from now on", _CHANGING,
+               requests.LoadAdapterRequest, is_text=True),
+    _Operation("/v1/unload_lora_adapter", "post", "Serve an adapter no longer", _CHANGING,
+               requests.UnloadAdapterRequest, is_text=True),
+    _Operation("/tokenize", "post", "Text to tokens", _READING, requests.TokenizeRequest, responses.TokenizeResponse),
+    _Operation("/detokenize", "post", "Tokens to text", _READING, requests.DetokenizeRequest,
+               responses.DetokenizeResponse),
+    _Operation("/health", "get", "Whether requests can be served, and the engine's counters", (503,)),
+    _Operation("/ready", "get", "Whether requests can be served", (503,)),
+    _Operation("/ping", "get", "Whether requests can be served", (503,), is_text=True),
+    _Operation("/load", "get", "How many generations are under way", ()),
+    _Operation("/metrics", "get", "What was counted, in Prometheus' text form", (), is_text=True),
+    _Operation("/version", "get", "The server's version", ()),
+)  # fmt: skip
+
+
+def openapi_document(version: str) -> Json:
+    schemas, refs = _schemas()
+    paths: dict[str, Json] = {}
+    for operation in _OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "streamgauge", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _schemas() -> tuple[Json, Refs]:
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(responses.ErrorBody, "validation")]
+    for operation in _OPERATIONS:
+        models = (operation.request, operation.answer, operation.event)
+        wanted += [(model, "validation") for model in models if model is not None]
+    refs, definitions = models_json_schema(list(dict.fromkeys(wanted)), ref_template="#/components/schemas/{model}")
+    return definitions["$defs"], refs
+
+
+def _described(operation: _Operation, refs: Refs) -> Json:
+    described: Json = {"summary": operation.summary, "responses": dict(_responses(operation, refs))}
+    if "{model_id}" in operation.path:
+        described["parameters"] = [{"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if operation.request is not None:
+        content = {"application/json": {"schema": refs[operation.request, "validation"]}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _responses(operation: _Operation, refs: Refs) -> Iterator[tuple[str, Json]]:
+    answer = {"type": "string"} if operation.is_text else {}
+    if operation.answer is not None:
+        answer = refs[operation.answer, "validation"]
+    content: Json = {_TEXT if operation.is_text else "application/json": {"schema": answer}}
+    if operation.event is not None:
+        content[_EVENTS] = {"schema": {"type": "string", "description": _events_in_words(operation.event)}}
+    yield "200", {"description": "Done.", "content": content}
+    failed = {"application/json": {"schema": refs[responses.ErrorBody, "validation"]}}
+    for status in operation.statuses:
+        yield str(status), {"description": _STATUSES[status], "content": failed}
+
+
+def _events_in_words(event: type[BaseModel]) -> str:
+    return f"Events, each `data: ` and a {event.__name__}; the last one is `data: [DONE]`."
