@@ -32,7 +32,8 @@ def gap_cdf(process: Process, rate: float, burstiness: float, gap_s: float) -> f
     if process == "constant":
         return 1.0 if gap_s >= 1 / rate else 0.0
     shape = 1.0 if process == "poisson" else burstiness
-    return _lower_gamma_share(shape, gap_s * rate * shape)
+    x = gap_s * rate * shape
+    return _lower_gamma_share(shape, x) if x > 0 else 0.0  # the product of tiny numbers may be nothing
 
 
 def _lower_gamma_share(shape: float, x: float) -> float:
