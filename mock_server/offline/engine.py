@@ -1,5 +1,6 @@
 """A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
 
+import atexit
 import contextlib
 import gc
 import os
@@ -53,8 +54,11 @@ class LocalEngine:
         self.max_num_seqs = max_num_seqs
         self.adapters = adapters or Adapters(core, limit=0, max_rank=0)
         self._loop = loop
-        # without a reference to self: also runs when the engine is forgotten, and when the program ends
+        # without a reference to self: also runs when the engine is forgotten
         self._end = weakref.finalize(self, _end, core, loop)
+        # registered last, it runs first when the program ends: multiprocessing would wait for vLLM's processes for ever
+        self._end.atexit = False
+        atexit.register(self._end)
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
         """Runs it where the engine runs. Raises `EngineDeadError` after the shutdown."""
@@ -69,6 +73,7 @@ class LocalEngine:
     def shutdown(self) -> None:
         """Aborts what runs and frees the device; safe to call twice."""
         self._end()
+        atexit.unregister(self._end)
 
     def __enter__(self) -> "LocalEngine":
         return self
