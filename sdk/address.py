@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from sdk.errors import ConfigError
 from sdk.transport.base import Origin
 
+# RFC 3986 §3.3, and the percent sign of what is quoted already
+_IN_PATHS = "/%:@!$&'()*+,;=~"
+_HOST = re.compile(r"[0-9A-Za-z._~%:\-]+")
 _ENDPOINTS = ("/chat/completions", "/completions", "/models")
 
 
@@ -32,7 +36,10 @@ def parse_address(url: str) -> Address:
     Raises ConfigError when it is no http(s) address.
     """
     text = url.strip()
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError as error:  # brackets that do not close, say
+        raise ConfigError(f"url: {url!r} is no address: {error}") from None
     try:
         port = parts.port
     except ValueError:
@@ -43,13 +50,14 @@ def parse_address(url: str) -> Address:
         raise ConfigError("url: a user name in the address is not sent; pass the key as api_key")
     if parts.query or parts.fragment:
         raise ConfigError(f"url: {url!r} has a query; give the base address alone, such as http://127.0.0.1:8000/v1")
-    prefix = parts.path.rstrip("/")
+    prefix = quote(parts.path.rstrip("/"), safe=_IN_PATHS)
     for endpoint in _ENDPOINTS:
         if prefix.endswith(endpoint):
             prefix = prefix.removesuffix(endpoint)
             break
     default_port = 443 if parts.scheme == "https" else 80
-    return Address(Origin(parts.scheme, parts.hostname, default_port if port is None else port), prefix or "/v1")
+    host = _host("url", parts.hostname)
+    return Address(Origin(parts.scheme, host, default_port if port is None else port), prefix or "/v1")
 
 
 def local_address(host: str, port: int | str) -> Address:
@@ -62,4 +70,15 @@ def local_address(host: str, port: int | str) -> Address:
         raise ConfigError(f"port: {number} is not between 1 and 65535")
     if "/" in host or not host:
         raise ConfigError(f"host: {host!r} is not a host name; a whole address goes into url=")
-    return Address(Origin("http", host.strip("[]"), number))
+    return Address(Origin("http", _host("host", host.strip("[]")), number))
+
+
+def _host(name: str, host: str) -> str:
+    """The host as it goes over the wire: names of other alphabets in their ASCII form (RFC 3490)."""
+    try:
+        ascii_host = host if ":" in host else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ConfigError(f"{name}: {host!r} is not a host name: {error}") from None
+    if not _HOST.fullmatch(ascii_host):
+        raise ConfigError(f"{name}: {host!r} is not a host name")
+    return ascii_host

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from math import isnan
 from time import time
 from typing import Any
+
+from pydantic_core import from_json
 
 from sdk.errors import (
     AuthenticationError,
@@ -12,6 +14,7 @@ from sdk.errors import (
     ModelNotFoundError,
     NotFoundError,
     PermissionDeniedError,
+    ProtocolError,
     RateLimitError,
     ServerError,
     ServiceUnavailableError,
@@ -79,7 +82,7 @@ def _detail(detail: Any) -> str:
 def status_error(head: Head, body: bytes) -> StatusError:
     """The error for a response whose status is 400 or more."""
     try:
-        facts = error_facts(json.loads(body))
+        facts = error_facts(from_json(body))
     except ValueError:
         facts = None
     facts = facts or {"server_message": "", "code": None, "type": None, "param": None}
@@ -95,6 +98,19 @@ def status_error(head: Head, body: bytes) -> StatusError:
         request_id=head.headers.get("x-request-id"),
         **facts,
     )
+
+
+def unfit_head(head: Head) -> ProtocolError | None:
+    """The error for a head that promises no answer of the API, or None."""
+    if 300 <= head.status < 400:
+        where = head.headers.get("location", "nowhere")
+        return ProtocolError(f"HTTP {head.status}: the server redirects to {where}; give that address as the base URL")
+    if head.status in (204, 205):
+        return ProtocolError(f"HTTP {head.status}: the server sent no content")
+    coding = head.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        return ProtocolError(f"the answer is compressed ({coding}), which was not asked for: is a proxy in between?")
+    return None
 
 
 def _is_about_model(facts: dict[str, Any]) -> bool:
@@ -128,7 +144,8 @@ def retry_after_s(head: Head) -> float | None:
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return None if isnan(seconds) else max(0.0, seconds)
     except ValueError:
         from email.utils import parsedate_to_datetime  # rare, and slow to import
     try:

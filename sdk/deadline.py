@@ -22,7 +22,7 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits in seconds; None is no limit.
+    """Limits in seconds; None, zero or less is no limit. Raises ConfigError for what is no number.
 
     `total` covers the whole call with its retries, `connect` one connection, `pool` the wait for a free one,
     `first_byte` from the request sent to the response's first byte, `stall` from one token to the next.
@@ -33,6 +33,12 @@ class Timeouts:
     pool: float | None = None
     first_byte: float | None = None
     stall: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("total", "connect", "pool", "first_byte", "stall"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _seconds(name, value))
 
 
 def timeouts(given: float | Timeouts | None = None) -> Timeouts:

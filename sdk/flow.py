@@ -6,7 +6,6 @@ in the error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from threading import Lock
@@ -14,16 +13,19 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
-from sdk.answer import excerpt, reported_error, says_no_chat_template, says_no_usage, status_error
+from sdk.answer import excerpt, reported_error, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
-from sdk.errors import ModelNotFoundError, NotFoundError, ProtocolError, SDKError, StatusError
+from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
 from sdk.types import ModelList
 
 CARDS_TTL_S = 60.0
+# A list of models that is refused so says that questions will be, too.
+_ALSO_FOR_ANSWERS = frozenset({401, 403, 429, 503})
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -142,10 +144,10 @@ class Caller:
             return True
         try:
             yield from self.models(deadline)
-        except (NotFoundError, ProtocolError):  # a server without a list of models is still a server
+        except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
             self.memory.remember_cards(ModelList(data=[]))
         except StatusError as error:
-            if error.status != 405:
+            if error.status in _ALSO_FOR_ANSWERS:
                 raise
             self.memory.remember_cards(ModelList(data=[]))
         return False
@@ -168,15 +170,19 @@ class Caller:
         while True:
             try:
                 reply: Reply = yield step
-                if reply.head.status < 400:
-                    return reply
-                raise status_error(reply.head, reply.body)
+                if reply.head.status >= 400:
+                    raise status_error(reply.head, reply.body)
+                if (unfit := unfit_head(reply.head)) is not None:
+                    if reply.exchange is not None:
+                        reply.exchange.close()
+                    raise unfit
+                return reply
             except SDKError as error:
                 error.attempts = attempt
                 error.url = step.request.url
                 error.request_id = error.request_id or sent_request_id(step.request)
                 delay_s = self.retries.delay_s(error, attempt)
-                left_s = deadline.remaining_s()
+                left_s = deadline.total_left_s()
                 if delay_s is None or (left_s is not None and delay_s >= left_s):
                     raise
             yield Wait(delay_s)
@@ -237,7 +243,7 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
 def not_an_answer(body: bytes, request: Request, cause: Exception | None = None) -> SDKError:
     """The error for a body under a good status that is not what was asked for."""
     try:
-        payload = json.loads(body)
+        payload = from_json(body)
     except ValueError:
         return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=request.url)
     found = reported_error(payload)

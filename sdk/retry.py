@@ -10,13 +10,15 @@ from sdk.errors import ConnectError, SDKError, StatusError, TLSError
 
 _ONCE = frozenset({408, 502, 504})
 _WHEN_TOLD = frozenset({429, 503})
+MAX_WAIT_S = 3600.0
+_MOST_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a call is tried again, `max_retries` times at the most; 0 turns retries off.
 
-    Tried again are a connection that could not be made, 429 and 503 (after Retry-After where the server names it),
+    Tried again are a connection that could not be made, 429 and 503 (after Retry-After, if that is within an hour),
     and once 408, 502 and 504. Never a call whose answer has begun, and never past its total time limit. The wait is
     uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that failed together.
     """
@@ -31,10 +33,13 @@ class RetryPolicy:
         """Seconds to wait after `attempt` (from 1) failed with `error`, or None to give up."""
         if attempt > self.max_retries:
             return None
-        backoff_s = uniform(0.0, min(self.max_delay_s, self.base_delay_s * 2.0 ** (attempt - 1)))
+        backoff_s = uniform(0.0, min(self.max_delay_s, self.base_delay_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)))
         if isinstance(error, StatusError):
             if error.status in _WHEN_TOLD:
-                return backoff_s if error.retry_after_s is None else error.retry_after_s
+                told_s = error.retry_after_s
+                if told_s is None:
+                    return backoff_s
+                return told_s if told_s <= MAX_WAIT_S else None
             return backoff_s if error.status in _ONCE and attempt == 1 else None
         if isinstance(error, ConnectError) and not isinstance(error, TLSError):
             return backoff_s

@@ -22,6 +22,9 @@ from sdk.errors import ConfigError
         ("https://h:443/v1", "https://h/v1"),
         ("http://[::1]:8000", "http://[::1]:8000/v1"),
         (" http://h:8000/v1 ", "http://h:8000/v1"),
+        ("http://h/my path/v1", "http://h/my%20path/v1"),
+        ("http://h/m\u00fc/a%20b", "http://h/m%C3%BC/a%20b"),
+        ("http://b\u00fccher.example", "http://xn--bcher-kva.example/v1"),
     ],
 )
 def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str) -> None:
@@ -38,6 +41,10 @@ def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str)
         ("http://user:key@h", "api_key"),
         ("http://h/v1?x=1", "query"),
         ("", "not an http"),
+        ("http://[::1", "no address"),
+        ("http://a..b", "not a host name"),
+        (f"http://{'x' * 64}", "not a host name"),
+        ("http://a\tb c", "not a host name"),
     ],
 )
 def test_what_is_no_address_is_refused(written: str, says: str) -> None:
@@ -50,7 +57,9 @@ def test_host_and_port() -> None:
     assert str(local_address("::1", 8000)) == "http://[::1]:8000/v1"
 
 
-@pytest.mark.parametrize(("host", "port"), [("h", "x"), ("h", 0), ("h", 65536), ("http://h", 8000), ("", 8000)])
+@pytest.mark.parametrize(
+    ("host", "port"), [("h", "x"), ("h", 0), ("h", 65536), ("http://h", 8000), ("", 8000), ("a b", 8000)]
+)
 def test_what_is_no_host_and_port_is_refused(host: str, port: int | str) -> None:
     with pytest.raises(ConfigError):
         local_address(host, port)

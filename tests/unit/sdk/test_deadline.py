@@ -73,6 +73,12 @@ def test_zero_or_less_is_no_limit(none: str, monkeypatch: pytest.MonkeyPatch) ->
     assert timeouts(float(none)).total is None
 
 
+def test_limits_are_checked_by_name() -> None:
+    with pytest.raises(ConfigError, match="stall: 'soon'"):
+        Timeouts(stall="soon")  # type: ignore[arg-type]
+    assert Timeouts(total=0, stall=-1) == Timeouts(total=None, stall=None)
+
+
 def test_what_is_no_number_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEOUT", "soon")
     monkeypatch.delenv("SDK_TIMEOUT", raising=False)

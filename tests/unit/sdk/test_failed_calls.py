@@ -135,6 +135,53 @@ def test_retries_stay_within_the_time_limit() -> None:
     assert (caught.value.attempts, caught.value.retry_after_s) == (1, 3600.0)
 
 
+def test_the_limits_of_connecting_and_of_silence_forbid_no_retry() -> None:
+    api = Api(m=True)
+    busy = iter([True, False])
+    api.chat = lambda peer, _: peer.answer(b"{}", "503 Busy", "Retry-After: 0.3") if next(busy) else peer.answer(CHAT)
+    with WireServer(api.play) as server:
+        limits = Timeouts(stall=0.2, connect=0.2)
+        assert InferenceClient(server.url, timeout=limits).chat("m", "q").choices[0].message.content == "hi"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error("400 Bad Request", "no list here"),
+        error("500 Oops", "broken"),
+        error("501 Not Implemented", "no"),
+        error("200 OK", "an error under a good status"),
+        lambda peer, _: peer.answer(b"", "307 Temporary Redirect", "Location: /elsewhere"),
+    ],
+)
+def test_a_list_of_models_that_fails_forbids_no_question(
+    ask: Callable[..., Any], refusal: Callable[[Peer, Any], None]
+) -> None:
+    api = Api()
+    api.models = lambda peer: refusal(peer, None)
+    with WireServer(api.play) as server:
+        assert ask(server.url).choices[0].message.content == "hi"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "says"),
+    [
+        ("307 Temporary Redirect", "Location: http://there/v1", b"", "HTTP 307.* http://there/v1"),
+        ("204 No Content", "X: y", b"", "HTTP 204: the server sent no content"),
+        ("200 OK", "Content-Encoding: gzip", b"\x1f\x8b\x08", r"compressed \(gzip\)"),
+        ("200 OK", "Content-Type: application/json", b'{"x":' + b"[" * 60_000, "not JSON"),
+    ],
+)
+def test_answers_that_cannot_be_read_say_why(
+    ask: Callable[..., Any], stream: bool, status: str, headers: str, body: bytes, says: str
+) -> None:
+    api = Api(m=True)
+    api.chat = lambda peer, _: peer.answer(body, status, headers)
+    with WireServer(api.play) as server, pytest.raises(ProtocolError, match=says):
+        ask(server.url, request_config=XRequestConfig(stream=stream))
+
+
 def test_attempts_are_counted() -> None:
     with WireServer(lambda peer: None) as server:
         url = server.url
@@ -170,6 +217,7 @@ def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
         ({"request_config": {"seed": 1}}, ConfigError, "request_config: dict is not an XRequestConfig"),
         ({"port": "x"}, ConfigError, "port: 'x'"),
         ({"timeout": "soon"}, ConfigError, "timeout: 'soon'"),
+        ({"timeout": {"total": 5}}, ConfigError, "timeout: {'total': 5}"),
         ({"tiemout": 1}, TypeError, "tiemout"),
         ({"history": ["x"]}, ConfigError, r"history\[0\]"),
     ],
