@@ -6,6 +6,7 @@ from math import isnan
 from time import time
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from sdk.errors import (
@@ -16,6 +17,7 @@ from sdk.errors import (
     PermissionDeniedError,
     ProtocolError,
     RateLimitError,
+    SDKError,
     ServerError,
     ServiceUnavailableError,
     StatusError,
@@ -136,6 +138,22 @@ def reported_error(payload: Any) -> StreamServerError | None:
         return None
     said = facts["server_message"] or "no reason given"
     return StreamServerError(f"the server reported an error: {said}", code=facts["code"], type=facts["type"])
+
+
+def not_an_answer(body: bytes, url: str | None = None, cause: Exception | None = None) -> SDKError:
+    """The error for a body under a good status that is not what was asked for."""
+    try:
+        payload = from_json(body)
+    except ValueError:
+        return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=url)
+    found = reported_error(payload)
+    if found is not None:
+        found.url = url
+        return found
+    if isinstance(payload, dict) and payload.get("choices"):
+        return ProtocolError("the server did not stream: it sent a whole answer", url=url)
+    reason = f" ({cause.errors()[0]['loc']}: {cause.errors()[0]['msg']})" if isinstance(cause, ValidationError) else ""
+    return ProtocolError(f"the answer is JSON but not an API answer{reason}: {excerpt(body)}", url=url)
 
 
 def retry_after_s(head: Head) -> float | None:

@@ -86,7 +86,7 @@ class AsyncInferenceClient(Settings):
     ) -> AsyncStream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
-        return AsyncStream(await self._ask(asked, True, timeout), ChatCompletionStreamResponse)
+        return AsyncStream(await self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     async def complete(
         self,
@@ -112,7 +112,7 @@ class AsyncInferenceClient(Settings):
     ) -> AsyncStream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
-        return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse)
+        return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(
         self,
@@ -151,8 +151,8 @@ class AsyncInferenceClient(Settings):
         answered = await self._ask(asked, is_chat, timeout)
         if asked.stream:
             if answered.is_chat:
-                return AsyncStream(answered, ChatCompletionStreamResponse)
-            return AsyncStream(answered, CompletionStreamResponse)
+                return AsyncStream(answered, ChatCompletionStreamResponse, self)
+            return AsyncStream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
             return answered.whole(ChatCompletionResponse)
         return answered.whole(CompletionResponse)

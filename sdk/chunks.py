@@ -79,6 +79,7 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
     object: str | None = None
     created: int | float | None = None
     model: str | None = None
+    error: Any = None  # some gateways put it beside choices
     usage_fields: dict[str, Any] | None = msgspec.field(default=None, name="usage")
     raw: bytes = msgspec.field(default=b"", name="(raw)")  # no name that a server uses
 

@@ -95,7 +95,7 @@ class InferenceClient(Settings):
     ) -> Stream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
-        return Stream(self._ask(asked, True, timeout), ChatCompletionStreamResponse)
+        return Stream(self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     def complete(
         self,
@@ -121,7 +121,7 @@ class InferenceClient(Settings):
     ) -> Stream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
-        return Stream(self._ask(asked, False, timeout), CompletionStreamResponse)
+        return Stream(self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(
         self,
@@ -155,8 +155,8 @@ class InferenceClient(Settings):
         answered = self._ask(asked, is_chat_request, timeout)
         if asked.stream:
             if answered.is_chat:
-                return Stream(answered, ChatCompletionStreamResponse)
-            return Stream(answered, CompletionStreamResponse)
+                return Stream(answered, ChatCompletionStreamResponse, self)
+            return Stream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
             return answered.whole(ChatCompletionResponse)
         return answered.whole(CompletionResponse)

@@ -13,9 +13,8 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
-from sdk.answer import excerpt, reported_error, says_no_chat_template, says_no_usage, status_error, unfit_head
+from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
 from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
@@ -214,7 +213,7 @@ class Answered:
     def exchange(self) -> Any:
         """The exchange that brings the stream. Raises as `whole` when the server answered otherwise."""
         if self.reply.exchange is None:
-            raise tell(not_an_answer(self.reply.body, self.request), self.question, self.deadline, self.request)
+            raise tell(not_an_answer(self.reply.body, self.request.url), self.question, self.deadline, self.request)
         return self.reply.exchange
 
 
@@ -237,20 +236,4 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise not_an_answer(body, request, error) from None
-
-
-def not_an_answer(body: bytes, request: Request, cause: Exception | None = None) -> SDKError:
-    """The error for a body under a good status that is not what was asked for."""
-    try:
-        payload = from_json(body)
-    except ValueError:
-        return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=request.url)
-    found = reported_error(payload)
-    if found is not None:
-        found.url = request.url
-        return found
-    if isinstance(payload, dict) and payload.get("choices"):
-        return ProtocolError("the server did not stream: it sent a whole answer", url=request.url)
-    reason = f" ({cause.errors()[0]['loc']}: {cause.errors()[0]['msg']})" if isinstance(cause, ValidationError) else ""
-    return ProtocolError(f"the answer is JSON but not an API answer{reason}: {excerpt(body)}", url=request.url)
+        raise not_an_answer(body, request.url, error) from None

@@ -53,9 +53,9 @@ class ModelList(_Answer):
 class UsageInfo(_Answer):
     """Tokens as the server counts them."""
 
-    prompt_tokens: int = 0
+    prompt_tokens: Annotated[int, _NullAs(int)] = 0
     completion_tokens: Annotated[int, _NullAs(int)] = 0
-    total_tokens: int = 0
+    total_tokens: Annotated[int, _NullAs(int)] = 0
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
 

@@ -18,7 +18,7 @@ from sdk import AsyncInferenceClient
 from sdk.chunks import DECODERS, ChatCompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.sse import EventDecoder
-from sdk.stream import StreamReader
+from sdk.stream_reader import StreamReader
 from sdk.transport.base import AsyncExchange, Block, Origin, Request
 from sdk.transport.connection import Connection
 from sdk.transport.http1 import ResponseParser

@@ -146,6 +146,7 @@ class DirectExchange:
         "_loop",
         "_parser",
         "_paused",
+        "_unread",
         "_waiter",
         "deadline",
         "head",
@@ -168,6 +169,7 @@ class DirectExchange:
         self._buffered_bytes = 0
         self._paused = False
         self._discard = False
+        self._unread = False  # a block was handed to a reader that has not come back
         self._error: SDKError | None = None
         self._loop = connection.loop
         self._waiter: asyncio.Future[Block | None] | None = None
@@ -201,6 +203,7 @@ class DirectExchange:
             raise
 
     def arrives(self) -> asyncio.Future[Block | None]:
+        self._unread = False
         if not self._blocks and self._error is None and not self._complete:
             return self._wait()
         waiter: asyncio.Future[Block | None] = self._loop.create_future()
@@ -252,18 +255,21 @@ class DirectExchange:
             waiter = self._waiter
             if waiter is not None and not waiter.done():  # its reader waits: no need to queue
                 self._waiter = None
+                self._unread = True
                 waiter.set_result(Block(body, now_ns))
             else:
                 self._keep(Block(body, now_ns))
         if parser.complete:
             self._release()
             self._wake()
+        elif parser.error is not None:
+            self._fail(parser.error)
 
     def feed_eof(self, cause: Exception | None) -> None:
         try:
             self._parser.feed_eof()
-        except ConnectionLostError as error:
-            error.__cause__ = cause
+        except (ConnectionLostError, ProtocolError) as error:
+            error.__cause__ = error.__cause__ or cause
             self._fail(error)
         else:
             self._release()
@@ -313,6 +319,8 @@ class DirectExchange:
 
     def _wait(self) -> asyncio.Future[Block | None]:
         """Done with the next block, or None when the head has arrived or nothing more comes."""
+        if self._waiter is not None and not self._waiter.done():
+            raise RuntimeError("another task is reading this stream: one task reads, and hands on what others need")
         waiter = self._waiter = self._loop.create_future()
         return waiter
 
@@ -334,7 +342,7 @@ class DirectExchange:
 
     def check_limits(self) -> None:
         """Fail if a limit has passed; else come back when the next one may have."""
-        if self._blocks:  # tokens wait for their reader: the silence is not the server's
+        if self._blocks or self._unread:  # tokens wait for their reader: the silence is not the server's
             self.deadline.progress(monotonic_ns())
         error = self.deadline.error()
         if error is None:

@@ -50,7 +50,8 @@ class ResponseParser:
 
     Feed it what was read, and it gives the bytes of the body that were in it; `head` is set once the header block is
     complete, `complete` says that nothing more belongs to this response, `keep_alive` that the connection may carry
-    another request, `has_bytes` that an answer has begun. Interim (1xx) responses are passed over.
+    another request, `has_bytes` that an answer has begun, `error` what was no HTTP behind the last bytes that it gave.
+    Interim (1xx) responses are passed over.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class ResponseParser:
         "_parser",
         "_until_close",
         "complete",
+        "error",
         "head",
         "keep_alive",
     )
@@ -81,6 +83,7 @@ class ResponseParser:
         self.head: Head | None = None
         self.complete = False
         self.keep_alive = False
+        self.error: ProtocolError | None = None
 
     def discard(self) -> None:
         """No more will be fed. It and llhttp's parser hold each other: apart, both are freed at once."""
@@ -91,7 +94,12 @@ class ResponseParser:
         return self._head_bytes > 0
 
     def feed(self, data: bytes) -> bytes:
-        """Parse what one read brought; the body bytes in it. Raises ProtocolError when it is not HTTP."""
+        """Parse what one read brought; the body bytes in it. Raises ProtocolError when it is not HTTP.
+
+        Where body bytes came before what is not HTTP, they are given, and the next call raises.
+        """
+        if self.error is not None:
+            raise self.error
         if self.complete:  # the peer speaks out of turn: this connection cannot be trusted with another request
             self._extra, self.keep_alive = self._extra or bool(data), self.keep_alive and not data
             return b""
@@ -101,7 +109,9 @@ class ResponseParser:
             raise ProtocolError("the server switched protocols unasked") from error
         except httptools.HttpParserError as error:
             if not self._extra:
-                raise ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}") from error
+                self.error = ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}")
+                if not self._body:
+                    raise self.error from error
         if self.head is None or self._head_bytes == 0:
             self._count_head(data)
         body = self._body
@@ -119,6 +129,8 @@ class ResponseParser:
     def feed_eof(self) -> None:
         """The peer closed. Raises ConnectionLostError when the response was not complete by then."""
         self.keep_alive = False
+        if self.error is not None:
+            raise self.error
         if self.complete:
             return
         if self.head is not None and self._until_close:

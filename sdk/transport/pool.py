@@ -8,7 +8,7 @@ from operator import attrgetter
 from time import monotonic_ns
 
 from sdk.deadline import SECOND_NS, Deadline
-from sdk.errors import ConnectError
+from sdk.errors import ConnectError, ConnectionLostError
 from sdk.transport.base import Origin
 from sdk.transport.connection import Connection
 from sdk.transport.lane import Lane
@@ -43,6 +43,7 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: set[Connection] = set()
         self._emptied: asyncio.Future[None] | None = None
+        self._closes = 0
 
     @property
     def in_use(self) -> int:
@@ -89,6 +90,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Drop every connection; returns when their sockets are closed."""
+        self._closes += 1
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -99,8 +101,8 @@ class Pool:
             else:
                 connection.abort()
         if self._connections:
-            self._emptied = asyncio.get_running_loop().create_future()
-            await self._emptied
+            emptied = self._emptied = self._emptied or asyncio.get_running_loop().create_future()
+            await asyncio.shield(emptied)  # another may wait for the same
             self._emptied = None  # a future holds on to its loop
 
     async def _wait_turn(self, lane: _Lane, deadline: Deadline) -> Connection | None:
@@ -128,6 +130,7 @@ class Pool:
         deadline.enter("connect")
         loop = asyncio.get_running_loop()
         tls = self._tls() if origin.scheme == "https" else None
+        closes = self._closes
         limit = asyncio.timeout(deadline.remaining_s())
         try:
             async with limit:
@@ -146,6 +149,9 @@ class Pool:
         except OSError as error:
             raise connect_error(origin, error) from error
         self._connections.add(connection)
+        if closes != self._closes:
+            connection.abort()
+            raise ConnectionLostError(f"the client was closed while it connected to {origin}")
         return connection
 
     def _tls(self) -> ssl.SSLContext:

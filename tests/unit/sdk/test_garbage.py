@@ -9,7 +9,7 @@ from sdk.chunks import ChatCompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError
 from sdk.sse import EventDecoder
-from sdk.stream import StreamReader
+from sdk.stream_reader import StreamReader
 from sdk.transport.base import Block
 from sdk.transport.http1 import ResponseParser
 

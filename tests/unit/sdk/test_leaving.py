@@ -7,14 +7,18 @@ import gc
 import threading
 from typing import Any
 
+import pytest
+
 from sdk import (
+    AsyncInferenceClient,
+    InferenceClient,
     XRequestConfig,
     inference_client,
     inference_client_async,
 )
 from sdk.types import ChatCompletionResponse
 from tests.support.wire import HEADERS, Peer, WireServer
-from tests.unit.sdk.api import PIECE, STREAM, Api
+from tests.unit.sdk.api import DONE, LAST, PIECE, STREAM, Api
 
 
 def endless(peer: Peer, left: threading.Event) -> None:
@@ -24,48 +28,121 @@ def endless(peer: Peer, left: threading.Event) -> None:
     left.set()
 
 
-def test_leaving_a_stream_tells_the_server() -> None:
-    for leave in ("break", "close", "with", "del"):
-        left, api = threading.Event(), Api(m=True)
-        api.chat = lambda peer, _, left=left: endless(peer, left)  # type: ignore[misc]
-        with WireServer(api.play) as server:
-            stream = inference_client("m", "q", url=server.url, request_config=STREAM)
-            for chunk in stream:
-                assert chunk.choices[0].delta.content == "hi"
+@pytest.mark.parametrize("how", ["break", "close", "with", "del"])
+def test_leaving_a_stream_tells_the_server(how: str) -> None:
+    left, api = threading.Event(), Api(m=True)
+    api.chat = lambda peer, _: endless(peer, left)
+    with WireServer(api.play) as server:
+        stream = inference_client("m", "q", url=server.url, request_config=STREAM)
+        if how == "break":
+            for _ in stream:
                 break
-            if leave == "close":
-                stream.close()
-            elif leave == "with":
-                with stream:
-                    pass
-            del stream, chunk
+        else:
+            assert next(stream).choices[0].delta.content == "hi"
+        if how == "close":
+            stream.close()
+        elif how == "with":
+            with stream:
+                pass
+        elif how == "del":
+            del stream
             gc.collect()
-            assert left.wait(10), leave
+        assert left.wait(10)
 
 
-def test_leaving_an_async_stream_tells_the_server() -> None:
-    async def leave(how: str, url: str, left: threading.Event) -> None:
+@pytest.mark.parametrize("how", ["break", "close", "with", "cancel", "del"])
+def test_leaving_an_async_stream_tells_the_server(how: str) -> None:
+    async def leave(url: str, left: threading.Event) -> None:
         stream = await inference_client_async("m", "q", url=url, request_config=STREAM)
-        async for _ in stream:
-            break
+        if how == "break":
+            async for _ in stream:
+                break
+        else:
+            await anext(stream)
         if how == "close":
             await stream.aclose()
         elif how == "with":
             async with stream:
                 pass
         elif how == "cancel":
-            task = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+            task = asyncio.create_task(anext(stream))
             await asyncio.sleep(0)
             task.cancel()
-        del stream
-        gc.collect()
-        assert await asyncio.to_thread(left.wait, 10), how
+        elif how == "del":
+            del stream
+            gc.collect()
+        assert await asyncio.to_thread(left.wait, 10)
 
-    for how in ("break", "close", "with", "cancel"):
-        left, api = threading.Event(), Api(m=True)
-        api.chat = lambda peer, _, left=left: endless(peer, left)  # type: ignore[misc]
-        with WireServer(api.play) as server:
-            asyncio.run(leave(how, server.url, left))
+    left, api = threading.Event(), Api(m=True)
+    api.chat = lambda peer, _: endless(peer, left)
+    with WireServer(api.play) as server:
+        asyncio.run(leave(server.url, left))
+
+
+def test_a_stream_that_was_left_is_not_taken_up_again_in_silence() -> None:
+    api = Api(m=True)
+    with WireServer(api.play) as server:
+        stream = inference_client("m", "q", url=server.url, request_config=STREAM)
+        for _ in stream:
+            break
+        with pytest.raises(RuntimeError, match="left early"):
+            list(stream)
+        paused = inference_client("m", "q", url=server.url, request_config=STREAM)
+        first = next(paused)
+        assert [first, *paused][-1].choices[0].delta.content == "!"
+        assert list(paused) == []
+
+
+def test_a_stream_outlives_its_client() -> None:
+    async def main(url: str) -> str:
+        stream = await AsyncInferenceClient(url).chat_stream("m", "q")
+        text = ""
+        async for chunk in stream:
+            text += chunk.choices[0].delta.content
+            gc.collect()
+        return text
+
+    api = Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(HEADERS)
+        for event in (PIECE, PIECE, PIECE, LAST, DONE):
+            peer.chunk(event)
+        peer.end()
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        assert asyncio.run(main(server.url)) == "hihihi!"
+        stream = InferenceClient(server.url).chat_stream("m", "q")
+        gc.collect()
+        assert len(list(stream)) == 4
+
+
+def test_a_stream_has_one_reader() -> None:
+    async def main(url: str, go: threading.Event) -> None:
+        stream = await AsyncInferenceClient(url).chat_stream("m", "q")
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task is reading"):
+            await anext(stream)
+        go.set()
+        assert (await first).choices[0].delta.content == "hi"
+        waiting = asyncio.create_task(anext(stream, None))
+        await asyncio.sleep(0)
+        await stream.aclose()
+        assert await waiting is None, "closed by another task: at its end"
+
+    go, api = threading.Event(), Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(HEADERS)
+        go.wait(10)
+        peer.chunk(PIECE)
+        peer.wait_closed()
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        asyncio.run(main(server.url, go))
 
 
 def test_a_sync_call_inside_a_running_loop() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
-from sdk.stream import StreamReader
+from sdk.stream_reader import StreamReader
 from sdk.transport.base import Block
 
 
@@ -126,9 +126,101 @@ def test_how_a_stream_may_end(blocks: list[bytes], ends_well: bool) -> None:
             read(*blocks)
 
 
-def test_an_event_cut_in_its_json_is_a_protocol_error() -> None:
-    with pytest.raises(ProtocolError):
+def test_an_event_cut_in_its_json_is_a_cut_stream() -> None:
+    with pytest.raises(StreamTruncatedError, match="after 0 events inside an event"):
         read(chat("{}")[:30])
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_each_of_several_answers_must_end(cut: bool) -> None:
+    blocks = [chat('{"content":"a"}'), chat('{"content":"b"}', index=1), chat("{}", '"stop"')]
+    if cut:
+        stream = reader()
+        for block in blocks:
+            stream.feed(Block(block, 0))
+        with pytest.raises(StreamTruncatedError, match="without a finish reason"):
+            stream.feed_eof()
+    else:
+        stream, _ = read(*blocks, chat("{}", '"stop"', index=1))
+        assert stream.finish_reasons == {0: "stop", 1: "stop"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        (b'data: {"error":{"message":"out of memory"}}\n\n', StreamServerError),
+        (b"data: no chunk\n\n", ProtocolError),
+        (b'data: {"choices":[],"x":' + b"[" * 60_000 + b"\n\n", ProtocolError),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_what_came_before_an_error_is_given_at_whatever_boundaries(
+    bad: bytes, kind: type[SDKError], together: bool
+) -> None:
+    good = [chat('{"content":"a"}'), chat('{"content":"b"}')]
+    stream = reader()
+    if together:
+        assert len(stream.feed(Block(b"".join([*good, bad, good[0]]), 0))) == 2
+        assert isinstance(stream.failure, kind)
+    else:
+        assert [len(stream.feed(Block(block, 0))) for block in good] == [1, 1]
+        with pytest.raises(kind):
+            stream.feed(Block(bad, 0))
+    assert stream.text() == "ab"
+
+
+def test_an_error_beside_choices_is_an_error() -> None:
+    stream = reader()
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}],"error":{"message":"gone"}}\n\n'
+    assert len(stream.feed(Block(event, 0))) == 1
+    assert isinstance(stream.failure, StreamServerError)
+    assert "gone" in str(stream.failure)
+
+
+def test_an_error_event_of_plain_words() -> None:
+    with pytest.raises(StreamServerError, match="the engine is gone"):
+        reader().feed(Block(b"event: error\ndata: the engine is gone\n\n", 0))
+
+
+@pytest.mark.parametrize("other", [b"event: ping\ndata: pong\n\n", b"data:\ndata:\n\n", b"event: ping\n\n"])
+def test_events_of_other_kinds_are_passed_over(other: bytes) -> None:
+    stream, chunks = read(other, chat('{"content":"a"}', '"stop"'), other, DONE)
+    assert (stream.text(), len(chunks)) == ("a", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (b'{"error":{"message":"no such model"}}', StreamServerError, "no such model"),
+        (b'{"choices":[{"message":{"content":"whole"}}]}', ProtocolError, "did not stream"),
+        (b"hello", StreamTruncatedError, "after 0 events"),
+    ],
+)
+def test_what_is_no_stream_at_all_is_read_for_its_words(body: bytes, kind: type[SDKError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        read(body[:9], body[9:])
+
+
+def test_a_usage_that_is_none() -> None:
+    stream, _ = read(chat("{}", '"stop"'), b'data: {"choices":[],"usage":{"prompt_tokens":null}}\n\n', DONE)
+    assert stream.usage is not None
+    assert stream.usage.prompt_tokens == 0
+    stream, _ = read(chat("{}", '"stop"'), b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n', DONE)
+    with pytest.raises(ProtocolError, match="many"):
+        _ = stream.usage
+
+
+def test_a_call_in_many_pieces() -> None:
+    piece = '{"tool_calls":[{"index":0,"id":%s,"function":{"name":%s,"arguments":"%s"}}]}'
+    stream, _ = read(
+        chat(piece % ('"c1"', '"look"', "{")),
+        *(chat(piece % ("null", "null", "x")) for _ in range(1000)),
+        chat(piece % ("null", "null", "}"), '"tool_calls"'),
+        DONE,
+    )
+    (call,) = stream.tool_calls
+    assert (call.id, call.type, call.function.name) == ("c1", "function", "look")
+    assert call.function.arguments == "{" + "x" * 1000 + "}"
 
 
 def test_nothing_counts_after_done() -> None:

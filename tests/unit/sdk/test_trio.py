@@ -74,8 +74,11 @@ def test_leaving_tells_the_server(how: str) -> None:
     async def main(url: str) -> None:
         async with AsyncInferenceClient(url) as client:
             stream = await client.chat_stream("m", "q")
-            async for _ in stream:
-                break
+            if how == "break":
+                async for _ in stream:
+                    break
+            else:
+                await anext(stream)
             if how == "close":
                 await stream.aclose()
             elif how == "cancel":
