@@ -15,12 +15,12 @@ def hidden_main() -> Iterator[None]:
     """Processes that are spawned meanwhile do not run the script."""
     main: Any = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    main.__spec__ = main.__file__ = None
+    main.__spec__ = None
+    if file is not None:
+        del main.__file__  # None in its place would be a module that `inspect` cannot look through, and torch does
     try:
         yield
     finally:
         main.__spec__ = spec
-        if file is None:
-            del main.__file__
-        else:
+        if file is not None:
             main.__file__ = file

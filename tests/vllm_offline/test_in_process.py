@@ -26,6 +26,9 @@ SPLITTABLE = {
     "num_key_value_heads": 2,
     "num_hidden_layers": 2,
     "head_dim": 32,
+    # else a model of random weights says its last token again and again
+    "tie_word_embeddings": False,
+    "initializer_range": 0.2,
 }
 MAKE_LLAMA = """
 import json, sys, torch

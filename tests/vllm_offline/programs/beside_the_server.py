@@ -67,7 +67,7 @@ def main() -> None:
     began = time.perf_counter()
     together = inference_vllm(engine, template, rows, generation_info=info)
     found["clock_s"] = time.perf_counter() - began
-    found["info"] = info
+    found["info"] = dict(info)
     found["together"] = [row["response"] for row in together]
     found["server"] = [engine.run(ask_server(engine, row)) for row in rows]
     found["alone"] = [inference_vllm(engine, template, [row])[0]["response"] for row in rows]
