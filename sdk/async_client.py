@@ -12,7 +12,7 @@ from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
-from sdk.errors import SDKError
+from sdk.errors import SDKError, TransportError
 from sdk.event_loop import LoopTransports, sleep
 from sdk.flow import Answered, Reply, Step, Wait, tell
 from sdk.messages import History, Roles
@@ -206,17 +206,24 @@ async def _perform(step: Step, transport: AsyncTransport, deadline: Deadline) ->
     exchange = await transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)
-    return Reply(exchange.head, await _read_body(exchange))
+    return Reply(
+        exchange.head, await _read_body(exchange, deadline, is_answer=exchange.head.status < 300 and not step.stream)
+    )
 
 
-async def _read_body(exchange: AsyncExchange) -> bytes:
-    most = MAX_ERROR_BYTES if exchange.head.status >= 400 else None
+async def _read_body(exchange: AsyncExchange, deadline: Deadline, *, is_answer: bool) -> bytes:
+    """The body: whole if it is an answer, else as much of it as an error quotes."""
     parts: list[bytes] = []
     size = 0
-    while (block := await exchange.read()) is not None:
-        parts.append(block.data)
-        size += len(block.data)
-        if most is not None and size > most:
-            break
+    try:
+        while (block := await exchange.read()) is not None:
+            parts.append(block.data)
+            size += len(block.data)
+            if size > MAX_ERROR_BYTES and not is_answer:
+                break
+            deadline.progress(block.arrived_ns)
+    except TransportError:
+        if exchange.head.status < 400:
+            raise  # else the status says more than the end of its body
     await exchange.aclose()
     return parts[0] if len(parts) == 1 else b"".join(parts)

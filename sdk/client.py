@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
+from threading import Lock
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
-from sdk.errors import SDKError
+from sdk.errors import SDKError, TransportError
 from sdk.flow import Answered, Reply, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
@@ -49,12 +50,16 @@ class InferenceClient(Settings):
         self, base_url: str | None = None, *, transport: Transport | None = None, **options: Unpack[ClientOptions]
     ) -> None:
         super().__init__(base_url, **options)
+        self._given = transport
         self._transport = transport
+        self._connecting = Lock()
 
     def _connected(self) -> Transport:
-        if self._transport is None:
-            self._transport = self._default_transport()
-        return self._transport
+        transport = self._transport
+        if transport is None:
+            with self._connecting:  # threads may call for the first time at once
+                transport = self._transport = self._transport or self._default_transport()
+        return transport
 
     def _default_transport(self) -> Transport:
         if needs_proxy(self.address.origin):
@@ -163,7 +168,7 @@ class InferenceClient(Settings):
 
     def close(self) -> None:
         """Drop the connections; the next call makes others."""
-        transport, self._transport = self._transport, None
+        transport, self._transport = self._transport, self._given
         if transport is not None:
             transport.close()
 
@@ -205,17 +210,24 @@ def _perform(step: Step, transport: Transport, deadline: Deadline) -> Reply | No
     exchange = transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)
-    return Reply(exchange.head, _read_body(exchange))
+    return Reply(
+        exchange.head, _read_body(exchange, deadline, is_answer=exchange.head.status < 300 and not step.stream)
+    )
 
 
-def _read_body(exchange: Exchange) -> bytes:
-    most = MAX_ERROR_BYTES if exchange.head.status >= 400 else None
+def _read_body(exchange: Exchange, deadline: Deadline, *, is_answer: bool) -> bytes:
+    """The body: whole if it is an answer, else as much of it as an error quotes."""
     parts: list[bytes] = []
     size = 0
-    while (block := exchange.read()) is not None:
-        parts.append(block.data)
-        size += len(block.data)
-        if most is not None and size > most:
-            break
+    try:
+        while (block := exchange.read()) is not None:
+            parts.append(block.data)
+            size += len(block.data)
+            if size > MAX_ERROR_BYTES and not is_answer:
+                break
+            deadline.progress(block.arrived_ns)
+    except TransportError:
+        if exchange.head.status < 400:
+            raise  # else the status says more than the end of its body
     exchange.close()
     return parts[0] if len(parts) == 1 else b"".join(parts)

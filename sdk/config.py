@@ -64,7 +64,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     {'seed': 42, 'stop': ['\\n']}
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
 
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -34,19 +35,50 @@ class Endpoint:
         headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", token_hex(16))]
         if self.api_key is not None:
             headers.append(("Authorization", f"Bearer {self.api_key}"))
-        headers += self.headers
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        if self.headers:
+            headers = _overridden(headers, self.headers)
         if extra_headers:
-            taken = {name.lower() for name in extra_headers}
-            headers = [item for item in headers if item[0].lower() not in taken]
-            headers += extra_headers.items()
+            headers = _overridden(headers, checked_headers("extra_headers", extra_headers))
         if body is None:
             return Request("GET", self.address.origin, self.address.target(path), tuple(headers))
         try:
             data = to_json(body)
         except (PydanticSerializationError, ValueError) as error:
             raise ConfigError(f"the request does not fit into JSON: {error}") from error
-        headers.append(("Content-Type", "application/json"))
+        if b"NaN" in data or b"Infinity" in data:  # in a text, or a number that JSON does not have
+            _refuse_no_numbers(body, "")
         return Request("POST", self.address.origin, self.address.target(path), tuple(headers), data)
+
+
+# What frames the message is the transport's to say (RFC 9112 §6).
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade", "te", "trailer"})
+
+
+def checked_headers(field: str, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers as pairs. Raises ConfigError for those that a caller may not set."""
+    for name in headers:
+        if name.lower() in _FRAMING:
+            raise ConfigError(f"{field}: {name!r} frames the message and is not for the caller to set")
+    return tuple(headers.items())
+
+
+def _overridden(headers: list[tuple[str, str]], more: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    taken = {name.lower() for name, _ in more}
+    return [*(item for item in headers if item[0].lower() not in taken), *more]
+
+
+def _refuse_no_numbers(value: Any, where: str) -> None:
+    """Raises ConfigError for numbers that are none."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError(f"{where or 'the request'}: {value} is not a number that JSON has")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _refuse_no_numbers(item, f"{where}.{name}" if where else str(name))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _refuse_no_numbers(item, f"{where}[{index}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +146,21 @@ def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[s
         return {}, None
     if not isinstance(config, XRequestConfig):
         raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
-    return config.body(), config.extra_headers
+    body = as_it_is(config.body())
+    if bool(body.get("stream")) != config.stream:
+        raise ConfigError(
+            f"extra_body: stream={body.get('stream')!r} there, stream={config.stream} in the config; set it in one place"
+        )
+    return body, as_it_is(config.extra_headers)
+
+
+T = TypeVar("T")
+
+
+def as_it_is(value: T) -> T:
+    """The lists and objects of `value` copied, so that a later change to them does not reach a call already made."""
+    if isinstance(value, dict):
+        return cast(T, {name: as_it_is(item) for name, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return cast(T, [as_it_is(item) for item in value])
+    return value

@@ -15,7 +15,7 @@ from sdk.deadline import Deadline, Timeouts, timeouts
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles
-from sdk.request import Endpoint, Query, Question, snapshot
+from sdk.request import Endpoint, Query, Question, as_it_is, checked_headers, snapshot
 from sdk.retry import RetryPolicy
 from sdk.transport.base import Origin
 from sdk.types import ToolChoice
@@ -57,7 +57,7 @@ class Settings:
     ) -> None:
         self.address = _address(base_url, host, port)
         self._timeouts = timeouts(timeout)
-        endpoint = Endpoint(self.address, api_key, tuple((headers or {}).items()))
+        endpoint = Endpoint(self.address, api_key, checked_headers("headers", headers or {}))
         self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
 
     def __repr__(self) -> str:
@@ -91,12 +91,27 @@ def question(
         raise ConfigError("images: is_multimodal=False says that the model sees none")
     body, headers = snapshot(request_config)
     return Question(
-        model, query, body, history, system, tuple(images or ()), tools, tool_choice, roles, extra_headers=headers
+        model,
+        as_it_is(query),
+        body,
+        as_it_is(history),
+        system,
+        tuple(images or ()),
+        as_it_is(tools),
+        tool_choice,
+        roles,
+        extra_headers=headers,
     )
 
 
 def typed_config(config: XRequestConfig[Any] | None, fields: RequestFields, *, stream: bool) -> XRequestConfig[Any]:
     """The config of a call that says by its name whether it streams; `fields` win over `config`."""
+    if "stream" in fields:
+        raise ConfigError(
+            "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
+        )
+    if config is not None and not isinstance(config, XRequestConfig):
+        raise ConfigError(f"config: {type(config).__name__} is not an XRequestConfig")
     given = {} if config is None else {name: getattr(config, name) for name in config.model_fields_set}
     return XRequestConfig(**{**given, **fields, "stream": stream})
 

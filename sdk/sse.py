@@ -109,7 +109,10 @@ class EventDecoder:
                     self._held_bytes = 0
         if rest:
             self._held.append(rest)
-        self._held_bytes += len(block)
+        if lines and not self._data:
+            self._held_bytes = len(rest)  # comments and ids are done with
+        else:
+            self._held_bytes += len(block)
         if self._held_bytes > self._max_event_bytes and (self._held or self._data):
             raise ProtocolError(f"one event of the stream is over {self._max_event_bytes} bytes")
         return events

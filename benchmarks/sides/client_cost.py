@@ -140,9 +140,9 @@ async def open_stream(client: Any) -> Any:
     """A stream whose first token has come; it stays open."""
     if SIDE == "ours":
         stream = await client.chat_stream("m", MESSAGES, max_tokens=50)
-        async for chunk in stream:
-            if chunk.choices[0].delta.content:
-                return stream
+        while not (await anext(stream)).choices[0].delta.content:
+            pass
+        return stream
     stream = await client.chat.completions.create(model="m", messages=MESSAGES, max_tokens=50, stream=True)
     async for chunk in stream:
         if chunk.choices and chunk.choices[0].delta.content:

@@ -18,7 +18,9 @@ from sdk import (
     get_model_list_client,
     get_model_list_client_async,
     inference_client,
+    inference_client_async,
 )
+from sdk.transport.fake import FakeAnswer, FakeTransport
 from sdk.types import ChatCompletionResponse, CompletionResponse
 from tests.support.wire import Peer, WireServer
 from tests.unit.sdk.api import CHAT, DONE, STREAM, TEXT, Api, error
@@ -205,3 +207,80 @@ def test_tools_and_headers() -> None:
         assert api.asked[-1][1]["x-request-id"] == "mine"
         inference_client("m", "q", tools=[tool], url=server.url)
         assert "tool_choice" not in api.body
+
+
+def headers_sent(asked: bytes) -> list[tuple[str, str]]:
+    lines = asked.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+def test_headers_of_the_caller_take_the_place_of_ours() -> None:
+    heads: list[bytes] = []
+
+    def play(peer: Peer) -> None:
+        while request := peer.read_request():
+            heads.append(request)
+            peer.answer(CHAT)
+
+    with WireServer(play) as server:
+        client = InferenceClient(server.url, headers={"authorization": "Basic x", "X-Team": "a", "X-Request-ID": "1"})
+        client.chat("m", "q", extra_headers={"x-team": "b", "Content-Type": "application/json; charset=utf-8"})
+        client.close()
+    sent = headers_sent(heads[0])
+    names = [name for name, _ in sent]
+    assert len(set(names)) == len(names)
+    wanted = {"authorization": "Basic x", "x-team": "b", "x-request-id": "1"}
+    assert wanted.items() <= dict(sent).items()
+    assert dict(sent)["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "Connection"])
+def test_what_frames_the_message_is_not_the_callers(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        InferenceClient("http://127.0.0.1:9", headers={name: "1"})
+    with pytest.raises(ConfigError, match=name):
+        InferenceClient("http://127.0.0.1:9").chat("m", "q", extra_headers={name: "1"})
+
+
+def test_numbers_that_json_does_not_have_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="temperature"):
+        XRequestConfig(temperature=float("inf"))
+    client = InferenceClient("http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"options\.bias\[1\]: nan"):
+        client.chat("m", "q", extra_body={"options": {"bias": [0.0, float("nan")]}})
+    api = Api()
+    with WireServer(api.play) as server:
+        InferenceClient(server.url).chat("m", "Is NaN a number, is Infinity?")
+    assert api.body["messages"][0]["content"] == "Is NaN a number, is Infinity?"
+
+
+def test_whether_it_streams_is_said_in_one_place() -> None:
+    client = InferenceClient("http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match="chat_stream"):
+        client.chat("m", "q", stream=True)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="extra_body: stream=True"):
+        client.chat("m", "q", extra_body={"stream": True})
+    with pytest.raises(ConfigError, match="config: dict"):
+        client.chat("m", "q", config={"seed": 1})  # type: ignore[arg-type]
+
+
+def test_arguments_are_taken_when_the_call_is_made() -> None:
+    api = Api(m=True)
+    history, config = [["a", "b"]], XRequestConfig(stop=["x"], extra_body={"vendor": {"a": 1}})
+    with WireServer(api.play) as server:
+        call = inference_client_async("m", "q", history, url=server.url, request_config=config)
+        history.append(["c", "d"])
+        assert config.stop is not None
+        config.stop.append("y")
+        assert config.extra_body is not None
+        config.extra_body["vendor"]["a"] = 2
+        asyncio.run(call)
+    assert (len(api.body["messages"]), api.body["stop"], api.body["vendor"]) == (3, ["x"], {"a": 1})
+
+
+def test_a_transport_that_was_given_stays() -> None:
+    transport = FakeTransport(lambda _: FakeAnswer(200, [CHAT]))
+    with InferenceClient("http://nowhere.invalid", transport=transport) as client:
+        client.chat("m", "q")
+    assert client.chat("m", "q").choices[0].message.content == "hi"
+    assert len(transport.requests) == 2

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sdk import (
+    AsyncInferenceClient,
     AuthenticationError,
     BadRequestError,
     ConfigError,
@@ -206,6 +211,74 @@ def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
         with pytest.raises(StallTimeoutError, match=r"no token for 0\.2 s") as caught:
             ask(server.url, request_config=STREAM, timeout=Timeouts(stall=0.2))
         assert caught.value.partial == "hi"
+
+
+def test_a_loop_that_was_busy_is_no_stall_of_the_server() -> None:
+    """The token and the limit are there at once when the loop comes back; both are looked at in one turn of it."""
+    busy, sent, api = threading.Event(), threading.Event(), Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(HEADERS)
+        peer.chunk(PIECE)
+        busy.wait(10)
+        peer.chunk(PIECE)
+        sent.set()
+        peer.wait_closed()
+
+    async def main(url: str) -> None:
+        async with AsyncInferenceClient(url, timeout=Timeouts(stall=1)) as client:
+            stream = await client.chat_stream("m", "q")
+            await anext(stream)
+            waiting = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0)
+            busy.set()
+            assert sent.wait(10)
+            time.sleep(1.2)  # noqa: ASYNC251 - the loop is to stand still for longer than the limit
+            await waiting
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        asyncio.run(main(server.url))
+
+
+def test_a_whole_answer_that_flows_does_not_stall(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(CHAT)}\r\n\r\n".encode())
+        for at in range(0, len(CHAT), 20):
+            peer.send(CHAT[at : at + 20])
+            time.sleep(0.3)
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        assert ask(server.url, timeout=Timeouts(stall=1.2)).choices[0].message.content == "hi"
+
+
+def test_a_page_without_end_in_place_of_a_stream(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+        with contextlib.suppress(OSError):  # until the client has had enough
+            while True:
+                peer.send(b"<p>" * 10_000)
+
+    api.chat = chat
+    with WireServer(api.play) as server, pytest.raises(ProtocolError, match="<p><p>"):
+        ask(server.url, request_config=STREAM)
+
+
+def test_a_status_outlives_a_body_that_breaks_off(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\nthe beginning")
+        peer.close()
+
+    api.chat = chat
+    with WireServer(api.play) as server, pytest.raises(ServerError, match="HTTP 500: the beginning"):
+        ask(server.url)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,13 @@ def test_many_small_events_are_not_one_large_one() -> None:
         assert decoder.feed(b": pad\ndata: 12345678\n\n") == [b"12345678"]
 
 
+def test_comments_and_ids_are_no_part_of_an_event() -> None:
+    decoder = EventDecoder(max_event_bytes=100)
+    for _ in range(50):
+        assert decoder.feed(b": keep-alive\nid: 7\n") == []
+    assert decoder.feed(b"data: x\n\n") == [b"x"]
+
+
 lines = st.lists(
     st.sampled_from([b"data: a", b"data:b", b"data", b": c", b"event: error", b"id: 1", b"", "data: é".encode(), b"x"]),
     max_size=12,
