@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-READY_LIMIT_S = 30.0
+READY_LIMIT_S = 90.0  # it takes half a second, but a disk may be slow
 MODEL_READY_LIMIT_S = 1800.0  # a real one may have to be fetched, loaded and compiled
 STOP_LIMIT_S = 5.0
 MODEL_STOP_LIMIT_S = 30.0
