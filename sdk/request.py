@@ -149,7 +149,7 @@ def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[s
     body = as_it_is(config.body())
     if bool(body.get("stream")) != config.stream:
         raise ConfigError(
-            f"extra_body: stream={body.get('stream')!r} there, stream={config.stream} in the config; set it in one place"
+            f"extra_body: stream={body.get('stream')!r} there, stream={config.stream} in the config; set it once"
         )
     return body, as_it_is(config.extra_headers)
 

@@ -7,7 +7,7 @@ from time import monotonic_ns
 from weakref import finalize
 
 from sdk.deadline import Deadline, Timeouts
-from sdk.errors import ConnectionLostError, SDKError
+from sdk.errors import ConnectionLostError, SDKError, TotalTimeoutError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
 from sdk.transport.http1 import encode_request
@@ -73,6 +73,8 @@ class BlockingExchange:
         self._parser = connection.parser
         self._parser.begin()
         self._complete = False
+        self._is_late = False
+        self._is_spoilt = False  # the request did not go out whole: no other may follow it
         self._body = b""
 
     @property
@@ -87,14 +89,30 @@ class BlockingExchange:
         try:
             connection.socket.settimeout(self._deadline.remaining_s())
             connection.socket.sendall(payload)
+        except ConnectionError as error:  # it may have answered before it had read all, a 413 say
+            self._is_spoilt = True
+            limits, self._deadline = self._deadline, Deadline(Timeouts(total=FINISH_S))
+            try:
+                self._receive_head()
+            except SDKError:
+                raise self._failed(error) from error
+            finally:
+                self._deadline = limits
         except OSError as error:
             raise self._failed(error) from error
-        self.sent_ns = monotonic_ns()
-        self._deadline.enter("first_byte", self.sent_ns)
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
+        else:
+            self.sent_ns = monotonic_ns()
+            self._deadline.enter("first_byte", self.sent_ns)
+            self._receive_head()
+        self._deadline.enter("stall", self.head_ns)
+
+    def _receive_head(self) -> None:
         while self._parser.head is None:
             arrived_ns = self._receive()
         self.head, self.head_ns = self._parser.head, arrived_ns
-        self._deadline.enter("stall", arrived_ns)
 
     def read(self) -> Block | None:
         arrived_ns = self.head_ns
@@ -128,7 +146,12 @@ class BlockingExchange:
         if connection is None:
             raise ConnectionLostError("the exchange was closed by its reader")
         try:
-            connection.socket.settimeout(self._deadline.remaining_s())
+            left_s = self._deadline.remaining_s()
+            if left_s == 0.0:
+                self._refuse_more()
+            else:
+                self._is_late = False
+            connection.socket.settimeout(left_s)
             data = connection.socket.recv(READ_BYTES)
             arrived_ns = monotonic_ns()
             if data:
@@ -142,10 +165,17 @@ class BlockingExchange:
             raise  # the parser's own, or Ctrl-C
         return arrived_ns
 
+    def _refuse_more(self) -> None:
+        """A limit has passed. One more read takes what came while the reader was busy; then tokens must have come."""
+        passed = self._deadline.error() or self._deadline.nearest_error()
+        if self._is_late or isinstance(passed, TotalTimeoutError):
+            raise passed
+        self._is_late = True
+
     def _failed(self, error: OSError) -> SDKError:
         """The error to raise for the socket's; the connection is gone either way."""
         self.close()
-        if isinstance(error, (TimeoutError, BlockingIOError)):
+        if isinstance(error, (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)):
             return self._deadline.error() or self._deadline.nearest_error()
         where = "before any answer" if self.head_ns == 0 else "in the middle of the answer"
         return ConnectionLostError(f"the connection broke {where}: {error.strerror or error}")
@@ -155,7 +185,7 @@ class BlockingExchange:
         self._complete = True
         if connection is None:
             return
-        if self._parser.keep_alive:
+        if self._parser.keep_alive and not self._is_spoilt:
             self._pool.release(connection)
         else:
             self._pool.discard(connection)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import ssl
+from collections import deque
 from operator import attrgetter
-from threading import Event, Lock
+from threading import Lock
 from time import monotonic_ns
+from weakref import WeakSet
 
 from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectError, PoolTimeoutError
@@ -20,15 +23,17 @@ from sdk.transport.reason import connect_error
 
 
 class BlockingConnection:
-    """A connected socket and when it was last of use."""
+    """A connected socket, the lane its place is in, the pool's `epoch` it was asked for in, when it was last of use."""
 
-    __slots__ = ("free_since_ns", "origin", "parser", "socket")
+    __slots__ = ("__weakref__", "epoch", "free_since_ns", "lane", "parser", "socket")
 
-    def __init__(self, origin: Origin, connected: socket.socket) -> None:
-        self.origin = origin
+    def __init__(self, connected: socket.socket, lane: _Lane, epoch: int) -> None:
         self.socket = connected
+        self.lane = lane
+        self.epoch = epoch
         self.parser = ResponseParser()
         self.free_since_ns = 0
+        _CONNECTIONS.add(self)
 
     @property
     def is_quiet(self) -> bool:
@@ -44,19 +49,28 @@ class BlockingConnection:
 
 
 class _Waiter:
-    __slots__ = ("connection", "served")
+    """Who waits for a connection. A bare lock: an Event's own lock cannot be taken again by the garbage collector."""
+
+    __slots__ = ("_turn", "connection")
 
     def __init__(self) -> None:
-        self.served = Event()
+        self._turn = Lock()
+        self._turn.acquire()
         self.connection: BlockingConnection | None = None
+
+    def wait(self, seconds: float | None) -> bool:
+        """Whether the turn came in time."""
+        return self._turn.acquire(timeout=-1 if seconds is None else seconds)
 
     def serve(self, connection: BlockingConnection | None) -> None:
         """Hand over a connection, or (None) a place to make one."""
         self.connection = connection
-        self.served.set()
+        self._turn.release()
 
 
 _Lane = Lane[BlockingConnection, _Waiter]
+_CONNECTIONS: WeakSet[BlockingConnection] = WeakSet()
+_POOLS: WeakSet[BlockingPool] = WeakSet()
 _is_quiet = attrgetter("is_quiet")
 
 
@@ -77,26 +91,35 @@ class BlockingPool:
         self._max_connections = max_connections
         self._idle_ns = int(idle_s * SECOND_NS)
         self._ssl_context = ssl_context
-        self._lanes: dict[Origin, _Lane] = {}
+        self._epoch = self._settled_epoch = 0
+        self.start_over()
+        _POOLS.add(self)
+
+    def start_over(self) -> None:
+        """Begin empty, with a lock that nobody holds: what a fork copied is the parent's."""
         self._lock = Lock()
+        self._lanes: dict[Origin, _Lane] = {}
+        self._gone: deque[_Lane] = deque()
+        self._epoch += 1
+        self._settled_epoch = self._epoch
 
     @property
     def in_use(self) -> int:
         """Connections that carry an exchange or are being made."""
-        return sum(lane.in_use for lane in self._lanes.values())
+        return sum(lane.in_use for lane in list(self._lanes.values()))
 
     @property
     def idle(self) -> int:
         """Open connections that wait for a request."""
-        return sum(len(lane.free) for lane in self._lanes.values())
+        return sum(len(lane.free) for lane in list(self._lanes.values()))
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a connection."""
-        return sum(len(lane.waiters) for lane in self._lanes.values())
+        return sum(len(lane.waiters) for lane in list(self._lanes.values()))
 
     def __repr__(self) -> str:
-        origins = ", ".join(map(str, self._lanes)) or "no origin"
+        origins = ", ".join(map(str, list(self._lanes))) or "no origin"
         return f"<BlockingPool {origins}: {self.in_use} in use, {self.idle} idle, {self.waiting} waiting>"
 
     def acquire(self, origin: Origin, deadline: Deadline, *, fresh: bool = False) -> tuple[BlockingConnection, bool]:
@@ -104,55 +127,95 @@ class BlockingPool:
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
+        epoch = self._epoch
+        lane = self._lanes.get(origin) or self._lanes.setdefault(origin, Lane(self._max_connections, self._idle_ns))
+        connection: BlockingConnection | None = None
+        useless: list[BlockingConnection] = []
         waiter = None
         with self._lock:
-            lane = self._lanes.setdefault(origin, Lane(self._max_connections, self._idle_ns))
             if not fresh:
                 connection, useless = lane.take_free(monotonic_ns(), _is_quiet)
-                for other in useless:
-                    other.close()
+                for _ in useless:
                     self._give_up_place(lane)
-                if connection is not None:
-                    return connection, False
-            if not lane.take_place():
+            if connection is None and not lane.take_place():
                 waiter = _Waiter()
                 lane.waiters.append(waiter)
-        if waiter is not None and (handed := self._wait_turn(lane, waiter, deadline)) is not None:
-            return handed, False
+        for other in useless:
+            other.close()
+        self._settle()
+        if connection is None and waiter is not None:
+            connection = self._wait_turn(lane, waiter, deadline)
+        if connection is not None:
+            return connection, False
         try:
-            return self._connect(origin, deadline), True
+            return BlockingConnection(self._connect(origin, deadline), lane, epoch), True
         except BaseException:
-            with self._lock:
-                self._give_up_place(lane)
+            self._leave_place(lane)
             raise
 
     def release(self, connection: BlockingConnection) -> None:
-        """Take back a connection whose exchange ended cleanly."""
+        """Take back a connection whose exchange ended cleanly; closed if the pool was meanwhile."""
+        lane = connection.lane
+        useless: list[BlockingConnection] = []
         with self._lock:
-            connection.free_since_ns = monotonic_ns()
-            waiter = self._lanes[connection.origin].give_back(connection, _is_waiting)
-            if waiter is not None:
-                waiter.serve(connection)
+            is_current = connection.epoch == self._epoch
+            if is_current:
+                now_ns = connection.free_since_ns = monotonic_ns()
+                waiter = lane.give_back(connection, _is_waiting)
+                if waiter is not None:
+                    waiter.serve(connection)
+                useless = lane.expired(now_ns)
+                for other in useless:
+                    lane.free.remove(other)
+                    self._give_up_place(lane)
+        for other in useless:
+            other.close()
+        if is_current:
+            self._settle()
+        else:
+            self.discard(connection)
 
     def discard(self, connection: BlockingConnection) -> None:
         """Close a connection and let another be made in its place."""
         connection.close()
-        with self._lock:
-            self._give_up_place(self._lanes[connection.origin])
+        self._leave_place(connection.lane)
 
     def close(self) -> None:
         """Close every connection that is idle; those in use close when their exchange ends."""
-        with self._lock:
-            for lane in self._lanes.values():
-                while lane.free:
-                    lane.free.pop().close()
-                    lane.open -= 1
+        self._epoch += 1
+        self._settle()
+
+    # The garbage collector runs in the midst of any allocation, ours under the lock included, and it may find a stream
+    # to close or a transport to finalize. So neither waits for the lock: they say what is to be done and whoever
+    # holds the lock does it on letting go.
+
+    def _leave_place(self, lane: _Lane) -> None:
+        self._gone.append(lane)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do what was left to do, unless the lock is held: its holder comes here when it lets go."""
+        while (self._gone or self._settled_epoch != self._epoch) and self._lock.acquire(blocking=False):
+            try:
+                while self._gone:
+                    self._give_up_place(self._gone.popleft())
+                if self._settled_epoch != self._epoch:
+                    self._settled_epoch = self._epoch
+                    self._close_idle()
+            finally:
+                self._lock.release()
+
+    def _close_idle(self) -> None:
+        for lane in list(self._lanes.values()):
+            while lane.free:
+                lane.free.pop().close()
+                self._give_up_place(lane)
 
     def _wait_turn(self, lane: _Lane, waiter: _Waiter, deadline: Deadline) -> BlockingConnection | None:
         """Queue until a connection is handed over, or (None) a place to make one."""
         deadline.enter("pool")
         try:
-            served = waiter.served.wait(deadline.remaining_s())
+            served = waiter.wait(deadline.remaining_s())
         except BaseException:  # Ctrl-C: pass on what may have come meanwhile
             self._leave_queue(lane, waiter)
             raise
@@ -163,13 +226,13 @@ class BlockingPool:
 
     def _leave_queue(self, lane: _Lane, waiter: _Waiter) -> None:
         with self._lock:
-            if lane.leave_queue(waiter):
-                return
-        if waiter.connection is not None:
+            was_waiting = lane.leave_queue(waiter)
+        if was_waiting:
+            self._settle()
+        elif waiter.connection is not None:
             self.release(waiter.connection)
         else:
-            with self._lock:
-                self._give_up_place(lane)
+            self._leave_place(lane)
 
     @staticmethod
     def _give_up_place(lane: _Lane) -> None:
@@ -177,7 +240,7 @@ class BlockingPool:
         if waiter is not None:
             waiter.serve(None)
 
-    def _connect(self, origin: Origin, deadline: Deadline) -> BlockingConnection:
+    def _connect(self, origin: Origin, deadline: Deadline) -> socket.socket:
         deadline.enter("connect")
         if (passed := deadline.error()) is not None:
             raise passed  # a socket's timeout of 0 would mean "do not wait", not "too late"
@@ -193,7 +256,7 @@ class BlockingPool:
             raise expired from None
         except OSError as error:
             raise connect_error(origin, error) from error
-        return BlockingConnection(origin, connected)
+        return connected
 
     def _secure(self, connected: socket.socket, origin: Origin, deadline: Deadline) -> ssl.SSLSocket:
         if self._ssl_context is None:
@@ -204,3 +267,14 @@ class BlockingPool:
         except BaseException:
             connected.close()
             raise
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: the sockets are the parent's, and what arrives on them is."""
+    for connection in _CONNECTIONS:
+        connection.socket.close()  # without a shutdown, which would end it for the parent too
+    for pool in _POOLS:
+        pool.start_over()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

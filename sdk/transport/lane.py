@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
 
@@ -21,7 +22,7 @@ class Lane(Generic[C, W]):
     """The connections to one origin.
 
     `open` counts all of them: those in use, those being made and the `free` ones; never over `limit`. The newest free
-    one is taken first (the others may go idle and expire), who waits is served in turn.
+    one is taken first (the others may go idle and expire), who waits is served in turn. The oldest free one is first.
     """
 
     __slots__ = ("_idle_ns", "_limit", "free", "open", "waiters")
@@ -78,11 +79,11 @@ class Lane(Generic[C, W]):
 
     def expired(self, now_ns: int) -> list[C]:
         """The free connections that have been so for too long."""
-        return [connection for connection in self.free if now_ns - connection.free_since_ns >= self._idle_ns]
+        return list(takewhile(lambda connection: now_ns - connection.free_since_ns >= self._idle_ns, self.free))
 
     def next_expiry_ns(self) -> int | None:
         """When the first free connection will have been so for too long; None without any."""
-        return min((connection.free_since_ns + self._idle_ns for connection in self.free), default=None)
+        return self.free[0].free_since_ns + self._idle_ns if self.free else None
 
     def _next_waiter(self, is_waiting: Callable[[W], bool]) -> W | None:
         while self.waiters:

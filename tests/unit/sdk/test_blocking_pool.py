@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic_ns
 
 import pytest
 
-from sdk.deadline import Deadline, Timeouts
-from sdk.errors import ConnectError, ConnectionLostError, PoolTimeoutError
+from sdk.deadline import SECOND_NS, Deadline, Timeouts
+from sdk.errors import (
+    ConnectError,
+    ConnectionLostError,
+    PoolTimeoutError,
+    StallTimeoutError,
+    TotalTimeoutError,
+)
 from sdk.transport.base import Origin, Request
-from sdk.transport.blocking import BlockingTransport
-from tests.support.wire import Peer, WireServer
+from sdk.transport.blocking import BlockingExchange, BlockingTransport
+from tests.support.serving import ROOT
+from tests.support.wire import HEADERS, Peer, WireServer
+from tests.unit.sdk.api import LAST, PIECE
 
 
 def get(server: WireServer) -> Request:
@@ -147,3 +160,158 @@ def test_another_thread_may_close_what_one_reads() -> None:
         with pytest.raises(ConnectionLostError):
             reading.result(10)
         assert transport.pool.in_use == 0
+
+
+def test_a_forked_child_makes_its_own_connections_and_breaks_none_of_its_parent() -> None:
+    """In a process of its own: what runs beside it must not be forked."""
+    program = """
+import os, sys
+from sdk import InferenceClient
+client = InferenceClient(sys.argv[1])
+client.models()
+stream = client.chat_stream("m", "q")
+first = next(stream).choices[0].delta.content
+child = os.fork()
+if not child:
+    cards = client.models().data  # over a connection of the child's own
+    del stream
+    os._exit(0 if cards[0].id == "m" else 1)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(code, first + "".join(chunk.choices[0].delta.content for chunk in stream), client.models().data[0].id)
+"""
+    asked: list[int] = []
+
+    def play(peer: Peer) -> None:
+        while request := peer.read_request():
+            if b"/models" in request:
+                asked.append(peer.number)
+                peer.answer(b'{"data":[{"id":"m"}]}')
+            else:
+                peer.send(HEADERS)
+                peer.chunk(PIECE)
+                again.wait(30)
+                peer.chunk(LAST)
+                peer.end()
+            if len(asked) == 2:
+                again.set()
+
+    again = threading.Event()
+    with WireServer(play) as server:
+        command = [sys.executable, "-X", "dev", "-c", program, server.url]
+        ended = subprocess.run(
+            command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=50
+        )
+    assert (ended.stdout.split(), ended.stderr) == (["0", "hi!", "m"], "")
+    assert asked[1] not in (asked[0], asked[2]), "the child had a connection of its own"
+
+
+class Collected:
+    """Closes an exchange when the garbage collector finds it, whatever it interrupts."""
+
+    def __init__(self, exchange: BlockingExchange) -> None:
+        self.exchange, self.me = exchange, self
+
+    def __del__(self) -> None:
+        self.exchange.close()
+
+
+def test_the_garbage_collector_may_close_a_stream_at_any_moment() -> None:
+    transport = BlockingTransport()
+    with WireServer(hello) as server:
+
+        def busy() -> None:
+            for _ in range(100):
+                Collected(transport.send(get(server), deadline()))
+                body(transport, server)
+
+        threshold = gc.get_threshold()
+        gc.set_threshold(5, 1, 1)
+        try:
+            thread = threading.Thread(target=busy, daemon=True)
+            thread.start()
+            thread.join(50)
+            assert not thread.is_alive(), "it waits for itself"
+        finally:
+            gc.set_threshold(*threshold)
+        gc.collect()
+        assert transport.pool.in_use == 0
+        transport.close()
+
+
+def test_a_limit_holds_while_bytes_keep_coming() -> None:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(HEADERS)
+        with contextlib.suppress(OSError):  # until the client has had enough
+            while True:
+                peer.chunk(b": keep-alive\n\n" * 100)
+
+    for limits, kind in ((Timeouts(total=0.3), TotalTimeoutError), (Timeouts(stall=0.3), StallTimeoutError)):
+        with WireServer(play) as server:
+            exchange = BlockingTransport().send(get(server), Deadline(limits))
+            with pytest.raises(kind):
+                while exchange.read() is not None:
+                    pass
+
+
+def test_a_reader_that_was_busy_finds_what_came_meanwhile() -> None:
+    sent = threading.Event()
+
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(HEADERS)
+        peer.chunk(b"token")
+        sent.set()
+        peer.wait_closed()
+
+    with WireServer(play) as server:
+        limits = deadline(stall=0.2)
+        exchange = BlockingTransport().send(get(server), limits)
+        assert sent.wait(10)
+        limits.progress(monotonic_ns() - SECOND_NS)  # the last token was long ago
+        block = exchange.read()
+        assert block is not None
+        assert block.data == b"token"
+        exchange.close()
+
+
+def test_an_early_answer_to_a_large_request_is_read() -> None:
+    def play(peer: Peer) -> None:
+        peer.answer(b"too large", "413 Content Too Large")
+        peer.close()
+
+    transport = BlockingTransport()
+    with WireServer(play) as server:
+        request = Request("POST", Origin("http", "127.0.0.1", server.port), "/", body=b"x" * (32 << 20))
+        exchange = transport.send(request, deadline(total=30))
+        assert exchange.head.status == 413
+        exchange.close()
+    assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
+
+
+def test_a_pool_that_was_closed_keeps_nothing_that_comes_back() -> None:
+    transport = BlockingTransport()
+    with WireServer(hello) as server:
+        exchange = transport.send(get(server), deadline())
+        transport.close()
+        while exchange.read() is not None:
+            pass
+        assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
+        assert body(transport, server) == b"hello", "it may be used again"
+        assert transport.pool.idle == 1
+        transport.close()
+
+
+def test_connections_that_nobody_needs_any_more_expire() -> None:
+    transport = BlockingTransport(idle_s=0.2)
+    with WireServer(hello) as server:
+        exchanges = [transport.send(get(server), deadline()) for _ in range(8)]
+        for exchange in exchanges:
+            while exchange.read() is not None:
+                pass
+        assert transport.pool.idle == 8
+        until_ns = monotonic_ns() + 30 * SECOND_NS
+        while transport.pool.idle > 1 and monotonic_ns() < until_ns:
+            body(transport, server)
+        assert transport.pool.idle == 1
+        transport.close()
