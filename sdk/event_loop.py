@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -90,4 +91,13 @@ def later() -> Later:
     import trio
 
     token = trio.lowlevel.current_trio_token()
-    return lambda make: token.run_sync_soon(trio.lowlevel.spawn_system_task, make)
+
+    def spawn(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with suppress(RuntimeError):  # the run is at its end, and closes all it has itself
+            trio.lowlevel.spawn_system_task(make)
+
+    def later_on_trio(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(spawn, make)
+
+    return later_on_trio

@@ -6,8 +6,8 @@ Takes clients of `httpx2` and of the older `httpx` alike: both have the same cal
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from time import monotonic_ns
 from typing import Any
 from weakref import finalize
@@ -19,11 +19,13 @@ from sdk.errors import (
     ConnectionLostError,
     PoolTimeoutError,
     ProtocolError,
+    RequestTimeoutError,
     SDKError,
+    TotalTimeoutError,
     TransportError,
 )
 from sdk.event_loop import later
-from sdk.transport.base import Block, Head, Request
+from sdk.transport.base import Block, Head, Origin, Request
 from sdk.transport.reason import connect_error
 
 # By name: httpx2's classes and httpx's are not related.
@@ -57,8 +59,19 @@ def _translate(error: Exception, request: Request, deadline: Deadline) -> Except
     if "RemoteProtocolError" in names and any(words in str(error) for words in ("isconnected", "peer closed")):
         return ConnectionLostError(str(error))
     if kind is ConnectError and (cause := _os_error(error)) is not None:
-        return connect_error(request.origin, cause)
+        failed = connect_error(request.origin, cause)
+        if proxy := _proxy_of(request.origin):
+            failed.message += f"; asked through the proxy of the environment, {proxy}"
+        return failed
     return kind(str(error) or type(error).__name__)
+
+
+def _proxy_of(origin: Origin) -> str | None:
+    from urllib.request import getproxies, proxy_bypass  # slow to import, and rarely needed
+
+    proxies = getproxies()
+    proxy = proxies.get(origin.scheme) or proxies.get("all")
+    return None if proxy is None or proxy_bypass(f"{origin.host}:{origin.port}") else proxy
 
 
 def _os_error(error: BaseException | None) -> OSError | None:
@@ -109,13 +122,30 @@ def _blocks(response: Any) -> Iterator[bytes]:
     return blocks
 
 
-async def _async_blocks(response: Any) -> AsyncGenerator[bytes, None]:
-    if response.is_stream_consumed:
-        yield response.content
-        return
-    async with aclosing(response.aiter_raw()) as blocks:
-        async for block in blocks:
-            yield block
+def _async_blocks(response: Any) -> AsyncGenerator[bytes, None]:
+    """The same. No generator around the client's own: a loop that ends closes all of them at once."""
+    blocks: AsyncGenerator[bytes, None] = _once(response) if response.is_stream_consumed else response.aiter_raw()
+    return blocks
+
+
+async def _once(response: Any) -> AsyncGenerator[bytes, None]:
+    yield response.content
+
+
+class _Limits:
+    """Looks at the limits after each block: the client's own know no total, and start anew with every comment."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._is_late = False
+
+    def passed(self, now_ns: int) -> RequestTimeoutError | None:
+        """The error to raise. One block past a limit is let through: its reader may have been busy for that long."""
+        error = self._deadline.error(now_ns)
+        if error is not None and (self._is_late or isinstance(error, TotalTimeoutError)):
+            return error
+        self._is_late = error is not None
+        return None
 
 
 class HttpxExchange:
@@ -128,6 +158,7 @@ class HttpxExchange:
         self.opened_connection = False
         self._response = response
         self._request = request
+        self._limits = _Limits(deadline)
         self._deadline = deadline
         self._blocks: Iterator[bytes] = _blocks(response)
 
@@ -139,7 +170,7 @@ class HttpxExchange:
         if data is None:
             return None
         now_ns = monotonic_ns()
-        if (expired := self._deadline.error(now_ns)) is not None:
+        if (expired := self._limits.passed(now_ns)) is not None:
             self.close()
             raise expired
         return Block(data, now_ns)
@@ -163,11 +194,15 @@ class HttpxTransport:
 
     def __init__(self, client: Any = None, *, max_connections: int = 4096) -> None:
         self._owns = client is None
+        self._max_connections = max_connections
         self._client = _new_client("Client", max_connections) if client is None else client
+        self._pid = os.getpid()
         if self._owns:  # also for who forgets to close, and at exit
             finalize(self, self._client.close)
 
     def send(self, request: Request, deadline: Deadline) -> HttpxExchange:
+        if self._owns and self._pid != os.getpid():  # a fork's copy: its connections are the parent's
+            self._client, self._pid = _new_client("Client", self._max_connections), os.getpid()
         deadline.enter("first_byte")
         sent_ns = monotonic_ns()
         try:
@@ -192,6 +227,7 @@ class AsyncHttpxExchange:
         self.opened_connection = False
         self._response = response
         self._request = request
+        self._limits = _Limits(deadline)
         self._deadline = deadline
         self._blocks: AsyncGenerator[bytes, None] = _async_blocks(response)
         self._later = later()
@@ -208,7 +244,7 @@ class AsyncHttpxExchange:
         if data is None:
             return None
         now_ns = monotonic_ns()
-        if (expired := self._deadline.error(now_ns)) is not None:
+        if (expired := self._limits.passed(now_ns)) is not None:
             await self.aclose()
             raise expired
         return Block(data, now_ns)
@@ -269,4 +305,13 @@ def _new_client(kind: str, max_connections: int) -> Any:
     limits = httpx2.Limits(
         max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=4.0
     )
-    return getattr(httpx2, kind)(limits=limits, follow_redirects=False)
+    try:
+        return getattr(httpx2, kind)(limits=limits, follow_redirects=False)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        set_there = [name for name in os.environ if name.lower() in _PROXY_VARIABLES]
+        raise ConfigError(
+            f"{', '.join(set_there) or 'proxy'}: the environment's proxy cannot be used: {error}"
+        ) from error
+
+
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
