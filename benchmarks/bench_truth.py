@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.truth.log import read_log
+
 ROOT = Path(__file__).parent.parent
 TTFT_MS, ITL_MS, TOKENS = 200, 20, 100
 
@@ -113,7 +115,14 @@ def run_bench(
     return result | {"begun_ns": facts["begun_ns"]}, [record for record in records if record["phase"] == "load"]
 
 
-def read_truth(port: int, log: Path) -> Truth:
+def read_truth(rig: str | None, port: int, log: Path) -> Truth:
+    if not rig:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/flush", timeout=10).close()
+        answers = read_log(log).values()
+        return Truth(
+            {answer.id: (answer.stamps[0] - answer.read_ns) / 1e6 for answer in answers if answer.stamps},
+            {answer.id: np.array(answer.stamps, dtype=np.int64) for answer in answers},
+        )
     urllib.request.urlopen(f"http://127.0.0.1:{port}/rig/flush", timeout=10).close()
     with log.open() as lines:
         rows = list(csv.DictReader(lines))
@@ -174,7 +183,9 @@ def measure(case: str, options: argparse.Namespace, port: int) -> tuple[dict[str
             result, records = run_bench(load, port, options, Path(scratch) / "runs")
             if not pace:
                 return facts(result, records), result["verdict"]["level"]
-            return errors(result, records, read_truth(port, log)) | facts(result, records), result["verdict"]["level"]
+            return errors(result, records, read_truth(options.rig, port, log)) | facts(result, records), result[
+                "verdict"
+            ]["level"]
 
 
 def main() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from math import isnan
 from time import time
 from typing import Any
-
-from pydantic import ValidationError
-from pydantic_core import from_json
 
 from sdk.errors import (
     AuthenticationError,
@@ -37,6 +35,14 @@ _KINDS: dict[int, type[StatusError]] = {
     429: RateLimitError,
     503: ServiceUnavailableError,
 }
+
+
+def read_json(data: bytes) -> Any:
+    """What the JSON says. Raises ValueError when it is none, or nested too deeply to be meant."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
 
 
 def excerpt(data: bytes) -> str:
@@ -84,7 +90,7 @@ def _detail(detail: Any) -> str:
 def status_error(head: Head, body: bytes) -> StatusError:
     """The error for a response whose status is 400 or more."""
     try:
-        facts = error_facts(from_json(body))
+        facts = error_facts(read_json(body))
     except ValueError:
         facts = None
     facts = facts or {"server_message": "", "code": None, "type": None, "param": None}
@@ -140,10 +146,10 @@ def reported_error(payload: Any) -> StreamServerError | None:
     return StreamServerError(f"the server reported an error: {said}", code=facts["code"], type=facts["type"])
 
 
-def not_an_answer(body: bytes, url: str | None = None, cause: Exception | None = None) -> SDKError:
-    """The error for a body under a good status that is not what was asked for."""
+def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKError:
+    """The error for a body under a good status that is not what was asked for; `reason` is what does not fit."""
     try:
-        payload = from_json(body)
+        payload = read_json(body)
     except ValueError:
         return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=url)
     found = reported_error(payload)
@@ -152,8 +158,8 @@ def not_an_answer(body: bytes, url: str | None = None, cause: Exception | None =
         return found
     if isinstance(payload, dict) and payload.get("choices"):
         return ProtocolError("the server did not stream: it sent a whole answer", url=url)
-    reason = f" ({cause.errors()[0]['loc']}: {cause.errors()[0]['msg']})" if isinstance(cause, ValidationError) else ""
-    return ProtocolError(f"the answer is JSON but not an API answer{reason}: {excerpt(body)}", url=url)
+    why = f" ({reason})" if reason else ""
+    return ProtocolError(f"the answer is JSON but not an API answer{why}: {excerpt(body)}", url=url)
 
 
 def retry_after_s(head: Head) -> float | None:

@@ -236,4 +236,5 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise not_an_answer(body, request.url, error) from None
+        first = error.errors()[0]
+        raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None

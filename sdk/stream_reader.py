@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
-from sdk.answer import MAX_ERROR_BYTES, excerpt, not_an_answer, reported_error
+from sdk.answer import MAX_ERROR_BYTES, excerpt, not_an_answer, read_json, reported_error
 from sdk.chunks import (
     DECODERS,
     ChatCompletionStreamResponse,
@@ -218,7 +217,7 @@ class _CallPieces:
 def _reported(payload: bytes) -> StreamServerError | None:
     """The error that an event reports, or None."""
     try:
-        return reported_error(from_json(payload))
+        return reported_error(read_json(payload))
     except ValueError:
         return None  # not even JSON
 
