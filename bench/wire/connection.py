@@ -36,11 +36,19 @@ _TOTAL_RETRANS_AT, _PACKETS_AT, _OUT_OF_ORDER_AT = 100, 152, 224
 
 _timespec = _TIMESPEC.unpack
 
+# Bytes, when the last of them arrived, how long the socket had been empty before, and whether that is sure.
+_Read = tuple[bytes, int, int, bool]
+
+# What is put off is bounded: so many reads of one connection, none of them larger than that.
+_MOST_PUT_OFF = 32
+_MOST_PUT_OFF_BYTES = 4096
+
 
 class Connection:
     """A connected socket; carries one exchange at a time."""
 
     __slots__ = (
+        "_backlog",
         "_clock",
         "_doubt_ns",
         "_drained_ns",
@@ -72,6 +80,7 @@ class Connection:
         self._drained_ns = hub.now_ns
         self._packets = self._reads = self._empty_for_ns = self._doubt_ns = 0
         self._unsent = memoryview(b"")
+        self._backlog: list[_Read] = []
         self.exchange: Exchange | None = None
         self.plain: Plain | None = None  # takes what it knows of the exchange by its look
         self.free_since_ns = 0
@@ -91,6 +100,7 @@ class Connection:
         if not self.is_open:
             return
         self.is_open = False
+        self._backlog = []
         self._watch.retransmits += self.retransmits()
         self._hub.remove(self._fd)
         self._socket.close()
@@ -165,13 +175,44 @@ class Connection:
         exchange = self.exchange
         if exchange is None:
             self.close()  # an idle connection has nothing to say: its end, or bytes that belong to no request
-        elif data:
+        elif not data:
+            self._lost(None)
+        elif hub.is_behind or self._backlog:
+            self._put_off(data, now_ns - lag_ns, now_ns - lag_ns - empty_ns)
+        else:
             self._empty_for_ns = now_ns - lag_ns - empty_ns
             self._doubt_ns = -1
             exchange.feed(data, now_ns - lag_ns)
-        else:
-            self._lost(None)
         return len(data)
+
+    def _put_off(self, data: bytes, arrived_ns: int, empty_for_ns: int) -> None:
+        """Parsing a first token takes ten times as long as reading it: meanwhile a second may come to another socket
+        behind a first that is still unread, and the kernel keeps one stamp for both.
+        """
+        backlog = self._backlog
+        if not backlog:
+            self._hub.defer(self.catch_up)
+            self.plain = None  # what comes next waits behind it
+        backlog.append((data, arrived_ns, empty_for_ns, self.is_sure))
+        if len(backlog) == _MOST_PUT_OFF or len(data) > _MOST_PUT_OFF_BYTES:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Parse what was put off while other sockets had something to read."""
+        if not self._backlog:
+            return
+        backlog, self._backlog = self._backlog, []
+        is_one = len(backlog) == 1
+        came_alone = not is_one and self._count_packets() == 0
+        for data, arrived_ns, empty_for_ns, is_sure in backlog:
+            exchange, plain = self.exchange, self.plain
+            if exchange is None:
+                self.close()  # bytes behind the end of an answer
+                return
+            self.is_sure, self._empty_for_ns = is_sure, empty_for_ns
+            self._doubt_ns = -1 if is_one else 0 if came_alone and is_sure else max(empty_for_ns, 0)
+            if plain is None or not is_sure or not plain.take(data, arrived_ns):
+                exchange.feed(data, arrived_ns)
 
     def doubt_ns(self) -> int:
         """How much earlier than its stamp something in the last read may have arrived: 0 if all came in one packet.
@@ -209,6 +250,7 @@ class Connection:
         return 0
 
     def _lost(self, error: OSError | None) -> None:
+        self.catch_up()
         exchange = self.exchange
         self.close()
         if exchange is not None:

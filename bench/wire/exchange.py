@@ -141,7 +141,8 @@ class Exchange:
             self._end(None)
 
     def cancel(self) -> None:
-        """Nobody waits any more."""
+        """Nobody waits any more; what had arrived is handed over still."""
+        self._connection.catch_up()
         self._disarm()
         self._connection.exchange = self._connection.plain = None
         self._connection.close()
@@ -182,6 +183,7 @@ class Exchange:
         self._receiver.catch_up()
         if self._deadline.error() is not None:
             self._connection.read_now()  # what waits there unread is no silence of the server
+            self._connection.catch_up()
         if self.ended.done():
             return
         self._receiver.catch_up()

@@ -21,6 +21,7 @@ ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 # So many sockets are read before timers and tasks have their turn: about half a millisecond.
 _SLICE = 64
+_CATCHING_UP_NS = 500_000  # as long for what was put off
 _LIST = 4096
 
 # While requests wait for their turn, one may start for so much time spent on reading: a start takes a third of that.
@@ -46,6 +47,7 @@ class Hub:
         self._on_ready: dict[int, OnReady] = {}
         self._ready: list[tuple[int, int]] = []
         self._turns: deque[asyncio.Future[None]] = deque()
+        self._put_off: deque[Callable[[], None]] = deque()
         self._reading_ns = 0
         self._goes_on = False
         self._looked_ns = monotonic_ns()
@@ -70,6 +72,15 @@ class Hub:
         del self._on_read[fd], self._on_ready[fd]
         self._epoll.unregister(fd)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether other sockets have something to read: what takes long has to wait until they were read."""
+        return bool(self._ready)
+
+    def defer(self, work: Callable[[], None]) -> None:
+        """Do it when no socket is known to have anything to read, a little at a time."""
+        self._put_off.append(work)
+
     async def turn(self) -> None:
         """Wait until what had arrived was read: a start that comes a little late is told as such, a late read blurs."""
         turn: asyncio.Future[None] = self._loop.create_future()
@@ -82,6 +93,7 @@ class Hub:
         """Stop watching."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
+        self._put_off.clear()
 
     def _serve(self) -> None:
         ready = self._ready
@@ -99,9 +111,16 @@ class Hub:
                 self._on_ready_anew(fd, events)
         if began_ns:
             self._reading_ns += monotonic_ns() - began_ns
-        if ready and not self._goes_on:
+        if not ready and self._put_off:
+            self._catch_up()
+        if (ready or self._put_off) and not self._goes_on:
             self._goes_on = True
             self._loop.call_soon(self._go_on)
+
+    def _catch_up(self) -> None:
+        until_ns = monotonic_ns() + _CATCHING_UP_NS
+        while self._put_off and monotonic_ns() < until_ns:
+            self._put_off.popleft()()
 
     def _go_on(self) -> None:
         self._goes_on = False
