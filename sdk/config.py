@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any, Generic, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -29,7 +30,7 @@ class RequestFields(TypedDict, total=False):
     num_beams: int
     length_penalty: float
     seed: int | None
-    stop: list[str] | None
+    stop: str | Sequence[str] | None
     stop_token_ids: list[int] | None
     ignore_eos: bool | None
     min_tokens: int | None
@@ -79,7 +80,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     num_beams: int = Field(1, ge=1)
     length_penalty: float = 1.0
     seed: int | None = None
-    stop: list[str] | None = None
+    stop: str | Sequence[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
     min_tokens: int | None = Field(None, ge=0)
@@ -124,10 +125,16 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         except ValidationError as error:
             raise _explain(error) from None
 
-    @field_validator("stop", mode="before")
+    @field_validator("stop", mode="plain")
     @classmethod
-    def _one_stop(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+    def _stops(cls, value: Any) -> list[str] | None:
+        """One text is sent as a list of one: some servers take nothing else."""
+        texts = [value] if isinstance(value, str) else value
+        if texts is None:
+            return None
+        if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
+            return list(texts)
+        raise ValueError("input should be a text or a list of texts")
 
     def body(self) -> dict[str, Any]:
         """What goes into the request: the fields that were set to something, with `extra_body` last."""

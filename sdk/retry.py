@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sdk.errors import ConnectError, SDKError, StatusError, TLSError
+from sdk.errors import ConnectError, ConnectTimeoutError, SDKError, StatusError, TLSError
 
 _ONCE = frozenset({408, 502, 504})
 _WHEN_TOLD = frozenset({429, 503})
@@ -18,9 +18,10 @@ _MOST_DOUBLINGS = 64
 class RetryPolicy:
     """How often a call is tried again, `max_retries` times at the most; 0 turns retries off.
 
-    Tried again are a connection that could not be made, 429 and 503 (after Retry-After, if that is within an hour),
-    and once 408, 502 and 504. Never a call whose answer has begun, and never past its total time limit. The wait is
-    uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that failed together.
+    Tried again are a connection that could not be made (or not in time), 429 and 503 (after Retry-After, if that is
+    within an hour), and once 408, 502 and 504. Never a call whose answer has begun, and never past its total time
+    limit. The wait is uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that failed
+    together.
     """
 
     max_retries: int = 2
@@ -41,7 +42,7 @@ class RetryPolicy:
                     return backoff_s
                 return told_s if told_s <= MAX_WAIT_S else None
             return backoff_s if error.status in _ONCE and attempt == 1 else None
-        if isinstance(error, ConnectError) and not isinstance(error, TLSError):
+        if isinstance(error, (ConnectError, ConnectTimeoutError)) and not isinstance(error, TLSError):
             return backoff_s
         return None
 

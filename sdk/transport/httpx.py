@@ -45,13 +45,13 @@ _ERRORS: dict[str, type[SDKError]] = {
 _TIMEOUT_PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool"}
 
 
-def _translate(error: Exception, request: Request, deadline: Deadline) -> Exception:
-    """Our error for one of the client's; the same error when it is none of the client's."""
+def _translate(error: Exception, request: Request, deadline: Deadline, sent_ns: int) -> Exception:
+    """Our error for one of the client's, of a request sent then; the same error when it is none of the client's."""
     names = [kind.__name__ for kind in type(error).__mro__]
     if "TimeoutException" in names:
         phase = next((_TIMEOUT_PHASES[name] for name in names if name in _TIMEOUT_PHASES), None)
         if phase is not None:
-            deadline.enter(phase, deadline.started_ns)
+            deadline.enter(phase, sent_ns)
         return deadline.error() or deadline.nearest_error()
     kind = next((_ERRORS[name] for name in names if name in _ERRORS), None)
     if kind is None:
@@ -166,7 +166,7 @@ class HttpxExchange:
         try:
             data = next(self._blocks, None)
         except Exception as error:
-            raise _translate(error, self._request, self._deadline) from error
+            raise _translate(error, self._request, self._deadline, self.sent_ns) from error
         if data is None:
             return None
         now_ns = monotonic_ns()
@@ -181,7 +181,7 @@ class HttpxExchange:
             for _ in self._blocks:
                 pass
         except Exception as error:  # the answer is complete: what happens behind it is nobody's loss
-            if _translate(error, self._request, self._deadline) is error:
+            if _translate(error, self._request, self._deadline, self.sent_ns) is error:
                 raise
         self.close()
 
@@ -208,7 +208,7 @@ class HttpxTransport:
         try:
             response = self._client.send(_build(self._client, request, deadline), stream=True)
         except Exception as error:
-            raise _translate(error, request, deadline) from error
+            raise _translate(error, request, deadline, sent_ns) from error
         _await_tokens(response, deadline)
         return HttpxExchange(response, request, deadline, sent_ns)
 
@@ -237,7 +237,7 @@ class AsyncHttpxExchange:
         try:
             data = await anext(self._blocks, None)
         except Exception as error:
-            raise _translate(error, self._request, self._deadline) from error
+            raise _translate(error, self._request, self._deadline, self.sent_ns) from error
         except BaseException:  # cancelled
             self.close()
             raise
@@ -257,7 +257,7 @@ class AsyncHttpxExchange:
             async for _ in self._blocks:
                 pass
         except Exception as error:  # the answer is complete: what happens behind it is nobody's loss
-            if _translate(error, self._request, self._deadline) is error:
+            if _translate(error, self._request, self._deadline, self.sent_ns) is error:
                 raise
         await self.aclose()
 
@@ -290,7 +290,7 @@ class AsyncHttpxTransport:
         try:
             response = await self._client.send(_build(self._client, request, deadline), stream=True)
         except Exception as error:
-            raise _translate(error, request, deadline) from error
+            raise _translate(error, request, deadline, sent_ns) from error
         _await_tokens(response, deadline)
         return AsyncHttpxExchange(response, request, deadline, sent_ns)
 

@@ -24,6 +24,8 @@ from sdk import (
 whole = XRequestConfig(seed=42)
 assert_type(whole, XRequestConfig[Literal[False]])
 streaming = XRequestConfig(seed=42, stream=True)
+XRequestConfig(stop="\n").stop = ("a", "b")
+XRequestConfig(stop=["a"]).stop = 3  # type: ignore[assignment]
 assert_type(streaming, XRequestConfig[Literal[True]])
 
 

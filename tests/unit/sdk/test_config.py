@@ -8,6 +8,7 @@ import pytest
 
 from sdk.config import RequestFields, XRequestConfig
 from sdk.errors import ConfigError
+from sdk.request import snapshot
 
 
 def test_only_what_is_set_is_sent() -> None:
@@ -20,10 +21,17 @@ def test_only_what_is_set_is_sent() -> None:
 def test_it_changes_after_it_was_made() -> None:
     config = XRequestConfig(seed=42)
     config.stream = True
-    config.stop = "\n"  # type: ignore[assignment]  # one text is taken as a list of one
+    config.stop = "\n"  # one text is sent as a list of one
     assert config.body() == {"seed": 42, "stop": ["\n"], "stream": True}
     config.seed = None
     assert "seed" not in config.body()
+
+
+def test_stops_are_a_text_or_any_sequence_of_texts() -> None:
+    assert XRequestConfig(stop="ab").body() == {"stop": ["ab"]}
+    assert XRequestConfig(stop=("a", "b")).body() == {"stop": ["a", "b"]}
+    assert XRequestConfig(stop=None).body() == {}
+    assert snapshot(XRequestConfig(stop=("a", "b")))[0] == {"stop": ["a", "b"]}
 
 
 def test_extra_body_wins_and_headers_stay_out() -> None:
@@ -43,7 +51,8 @@ def test_it_copies_and_pickles() -> None:
         ({"frobnicate": 1}, "extra_body"),
         ({"temperature": -1}, r"temperature: .*\(got -1\)"),
         ({"n": 0}, r"XRequestConfig.n: .*\(got 0\)"),
-        ({"stop": 3}, "stop"),
+        ({"stop": 3}, r"stop: .* a text or a list of texts \(got 3\)"),
+        ({"stop": ["a", 3]}, r"got \['a', 3\]"),
         ({"top_p": 0, "max_tokens": 0}, "max_tokens.*; .*top_p"),
     ],
 )

@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from sdk.errors import (
     ConnectError,
     ConnectionLostError,
+    ConnectTimeoutError,
     FirstByteTimeoutError,
+    PoolTimeoutError,
     SDKError,
     StatusError,
     TLSError,
+    TotalTimeoutError,
 )
 from sdk.retry import NO_RETRIES, RetryPolicy
 
@@ -27,6 +30,9 @@ def status(code: int, retry_after_s: float | None = None) -> StatusError:
     ("error", "delays"),
     [
         (ConnectError("refused"), [0.25, 0.5, None]),
+        (ConnectTimeoutError("silent"), [0.25, 0.5, None]),
+        (PoolTimeoutError("busy"), [None]),
+        (TotalTimeoutError("slow"), [None]),
         (TLSError("self-signed"), [None]),
         (ConnectionLostError("half-way"), [None]),
         (FirstByteTimeoutError("slow"), [None]),
