@@ -1,4 +1,4 @@
-"""Messages of a request as turns of text; what is not text is refused by name."""
+"""Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,14 @@ from .errors import ApiError, bad_request
 from .requests import ChatRequest, ChatRequestMessage, ContentPart, TokenizeRequest, ToolCalled
 
 
-def chat_turns(messages: Sequence[ChatRequestMessage], default_system: str | None = None) -> list[ChatTurn]:
+def chat_turns(
+    messages: Sequence[ChatRequestMessage], default_system: str | None = None, *, sees_images: bool = False
+) -> list[ChatTurn]:
     """Raises `ApiError` (400). Several text parts of a message are joined by line ends, as vLLM does.
 
     `default_system` opens a conversation that has no system message of its own.
     """
-    turns = [_turn(message, f"messages.{number}") for number, message in enumerate(messages)]
+    turns = [_turn(message, f"messages.{number}", sees_images=sees_images) for number, message in enumerate(messages)]
     if default_system is not None and all(turn.role != "system" for turn in turns):
         turns.insert(0, ChatTurn("system", default_system))
     return turns
@@ -41,14 +43,21 @@ def _template_kwargs(request: ChatRequest | TokenizeRequest) -> Mapping[str, Any
     return said if effort is None else {"reasoning_effort": effort, **said}
 
 
-def _turn(message: ChatRequestMessage, path: str) -> ChatTurn:
+def _turn(message: ChatRequestMessage, path: str, *, sees_images: bool) -> ChatTurn:
     if message.content is None and message.role != "assistant":
         raise bad_request(f"{path}.content is required for role {message.role!r}", param=f"{path}.content")
     fields = _fields(message, path)
     if message.content is None or isinstance(message.content, str):
         return ChatTurn(message.role, message.content or "", fields)
-    texts = [_text(part, f"{path}.content.{number}") for number, part in enumerate(message.content)]
-    return ChatTurn(message.role, "\n".join(texts), fields)
+    texts, images = [], 0
+    for number, part in enumerate(message.content):
+        where = f"{path}.content.{number}"
+        if sees_images and part.type == "image_url":
+            _check_image(part, where)
+            images += 1
+        else:
+            texts.append(_text(part, where, sees_images=sees_images))
+    return ChatTurn(message.role, "\n".join(texts), fields, images)
 
 
 def _fields(message: ChatRequestMessage, path: str) -> dict[str, Any]:
@@ -80,15 +89,28 @@ def _arguments(call: ToolCalled, path: str) -> Any:
         raise bad_request(f"{path} must be JSON: {exc}", param=path) from None
 
 
-def _text(part: ContentPart, path: str) -> str:
+def _check_image(part: ContentPart, path: str) -> None:
+    """Its address alone: nobody looks at the image."""
+    url = part.image_url.url if part.image_url is not None else None
+    if url is None:
+        raise bad_request(f"{path}.image_url.url is required", param=f"{path}.image_url.url")
+    is_inline = url.startswith("data:image/") and ";base64," in url
+    if not is_inline and not url.startswith(("http://", "https://")):
+        raise bad_request(
+            f"{path}.image_url.url must be http(s)://… or data:image/…;base64,… (got {url[:40]!r})",
+            param=f"{path}.image_url.url",
+        )
+
+
+def _text(part: ContentPart, path: str, *, sees_images: bool) -> str:
     if part.type != "text":
-        raise _not_text(part.type, path)
+        raise _not_read(part.type, path, "text and images" if sees_images else "text")
     if part.text is None:
         raise bad_request(f"{path}.text is required", param=f"{path}.text")
     return part.text
 
 
-def _not_text(kind: str, path: str) -> ApiError:
+def _not_read(kind: str, path: str, read: str) -> ApiError:
     return bad_request(
-        f"{path}: a part of type {kind[:100]!r} cannot be served, this model reads text only", param=f"{path}.type"
+        f"{path}: a part of type {kind[:100]!r} cannot be served, this model reads {read} only", param=f"{path}.type"
     )

@@ -37,8 +37,10 @@ class ModelRegistry:
         return [*self._settings.model_names, *self._adapters]
 
     def resolve(self, name: str | None) -> Target:
-        """No name means the base model. Raises a 404 `ApiError` that tells what is served."""
+        """No name means the base model, unless one is required (400). Raises a 404 `ApiError` for one not served."""
         if name is None:
+            if self._settings.require_model:
+                raise bad_request(f"model is required. Served here: {', '.join(self.names())}.", param="model")
             return Target(self._settings.model_names[0], None)
         if name in self._settings.model_names:
             return Target(name, None)
@@ -106,5 +108,5 @@ class ModelRegistry:
             parent=parent,
             max_model_len=self._engine.info.max_model_len,
             is_chat=self.is_chat,
-            is_multimodal=False,
+            is_multimodal=self._engine.info.image_tokens is not None,
         )

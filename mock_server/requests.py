@@ -102,13 +102,20 @@ class GenerationRequest(_Request):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
 
+class ImageUrl(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    url: str | None = None
+
+
 class ContentPart(BaseModel):
-    """One part of a message; only text parts can be served."""
+    """One part of a message; text is what every model reads."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     type: str
     text: str | None = None
+    image_url: ImageUrl | None = None
 
 
 class FunctionCalled(BaseModel):

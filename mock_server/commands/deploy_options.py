@@ -28,6 +28,7 @@ SERVER = (
     _server("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     _server("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port."),
     _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, the first on its card."),
+    _server.switch("--require-model", default=False, help="Refuse requests that name no model, as OpenAI does."),
     _server("--api-key", multiple=True, metavar="KEY...", help="Keys that are accepted; without any, all are."),
     _server("--ssl-keyfile", metavar="FILE", help="Private key of a server that speaks TLS."),
     _server("--ssl-certfile", metavar="FILE", help="Its certificate."),
@@ -141,6 +142,7 @@ SIMULATED = (
     _sim("--profile", metavar="NAME", help=f"Speed of the simulated engine: {', '.join(PROFILES)}. [default: demo]"),
     _sim("--script", metavar="ttft_ms=200,itl_ms=20", help="Times of the scripted engine."),
     _sim("--time-scale", type=float, help="Engine time against the wall's: 2 is twice as fast. [default: 1]"),
+    _sim("--image-tokens", type=_POSITIVE, help="What an image in a chat counts as. [default: images are refused]"),
 )
 VLLM = (
     _vllm("--dtype", metavar="NAME", help="auto, float32, bfloat16, float16; fp32, bf16, fp16."),

@@ -109,6 +109,7 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
             max_requests=options["max_requests"],
+            require_model=options["require_model"],
             tool_format=_tool_format(options),
             reasoning_format=options["reasoning_parser"],
             cors=_cors(options),
@@ -174,6 +175,7 @@ def _engine_options(options: Options, settings: Settings, source: ModelSource | 
         max_model_len=options["max_model_len"],
         max_num_seqs=options["max_num_seqs"],
         max_num_batched_tokens=options["max_num_batched_tokens"],
+        image_tokens=options["image_tokens"],
         real=None if source is None else _real_model(options, settings, source),
     )
 

@@ -121,12 +121,14 @@ class GenerationParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """One message of a conversation, reduced to text."""
+    """One message of a conversation, reduced to text and a number of images before it."""
 
     role: str
     content: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else the message has that templates know: `tool_calls`, `tool_call_id`, `name`."""
+    images: int = 0
+    """Only where the model sees images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class EngineInfo:
     """How its model writes calls of tools, if that is known; `message_reader` has the names."""
     reasoning_format: str | None = None
     """How it marks its thoughts, for a model that thinks when it is asked to (`asks_to_think`)."""
+    image_tokens: int | None = None
+    """What an image in a chat counts as; None: the model reads text only."""
 
 
 @dataclass(frozen=True, slots=True)

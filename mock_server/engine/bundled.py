@@ -16,14 +16,30 @@ FEATURES: frozenset[Feature] = frozenset(
 """Of an engine whose tokens are the author's."""
 
 
-def make_info(name: str, profile: str, max_model_len: int, vocab_size: int, features: frozenset[Feature]) -> EngineInfo:
+def make_info(
+    name: str,
+    profile: str,
+    max_model_len: int,
+    vocab_size: int,
+    features: frozenset[Feature],
+    image_tokens: int | None = None,
+) -> EngineInfo:
     return EngineInfo(
-        name, profile, max_model_len, vocab_size, features=features, tool_format="hermes", reasoning_format="qwen3"
+        name,
+        profile,
+        max_model_len,
+        vocab_size,
+        features=features,
+        tool_format="hermes",
+        reasoning_format="qwen3",
+        image_tokens=image_tokens,
     )
 
 
 class BundledText:
     """The textual half of an `Engine`; adapters need no files here."""
+
+    info: EngineInfo
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -41,7 +57,7 @@ class BundledText:
 
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
-        return render_chat(self.tokenizer, turns, options)
+        return render_chat(self.tokenizer, turns, options, image_tokens=self.info.image_tokens or 0)
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)

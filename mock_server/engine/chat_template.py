@@ -1,4 +1,4 @@
-"""The chat template of the bundled tokenizer: each message is its role's token, its text, and an end token.
+"""The chat template of the bundled tokenizer: each message is its role's token, its images, its text, and an end token.
 
 Tools and the wish to think are messages before the others, of roles of their own.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, asks_to_think
 from .tokenizer import Tokenizer
+from .vocabulary import IMAGE
 
 TOOLS_ROLE, THINKING_ROLE = "tools", "thinking"
 _ROLE_TOKENS = {
@@ -18,7 +19,9 @@ _ROLE_TOKENS = {
 }
 
 
-def render_chat(tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
+def render_chat(
+    tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT, *, image_tokens: int = 0
+) -> list[int]:
     """Prompt ids. `continue_final` leaves the last message open, so that the model goes on with it."""
     special = tokenizer.special_ids
     ids: list[int] = []
@@ -28,6 +31,7 @@ def render_chat(tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOp
             ids.append(special[token])
         else:
             ids += [special["<|role|>"], *tokenizer.encode(turn.role), special["<|content|>"]]
+        ids += [special[IMAGE]] * (turn.images * image_tokens)
         ids += tokenizer.encode(turn.content + _calls(turn))
         ids.append(special["<|end|>"])
     if options.continue_final:

@@ -26,6 +26,7 @@ def make_simulated(options: EngineOptions) -> Engine:
             _author(options),
             max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
             seed=options.seed,
+            image_tokens=options.image_tokens,
         )
     except ValueError as exc:
         raise EngineOptionError(str(exc)) from exc
@@ -52,6 +53,7 @@ def make_scripted(options: EngineOptions) -> Engine:
         profile=",".join(f"{name}={value:g}" for name, value in times_ms.items()),
         max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
         author=author,
+        image_tokens=options.image_tokens,
     )
 
 

@@ -55,6 +55,7 @@ class EngineOptions:
     max_model_len: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
+    image_tokens: int | None = None
     real: RealModel | None = None
 
 

@@ -93,11 +93,14 @@ class ScriptedEngine(BundledText):
         profile: str = "script",
         max_model_len: int = DEFAULT_MAX_MODEL_LEN,
         author: Author | None = None,
+        image_tokens: int | None = None,
     ) -> None:
-        """`author`: whose tokens the script's are, as `paced_script`'s are; then it does all that an author does."""
+        """`author`: whose tokens the script's are, as `paced_script`'s are; then it does all that an author does.
+        `image_tokens`: what an image counts as; None: text only.
+        """
         super().__init__(tokenizer)
         features = frozenset() if author is None else FEATURES
-        self.info = make_info("scripted", profile, max_model_len, tokenizer.vocab_size, features)
+        self.info = make_info("scripted", profile, max_model_len, tokenizer.vocab_size, features, image_tokens)
         self._author = author
         self._script = script
         self._clock = clock

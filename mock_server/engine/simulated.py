@@ -35,9 +35,11 @@ class SimulatedEngine(BundledText):
         *,
         max_model_len: int = DEFAULT_MAX_MODEL_LEN,
         seed: int = 0,
+        image_tokens: int | None = None,
     ) -> None:
+        """`image_tokens`: what an image counts as, for a model that sees; None: it reads text only."""
         super().__init__(author.tokenizer)
-        self.info = make_info("sim", profile.name, max_model_len, self.tokenizer.vocab_size, FEATURES)
+        self.info = make_info("sim", profile.name, max_model_len, self.tokenizer.vocab_size, FEATURES, image_tokens)
         self._clock = clock
         self._scheduler = Scheduler(profile.max_num_seqs, profile.max_num_batched_tokens)
         self._cost_model = CostModel(profile.costs, seed)

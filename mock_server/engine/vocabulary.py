@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import ascii_letters
 
-SPECIAL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|role|>", "<|content|>")
+IMAGE = "<|image|>"
+SPECIAL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|role|>", "<|content|>", IMAGE)
 NUM_BYTES = 256
 
 _DATA = Path(__file__).with_name("data")

@@ -31,8 +31,10 @@ class Tokenize(Endpoint):
             raise bad_request("give either prompt or messages", param="prompt")
         if request.prompt is not None:
             return await self.state.engine.tokenize(request.prompt)
-        turns = chat_turns(request.messages or (), default_system=self.state.settings.system)
-        return await self.state.engine.render_chat(
+        engine, system = self.state.engine, self.state.settings.system
+        sees_images = engine.info.image_tokens is not None
+        turns = chat_turns(request.messages or (), default_system=system, sees_images=sees_images)
+        return await engine.render_chat(
             turns, chat_options(request, [tool.model_dump(exclude_unset=True) for tool in request.tools or ()])
         )
 

@@ -32,18 +32,37 @@ START_TIMEOUT_S = 30.0
 QUICK = Profile("quick", "a token each fifth of a millisecond", StepCosts(base_s=0.2e-3))
 
 
-def simulated_engine(profile: Profile = QUICK, *, model: str = "sim-chat", max_model_len: int = 32_768) -> Engine:
+def simulated_engine(
+    profile: Profile = QUICK,
+    *,
+    model: str = "sim-chat",
+    max_model_len: int = 32_768,
+    image_tokens: int | None = None,
+) -> Engine:
     """A simulated engine that is quick, but slow enough to be caught at work."""
-    return SimulatedEngine(profile, RealClock(), Author(Tokenizer(), model), max_model_len=max_model_len)
+    author = Author(Tokenizer(), model)
+    return SimulatedEngine(profile, RealClock(), author, max_model_len=max_model_len, image_tokens=image_tokens)
 
 
 def scripted_engine(
-    *, ttft_s: float = 1e-3, itl_s: float = 0.2e-3, model: str = "sim-chat", max_model_len: int = 32_768
+    *,
+    ttft_s: float = 1e-3,
+    itl_s: float = 0.2e-3,
+    model: str = "sim-chat",
+    max_model_len: int = 32_768,
+    image_tokens: int | None = None,
 ) -> Engine:
     """An engine whose first token comes after `ttft_s`, and one more each `itl_s`."""
     author = Author(Tokenizer(), model)
     script = paced_script(author, ttft_s=ttft_s, itl_s=itl_s)
-    return ScriptedEngine(script, RealClock(), author.tokenizer, max_model_len=max_model_len, author=author)
+    return ScriptedEngine(
+        script,
+        RealClock(),
+        author.tokenizer,
+        max_model_len=max_model_len,
+        author=author,
+        image_tokens=image_tokens,
+    )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ def test_a_role_of_ones_own_is_written_out() -> None:
     assert rendered(ChatTurn("critic", "no"), add_generation_prompt=False) == "<|role|>critic<|content|>no<|end|>"
 
 
+def test_an_image_is_so_many_tokens_before_the_text() -> None:
+    ids = render_chat(TOKENIZER, [ChatTurn("user", "hi", images=2)], image_tokens=3)
+    assert TOKENIZER.decode(ids, special=True) == f"<|user|>{6 * '<|image|>'}hi<|end|><|assistant|>"
+
+
 def test_the_last_message_can_be_left_open() -> None:
     turns = (ChatTurn("user", "hi"), ChatTurn("assistant", "Well,"))
     assert rendered(*turns, continue_final=True) == "<|user|>hi<|end|><|assistant|>Well,"

@@ -6,8 +6,8 @@ from mock_server.errors import ApiError
 from mock_server.requests import ChatRequestMessage
 
 
-def turn(**message: object) -> ChatTurn:
-    return chat_turns([ChatRequestMessage.model_validate(message)])[0]
+def turn(*, sees_images: bool = False, **message: object) -> ChatTurn:
+    return chat_turns([ChatRequestMessage.model_validate(message)], sees_images=sees_images)[0]
 
 
 def test_content_as_parts_is_content_as_a_string() -> None:
@@ -41,6 +41,32 @@ def test_what_is_not_text_is_refused_by_name(message: dict[str, object], param: 
     with pytest.raises(ApiError, match=says) as caught:
         turn(**message)
     assert caught.value.param == param
+
+
+def test_a_model_that_sees_gets_images_before_the_text() -> None:
+    text = {"type": "text", "text": "hi"}
+    images = [
+        {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+        for url in ("https://a.example/b.png", "data:image/png;base64,AAAA")
+    ]
+    assert turn(sees_images=True, role="user", content=[images[0], text, images[1]]) == ChatTurn("user", "hi", images=2)
+    assert turn(sees_images=True, role="user", content=images) == ChatTurn("user", "", images=2)
+
+
+@pytest.mark.parametrize(
+    ("part", "param", "says"),
+    [
+        ({"type": "image_url"}, "image_url.url", "is required"),
+        ({"type": "image_url", "image_url": {}}, "image_url.url", "is required"),
+        ({"type": "image_url", "image_url": {"url": "/etc/passwd"}}, "image_url.url", "got '/etc/passwd'"),
+        ({"type": "image_url", "image_url": {"url": "data:text/plain;base64,AA"}}, "image_url.url", "data:image/"),
+        ({"type": "input_audio", "input_audio": {}}, "type", "reads text and images only"),
+    ],
+)
+def test_what_a_model_that_sees_cannot_read_is_refused(part: dict[str, object], param: str, says: str) -> None:
+    with pytest.raises(ApiError, match=says) as caught:
+        turn(sees_images=True, role="user", content=[part])
+    assert caught.value.param == f"messages.0.content.0.{param}"
 
 
 def test_what_templates_know_of_calls_is_kept() -> None:

@@ -46,6 +46,14 @@ def test_an_unknown_name_is_told_what_is_served_and_what_it_may_have_meant() -> 
     assert len(caught.value.message) < 400
 
 
+def test_no_name_is_the_base_unless_one_is_required() -> None:
+    assert REGISTRY.resolve(None) == Target("base", None)
+    strict = ModelRegistry(Settings(model_names=("base",), require_model=True), scripted_engine(), created=7)
+    with pytest.raises(ApiError, match=r"model is required\. Served here: base\.") as caught:
+        strict.resolve(None)
+    assert (caught.value.status, caught.value.param) == (400, "model")
+
+
 def test_cards_list_the_base_first_and_adapters_under_it() -> None:
     cards = [(card.id, card.parent, card.root) for card in REGISTRY.cards()]
     assert cards == [
