@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .choice import ChoiceText
-from .engine.base import Delta, DeltaStream, Engine, FinishReason, GenerationParams, PositionLogprobs
+from .engine.base import Delta, DeltaStream, Engine, FinishReason, GenerationParams, PositionLogprobs, Scheduled
 from .engine.errors import EngineError
 from .logprobs import Logprobs, LogprobsWriter
 
@@ -79,7 +79,7 @@ class Generation:
         )
 
     def _run_of(self, choice: int) -> PromptRun:
-        return self._runs[choice // self._choices_each]
+        return self._runs[self.prompt_number(choice)]
 
     @property
     def num_choices(self) -> int:
@@ -93,6 +93,15 @@ class Generation:
     @property
     def runs(self) -> Sequence[PromptRun]:
         return self._runs
+
+    def scheduled(self, choice: int) -> Scheduled | None:
+        """When the engine took up a choice, if it did and tells."""
+        number, position = divmod(choice, self._choices_each)
+        return self._streams[number].scheduled(position)
+
+    def prompt_number(self, choice: int) -> int:
+        """Which prompt a choice goes on from."""
+        return choice // self._choices_each
 
     def unread_tokens(self, choice: int) -> int:
         """Tokens that an unfinished choice has gained beyond those that came in batches."""

@@ -10,7 +10,7 @@ from .endpoint import Endpoint, api_error
 from .engine.base import FinishReason
 from .engine.errors import EngineBusyError, EngineError
 from .errors import ApiError, server_failed
-from .exchange import Exchange
+from .exchange import ClientGoneError, Exchange
 from .frames import FrameOptions, Frames, error_event
 from .generation import Generation
 from .logprobs import prompt_logprobs
@@ -103,7 +103,9 @@ class GenerationEndpoint(Endpoint):
                 with_prompt = request.prompt_logprobs is not None
                 work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
             await exchange.while_connected(work)
-        except EngineError:
+        except ClientGoneError:
+            raise
+        except Exception:
             meter.has_failed = True
             raise
         finally:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
+from .engine.base import Scheduled
 from .generation import ChoiceDelta, Generation
 
 _INTERVALS_S = (
@@ -43,6 +44,7 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.prompt_tokens = 0
+        """Of prompts that the engine has read: their first token has come."""
         self.generation_tokens = 0
         self.finished: Counter[str] = Counter()
         """Choices by why they ended: stop, length, abort (the client left), error."""
@@ -54,7 +56,10 @@ class ServerMetrics:
         self.inter_token_latency_s = Histogram(_INTERVALS_S)
         self.time_per_output_token_s = Histogram(_INTERVALS_S)
         self.e2e_latency_s = Histogram(_REQUEST_S)
+        self.queue_time_s = Histogram(_REQUEST_S)
+        self.prefill_time_s = Histogram(_REQUEST_S)
         self.decode_time_s = Histogram(_REQUEST_S)
+        self.inference_time_s = Histogram(_REQUEST_S)
         self.request_prompt_tokens = Histogram(_TOKENS)
         self.request_generation_tokens = Histogram(_TOKENS)
         self.request_max_generation_tokens = Histogram(_TOKENS)
@@ -73,13 +78,24 @@ class _ChoiceMeter:
 class RequestMeter:
     """Follows one generation from its arrival to `end`, which books it whatever has happened."""
 
-    __slots__ = ("_arrived_at", "_choices", "_generation", "_has_ended", "_metrics", "_seen", "elapsed_s", "has_failed")
+    __slots__ = (
+        "_arrived_at",
+        "_choices",
+        "_generation",
+        "_has_ended",
+        "_metrics",
+        "_read_prompts",
+        "_seen",
+        "elapsed_s",
+        "has_failed",
+    )
 
     def __init__(self, metrics: ServerMetrics, generation: Generation) -> None:
         self._metrics = metrics
         self._generation = generation
         self._arrived_at = time.monotonic()
         self._choices = [_ChoiceMeter() for _ in range(generation.num_choices)]
+        self._read_prompts: set[int] = set()
         self._seen = 0
         self.elapsed_s = 0.0
         self.has_failed = False
@@ -94,28 +110,35 @@ class RequestMeter:
         seen, self._seen = self._seen, completion_tokens
         self._metrics.generation_tokens += completion_tokens - seen
         if len(self._choices) == 1:
-            self._gained(self._choices[0], completion_tokens - seen, now)
+            self._gained(0, completion_tokens - seen, now)
             return
         gained: Counter[int] = Counter()
         for index, _, _, tokens, _, _ in deltas:
             gained[index] += tokens - seen
             seen = tokens
         for index, tokens in gained.items():
-            self._gained(self._choices[index], tokens, now)
+            self._gained(index, tokens, now)
 
-    def _gained(self, choice: _ChoiceMeter, tokens: int, now: float) -> None:
+    def _gained(self, index: int, tokens: int, now: float) -> None:
         if not tokens:
             return
+        choice = self._choices[index]
         gaps = tokens
         if not choice.tokens:
             had_at = self._generation.first_token_at()
             choice.first_at = choice.last_at = now if had_at is None else had_at
             self._metrics.time_to_first_token_s.add(max(0.0, choice.first_at - self._arrived_at))
+            self._read_prompt(self._generation.prompt_number(index))
             gaps -= 1
         if gaps:
             self._metrics.inter_token_latency_s.add((now - choice.last_at) / gaps, gaps)
+            choice.last_at = now
         choice.tokens += tokens
-        choice.last_at = now
+
+    def _read_prompt(self, number: int) -> None:
+        if number not in self._read_prompts:
+            self._read_prompts.add(number)
+            self._metrics.prompt_tokens += len(self._generation.runs[number].token_ids)
 
     def end(self) -> None:
         """Books what has come, once; to be called before the generation is closed.
@@ -125,12 +148,12 @@ class RequestMeter:
         if self._has_ended:
             return
         self._has_ended = True
-        self.elapsed_s = time.monotonic() - self._arrived_at
+        now = time.monotonic()
+        self.elapsed_s = now - self._arrived_at
         if not self._generation.has_started:
             return
         metrics = self._metrics
         for run in self._generation.runs:
-            metrics.prompt_tokens += len(run.token_ids)
             metrics.request_prompt_tokens.add(len(run.token_ids))
             metrics.params_n.add(run.params.n)
             metrics.params_max_tokens.add(run.params.max_tokens)
@@ -139,13 +162,25 @@ class RequestMeter:
             choice = self._choices[index]
             if reason is None:
                 unread = self._generation.unread_tokens(index)
-                choice.tokens += unread
                 metrics.generation_tokens += unread
+                self._gained(index, unread, now)
             metrics.finished[reason or unfinished] += 1
             metrics.e2e_latency_s.add(self.elapsed_s)
             metrics.request_generation_tokens.add(choice.tokens)
-            if choice.tokens:
-                metrics.decode_time_s.add(choice.last_at - choice.first_at)
-            if choice.tokens > 1:
-                metrics.time_per_output_token_s.add((choice.last_at - choice.first_at) / (choice.tokens - 1))
+            self._book_times(choice, self._generation.scheduled(index))
         metrics.request_max_generation_tokens.add(max(choice.tokens for choice in self._choices))
+
+    def _book_times(self, choice: _ChoiceMeter, scheduled: Scheduled | None) -> None:
+        """Of the stages that a choice has come to."""
+        metrics, decode_s = self._metrics, choice.last_at - choice.first_at
+        if choice.tokens:
+            metrics.decode_time_s.add(decode_s)
+        if choice.tokens > 1:
+            metrics.time_per_output_token_s.add(decode_s / (choice.tokens - 1))
+        if scheduled is None:
+            return
+        metrics.queue_time_s.add(scheduled.at - scheduled.queued_at)
+        if choice.tokens:
+            prefill_s = max(0.0, choice.first_at - scheduled.at)
+            metrics.prefill_time_s.add(prefill_s)
+            metrics.inference_time_s.add(prefill_s + decode_s)

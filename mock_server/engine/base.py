@@ -49,6 +49,13 @@ class Delta(NamedTuple):
     logprobs: Sequence[PositionLogprobs] | None = None
 
 
+class Scheduled(NamedTuple):
+    """When a choice came to the engine's queue, and when the engine took it up; by `time.monotonic`."""
+
+    queued_at: float
+    at: float
+
+
 class DeltaStream(Protocol):
     """Batches of deltas, each batch all that was ready; closing it aborts the request in the engine."""
 
@@ -59,6 +66,9 @@ class DeltaStream(Protocol):
     @property
     def first_token_at(self) -> float | None:
         """When the first token was there, by `time.monotonic`; None: when it was handed over, or not yet."""
+
+    def scheduled(self, choice: int) -> Scheduled | None:
+        """None: not yet, or the engine cannot tell."""
 
     def unread_tokens(self, choice: int) -> int:
         """Tokens that a choice has gained and that were not handed over; 0 where the engine cannot tell."""

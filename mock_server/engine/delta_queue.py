@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from .base import Delta, PositionLogprobs
+from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
 
 
@@ -19,10 +19,12 @@ class DeltaQueue:
         "_on_close",
         "_open_choices",
         "_ready",
+        "_scheduled_at",
         "_so_far",
         "_waiter",
         "first_token_at",
         "prompt_logprobs",
+        "queued_at",
     )
 
     def __init__(
@@ -35,12 +37,19 @@ class DeltaQueue:
     ) -> None:
         self.prompt_logprobs = prompt_logprobs
         self.first_token_at: float | None = None
+        self.queued_at: float | None = None
+        """Engine side sets it, by `time.monotonic`."""
+        self._scheduled_at: dict[int, float] = {}
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._error: EngineError | None = None
+
+    def schedule(self, choice: int, at: float) -> None:
+        """Engine side: it took this choice up."""
+        self._scheduled_at[choice] = at
 
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
@@ -70,6 +79,10 @@ class DeltaQueue:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def scheduled(self, choice: int) -> Scheduled | None:
+        at = self._scheduled_at.get(choice)
+        return None if at is None or self.queued_at is None else Scheduled(self.queued_at, at)
 
     def unread_tokens(self, choice: int) -> int:
         waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)

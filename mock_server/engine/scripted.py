@@ -3,6 +3,7 @@
 Requests do not share a batch: each keeps its own absolute schedule, whatever the load.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -154,6 +155,9 @@ class ScriptedEngine(BundledText):
             final_only=params.final_only,
             prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
         )
+        queue.queued_at = time.monotonic()  # nobody waits here
+        for choice in range(params.n):
+            queue.schedule(choice, queue.queued_at)
         self._performances[key] = _Performance(self._clock.now(), rest, first, queue, params.n)
         self._call_when_due(key)
         return queue

@@ -6,6 +6,7 @@ and the lag is published instead of passing for latency of the model.
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence as SequenceOf
 
 from .base import Delta, EngineStats, GenerationParams
@@ -17,7 +18,7 @@ from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
 from .profiles import Profile
 from .prose import Author
-from .scheduler import SampledToken, Scheduler
+from .scheduler import PrefillChunk, SampledToken, Scheduler
 from .sequence import Sequence
 
 _STEPS_PER_PASS = 32  # steps that take no time, before the event loop gets a turn
@@ -71,10 +72,9 @@ class SimulatedEngine(BundledText):
             raise self._death
 
     def stats(self) -> EngineStats:
-        running = self._scheduler.num_running
         return EngineStats(
-            running=running,
-            waiting=len(self._queues) - running,
+            running=self._scheduler.num_running,
+            waiting=len(self._scheduler.waiting),
             requests=self._requests,
             prompt_tokens=self._prompt_tokens,
             generated_tokens=self._generated_tokens,
@@ -110,12 +110,13 @@ class SimulatedEngine(BundledText):
         self._prompt_tokens += len(prompt_token_ids)
         delay_s = self._cost_model.frontend_s()
         if delay_s:
-            self._clock.call_at(self._clock.now() + delay_s, lambda: self._admit(sequences))
+            self._clock.call_at(self._clock.now() + delay_s, lambda: self._admit(sequences, queue))
         else:
-            self._admit(sequences)
+            self._admit(sequences, queue)
         return queue
 
-    def _admit(self, sequences: list[Sequence]) -> None:
+    def _admit(self, sequences: list[Sequence], queue: DeltaQueue) -> None:
+        queue.queued_at = time.monotonic()
         for sequence in sequences:
             if not sequence.is_finished:
                 self._scheduler.add(sequence)
@@ -146,6 +147,8 @@ class SimulatedEngine(BundledText):
                 await self._work.wait()
                 deadline = clock.now()
                 continue
+            if plan.prefills:
+                self._note_scheduled(plan.prefills)
             step_s = self._cost_model.step_s(plan)
             deadline = deadline + step_s if step_s else clock.now()
             if deadline > clock.now():
@@ -157,6 +160,12 @@ class SimulatedEngine(BundledText):
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
             self._deliver(scheduler.complete(plan))
+
+    def _note_scheduled(self, prefills: SequenceOf[PrefillChunk]) -> None:
+        now = time.monotonic()
+        for sequence, _ in prefills:
+            if not sequence.num_computed_tokens:
+                self._queues[sequence].schedule(sequence.choice, now)
 
     def _deliver(self, sampled: list[SampledToken]) -> None:
         queues, plain = self._queues, self._plain_deltas

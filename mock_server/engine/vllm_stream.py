@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-from .base import Delta, PositionLogprobs
+from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
 from .vllm_outputs import read_deltas, read_prompt_logprobs
 
@@ -26,6 +26,9 @@ class VllmStream:
         self._num_copies = num_copies
         self._translate = translate
         self._on_end: Callable[[], None] | None = on_end
+
+    def scheduled(self, choice: int) -> Scheduled | None:
+        return None
 
     def unread_tokens(self, choice: int) -> int:
         return 0

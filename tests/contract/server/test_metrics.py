@@ -5,19 +5,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 
 from mock_server.engine.base import Delta
 from mock_server.engine.clock import RealClock
+from mock_server.engine.cost_model import StepCosts
 from mock_server.engine.errors import EngineError
+from mock_server.engine.profiles import Profile
 from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from mock_server.engine.tokenizer import Tokenizer
 from mock_server.settings import Settings
 from tests.contract.server.conftest import Facts
-from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, post, wait_until_idle, wait_until_running
-from tests.support.serving import Serving, serving
+from tests.contract.server.test_tools import TOOLS
+from tests.contract.server.wire import (
+    CHAT,
+    COMPLETIONS,
+    QUESTION,
+    chat,
+    chat_events,
+    post,
+    wait_until_idle,
+    wait_until_running,
+)
+from tests.support.serving import Serving, serving, simulated_engine
 
 _SAMPLE = re.compile(r"^(?P<name>[a-z_:0-9]+)\{(?P<labels>[^}]*)\} (?P<value>\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -35,7 +48,7 @@ def counts(http: httpx.Client) -> dict[str, float]:
         if "le" in labels:
             continue
         key = " ".join(
-            [name, *(labels[label] for label in ("finished_reason", "handler", "status") if label in labels)]
+            [name, *(labels[label] for label in ("finished_reason", "reason", "handler", "status") if label in labels)]
         )
         found[key] = found.get(key, 0.0) + float(sample["value"])
     return found
@@ -72,16 +85,63 @@ def test_ten_requests_are_counted_to_the_token(fresh: httpx.Client) -> None:
         "request_generation_tokens_sum": 50,
         "request_params_n_sum": 10,
         "request_params_max_tokens_sum": 50,
+        "request_queue_time_seconds_count": 10,
+        "request_prefill_time_seconds_count": 10,
+        "request_decode_time_seconds_count": 10,
+        "request_inference_time_seconds_count": 10,
         "num_requests_running": 0,
         "num_requests_waiting": 0,
         "http_requests_total /v1/completions 200": 10,
     }.items():
         assert gained[name] == count, name
-    ttft, decode, e2e = (
-        gained[f"{name}_seconds_sum"] for name in ("time_to_first_token", "request_decode_time", "e2e_request_latency")
-    )
+    assert_times_add_up(gained)
+
+
+def assert_times_add_up(gained: dict[str, float]) -> None:
+    """Of requests that all came to their first token."""
+    ttft, queue, prefill, decode, inference, e2e = (
+        gained[f"{name}_seconds_sum"]
+        for name in ("time_to_first_token", "request_queue_time", "request_prefill_time", "request_decode_time",
+                     "request_inference_time", "e2e_request_latency")
+    )  # fmt: skip
     assert 0 < ttft + decode <= e2e
+    assert 0 < queue + prefill <= ttft
+    assert inference == pytest.approx(prefill + decode)
     assert gained["inter_token_latency_seconds_sum"] == pytest.approx(decode)
+
+
+ENDS: dict[str, tuple[str, dict[str, object]]] = {
+    "end of sequence": ("stop", {"temperature": 0}),
+    "stop string": ("stop", {"stop": ["e"]}),
+    "length": ("length", {"max_tokens": 3, "ignore_eos": True}),
+    "one token": ("length", {"max_tokens": 1}),
+    "choices": ("length", {"max_tokens": 3, "ignore_eos": True, "n": 4}),
+    "calls": ("stop", {"tools": TOOLS, "tool_choice": "required"}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("reason", "fields"), ENDS.values(), ids=ENDS)
+def test_each_choice_is_counted_once_by_why_it_ended(
+    fresh: httpx.Client, reason: str, fields: dict[str, object], stream: bool
+) -> None:
+    before = counts(fresh)
+    if stream:
+        usage = chat_events(fresh, **fields, stream_options={"include_usage": True})[-1]["usage"]
+    else:
+        usage = chat(fresh, **fields)["usage"]
+    gained = {key: value - before.get(key, 0.0) for key, value in counts(fresh).items()}
+    choices = fields.get("n", 1)
+    ended = {key.split()[1]: value for key, value in gained.items() if key.startswith("request_success") and value}
+    assert ended == {reason: choices}
+    assert gained["prompt_tokens_total"] == usage["prompt_tokens"]
+    assert gained["generation_tokens_total"] == usage["completion_tokens"]
+    assert gained["request_generation_tokens_sum"] == usage["completion_tokens"]
+    for name in ("queue_time", "prefill_time", "decode_time", "inference_time"):
+        assert gained[f"request_{name}_seconds_count"] == choices, name
+    assert gained["e2e_request_latency_seconds_count"] == gained["time_to_first_token_seconds_count"] == choices
+    assert gained["inter_token_latency_seconds_count"] == usage["completion_tokens"] - choices
+    assert_times_add_up(gained)
 
 
 def test_choices_and_prompts_are_counted_each(fresh: httpx.Client) -> None:
@@ -115,6 +175,43 @@ def test_who_leaves_and_who_is_refused_are_told_apart(
     assert gained["http_requests_total /v1/chat/completions 499"] == 2
     assert gained["http_requests_total /v1/chat/completions 400"] == 1
     assert gained["request_generation_tokens_sum"] == gained["generation_tokens_total"]
+    assert gained["request_queue_time_seconds_count"] == gained["e2e_request_latency_seconds_count"] == 3
+    assert gained["request_prefill_time_seconds_count"] == gained["time_to_first_token_seconds_count"]
+
+
+def test_who_waits_is_counted_as_waiting_and_who_left_before_its_turn_has_read_nothing() -> None:
+    profile = Profile("one at a time", "", StepCosts(base_s=0.2e-3), max_num_seqs=1)
+    endless = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True, "stream": True}
+    with serving(simulated_engine(profile)) as served, httpx.Client(base_url=served.root, timeout=60) as http:
+        with closing(post(served.root, endless)):
+            wait_until_running(http, 1)
+            with closing(post(served.root, endless)):
+                waiting = counted_once(http, "num_requests_waiting")
+                assert (waiting["num_requests_running"], waiting["num_requests_waiting"]) == (1, 1)
+                assert waiting["num_requests_waiting_by_reason capacity"] == 1
+                assert waiting["num_requests_waiting_by_reason deferred"] == 0
+            left = counted_once(http, "request_success_total abort")
+            assert (left["num_requests_running"], left["num_requests_waiting"]) == (1, 0)
+            assert left["e2e_request_latency_seconds_count"] == 1
+            for name in ("queue", "prefill", "decode", "inference"):
+                assert left[f"request_{name}_time_seconds_count"] == 0, name
+            assert left["request_generation_tokens_sum"] == 0
+            prompt_tokens = left["prompt_tokens_total"]  # the first one's alone
+            short = post(served.root, {**endless, "max_tokens": 2})
+            counted_once(http, "num_requests_waiting")
+        with closing(short):
+            after = counted_once(http, "request_success_total length")
+        assert after["prompt_tokens_total"] == 2 * prompt_tokens > 0
+        assert after["request_success_total abort"] == 2
+        assert after["request_queue_time_seconds_count"] == 2
+        assert after["request_queue_time_seconds_sum"] > left["request_queue_time_seconds_sum"]
+
+
+def counted_once(http: httpx.Client, name: str) -> dict[str, float]:
+    """The counts as soon as this one is not 0."""
+    while not (found := counts(http))[name]:
+        pass
+    return found
 
 
 def test_a_failed_request_is_an_error_and_not_a_finish() -> None:

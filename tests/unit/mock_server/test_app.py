@@ -35,6 +35,9 @@ class BrokenStream:
     def __init__(self, *batches: Sequence[Delta]) -> None:
         self._batches = list(batches)
 
+    def scheduled(self, choice: int) -> None:
+        return None
+
     def unread_tokens(self, choice: int) -> int:
         return 0
 
@@ -69,11 +72,13 @@ def test_an_engine_that_does_not_run_is_a_503_everywhere_it_matters() -> None:
 
 
 def test_a_defect_is_a_500_that_tells_nothing_of_the_inside() -> None:
-    response = request(create_app(BrokenEngine()), "POST", "/v1/completions", {"prompt": "a"})
+    app = create_app(BrokenEngine())
+    response = request(app, "POST", "/v1/completions", {"prompt": "a"})
     assert response.status_code == 500
     assert response.json()["error"] == {
         "message": "The server failed; its log tells more", "type": "server_error", "param": None, "code": None,
     }  # fmt: skip
+    assert 'finished_reason="error",model_name="sim-chat"} 1.0' in request(app, "GET", "/metrics").text
 
 
 def test_a_defect_after_the_headers_still_ends_the_stream_in_order() -> None:
