@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,12 +15,13 @@ from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.event_loop import LoopTransports, sleep
-from sdk.flow import Answered, Reply, Step, Wait, tell
+from sdk.flight import LoopFlights
+from sdk.flow import Answered, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import AsyncStream
-from sdk.transport.base import AsyncExchange, AsyncTransport
+from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
 from sdk.types import (
     ChatCompletionResponse,
@@ -49,10 +51,10 @@ class AsyncInferenceClient(Settings):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, **options)
-        self._transports = LoopTransports(transport or self._default_transport, transport or _general_transport)
-
-    def _default_transport(self) -> AsyncTransport:
-        return _general_transport() if needs_proxy(self.address.origin) else DirectTransport()
+        # no bound method: a client that holds itself would keep its connections until the garbage is collected
+        make = transport or partial(_default_transport, self.address.origin)
+        self._transports = LoopTransports(make, transport or _general_transport)
+        self._flights = LoopFlights()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
         """The models served, asked anew. Raises as `chat`."""
@@ -182,7 +184,7 @@ class AsyncInferenceClient(Settings):
             step = next(flow)
             while True:
                 try:
-                    reply = await _perform(step, transport, deadline)
+                    reply = await self._perform(step, transport, deadline)
                 except SDKError as error:
                     step = flow.throw(error)
                 else:
@@ -190,6 +192,19 @@ class AsyncInferenceClient(Settings):
         except StopIteration as end:
             result: T = end.value
             return result
+
+    async def _perform(self, step: Step, transport: AsyncTransport, deadline: Deadline) -> Reply | None:
+        if isinstance(step, Send):
+            return await _send(step, transport, deadline)
+        if isinstance(step, Wait):
+            await sleep(step.seconds)
+        else:
+            await self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
+        return None
+
+
+def _default_transport(origin: Origin) -> AsyncTransport:
+    return _general_transport() if needs_proxy(origin) else DirectTransport()
 
 
 def _general_transport() -> AsyncTransport:
@@ -199,10 +214,7 @@ def _general_transport() -> AsyncTransport:
     return AsyncHttpxTransport()
 
 
-async def _perform(step: Step, transport: AsyncTransport, deadline: Deadline) -> Reply | None:
-    if isinstance(step, Wait):
-        await sleep(step.seconds)
-        return None
+async def _send(step: Send, transport: AsyncTransport, deadline: Deadline) -> Reply:
     exchange = await transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)

@@ -15,7 +15,8 @@ from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
-from sdk.flow import Answered, Reply, Step, Wait, tell
+from sdk.flight import Flights
+from sdk.flow import Answered, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
@@ -53,6 +54,7 @@ class InferenceClient(Settings):
         self._given = transport
         self._transport = transport
         self._connecting = Lock()
+        self._flights = Flights()
 
     def _connected(self) -> Transport:
         transport = self._transport
@@ -193,7 +195,7 @@ class InferenceClient(Settings):
             step = next(flow)
             while True:
                 try:
-                    reply = _perform(step, transport, deadline)
+                    reply = self._perform(step, transport, deadline)
                 except SDKError as error:
                     step = flow.throw(error)
                 else:
@@ -202,11 +204,17 @@ class InferenceClient(Settings):
             result: T = end.value
             return result
 
-
-def _perform(step: Step, transport: Transport, deadline: Deadline) -> Reply | None:
-    if isinstance(step, Wait):
-        time.sleep(step.seconds)
+    def _perform(self, step: Step, transport: Transport, deadline: Deadline) -> Reply | None:
+        if isinstance(step, Send):
+            return _send(step, transport, deadline)
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+        else:
+            self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
         return None
+
+
+def _send(step: Send, transport: Transport, deadline: Deadline) -> Reply:
     exchange = transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)

@@ -6,13 +6,19 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sdk.transport.base import AsyncTransport
 
 Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
-_Entry = tuple[AsyncTransport, AsyncGenerator[None, None]]
+_Entry = tuple[AsyncTransport, AsyncGenerator[None, None], Later | None]
+
+
+# Trio warns of a generator that is dropped before its end: those are held until they are closed.
+_LEFT: set[Any] = set()
 
 
 class LoopTransports:
@@ -35,9 +41,17 @@ class LoopTransports:
                 del self._by_loop[ended]
         transport = self._make() if is_asyncio else self._make_for_trio()
         closer = _close_when_loop_ends(transport)
-        self._by_loop[loop] = (transport, closer)
+        # asyncio closes what is dropped by itself, and nothing kept here may hold the loop
+        self._by_loop[loop] = (transport, closer, None if is_asyncio else later())
         await anext(closer)
         return transport
+
+    def __del__(self) -> None:
+        for _, closer, start in self._by_loop.values():
+            if start is not None:
+                _LEFT.add(closer)
+                start(partial(_close, closer))
+        _LEFT.difference_update([closer for closer in _LEFT if closer.ag_frame is None])
 
     async def aclose(self) -> None:
         """Close the transport of the running loop; the next call makes another."""
@@ -52,6 +66,10 @@ async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[Non
         yield
     finally:
         await transport.aclose()
+
+
+async def _close(closer: AsyncGenerator[None, None]) -> None:
+    await closer.aclose()
 
 
 def running_loop() -> Any:
@@ -73,6 +91,29 @@ async def sleep(seconds: float) -> None:
         import trio
 
         await trio.sleep(seconds)
+
+
+def event() -> Any:
+    """An event of whichever loop runs."""
+    if isinstance(running_loop(), asyncio.AbstractEventLoop):
+        return asyncio.Event()
+    import trio
+
+    return trio.Event()
+
+
+async def wait(event: Any, seconds: float | None) -> bool:
+    """Wait for an event of the running loop; whether it came in time."""
+    if isinstance(running_loop(), asyncio.AbstractEventLoop):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+    else:
+        import trio
+
+        with trio.move_on_after(inf if seconds is None else seconds):
+            await event.wait()
+    return bool(event.is_set())
 
 
 def later() -> Later:

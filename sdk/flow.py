@@ -1,12 +1,12 @@
 """What a call does, step by step, without I/O: one description that the sync and the async client both follow.
 
-A flow is a generator. It yields a `Send` or a `Wait`, and the client that drives it sends back the `Reply`, or throws
-in the error.
+A flow is a generator. It yields a `Send`, a `Wait` or a `Once`, and the client that drives it sends back the `Reply`,
+or throws in the error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
@@ -41,6 +41,13 @@ class Wait(NamedTuple):
     seconds: float
 
 
+class Once(NamedTuple):
+    """Follow another flow once for all calls that want the same at the same time, as told by `key`."""
+
+    key: Hashable
+    flow: Callable[[], Generator[Step, Any, object]]
+
+
 class Reply(NamedTuple):
     """What came: the whole body, or for a stream the exchange that brings it."""
 
@@ -49,7 +56,7 @@ class Reply(NamedTuple):
     exchange: Exchange | AsyncExchange | None = None
 
 
-Step = Send | Wait
+Step = Send | Wait | Once
 Result = TypeVar("Result")
 Flow = Generator[Step, Any, Result]
 
@@ -141,6 +148,10 @@ class Caller:
         """Have the cards at hand if the server has any; says whether they were there already."""
         if self.memory.fresh_cards() is not None:
             return True
+        yield Once(("cards", deadline.timeouts), lambda: self._learn_cards(deadline))
+        return False
+
+    def _learn_cards(self, deadline: Deadline) -> Flow[None]:
         try:
             yield from self.models(deadline)
         except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
@@ -149,15 +160,14 @@ class Caller:
             if error.status in _ALSO_FOR_ANSWERS:
                 raise
             self.memory.remember_cards(ModelList(data=[]))
-        return False
 
     def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
         """Whether a model unknown a moment ago is served by now: adapters come and go."""
         try:
-            cards = yield from self.models(deadline)
+            yield Once(("models", deadline.timeouts), lambda: self.models(deadline))
         except SDKError:
             return False
-        return any(card.id == model for card in cards.data)
+        return self.memory.cards is not None and any(card.id == model for card in self.memory.cards.data)
 
     def _name_served(self, error: ModelNotFoundError, model: str) -> None:
         served = [card.id for card in self.memory.cards.data] if self.memory.cards else []

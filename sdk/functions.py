@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from threading import Lock
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
 from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.client import AnyAnswer, AnyStream, InferenceClient
+from sdk.client_cache import ClientCache
 from sdk.config import XRequestConfig
 from sdk.deadline import Timeouts, timeouts
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles
 from sdk.request import Query
-from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY, Settings
+from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY
 from sdk.stream import AsyncStream, Stream
 from sdk.types import (
     ChatCompletionResponse,
@@ -34,7 +34,6 @@ Streaming = XRequestConfig[Literal[True]]
 Whole = XRequestConfig[Literal[False]]
 Images = Sequence[Any]
 Tools = Sequence[Mapping[str, Any]]
-ClientT = TypeVar("ClientT", bound=Settings)
 
 
 class Where(TypedDict, total=False):
@@ -74,7 +73,7 @@ def get_model_list_client(
     >>> get_model_list_client().data[0].id
     'qwen-7b-chat'
     """
-    return _client(InferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return _clients.client(InferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 async def get_model_list_client_async(
@@ -86,7 +85,7 @@ async def get_model_list_client_async(
     timeout: float | Timeouts | None = None,
 ) -> ModelList:
     """`get_model_list_client` as a coroutine."""
-    return await _client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return await _clients.client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 @overload
@@ -187,7 +186,7 @@ def inference_client(
     'In Hangzhou.'
     """
     where, call = _sort(options, is_chat_request)
-    client = _client(InferenceClient, *where)
+    client = _clients.client(InferenceClient, *where)
     return client.infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
@@ -286,24 +285,14 @@ def inference_client_async(
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
     """
     where, call = _sort(options, is_chat_request)
-    client = _client(AsyncInferenceClient, *where)
+    client = _clients.client(AsyncInferenceClient, *where)
     return client.infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
 
 
-_clients: dict[tuple[Any, ...], Settings] = {}
-_lock = Lock()
-
-
-def _client(kind: type[ClientT], host: str, port: int | str, api_key: str | None, url: str | None) -> ClientT:
-    """The client of an endpoint, made when first asked for; a forked process makes its own."""
-    key = (kind, url or (host, str(port)), api_key, os.getpid())
-    client = _clients.get(key)
-    if client is None:
-        with _lock:
-            client = _clients.setdefault(key, kind(url, host=host, port=port, api_key=api_key))
-    return cast(ClientT, client)
+_clients = ClientCache()
+os.register_at_fork(after_in_child=_clients.unlock)
 
 
 def _sort(

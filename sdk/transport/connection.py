@@ -232,9 +232,9 @@ class DirectExchange:
     async def aclose(self) -> None:
         self.close()
 
-    def close(self) -> None:
+    def close(self, why: str = "the exchange was closed by its reader") -> None:
         if self._connection is not None:
-            self._fail(ConnectionLostError("the exchange was closed by its reader"))
+            self._fail(ConnectionLostError(why))
 
     def abandon(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it

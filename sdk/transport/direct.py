@@ -35,11 +35,12 @@ class DirectTransport:
 
     async def send(self, request: Request, deadline: Deadline) -> DirectExchange:
         payload = encode_request(request)
+        closes = self.pool.closes
         exchange = await self._start(request, payload, deadline, fresh=False)
         try:
             await exchange.head_arrived()
         except ConnectionLostError:
-            if exchange.opened_connection or exchange.has_bytes or not self._replay:
+            if exchange.opened_connection or exchange.has_bytes or not self._replay or closes != self.pool.closes:
                 raise
             exchange = await self._start(request, payload, deadline, fresh=True)
             await exchange.head_arrived()

@@ -149,9 +149,10 @@ class _Limits:
 
 
 class HttpxExchange:
-    """An `Exchange` over a client's streamed response."""
+    """An `Exchange` over a client's streamed response; `owner` would close the client if nobody held it."""
 
-    def __init__(self, response: Any, request: Request, deadline: Deadline, sent_ns: int) -> None:
+    def __init__(self, response: Any, request: Request, deadline: Deadline, sent_ns: int, owner: object) -> None:
+        self._owner = owner
         self.head = _head(response)
         self.sent_ns = sent_ns
         self.head_ns = monotonic_ns()
@@ -195,14 +196,17 @@ class HttpxTransport:
     def __init__(self, client: Any = None, *, max_connections: int = 4096) -> None:
         self._owns = client is None
         self._max_connections = max_connections
-        self._client = _new_client("Client", max_connections) if client is None else client
-        self._pid = os.getpid()
-        if self._owns:  # also for who forgets to close, and at exit
-            finalize(self, self._client.close)
+        self._client = client
+        if self._owns:
+            self._renew()
+
+    def _renew(self) -> None:
+        self._client, self._pid = _new_client("Client", self._max_connections), os.getpid()
+        finalize(self, self._client.close)  # also for who forgets to close, and at exit
 
     def send(self, request: Request, deadline: Deadline) -> HttpxExchange:
-        if self._owns and self._pid != os.getpid():  # a fork's copy: its connections are the parent's
-            self._client, self._pid = _new_client("Client", self._max_connections), os.getpid()
+        if self._owns and (self._client.is_closed or self._pid != os.getpid()):  # a fork's connections are the parent's
+            self._renew()
         deadline.enter("first_byte")
         sent_ns = monotonic_ns()
         try:
@@ -210,7 +214,7 @@ class HttpxTransport:
         except Exception as error:
             raise _translate(error, request, deadline, sent_ns) from error
         _await_tokens(response, deadline)
-        return HttpxExchange(response, request, deadline, sent_ns)
+        return HttpxExchange(response, request, deadline, sent_ns, self)
 
     def close(self) -> None:
         if self._owns:

@@ -43,7 +43,8 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: set[Connection] = set()
         self._emptied: asyncio.Future[None] | None = None
-        self._closes = 0
+        self.closes = 0
+        """How often it was closed: what began before and comes to a connection later is over."""
 
     @property
     def in_use(self) -> int:
@@ -79,7 +80,12 @@ class Pool:
             if connection is not None:
                 return connection, False
         if not lane.take_place():
+            closes = self.closes
             handed = await self._wait_turn(lane, deadline)
+            if closes != self.closes:
+                if handed is None:  # else it was dropped, too, and its place with it
+                    self._give_up_place(lane)
+                raise ConnectionLostError(f"the client was closed before a connection to {origin} came free")
             if handed is not None:
                 return handed, False
         try:
@@ -90,14 +96,14 @@ class Pool:
 
     async def aclose(self) -> None:
         """Drop every connection; returns when their sockets are closed."""
-        self._closes += 1
+        self.closes += 1
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
         for connection in list(self._connections):
             exchange = connection.exchange
             if exchange is not None:
-                exchange.close()
+                exchange.close("the client was closed")
             else:
                 connection.abort()
         if self._connections:
@@ -130,7 +136,7 @@ class Pool:
         deadline.enter("connect")
         loop = asyncio.get_running_loop()
         tls = self._tls() if origin.scheme == "https" else None
-        closes = self._closes
+        closes = self.closes
         limit = asyncio.timeout(deadline.remaining_s())
         try:
             async with limit:
@@ -149,7 +155,7 @@ class Pool:
         except OSError as error:
             raise connect_error(origin, error) from error
         self._connections.add(connection)
-        if closes != self._closes:
+        if closes != self.closes:
             connection.abort()
             raise ConnectionLostError(f"the client was closed while it connected to {origin}")
         return connection

@@ -72,6 +72,24 @@ def test_a_reader_that_was_busy_finds_what_came_meanwhile_and_comments_are_no_to
         exchange.close()
 
 
+def test_a_transport_that_nobody_holds_lets_its_exchange_end() -> None:
+    go_on = threading.Event()
+
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(HEADERS)
+        go_on.wait(10)
+        peer.chunk(PIECE)
+        peer.end()
+
+    with WireServer(play) as server:
+        request = Request("GET", Origin("http", "127.0.0.1", server.port), "/")
+        exchange = HttpxTransport().send(request, Deadline(Timeouts()))
+        go_on.set()
+        assert exchange.read() is not None
+        assert exchange.read() is None
+
+
 def test_a_flood_of_comments_is_a_stall() -> None:
     def play(peer: Peer) -> None:
         peer.read_request()

@@ -90,3 +90,18 @@ def test_leaving_tells_the_server(how: str) -> None:
 
     with WireServer(play) as server:
         trio.run(main, server.url)
+
+
+def test_a_client_that_nobody_holds_takes_its_connections_along() -> None:
+    def play(peer: Peer) -> None:
+        while peer.read_request():
+            peer.answer(b'{"choices":[{"message":{"content":"whole"}}]}')
+
+    async def main(server: WireServer) -> None:
+        client = AsyncInferenceClient(server.url)
+        await client.chat("m", "q")
+        del client
+        assert await trio.to_thread.run_sync(server.peers[0].is_closed_by_client)
+
+    with WireServer(play) as server:
+        trio.run(main, server)

@@ -1,0 +1,44 @@
+"""The clients behind the page's functions: one for each endpoint and key, as many as are in use lately."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from sdk.settings import Settings
+
+MAX_CLIENTS = 128
+ClientT = TypeVar("ClientT", bound=Settings)
+
+
+class ClientCache:
+    """Makes a client when it is first asked for, and forgets those that were not asked for longest.
+
+    One that is forgotten lives until its calls and streams have ended, and takes its connections along.
+    """
+
+    def __init__(self, limit: int = MAX_CLIENTS) -> None:
+        self._limit = limit
+        self._clients: dict[tuple[Any, ...], Settings] = {}  # the one asked for last is last
+        self.unlock()
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def unlock(self) -> None:
+        """In a forked child: whoever held the lock is the parent's."""
+        self._lock = Lock()
+
+    def client(self, kind: type[ClientT], host: str, port: int | str, api_key: str | None, url: str | None) -> ClientT:
+        """The client of an endpoint and key; a forked process makes its own. Raises ConfigError."""
+        key = (kind, url or (host, str(port)), api_key, os.getpid())
+        forgotten: list[Settings] = []  # let go of behind the lock: that closes connections
+        with self._lock:
+            client = self._clients.pop(key, None)
+            if client is None:
+                client = kind(url, host=host, port=port, api_key=api_key)
+            self._clients[key] = client
+            while len(self._clients) > self._limit:
+                forgotten.append(self._clients.pop(next(iter(self._clients))))
+        return cast(ClientT, client)
