@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from .call_text import CallText
 from .stop_strings import overlap
 
 NewId = Callable[[], str]
@@ -141,14 +142,41 @@ class ReasoningReader(MessageReader):
         return parts + self._rest.end()
 
 
-class HermesReader(MessageReader):
-    """Content with calls in it, each whole when its closing tag has come; what is no call after all is content."""
+class _CallingReader(MessageReader):
+    """Numbers calls, and tells one while it comes; `most`: further ones are left out."""
 
-    def __init__(self, new_id: NewId, *, most: int | None = None) -> None:
+    def __init__(self, new_id: NewId, most: int | None = None) -> None:
         self._new_id = new_id
         self._most = most
+        self._is_shown = True
+
+    def _go_on(self, call: CallText, text: str) -> Iterator[Part]:
+        was_known = call.name is not None
+        piece = call.push(text)
+        if call.name is not None and not was_known:
+            yield from self._start(call.name)
+        if piece and self._is_shown:
+            yield CallArguments(self.num_calls - 1, piece)
+
+    def _start(self, name: str) -> Iterator[Part]:
+        self._is_shown = self._most is None or self.num_calls < self._most
+        if self._is_shown:
+            self.num_calls += 1
+            yield CallStart(self.num_calls - 1, self._new_id(), name)
+
+    def _whole(self, name: str, arguments: str) -> Iterator[Part]:
+        yield from self._start(name)
+        if self._is_shown:
+            yield CallArguments(self.num_calls - 1, arguments)
+
+
+class HermesReader(_CallingReader):
+    """Content with calls in it; what is no call after all is content."""
+
+    def __init__(self, new_id: NewId, *, most: int | None = None) -> None:
+        super().__init__(new_id, most)
         self._opening, self._closing = _Tag("<tool_call>"), _Tag("</tool_call>")
-        self._call: str | None = None
+        self._call: CallText | None = None
         self._space = ""
 
     def push(self, text: str) -> list[Part]:
@@ -159,12 +187,12 @@ class HermesReader(MessageReader):
                 before, rest = self._opening.push(rest)
                 parts += self._content(before)
                 if rest is not None:
-                    self._call = ""
+                    self._call = CallText("arguments")
             else:
                 inside, rest = self._closing.push(rest)
-                self._call += inside
+                parts += self._go_on(self._call, inside)
                 if rest is not None:
-                    parts += self._ended(self._closing.tag)
+                    parts += self._ended(self._call, self._closing.tag)
         return parts
 
     def _content(self, text: str) -> list[Part]:
@@ -174,25 +202,22 @@ class HermesReader(MessageReader):
         self._space = text[border:]
         return [Content(text[:border])] if border else []
 
-    def _ended(self, closing: str) -> list[Part]:
-        raw, self._call = self._call or "", None
-        call = _call_of(raw, "arguments")
-        if call is None:
-            return self._content(f"{self._opening.tag}{raw}{closing}")
+    def _ended(self, call: CallText, closing: str) -> list[Part]:
+        self._call = None
+        parts: list[Part] = []
+        if call.name is None:
+            written = call.text + (call.rest or "")
+            found = _call_of(written, "arguments")
+            if found is None:
+                return self._content(f"{self._opening.tag}{written}{closing}")
+            parts = list(self._whole(*found))
         self._space = ""
-        if self._most is not None and self.num_calls >= self._most:
-            return []
-        return list(self._started(*call))
-
-    def _started(self, name: str, arguments: str) -> Iterator[Part]:
-        index, self.num_calls = self.num_calls, self.num_calls + 1
-        yield CallStart(index, self._new_id(), name)
-        yield CallArguments(index, arguments)
+        return parts
 
     def end(self) -> list[Part]:
         if self._call is not None:
-            self._call += self._closing.flush()
-            return self._ended("")
+            parts = list(self._go_on(self._call, self._closing.flush()))
+            return parts + self._ended(self._call, "")
         if held := self._opening.flush():
             return self._content(held)
         return []
@@ -218,35 +243,40 @@ class NamedCallReader(MessageReader):
         return []
 
 
-class CallListReader(MessageReader):
+class CallListReader(_CallingReader):
     """A JSON array of calls, `{"name": …, "parameters": {…}}`, since the engine was made to write one."""
 
     def __init__(self, new_id: NewId) -> None:
-        self._new_id = new_id
-        self._rest = ""
-        self._decoder = json.JSONDecoder()
+        super().__init__(new_id)
+        self._call: CallText | None = None
 
     def push(self, text: str) -> list[Part]:
-        self._rest += text
         parts: list[Part] = []
-        while "}" in text and (call := self._next()) is not None:
-            index, self.num_calls = self.num_calls, self.num_calls + 1
-            parts += [CallStart(index, self._new_id(), call[0]), CallArguments(index, call[1])]
+        while text:
+            if self._call is None:
+                text = text.lstrip("[, \n\t\r")
+                if not text:
+                    break
+                self._call = CallText("parameters")
+            parts += self._go_on(self._call, text)
+            if self._call.rest is None:
+                break
+            text = self._call.rest
+            parts += self._ended(self._call)
         return parts
 
-    def _next(self) -> tuple[str, str] | None:
-        """The next call, if it is whole."""
-        text = self._rest.lstrip("[, \n\t\r")
-        try:
-            _, end = self._decoder.raw_decode(text)
-        except ValueError:
-            return None
-        self._rest = text[end:]
-        return _call_of(text[:end], "parameters")
+    def _ended(self, call: CallText) -> list[Part]:
+        self._call = None
+        if call.name is not None:
+            return []
+        found = _call_of(call.text, "parameters")
+        return list(self._whole(*found)) if found is not None else [Content(call.text)]
 
     def end(self) -> list[Part]:
-        """What was cut off in the middle of a call is shown as it is: it is what was generated."""
-        rest = self._rest.lstrip("[, \n\t\r")
+        """What was cut off before it was a call is shown as it is: it is what was generated."""
+        if self._call is None or self._call.name is not None:
+            return []
+        rest = self._call.text
         return [Content(rest)] if rest.strip("] \n\t\r") else []
 
 

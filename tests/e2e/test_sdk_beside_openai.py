@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from sdk import AsyncInferenceClient, InferenceClient
+from sdk import AsyncInferenceClient, InferenceClient, XRequestConfig, inference_client
 from tests.support.serving import Serving, server_process
 
 QUESTIONS = ["Where is West Lake?", "浙江的省会在哪里?", "🙂 Mixed 中文 and English?"]
@@ -73,3 +74,30 @@ def test_streams(server: Serving, question: str) -> None:
 def test_the_models(server: Serving) -> None:
     with InferenceClient(server.url) as ours, OpenAI(base_url=server.url, api_key="EMPTY") as theirs:
         assert [card.id for card in ours.models().data] == [card.id for card in theirs.models.list()] == ["m"]
+
+
+WHERE: Any = {
+    "type": "function",
+    "function": {"name": "where", "parameters": {"properties": {"place": {"type": "string"}}, "required": ["place"]}},
+}
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "function": {"name": "where"}}])
+def test_streamed_calls(server: Serving, choice: Any) -> None:
+    config = XRequestConfig(stream=True, seed=7, max_tokens=300)
+    with inference_client(
+        "m", messages(QUESTIONS[0]), tools=[WHERE], tool_choice=choice, request_config=config, url=server.url
+    ) as stream:
+        for _ in stream:
+            pass
+    asked: dict[str, Any] = {"seed": 7, "max_tokens": 300, "tools": [WHERE], "tool_choice": choice}
+    with (
+        OpenAI(base_url=server.url, api_key="EMPTY") as theirs,
+        theirs.chat.completions.stream(model="m", messages=messages(QUESTIONS[0]), **asked) as helper,
+    ):
+        final = helper.get_final_completion().choices[0]
+    called = [(call.function.name, call.function.arguments) for call in stream.tool_calls]
+    assert called == [(call.function.name, call.function.arguments) for call in final.message.tool_calls or ()]
+    assert called[0][0] == "where"
+    assert "place" in json.loads(called[0][1])
+    assert stream.finish_reason == final.finish_reason

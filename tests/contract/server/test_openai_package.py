@@ -182,19 +182,27 @@ def test_parse_helpers_get_instances_of_their_models(client: OpenAI, facts: Fact
     assert isinstance(parsed, Way)
 
 
-def test_the_tool_helpers_gather_calls(client: OpenAI, facts: Facts) -> None:
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "function": {"name": "Way"}}])
+def test_the_tool_helpers_gather_calls(client: OpenAI, facts: Facts, choice: Any) -> None:
     if not facts.makes_sense:
         pytest.skip(RANDOM)
     asked: Any = {"model": "sim-chat", "messages": [{"role": "user", "content": QUERY}], "max_tokens": 200}
     tools: Any = [openai.pydantic_function_tool(Way)]
-    whole = client.chat.completions.parse(**asked, tools=tools, tool_choice="required", parallel_tool_calls=False)
+    asked |= {"tools": tools, "tool_choice": choice, "parallel_tool_calls": False}
+    whole = client.chat.completions.parse(**asked)
     (call,) = whole.choices[0].message.tool_calls or ()
     assert isinstance(call.function.parsed_arguments, Way)
-    with client.chat.completions.stream(
-        **asked, tools=tools, tool_choice="required", parallel_tool_calls=False
-    ) as stream:
+    pieces, done = [], []
+    with client.chat.completions.stream(**asked) as stream:
+        for event in stream:
+            if event.type == "tool_calls.function.arguments.delta":
+                pieces.append(event.arguments_delta)
+            elif event.type == "tool_calls.function.arguments.done":
+                done.append((event.name, event.arguments, event.parsed_arguments))
         (streamed,) = stream.get_final_completion().choices[0].message.tool_calls or ()
     assert isinstance(streamed.function.parsed_arguments, Way)
+    assert done == [("Way", "".join(pieces), streamed.function.parsed_arguments)]
+    assert len(pieces) > 3
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import jsonschema
 import pytest
 
+from mock_server.engine.base import Delta
+from mock_server.engine.clock import RealClock
+from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
+from mock_server.engine.tokenizer import Tokenizer
 from tests.contract.server.conftest import Facts
-from tests.contract.server.wire import CHAT, QUESTION, chat, chat_events, refused
+from tests.contract.server.wire import CHAT, QUESTION, chat, chat_events, refused, texts
+from tests.support.serving import serving
 
 WEATHER = {
     "type": "object",
@@ -35,6 +41,69 @@ def gathered(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 call["name"] += piece["function"].get("name", "")
                 call["arguments"] += piece["function"].get("arguments", "")
     return [calls[index] for index in sorted(calls)]
+
+
+@pytest.mark.parametrize("choice", [None, "auto", "required", NAMED], ids=["unsaid", "auto", "required", "named"])
+def test_a_streamed_call_has_its_name_first_and_its_arguments_in_pieces(
+    http: httpx.Client, facts: Facts, choice: object
+) -> None:
+    if not facts.makes_sense:
+        pytest.skip("a model that writes calls in a known form is needed")
+    body = {"tools": TOOLS[:1], "tool_choice": choice, "parallel_tool_calls": False, "seed": 3, "max_tokens": 200}
+    chunks = chat_events(http, **body)
+    pieces = [piece for chunk in chunks for piece in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    (whole,) = chat(http, **body)["choices"][0]["message"]["tool_calls"]
+    assert pieces[0]["function"] == {"name": "weather", "arguments": ""}
+    assert (pieces[0]["type"], pieces[0]["id"][:5]) == ("function", "call_")
+    assert all(piece.keys() == {"index", "function"} and piece["index"] == 0 for piece in pieces[1:])
+    assert all(piece["function"].keys() == {"arguments"} for piece in pieces[1:])
+    written = [piece["function"]["arguments"] for piece in pieces[1:]]
+    assert "".join(written) == whole["function"]["arguments"]
+    assert len(written) > 5  # a token each
+    jsonschema.validate(json.loads("".join(written)), WEATHER)
+
+
+def test_several_streamed_calls_are_told_apart() -> None:
+    said = """I will ask.
+<tool_call>
+{"name": "weather", "arguments": {"city": "a \\"}\\" b", "unit": "C"}}
+</tool_call><tool_call>{"arguments": {}, "name": "now"}</tool_call>"""
+    tokenizer = Tokenizer()
+
+    def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
+        for token_id in tokenizer.encode(said):
+            yield TimedDelta(0.0, Delta(0, [token_id], None))
+        yield TimedDelta(0.0, Delta(0, [tokenizer.eos_token_id], "stop"))
+
+    with (
+        serving(ScriptedEngine(script, RealClock(), tokenizer)) as served,
+        httpx.Client(base_url=served.root) as http,
+    ):
+        chunks = chat_events(http, tools=TOOLS)
+        message = chat(http, tools=TOOLS)["choices"][0]["message"]
+    calls = gathered(chunks)
+    assert [(call["name"], json.loads(call["arguments"])) for call in calls] == [
+        ("weather", {"city": 'a "}" b', "unit": "C"}),
+        ("now", {}),
+    ]
+    assert [call["arguments"] for call in calls] == [call["function"]["arguments"] for call in message["tool_calls"]]
+    assert texts(chunks)[0] == message["content"] == "I will ask."
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_call_that_is_cut_off_is_told_as_far_as_it_came(http: httpx.Client, facts: Facts) -> None:
+    if not facts.makes_sense:
+        pytest.skip("a model that writes calls in a known form is needed")
+    body = {"tools": TOOLS[:1], "seed": 3, "max_tokens": 18}
+    chunks = chat_events(http, **body)
+    (streamed,) = gathered(chunks)
+    (choice,) = chat(http, **body)["choices"]
+    assert choice["finish_reason"] == chunks[-1]["choices"][0]["finish_reason"] == "length"
+    (whole,) = choice["message"]["tool_calls"]
+    assert streamed["arguments"] == whole["function"]["arguments"]
+    assert streamed["arguments"].startswith('{"')
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        json.loads(streamed["arguments"])
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -58,6 +58,13 @@ HERMES = [
     ("<tool_call>no json</tool_call>", [Content("<tool_call>no json</tool_call>")]),
     ('<tool_call>{"name": 3}</tool_call>!', [Content('<tool_call>{"name": 3}</tool_call>!')]),
     ('<tool_call>{"name": "f", "arguments": {"a": 1}}', CALLED),  # cut off after its end
+    ('<tool_call>{"name": "f", "arguments": {"a": 1', [CALLED[0], CallArguments(0, '{"a": 1')]),  # cut off within
+    ('<tool_call>{"arguments": {"a": 1}, "name": "f"}</tool_call>', CALLED),
+    ('<tool_call>{"name": "f", "arguments": [{"a": 1}]}</tool_call>', [CALLED[0], CallArguments(0, '[{"a": 1}]')]),
+    ('<tool_call>{"name": "f", "id": {}, "arguments": {"a": 1}}</tool_call>', CALLED),
+    ('<tool_call>{"name": "\\u0066", "arguments": {"a": 1}, "b": {}}</tool_call>!', [*CALLED, Content("!")]),
+    ('<tool_call>{"name": "f", "arguments": {"a": "}\\"{"}} </tool_call>',
+     [CALLED[0], CallArguments(0, '{"a": "}\\"{"}')]),
     ('<tool_call>{"name": "f", "argu', [Content('<tool_call>{"name": "f", "argu')]),
     ('<tool_call>{"name": "f"}</tool_call>', [CallStart(0, "call_0", "f"), CallArguments(0, "{}")]),
     ("ends with <tool_", [Content("ends with <tool_")]),
@@ -114,10 +121,27 @@ def test_a_list_of_calls(separator: str) -> None:
     expected = [*CALLED, CallStart(1, "call_1", "g"), CallArguments(1, '{"b": "}]", "c": {"d": [{}]}}')]
     assert read(CallListReader(numbered()), text) == expected
     assert read(CallListReader(numbered()), *text) == expected
-    assert read(CallListReader(numbered()), *text[:-20]) == [*CALLED, Content(text[text.index('{"name": "g"') : -20])]
+    cut = text[: text.index(', "c"')]
+    assert read(CallListReader(numbered()), *cut) == [*expected[:-1], CallArguments(1, '{"b": "}]"')]
+    cut = text[: text.index('"parameters": {"b"')]
+    assert read(CallListReader(numbered()), *cut) == [*CALLED, Content(cut[cut.index('{"name": "g"') :])]
 
 
-fragments = st.sampled_from(["<think>", "</think>", "<tool_call>", "</tool_call>", CALL, G, "\n", " ", "x", "<", "{"])
+def test_arguments_come_as_they_are_written() -> None:
+    reader = HermesReader(numbered())
+    pieces = ["<tool_call>", '{"name": "f', '", "arguments": ', '{"a"', ": ", "1}", "}", "</tool_call>"]
+    assert [reader.push(piece) for piece in pieces] == [
+        [], [], [], [CALLED[0], CallArguments(0, '{"a"')], [CallArguments(0, ": ")], [CallArguments(0, "1}")], [], [],
+    ]  # fmt: skip
+    in_a_list = CallListReader(numbered())
+    parts = [in_a_list.push(piece) for piece in ("[", '{"name": "f", "parameters": {', '"a": 1', "}}]")]
+    assert parts == [[], [CALLED[0], CallArguments(0, "{")], [CallArguments(0, '"a": 1')], [CallArguments(0, "}")]]
+
+
+fragments = st.sampled_from([
+    "<think>", "</think>", "<tool_call>", "</tool_call>", CALL, G, "\n", " ", "x", "<", "{", "}", '"',
+    '{"name": "f", "arguments": ', '{"a": "\\\\"}',
+])  # fmt: skip
 
 
 @given(st.lists(fragments), st.data())
@@ -125,6 +149,7 @@ def test_where_a_text_is_cut_makes_no_difference(parts: list[str], data: st.Data
     text = "".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
     pieces = [text[start:end] for start, end in itertools.pairwise([0, *cuts, len(text)])]
+    assert read(CallListReader(numbered()), *pieces) == read(CallListReader(numbered()), text)
     for is_open in (False, True):
         whole = read(ReasoningReader(HermesReader(numbered()), is_open=is_open), text)
         assert read(ReasoningReader(HermesReader(numbered()), is_open=is_open), *pieces) == whole
