@@ -13,6 +13,7 @@ from ..engine.errors import EngineError
 from ..engine.registry import EngineOptionError, make_engine
 from ..listener import Listener, ListenError
 from .arguments import CONTEXT, OptionsCommand, SectionedOption
+from .certificate import check_certificate
 from .deploy_options import deploy_options
 from .deployment import NATIVE, DeployError, Deployment, read_deployment
 from .native import exec_vllm_serve
@@ -32,6 +33,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
     engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
     try:
         deployment = read_deployment(options, said, engines_of)
+        check_certificate(options["ssl_certfile"], options["ssl_keyfile"])
         if deployment.engine == NATIVE:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)

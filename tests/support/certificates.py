@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from functools import cache
+from pathlib import Path
 
 import trustme
 
@@ -18,6 +19,15 @@ def server_context(*names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _authority().issue_cert(*(names or ("127.0.0.1", "localhost"))).configure_cert(context)
     return context
+
+
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """Certificate and key of a server at 127.0.0.1, in PEM form."""
+    issued = _authority().issue_cert("127.0.0.1", "localhost")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    return certificate, key
 
 
 def client_context() -> ssl.SSLContext:
