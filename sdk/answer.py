@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from math import isnan
 from time import time
 from typing import Any
@@ -26,6 +27,11 @@ from sdk.transport.base import Head
 MAX_ERROR_BYTES = 64 * 1024
 _EXCERPT = 200
 
+# An escape of JSON; the group is half of a surrogate pair without the other (RFC 8259 §7).
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+
 _KINDS: dict[int, type[StatusError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -43,6 +49,11 @@ def read_json(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
+
+
+def whole_characters(data: bytes) -> bytes:
+    """The JSON with U+FFFD for halves of characters: what counts in UTF-16 may cut an emoji in two."""
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
 
 
 def excerpt(data: bytes) -> str:
@@ -147,7 +158,10 @@ def reported_error(payload: Any) -> StreamServerError | None:
 
 
 def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKError:
-    """The error for a body under a good status that is not what was asked for; `reason` is what does not fit."""
+    """The error for a body under a good status that is not what was asked for.
+
+    `reason` is what does not fit; without one a stream was asked for.
+    """
     try:
         payload = read_json(body)
     except ValueError:
@@ -156,7 +170,7 @@ def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKE
     if found is not None:
         found.url = url
         return found
-    if isinstance(payload, dict) and payload.get("choices"):
+    if not reason and isinstance(payload, dict) and payload.get("choices"):
         return ProtocolError("the server did not stream: it sent a whole answer", url=url)
     why = f" ({reason})" if reason else ""
     return ProtocolError(f"the answer is JSON but not an API answer{why}: {excerpt(body)}", url=url)

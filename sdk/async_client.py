@@ -16,7 +16,7 @@ from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.event_loop import LoopTransports, sleep
 from sdk.flight import LoopFlights
-from sdk.flow import Answered, Reply, Send, Step, Wait, tell
+from sdk.flow import Answered, Once, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
 from sdk.request import Query, Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
@@ -184,7 +184,9 @@ class AsyncInferenceClient(Settings):
             step = next(flow)
             while True:
                 try:
-                    reply = await self._perform(step, transport, deadline)
+                    reply = await (
+                        _send(step, transport, deadline) if isinstance(step, Send) else self._pause(step, deadline)
+                    )
                 except SDKError as error:
                     step = flow.throw(error)
                 else:
@@ -193,14 +195,11 @@ class AsyncInferenceClient(Settings):
             result: T = end.value
             return result
 
-    async def _perform(self, step: Step, transport: AsyncTransport, deadline: Deadline) -> Reply | None:
-        if isinstance(step, Send):
-            return await _send(step, transport, deadline)
+    async def _pause(self, step: Wait | Once, deadline: Deadline) -> None:
         if isinstance(step, Wait):
             await sleep(step.seconds)
         else:
             await self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
-        return None
 
 
 def _default_transport(origin: Origin) -> AsyncTransport:

@@ -1,6 +1,7 @@
 """Chunks of a stream, as msgspec structs: a fifth of what a pydantic model costs, and they come by the thousand.
 
-What a server leaves out is None, null text is empty text, and what has no field here stays in `raw`.
+What a server leaves out is None, null text is empty text, and what has no field here stays in `raw`. So does what has
+a type of its own (a `created` that is text, say) and does not matter to the answer: its field is None.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sdk.answer import read_json
 from sdk.types import UsageInfo
 
 if TYPE_CHECKING:
@@ -90,7 +92,10 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
 
     def model_dump(self) -> dict[str, Any]:
         """All that the server sent, its own fields included."""
-        sent: dict[str, Any] = msgspec.json.decode(self.raw)
+        try:
+            sent: dict[str, Any] = msgspec.json.decode(self.raw)
+        except ValueError:  # NaN, say, which Python's own reader takes
+            sent = read_json(self.raw)
         return sent
 
     def model_dump_json(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
+from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head, whole_characters
 from sdk.deadline import Deadline
 from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
@@ -247,4 +247,6 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
         return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "json_invalid" and (whole := whole_characters(body)) != body:
+            return decode(kind, whole, request)
         raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None

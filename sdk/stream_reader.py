@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+import msgspec
 
 from sdk.answer import MAX_ERROR_BYTES, excerpt, not_an_answer, read_json, reported_error
 from sdk.chunks import (
@@ -33,6 +33,7 @@ class StreamReader(Generic[Chunk]):
     """
 
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
+        self._kind = kind
         self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
         self._is_chat = kind is ChatCompletionStreamResponse
         self._deadline = deadline
@@ -96,10 +97,7 @@ class StreamReader(Generic[Chunk]):
     @property
     def usage(self) -> UsageInfo | None:
         """The server's count so far; None until it says."""
-        try:
-            return None if self._usage is None else UsageInfo.model_validate(self._usage)
-        except ValidationError as error:
-            raise ProtocolError(f"the usage that the server reports is none: {self._usage!r}") from error
+        return None if self._usage is None else UsageInfo.model_validate(self._usage)
 
     @property
     def reasoning(self) -> str:
@@ -120,10 +118,13 @@ class StreamReader(Generic[Chunk]):
             try:
                 chunk = self._decode(payload)
             except (ValueError, RecursionError) as error:
-                if (problem := self._no_chunk(payload, error)) is not None:
-                    self._fail(problem, chunks)
+                found = self._odd_chunk(payload, error)
+                if isinstance(found, SDKError):
+                    self._fail(found, chunks)
                     break
-                continue
+                if found is None:
+                    continue
+                chunk = found
             self._events += 1
             if chunk.usage_fields is not None:
                 self._usage = chunk.usage_fields
@@ -144,6 +145,17 @@ class StreamReader(Generic[Chunk]):
                 self._take_chat(choice)
             else:
                 self._take_completion(choice)
+
+    def _odd_chunk(self, payload: bytes, cause: Exception) -> Chunk | SDKError | None:
+        """A chunk with odd fields; the error for an event that is no chunk, or None for events of other kinds."""
+        from sdk.odd_chunk import read_odd_chunk  # few servers need it
+
+        try:
+            return read_odd_chunk(self._kind, payload)
+        except msgspec.ValidationError as error:
+            return self._no_chunk(payload, error)
+        except (ValueError, RecursionError):
+            return self._no_chunk(payload, cause)
 
     def _no_chunk(self, payload: bytes, cause: Exception) -> SDKError | None:
         """The error for an event that is no chunk: the server's own, if it is one; None for events of other kinds."""

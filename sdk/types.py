@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -19,7 +20,24 @@ class _NullAs:
         return core_schema.union_schema([handler(source), null], mode="left_to_right")
 
 
+class _OrElse:
+    """Takes what is of another type as the default: what does not matter to an answer is no reason to refuse it."""
+
+    def __init__(self, default: Callable[[], Any]) -> None:
+        self._default = default
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_default_schema(handler(source), default_factory=self._default, on_error="default")
+
+
 Text = Annotated[str, _NullAs(str)]
+Index = Annotated[int, _NullAs(int)]
+Count = Annotated[int, _OrElse(int)]
+_OR_NONE = _OrElse(lambda: None)
+MaybeText = Annotated[str | None, _OR_NONE]
+MaybeInt = Annotated[int | None, _OR_NONE]
+MaybeBool = Annotated[bool | None, _OR_NONE]
+MaybeObject = Annotated[dict[str, Any] | None, _OR_NONE]
 
 
 class _Answer(BaseModel):
@@ -33,31 +51,31 @@ class Model(_Answer):
     """A card of `/v1/models`. `is_chat` is None where the server does not say; `parent` names an adapter's base."""
 
     id: str
-    object: str | None = "model"
-    created: int | None = None
-    owned_by: str | None = None
-    root: str | None = None
-    parent: str | None = None
-    max_model_len: int | None = None
-    is_chat: bool | None = None
-    is_multimodal: bool | None = None
+    object: MaybeText = "model"
+    created: MaybeInt = None
+    owned_by: MaybeText = None
+    root: MaybeText = None
+    parent: MaybeText = None
+    max_model_len: MaybeInt = None
+    is_chat: MaybeBool = None
+    is_multimodal: MaybeBool = None
 
 
 class ModelList(_Answer):
     """The models served: the base first, then its adapters."""
 
     data: Annotated[list[Model], _NullAs(list)]
-    object: str | None = "list"
+    object: MaybeText = "list"
 
 
 class UsageInfo(_Answer):
     """Tokens as the server counts them."""
 
-    prompt_tokens: Annotated[int, _NullAs(int)] = 0
-    completion_tokens: Annotated[int, _NullAs(int)] = 0
-    total_tokens: Annotated[int, _NullAs(int)] = 0
-    prompt_tokens_details: dict[str, Any] | None = None
-    completion_tokens_details: dict[str, Any] | None = None
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    total_tokens: Count = 0
+    prompt_tokens_details: MaybeObject = None
+    completion_tokens_details: MaybeObject = None
 
 
 class Function(_Answer):
@@ -70,18 +88,18 @@ class Function(_Answer):
 class ToolCall(_Answer):
     """A tool call, whole."""
 
-    id: str | None = None
-    type: str | None = "function"
+    id: MaybeText = None
+    type: MaybeText = "function"
     function: Function = Field(default_factory=Function)
 
 
 class ChatMessage(_Answer):
     """A whole answer. `content` is empty, not None, when the model only called tools."""
 
-    role: str | None = None
+    role: MaybeText = None
     content: Text = ""
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    reasoning: MaybeText = None
+    reasoning_content: MaybeText = None
     tool_calls: list[ToolCall] | None = None
 
     @property
@@ -93,41 +111,41 @@ class ChatMessage(_Answer):
 class ChatCompletionResponseChoice(_Answer):
     """One of the `n` answers."""
 
-    index: int = 0
+    index: Index = 0
     message: ChatMessage
-    finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    finish_reason: MaybeText = None
+    logprobs: MaybeObject = None
 
 
 class ChatCompletionResponse(_Answer):
     """The answer of `/v1/chat/completions`. `usage` is zero where the server sends none."""
 
-    id: str | None = None
-    object: str | None = "chat.completion"
-    created: int | None = None
-    model: str | None = None
+    id: MaybeText = None
+    object: MaybeText = "chat.completion"
+    created: MaybeInt = None
+    model: MaybeText = None
     choices: Annotated[list[ChatCompletionResponseChoice], _NullAs(list)]
-    usage: Annotated[UsageInfo, _NullAs(UsageInfo)] = Field(default_factory=UsageInfo)
+    usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
 class CompletionResponseChoice(_Answer):
     """One of the `n` texts."""
 
-    index: int = 0
+    index: Index = 0
     text: Text = ""
-    finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    finish_reason: MaybeText = None
+    logprobs: MaybeObject = None
 
 
 class CompletionResponse(_Answer):
     """The answer of `/v1/completions`. `usage` is zero where the server sends none."""
 
-    id: str | None = None
-    object: str | None = "text_completion"
-    created: int | None = None
-    model: str | None = None
+    id: MaybeText = None
+    object: MaybeText = "text_completion"
+    created: MaybeInt = None
+    model: MaybeText = None
     choices: Annotated[list[CompletionResponseChoice], _NullAs(list)]
-    usage: Annotated[UsageInfo, _NullAs(UsageInfo)] = Field(default_factory=UsageInfo)
+    usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
 ToolChoice = Literal["auto", "none", "required"] | dict[str, Any]
