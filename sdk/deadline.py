@@ -77,7 +77,7 @@ _ERRORS: dict[str, tuple[type[RequestTimeoutError], str]] = {
 
 
 class Deadline:
-    """The limits of one call as it goes through its phases: pool, connect, first_byte, then stall.
+    """The limits of one call as it goes through its phases: pool, connect, send, first_byte, then stall.
 
     The transport names each phase as it enters it. `progress` re-arms the stall limit; whoever reads tokens calls
     it, so that comments and keep-alives do not hide a stalled server.
@@ -92,7 +92,7 @@ class Deadline:
         self._phase_since_ns = self.started_ns
 
     def enter(self, phase: str, now_ns: int | None = None) -> None:
-        """Begin a phase: "pool", "connect", "first_byte" or "stall"."""
+        """Begin a phase: "pool", "connect", "send" (which has no limit but the total), "first_byte" or "stall"."""
         self._phase = phase
         self._phase_since_ns = monotonic_ns() if now_ns is None else now_ns
 
@@ -102,7 +102,7 @@ class Deadline:
 
     def expires_ns(self) -> float:
         """The moment the nearest limit passes, as monotonic nanoseconds; infinite when nothing limits."""
-        phase_s, total_s = getattr(self.timeouts, self._phase), self.timeouts.total
+        phase_s, total_s = getattr(self.timeouts, self._phase, None), self.timeouts.total
         phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
         total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
         return min(phase_ns, total_ns)
@@ -127,14 +127,14 @@ class Deadline:
         """The error for the limit that has passed, or None while none has."""
         now = monotonic_ns() if now_ns is None else now_ns
         for name, since_ns in (("total", self.started_ns), (self._phase, self._phase_since_ns)):
-            limit_s = getattr(self.timeouts, name)
+            limit_s = getattr(self.timeouts, name, None)
             if limit_s is not None and now >= since_ns + limit_s * SECOND_NS:
                 return self._error(name, now)
         return None
 
     def nearest_error(self) -> RequestTimeoutError:
         """The error for the limit that passes next: for a transport whose own clock ran out a moment before ours."""
-        total_s, phase_s = self.timeouts.total, getattr(self.timeouts, self._phase)
+        total_s, phase_s = self.timeouts.total, getattr(self.timeouts, self._phase, None)
         total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
         phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
         return self._error(self._phase if phase_ns < total_ns else "total", monotonic_ns())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import ssl
+from socket import socket
 from time import monotonic_ns
 from weakref import finalize
 
@@ -14,6 +16,9 @@ from sdk.transport.http1 import encode_request
 from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
+# What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
+SEND_BYTES = 64 * 1024
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class BlockingTransport:
@@ -87,8 +92,15 @@ class BlockingExchange:
         connection = self._connection
         assert connection is not None  # noqa: S101 - an exchange is asked once, right after it was made
         try:
-            connection.socket.settimeout(self._deadline.remaining_s())
-            connection.socket.sendall(payload)
+            self._deadline.enter("send")
+            if len(payload) <= SEND_BYTES:
+                connection.socket.settimeout(self._deadline.remaining_s())
+                connection.socket.sendall(payload)
+            else:
+                self._send_watching(connection.socket, payload)
+        except SDKError:  # what came meanwhile is no HTTP, or ends the connection
+            self.close()
+            raise
         except ConnectionError as error:  # it may have answered before it had read all, a 413 say
             self._is_spoilt = True
             limits, self._deadline = self._deadline, Deadline(Timeouts(total=FINISH_S))
@@ -109,7 +121,41 @@ class BlockingExchange:
             self._receive_head()
         self._deadline.enter("stall", self.head_ns)
 
+    def _send_watching(self, connected: socket, payload: bytes) -> None:
+        """Send a large request; an error that comes before its end ends it (RFC 9112 §9.5)."""
+        connected.settimeout(0)
+        poll = select.poll()
+        poll.register(connected, select.POLLIN | select.POLLOUT)
+        left = memoryview(payload)
+        while left and not self._is_spoilt:
+            try:
+                left = left[connected.send(left[:SEND_BYTES]) :]
+            except _NOT_NOW:
+                left_s = self._deadline.remaining_s()
+                ready = poll.poll(None if left_s is None else left_s * 1000)
+                if not ready:
+                    raise TimeoutError from None
+                if ready[0][1] & ~select.POLLOUT:
+                    self._is_spoilt = self._answers_early(connected)
+
+    def _answers_early(self, connected: socket) -> bool:
+        """Take what came before the request was sent; whether that settles it."""
+        try:
+            data = connected.recv(READ_BYTES)
+        except _NOT_NOW:
+            return False  # half a record of TLS, say
+        arrived_ns, parser = monotonic_ns(), self._parser
+        if data:
+            self._body += parser.feed(data)
+        else:
+            parser.feed_eof()
+        if parser.head is None:
+            return False  # an interim response, or the beginning of one
+        self.head_ns = self.head_ns or arrived_ns
+        return parser.complete or parser.head.status >= 300
+
     def _receive_head(self) -> None:
+        arrived_ns = self.head_ns
         while self._parser.head is None:
             arrived_ns = self._receive()
         self.head, self.head_ns = self._parser.head, arrived_ns

@@ -59,6 +59,11 @@ class Connection(asyncio.Protocol):
         """Whether another exchange may begin on it, as far as this end knows."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a part of the request has not gone out yet."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
     def start(self, payload: bytes, deadline: Deadline, *, opened: bool) -> DirectExchange:
         """Write a request; its exchange is then waited for with `head_arrived`."""
         self.parser.begin()
@@ -71,9 +76,9 @@ class Connection(asyncio.Protocol):
         return exchange
 
     def finish(self) -> None:
-        """The exchange read its response to the end."""
+        """The exchange read its response to the end. Nothing may follow a request that did not go out whole."""
         exchange, self.exchange = self.exchange, None
-        if exchange is not None and self.parser.keep_alive and self.is_usable:
+        if exchange is not None and self.parser.keep_alive and self.is_usable and not self.is_sending:
             self.free_since_ns = monotonic_ns()
             self._on_free(self)
         else:
@@ -342,7 +347,8 @@ class DirectExchange:
 
     def check_limits(self) -> None:
         """Fail if a limit has passed; else come back when the next one may have."""
-        if self._blocks or self._unread:  # tokens wait for their reader: the silence is not the server's
+        is_sending = self._connection is not None and self._connection.is_sending
+        if self._blocks or self._unread or is_sending:  # the silence is not the server's: tokens wait for their reader
             self.deadline.progress(monotonic_ns())
         error = self.deadline.error()
         if error is None:
