@@ -35,6 +35,8 @@ def parse_address(url: str) -> Address:
 
     Raises ConfigError when it is no http(s) address.
     """
+    if not isinstance(url, str):
+        raise ConfigError(f"url: {url!r} is not an address such as http://127.0.0.1:8000/v1")
     text = url.strip()
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
@@ -64,7 +66,7 @@ def local_address(host: str, port: int | str) -> Address:
     """The API at a host and port. Raises ConfigError when the port is no port."""
     try:
         number = int(port)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigError(f"port: {port!r} is not a number") from None
     if not 0 < number < 65536:
         raise ConfigError(f"port: {number} is not between 1 and 65535")

@@ -18,11 +18,13 @@ from sdk.errors import (
 )
 
 SECOND_NS = 1_000_000_000
+# Sockets count milliseconds in 32 bits; who sets a limit of weeks wants none.
+LONGEST_S = 2_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits in seconds; None, zero or less is no limit. Raises ConfigError for what is no number.
+    """Limits in seconds; None, zero or less, or over three weeks is no limit. Raises ConfigError for what is no number.
 
     `total` covers the whole call with its retries, `connect` one connection, `pool` the wait for a free one,
     `first_byte` from the request sent to the response's first byte, `stall` from one token to the next.
@@ -64,7 +66,7 @@ def _seconds(name: str, value: float | str) -> float | None:
         raise ConfigError(f"{name}: {value!r} is not a number of seconds") from None
     if math.isnan(seconds):
         raise ConfigError(f"{name}: {value!r} is not a number of seconds")
-    return seconds if 0 < seconds < math.inf else None
+    return seconds if 0 < seconds <= LONGEST_S else None
 
 
 _ERRORS: dict[str, tuple[type[RequestTimeoutError], str]] = {

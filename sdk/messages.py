@@ -46,10 +46,20 @@ def chat_messages(
     elif query is not None:
         if images:
             raise ConfigError("images: pass them inside the messages when query is a list of messages")
-        messages += [dict(message) for message in query]
+        messages += _messages(query)
     if not messages:
         raise ConfigError("query: there is nothing to ask: query, history and system are all empty")
     return messages
+
+
+def _messages(query: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        return [dict(message) for message in query]
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"query: {query!r:.200} is neither a text nor a list of messages; "
+            "one of those is {'role': 'user', 'content': 'Hi'}"
+        ) from None
 
 
 def _pair(name: str, index: int, pair: Any) -> tuple[str, str]:

@@ -58,7 +58,13 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host
 
 def checked_headers(field: str, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The headers as pairs. Raises ConfigError for those that a caller may not set."""
+    try:
+        headers = dict(headers)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{field}: {headers!r} does not map names to values") from None
     for name in headers:
+        if not isinstance(name, str):
+            raise ConfigError(f"{field}: {name!r} is no name of a header")
         if name.lower() in _FRAMING:
             raise ConfigError(f"{field}: {name!r} frames the message and is not for the caller to set")
     return tuple(headers.items())

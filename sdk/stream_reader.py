@@ -148,6 +148,9 @@ class StreamReader(Generic[Chunk]):
 
     def _odd_chunk(self, payload: bytes, cause: Exception) -> Chunk | SDKError | None:
         """A chunk with odd fields; the error for an event that is no chunk, or None for events of other kinds."""
+        if payload.strip() == b"[DONE]":
+            self.done = True
+            return None
         from sdk.odd_chunk import read_odd_chunk  # few servers need it
 
         try:

@@ -58,6 +58,10 @@ def _translate(error: Exception, request: Request, deadline: Deadline, sent_ns: 
         return error
     if "RemoteProtocolError" in names and any(words in str(error) for words in ("isconnected", "peer closed")):
         return ConnectionLostError(str(error))
+    if "ProxyError" in names:
+        return ConnectError(
+            f"the proxy {_proxy_of(request.origin) or ''} refuses to connect to {request.origin}: {error}"
+        )
     if kind is ConnectError and (cause := _os_error(error)) is not None:
         failed = connect_error(request.origin, cause)
         if proxy := _proxy_of(request.origin):
@@ -71,7 +75,10 @@ def _proxy_of(origin: Origin) -> str | None:
 
     proxies = getproxies()
     proxy = proxies.get(origin.scheme) or proxies.get("all")
-    return None if proxy is None or proxy_bypass(f"{origin.host}:{origin.port}") else proxy
+    if proxy is None or proxy_bypass(f"{origin.host}:{origin.port}"):
+        return None
+    scheme, _, rest = proxy.rpartition("://")
+    return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"  # without its password
 
 
 def _os_error(error: BaseException | None) -> OSError | None:

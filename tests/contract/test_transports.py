@@ -291,7 +291,7 @@ def test_a_certificate_that_is_not_trusted(make: str) -> None:
     with WireServer(lambda peer: peer.wait_closed(), server_context()) as server:
         with pytest.raises(TLSError, match="no TLS connection to https://127") as caught:
             untrusting[make]([post(server)], Timeouts())
-        assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
+        assert "CERTIFICATE_VERIFY_FAILED, unable to get local issuer certificate; to trust it" in str(caught.value)
 
 
 def test_a_certificate_of_another_host(fetch_tls: Fetch) -> None:

@@ -117,6 +117,20 @@ def test_a_proxy_that_cannot_be_used_is_named(proxy: str, monkeypatch: pytest.Mo
 def test_a_proxy_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with WireServer(lambda _: None) as server:
         port = server.port
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
-    with pytest.raises(ConnectError, match=f"through the proxy of the environment, http://127.0.0.1:{port}"):
+    monkeypatch.setenv("http_proxy", f"http://user:secret@127.0.0.1:{port}")
+    with pytest.raises(ConnectError, match=f"through the proxy of the environment, http://127.0.0.1:{port}") as caught:
         InferenceClient("http://example.invalid", retries=RetryPolicy(0)).models()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.answer(b"", "407 Proxy Authentication Required")
+
+    with WireServer(play) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        monkeypatch.setenv("https_proxy", proxy)
+        refusal = f"the proxy {proxy} refuses to connect to https://example.invalid: 407 Proxy Auth"
+        with pytest.raises(ConnectError, match=refusal):
+            InferenceClient("https://example.invalid", retries=RetryPolicy(0)).models()

@@ -52,6 +52,14 @@ def test_what_is_no_address_is_refused(written: str, says: str) -> None:
         parse_address(written)
 
 
+@pytest.mark.parametrize("written", [8000, b"http://h", ["http://h"]])
+def test_what_is_no_text_is_refused(written: object) -> None:
+    with pytest.raises(ConfigError, match="is not an address such as"):
+        parse_address(written)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="port: None"):
+        local_address("h", None)  # type: ignore[arg-type]
+
+
 def test_host_and_port() -> None:
     assert str(local_address("127.0.0.1", "8000")) == "http://127.0.0.1:8000/v1"
     assert str(local_address("::1", 8000)) == "http://[::1]:8000/v1"

@@ -242,6 +242,15 @@ def test_what_frames_the_message_is_not_the_callers(name: str) -> None:
         InferenceClient("http://127.0.0.1:9").chat("m", "q", extra_headers={name: "1"})
 
 
+def test_headers_are_a_mapping_or_pairs() -> None:
+    transport = FakeTransport(lambda _: FakeAnswer(200, [CHAT]))
+    InferenceClient(transport=transport, headers=[("X-Team", "a")]).chat("m", "q")  # type: ignore[arg-type]
+    assert ("X-Team", "a") in transport.requests[0].headers
+    for headers in (["X-Team"], 3, {1: "a"}):
+        with pytest.raises(ConfigError, match="headers: "):
+            InferenceClient(headers=headers)  # type: ignore[arg-type]
+
+
 def test_numbers_that_json_does_not_have_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="temperature"):
         XRequestConfig(temperature=float("inf"))

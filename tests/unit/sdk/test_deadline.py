@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+import socket
 
 import pytest
 
-from sdk.deadline import SECOND_NS, Deadline, Timeouts, timeouts
+from sdk.deadline import LONGEST_S, SECOND_NS, Deadline, Timeouts, timeouts
 from sdk.errors import ConfigError, ConnectTimeoutError, StallTimeoutError, TotalTimeoutError
 
 
@@ -33,6 +34,13 @@ def test_a_token_re_arms_the_stall_limit_and_nothing_else() -> None:
     assert isinstance(error, StallTimeoutError)
     assert error.message == "no token for 3 s"
     assert isinstance(error, TimeoutError)
+
+
+def test_a_limit_that_no_socket_can_keep_is_none() -> None:
+    with socket.socket() as kept:
+        kept.settimeout(Timeouts(total=LONGEST_S).total)
+    assert Timeouts(total=LONGEST_S + 1, stall=1e300) == Timeouts(total=None)
+    assert timeouts("1e12") == Timeouts(total=None)
 
 
 def test_no_limit_at_all() -> None:

@@ -70,6 +70,11 @@ def test_chunks_without_choices_are_not_passed_on() -> None:
     assert stream.usage is None
 
 
+def test_spaces_around_the_end_are_none_of_its_matter() -> None:
+    stream, chunks = read(chat('{"content":"a"}'), b"data:  [DONE] \n\n", chat('{"content":"b"}'))
+    assert (stream.text(), len(chunks), stream.done) == ("a", 1, True)
+
+
 def test_several_answers_are_kept_apart() -> None:
     stream, _ = read(chat('{"content":"a"}'), chat('{"content":"b"}', index=1), chat('{"content":"c"}', '"stop"'), DONE)
     assert (stream.text(0), stream.text(1), stream.text(2)) == ("ac", "b", "")

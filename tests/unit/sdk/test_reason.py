@@ -1,0 +1,35 @@
+"""What is said of a connection that did not come about."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+import pytest
+
+from sdk.errors import TLSError
+from sdk.transport.base import Origin
+from sdk.transport.reason import connect_error
+
+THERE = Origin("https", "h", 443)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('h', 443)"), "(connection refused)"),
+        (OSError(errno.EHOSTUNREACH, "Connect call failed ('h', 443)"), "(no route to host)"),
+        (OSError("Multiple exceptions: first, second"), "(Multiple exceptions: first, second)"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "wrong version number"),
+    ],
+)
+def test_words(error: OSError, says: str) -> None:
+    assert says in connect_error(THERE, error).message
+
+
+def test_plain_http_where_tls_was_asked_for() -> None:
+    error = ssl.SSLError(1, "wrong")
+    error.reason = "WRONG_VERSION_NUMBER"
+    found = connect_error(THERE, error)
+    assert isinstance(found, TLSError)
+    assert found.message == "no TLS connection to https://h: WRONG_VERSION_NUMBER; does it speak plain http?"
