@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
+from .body_writer import body_writer
 from .errors import ApiError, bad_request
 
 _MAX_REQUEST_ID_LENGTH = 128
@@ -19,6 +20,7 @@ _EVENT_STREAM_HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+_CHUNKED = (b"transfer-encoding", b"chunked")
 
 
 class ClientGoneError(Exception):
@@ -37,6 +39,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._headers = dict(scope["headers"])
+        self.direct = body_writer(scope, send)
+        """A short way for events, once they have started, where the server has one."""
         self.status = 500
         """Of the response, once it has begun; 500 until then."""
         self.has_begun = False
@@ -115,7 +119,8 @@ class Exchange:
             on_end(self.status)
 
     async def start_events(self) -> None:
-        await self._start(200, _EVENT_STREAM_HEADERS)
+        chunked = [] if self.direct is None else [_CHUNKED]  # else the server decides
+        await self._start(200, [*_EVENT_STREAM_HEADERS, *chunked])
 
     def send_events(self, events: str, *, last: bool = False) -> Awaitable[None]:
         """Events as one write. (No coroutine of its own: one for each token.)"""

@@ -45,6 +45,7 @@ class Frames:
             f'"model":{encode_basestring(options.model)},"choices":['
         )
         self._prefixes: dict[int, str] = {}
+        self._is_plain = not (options.token_ids or options.continuous_usage)
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
 
     def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null", extra: str = "") -> str:
@@ -53,10 +54,17 @@ class Frames:
             return suffix + ',"usage":'
         return suffix + (',"usage":null}\n\n' if self._options.include_usage else "}\n\n")
 
+    def events(self, deltas: Sequence[ChoiceDelta]) -> str:
+        if len(deltas) == 1:
+            return self.delta(deltas[0])
+        return "".join([self.delta(delta) for delta in deltas])
+
     def delta(self, delta: ChoiceDelta) -> str:
         """The event for what a choice gained; a choice's first one brings the choice's opening event."""
         index, text, finish_reason, completion_tokens, logprobs, token_ids = delta
         prefix = self._prefixes.get(index)
+        if self._is_plain and logprobs is None and prefix is not None:  # nearly every token
+            return prefix + encode_basestring(text) + self._suffixes[finish_reason]
         opening = ""
         is_first = prefix is None
         if prefix is None:

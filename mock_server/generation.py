@@ -1,12 +1,21 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .choice import ChoiceText
-from .engine.base import Delta, DeltaStream, Engine, FinishReason, GenerationParams, PositionLogprobs, Scheduled
+from .engine.base import (
+    Delta,
+    DeltaStream,
+    Engine,
+    FinishReason,
+    GenerationParams,
+    PositionLogprobs,
+    PushStream,
+    Scheduled,
+)
 from .engine.errors import EngineError
 from .logprobs import Logprobs, LogprobsWriter
 
@@ -59,6 +68,7 @@ class Generation:
         self._adapter = adapter
         self._logprobs = text.logprobs
         self._streams: list[DeltaStream] = []
+        self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
         self._choices_each = runs[0].params.n
         self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
@@ -154,10 +164,31 @@ class Generation:
             else:
                 number, deltas = await self._interleaved.__anext__()
         except StopAsyncIteration:
-            raise EngineError("the engine's stream ended without a finish reason") from None
+            raise _ended_too_soon() from None
+        return self._texts(number * self._choices_each, deltas)
+
+    def listen(self, callback: Callable[[], None] | None) -> bool:
+        """From here on `callback`, which takes the batch, is called for each one in place of `next_batch`.
+
+        False: this generation cannot, go on with `next_batch`. None: no longer.
+        """
+        stream = self._streams[0]
+        if len(self._streams) > 1 or not isinstance(stream, PushStream):
+            return False
+        self._pushing = stream
+        stream.listen(callback)
+        return True
+
+    def take_batch(self) -> list[ChoiceDelta]:
+        """The batch that the callback was called for. Raises `EngineError`."""
+        if self._pushing is None:
+            raise RuntimeError("nobody listens")
+        deltas = self._pushing.take()
+        if not deltas:
+            raise _ended_too_soon()
         if self._plain is not None:
             return self._plain_texts(self._plain, deltas)
-        return self._texts(number * self._choices_each, deltas)
+        return self._texts(0, deltas)
 
     def _plain_texts(self, choice: ChoiceText, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
         """As `_texts`, for a request that wants one choice and its text alone: most do, and each token passes here."""
@@ -171,6 +202,8 @@ class Generation:
         return texts
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
+        if self._plain is not None:
+            return self._plain_texts(self._plain, deltas)
         texts = []
         for position, token_ids, engine_finish_reason, positions in deltas:
             index = first_choice + position
@@ -227,6 +260,10 @@ async def _interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[i
             future.cancel()
         if pending:
             await asyncio.wait(pending)
+
+
+def _ended_too_soon() -> EngineError:
+    return EngineError("the engine's stream ended without a finish reason")
 
 
 async def _next_batch(stream: DeltaStream) -> Sequence[Delta] | None:

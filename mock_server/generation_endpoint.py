@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from .endpoint import Endpoint, api_error
 from .engine.base import FinishReason
-from .engine.errors import EngineBusyError, EngineError
-from .errors import ApiError, server_failed
+from .engine.errors import EngineBusyError
+from .errors import ApiError
+from .event_stream import EventStream
 from .exchange import ClientGoneError, Exchange
-from .frames import FrameOptions, Frames, error_event
+from .frames import FrameOptions, Frames
 from .generation import Generation
 from .logprobs import prompt_logprobs
 from .metrics import RequestMeter
@@ -98,7 +99,7 @@ class GenerationEndpoint(Endpoint):
         try:
             await generation.start()
             if request.stream:
-                work = self._stream(exchange, form.frames(options), generation, meter)
+                work = EventStream(exchange, form.frames(options), generation, meter).run()
             else:
                 with_prompt = request.prompt_logprobs is not None
                 work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
@@ -112,34 +113,6 @@ class GenerationEndpoint(Endpoint):
             meter.end()
             await generation.aclose()
             self._note(options, generation, meter.elapsed_s)
-
-    async def _stream(self, exchange: Exchange, frames: Frames, generation: Generation, meter: RequestMeter) -> None:
-        """One write for each batch that was ready; never two deltas in one event.
-
-        The headers wait for the first batch: until then whatever goes wrong still has its own status.
-        """
-        deltas = await generation.next_batch()
-        await exchange.start_events()
-        try:
-            while True:
-                meter.batch(deltas)
-                if generation.is_finished:
-                    break
-                one = len(deltas) == 1
-                events = frames.delta(deltas[0]) if one else "".join([frames.delta(delta) for delta in deltas])
-                await exchange.send_events(events)
-                deltas = await generation.next_batch()
-            meter.end()
-            events = "".join([frames.delta(delta) for delta in deltas])
-            await exchange.send_events(events + frames.closing(generation.completion_tokens), last=True)
-        except EngineError as exc:
-            meter.has_failed = True
-            meter.end()
-            await exchange.send_events(error_event(api_error(exc).body()), last=True)
-        except Exception:
-            meter.has_failed = True
-            await exchange.send_events(error_event(server_failed().body()), last=True)
-            raise
 
     async def _gather(
         self,

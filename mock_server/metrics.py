@@ -110,7 +110,13 @@ class RequestMeter:
         seen, self._seen = self._seen, completion_tokens
         self._metrics.generation_tokens += completion_tokens - seen
         if len(self._choices) == 1:
-            self._gained(0, completion_tokens - seen, now)
+            tokens, choice = completion_tokens - seen, self._choices[0]
+            if tokens and choice.tokens:  # nearly every token
+                self._metrics.inter_token_latency_s.add((now - choice.last_at) / tokens, tokens)
+                choice.last_at = now
+                choice.tokens += tokens
+            else:
+                self._gained(0, tokens, now)
             return
         gained: Counter[int] = Counter()
         for index, _, _, tokens, _, _ in deltas:

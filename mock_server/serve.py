@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from .app import create_app
 from .engine.base import Engine
 from .engine.errors import EngineDeadError
+from .http_protocol import HttpProtocol
 from .listener import Listener
 from .settings import Settings
 from .state import ServerState
@@ -57,7 +58,7 @@ def serve(
     app = create_app(engine, settings)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         lifespan="off",  # run here, around the server: the engine's failures and signals during its start are ours
         log_config=None,

@@ -2,9 +2,9 @@
 Text, stop strings, usage and the wire stand above, once for every engine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from .errors import EngineDeadError, RequestRefusedError
 
@@ -78,6 +78,19 @@ class DeltaStream(Protocol):
     async def __anext__(self) -> Sequence[Delta]: ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class PushStream(DeltaStream, Protocol):
+    """A stream that can also call its reader, which saves waking a task for each batch."""
+
+    def listen(self, callback: Callable[[], None] | None) -> None:
+        """From here on calls `callback`, which takes, whenever something is ready; nobody may iterate meanwhile.
+        None: no longer.
+        """
+
+    def take(self) -> Sequence[Delta]:
+        """All that is ready; an `EngineError` when that is the engine's failure. Never waits."""
 
 
 class Detokenizer(Protocol):

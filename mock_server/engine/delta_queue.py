@@ -6,18 +6,22 @@ from collections.abc import Callable, Sequence
 
 from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
+from .outbox import Outbox
 
 
 class DeltaQueue:
-    """A `DeltaStream` that ends when each of `num_choices` choices has a finish reason.
+    """A `PushStream` that ends when each of `num_choices` choices has a finish reason.
 
     With `final_only` the reader gets one delta for each choice, when it ends.
     """
 
     __slots__ = (
         "_error",
+        "_is_due",
+        "_listener",
         "_on_close",
         "_open_choices",
+        "_outbox",
         "_ready",
         "_scheduled_at",
         "_so_far",
@@ -34,7 +38,9 @@ class DeltaQueue:
         *,
         final_only: bool = False,
         prompt_logprobs: Sequence[PositionLogprobs | None] | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
+        """`outbox`: the engine's, shared by its streams."""
         self.prompt_logprobs = prompt_logprobs
         self.first_token_at: float | None = None
         self.queued_at: float | None = None
@@ -45,6 +51,9 @@ class DeltaQueue:
         self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
+        self._outbox = outbox or Outbox()
+        self._is_due = False
         self._error: EngineError | None = None
 
     def schedule(self, choice: int, at: float) -> None:
@@ -66,12 +75,17 @@ class DeltaQueue:
         self._ready.append(delta)
         if delta.finish_reason is not None:
             self._open_choices -= 1
-        if self._waiter is not None:
+        if self._listener is not None:
+            if not self._is_due:
+                self._is_due = True
+                self._outbox.add(self._listener)
+        elif self._waiter is not None:
             self._wake()
 
     def fail(self, error: EngineError) -> None:
         """Engine side: the reader gets what is ready, then the error."""
         self._error = error
+        self._tell_soon()
         if self._waiter is not None:
             self._wake()
 
@@ -83,6 +97,26 @@ class DeltaQueue:
     def scheduled(self, choice: int) -> Scheduled | None:
         at = self._scheduled_at.get(choice)
         return None if at is None or self.queued_at is None else Scheduled(self.queued_at, at)
+
+    def listen(self, callback: Callable[[], None] | None) -> None:
+        self._listener = callback
+        self._is_due = False
+        if self._ready or self._error is not None:
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if self._listener is not None and not self._is_due:
+            self._is_due = True
+            self._outbox.add(self._listener)
+
+    def take(self) -> Sequence[Delta]:
+        self._is_due = False
+        batch, self._ready = self._ready, []
+        if self._error is not None:  # comes after what was ready
+            if not batch:
+                raise self._error
+            self._tell_soon()
+        return batch
 
     def unread_tokens(self, choice: int) -> int:
         waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .base import GenerationParams, PositionLogprobs
 from .chat_template import write_call
@@ -22,7 +22,10 @@ from .prompt_reading import PromptReader
 from .structured_text import structured_text, structured_value
 from .tokenizer import Tokenizer
 
+_T = TypeVar("_T")
+
 _DATA = Path(__file__).with_name("data") / "prose.toml"
+_TEMPLATES = ("templates", "adapter_first", "adapter_templates")
 _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[一-鿿]")
 _LETTER = re.compile(r"[A-Za-z]")
@@ -33,11 +36,16 @@ _LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin let
 _LENGTH_MEDIAN, _LENGTH_SIGMA, _LENGTH_MIN, _LENGTH_MAX = 120, 0.55, 8, 2000
 
 
+_Template = list[str]
+"""Text and names of slots in turns, text first."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Language:
     joiner: str
+    templates: dict[str, list[_Template]]
     slots: dict[str, list[str]]
-    """Templates and word lists by name."""
+    """Word lists by name."""
 
 
 class _Opening(NamedTuple):
@@ -60,10 +68,7 @@ class Author:
         self._reader = PromptReader(tokenizer)
         self._likelihood = Likelihood(tokenizer.vocab_size, tokenizer.first_piece)
         tables = tomllib.loads(_DATA.read_text("utf-8"))
-        self._languages = {
-            name: _Language(table["joiner"], {slot: words for slot, words in table.items() if slot != "joiner"})
-            for name, table in tables.items()
-        }
+        self._languages = {name: _language(table) for name, table in tables.items()}
 
     def tokens(
         self, prompt_token_ids: Sequence[int], params: GenerationParams, adapter: str | None
@@ -166,6 +171,14 @@ class Author:
                 yield self.tokenizer.eos_token_id
 
 
+def _language(table: dict[str, Any]) -> _Language:
+    lists = {name: words for name, words in table.items() if name != "joiner"}
+    templates: dict[str, list[_Template]] = {
+        name: [_SLOT.split(template) for template in lists.pop(name)] for name in _TEMPLATES
+    }
+    return _Language(table["joiner"], templates, lists)
+
+
 def _draw_length(source: random.Random) -> int:
     drawn = source.lognormvariate(math.log(_LENGTH_MEDIAN), _LENGTH_SIGMA)
     return int(min(max(drawn, _LENGTH_MIN), _LENGTH_MAX))
@@ -173,8 +186,8 @@ def _draw_length(source: random.Random) -> int:
 
 def _sentences(language: _Language, source: random.Random, adapter: str | None) -> Iterator[str]:
     """Sentences for ever, each with what joins it to the one before; a paragraph is four to six of them."""
-    templates = language.slots["adapter_templates" if adapter else "templates"]
-    first = _choose(language.slots["adapter_first"], source) if adapter else None
+    templates = language.templates["adapter_templates" if adapter else "templates"]
+    first = _choose(language.templates["adapter_first"], source) if adapter else None
     joiner = ""
     last = -1
     while True:
@@ -190,18 +203,21 @@ def _sentences(language: _Language, source: random.Random, adapter: str | None) 
         joiner = "\n\n"
 
 
-def _choose(words: Sequence[str], source: random.Random) -> str:
-    return words[int(len(words) * source.random())]
+def _choose(things: Sequence[_T], source: random.Random) -> _T:
+    return things[int(len(things) * source.random())]
 
 
-def _fill(template: str, language: _Language, source: random.Random, adapter: str) -> str:
+def _fill(template: _Template, language: _Language, source: random.Random, adapter: str) -> str:
     """Replaces slots. A capital in a slot's name makes the first letter of its text one."""
-
-    def draw(match: re.Match[str]) -> str:
-        slot = match.group(1)
-        if slot == "adapter":
-            return adapter
-        text = _choose(language.slots[slot.lower()], source)
-        return text[0].upper() + text[1:] if slot[0].isupper() else text
-
-    return _SLOT.sub(draw, template)
+    parts = list(template)
+    for at in range(1, len(parts), 2):
+        slot = parts[at]
+        words = language.slots.get(slot)
+        if words is not None:
+            parts[at] = _choose(words, source)
+        elif slot == "adapter":
+            parts[at] = adapter
+        else:
+            text = _choose(language.slots[slot.lower()], source)
+            parts[at] = text[0].upper() + text[1:]
+    return "".join(parts)

@@ -97,7 +97,10 @@ class Scheduler:
             if sequence.status is running:
                 sequence.num_computed_tokens += 1
                 self._num_kv_tokens += 1
-                self._sample(sequence, sampled)
+                token_id, finish_reason = sequence.sample()
+                sampled.append((sequence, token_id, finish_reason))
+                if finish_reason is not None:
+                    self._finish(sequence)
         for sequence, num_tokens in plan.prefills:
             if sequence.status is running:
                 sequence.num_computed_tokens += num_tokens
@@ -105,15 +108,15 @@ class Scheduler:
                     self.prefilling.remove(sequence)
                     self.decoding.append(sequence)
                     self._num_kv_tokens += sequence.num_computed_tokens
-                    self._sample(sequence, sampled)
+                    token_id, finish_reason = sequence.sample()
+                    sampled.append((sequence, token_id, finish_reason))
+                    if finish_reason is not None:
+                        self._finish(sequence)
         return sampled
 
-    def _sample(self, sequence: Sequence, sampled: list[SampledToken]) -> None:
-        token_id, finish_reason = sequence.sample()
-        sampled.append((sequence, token_id, finish_reason))
-        if finish_reason is not None:
-            self._leave(sequence)
-            sequence.status = SequenceStatus.FINISHED
+    def _finish(self, sequence: Sequence) -> None:
+        self._leave(sequence)
+        sequence.status = SequenceStatus.FINISHED
 
     def _leave(self, sequence: Sequence) -> None:
         if sequence in self.decoding:

@@ -15,6 +15,7 @@ from .clock import Clock
 from .delta_queue import DeltaQueue
 from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
+from .outbox import Outbox
 from .prose import Author
 from .tokenizer import Tokenizer
 
@@ -106,6 +107,7 @@ class ScriptedEngine(BundledText):
         self._script = script
         self._clock = clock
         self._performances: dict[int, _Performance] = {}
+        self._outbox = Outbox()
         self._requests = self._prompt_tokens = self._generated_tokens = 0
         self._death: EngineDeadError | None = EngineDeadError("the engine has not been started")
         self._lag = LagMeter()
@@ -154,6 +156,7 @@ class ScriptedEngine(BundledText):
             lambda: self._forget(key),
             final_only=params.final_only,
             prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
+            outbox=self._outbox,
         )
         queue.queued_at = time.monotonic()  # nobody waits here
         for choice in range(params.n):

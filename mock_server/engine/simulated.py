@@ -16,6 +16,7 @@ from .cost_model import CostModel
 from .delta_queue import DeltaQueue
 from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
+from .outbox import Outbox
 from .profiles import Profile
 from .prose import Author
 from .scheduler import PrefillChunk, SampledToken, Scheduler
@@ -46,6 +47,7 @@ class SimulatedEngine(BundledText):
         self._cost_model = CostModel(profile.costs, seed)
         self._author = author
         self._queues: dict[Sequence, DeltaQueue] = {}
+        self._outbox = Outbox()
         self._plain_deltas: dict[int, Delta] = {}  # of a first choice that goes on: by far the most
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -103,6 +105,7 @@ class SimulatedEngine(BundledText):
             lambda: self._abort(sequences),
             final_only=params.final_only,
             prompt_logprobs=self._author.prompt_logprobs(prompt_token_ids, params),
+            outbox=self._outbox,
         )
         for sequence in sequences:
             self._queues[sequence] = queue

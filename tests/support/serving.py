@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mock_server.app import create_app
 from mock_server.engine.base import Engine
@@ -24,6 +25,7 @@ from mock_server.engine.prose import Author
 from mock_server.engine.scripted import ScriptedEngine, paced_script
 from mock_server.engine.simulated import SimulatedEngine
 from mock_server.engine.tokenizer import Tokenizer
+from mock_server.http_protocol import HttpProtocol
 from mock_server.listener import Listener
 from mock_server.settings import Settings
 
@@ -90,12 +92,10 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serving_app(app: ASGIApp) -> Iterator[Serving]:
-    """Any ASGI application, until the block ends."""
+def serving_app(app: ASGIApp, *, http: type[HttpToolsProtocol] = HttpProtocol) -> Iterator[Serving]:
+    """Any ASGI application, until the block ends; by this project's protocol or by uvicorn's own."""
     listener = Listener.bind("127.0.0.1", 0)
-    config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5
-    )
+    config = uvicorn.Config(app, http=http, ws="none", lifespan="on", log_config=None, timeout_graceful_shutdown=5)
     server = _AnnouncingServer(config)
 
     def run() -> None:
@@ -114,9 +114,11 @@ def serving_app(app: ASGIApp) -> Iterator[Serving]:
 
 
 @contextlib.contextmanager
-def serving(engine: Engine | None = None, settings: Settings | None = None) -> Iterator[Serving]:
+def serving(
+    engine: Engine | None = None, settings: Settings | None = None, *, http: type[HttpToolsProtocol] = HttpProtocol
+) -> Iterator[Serving]:
     """This project's server over an engine (a quick simulated one unless given), until the block ends."""
-    with serving_app(create_app(engine or simulated_engine(), settings)) as served:
+    with serving_app(create_app(engine or simulated_engine(), settings), http=http) as served:
         yield served
 
 

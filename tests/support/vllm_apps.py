@@ -72,6 +72,7 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     from mock_server.app import create_app
     from mock_server.engine.base import Adapter
     from mock_server.engine.vllm_engine import VllmEngine
+    from mock_server.http_protocol import HttpProtocol
     from mock_server.listener import Listener
     from mock_server.settings import Cors, Settings
 
@@ -86,7 +87,7 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
         await app.state.server.models.add_adapters()
         listener = Listener.bind("127.0.0.1", 0)
         listener.socket.listen(1024)
-        server = uvicorn.Server(uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, http=HttpProtocol, ws="none", lifespan="off", log_config=None))
         servers.append((server, asyncio.create_task(server.serve(sockets=[listener.socket]))))
         answer(listener.url)
     for server, task in servers:

@@ -6,6 +6,7 @@ import pytest
 from mock_server.engine.base import Delta
 from mock_server.engine.delta_queue import DeltaQueue
 from mock_server.engine.errors import EngineError
+from mock_server.engine.outbox import Outbox
 
 FIRST, SECOND, LAST = Delta(0, (1,), None), Delta(0, (2,), None), Delta(0, (3,), "stop")
 
@@ -70,3 +71,65 @@ def test_a_failure_comes_after_what_was_ready() -> None:
 
     asyncio.run(scenario(waiting=False))
     asyncio.run(scenario(waiting=True))
+
+
+async def passes() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def test_a_listener_is_called_once_for_all_that_came_in_a_pass_and_a_failure_comes_last() -> None:
+    async def scenario() -> list[object]:
+        seen: list[object] = []
+        queue = DeltaQueue(1, lambda: None)
+
+        def listener() -> None:
+            try:
+                seen.append(queue.take())
+            except EngineError as exc:
+                seen.append(str(exc))
+
+        queue.put(FIRST)
+        queue.listen(listener)
+        await passes()
+        queue.put(SECOND)
+        queue.put(SECOND)
+        await passes()
+        queue.put(FIRST)
+        queue.fail(EngineError("broken"))
+        await passes()
+        return seen
+
+    assert asyncio.run(scenario()) == [[FIRST], [SECOND, SECOND], [FIRST], "broken"]
+
+
+def test_who_no_longer_listens_iterates_and_misses_nothing() -> None:
+    async def scenario() -> list[Sequence[Delta]]:
+        queue = DeltaQueue(1, lambda: None)
+        queue.listen(lambda: None)  # takes nothing
+        queue.put(FIRST)
+        queue.listen(None)
+        await passes()
+        queue.put(SECOND)
+        queue.put(LAST)
+        return await drain(queue)
+
+    assert asyncio.run(scenario()) == [[FIRST, SECOND, LAST]]
+
+
+def test_readers_of_one_engine_are_told_in_order_and_a_defect_of_one_is_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> list[str]:
+        told: list[str] = []
+        outbox = Outbox()
+        outbox.add(lambda: told.append("first"))
+        outbox.add(lambda: told.remove("nothing"))
+        outbox.add(lambda: outbox.add(lambda: told.append("next pass")))
+        outbox.add(lambda: told.append("last"))
+        assert told == []
+        await passes()
+        return told
+
+    assert asyncio.run(scenario()) == ["first", "last", "next pass"]
+    assert "a reader of the engine failed" in caplog.text

@@ -1,0 +1,30 @@
+"""Who has something to read after an engine's step: told together, in one callback of the event loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """One for each engine. A callback for each stream and token would cost more than what it has to say."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], None]] = []
+
+    def add(self, reader: Callable[[], None]) -> None:
+        """Calls it in the loop's next pass, in the order of adding."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._tell_all)
+        self._due.append(reader)
+
+    def _tell_all(self) -> None:
+        due, self._due = self._due, []
+        for reader in due:
+            try:
+                reader()
+            except Exception:
+                _log.exception("a reader of the engine failed")

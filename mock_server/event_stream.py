@@ -1,0 +1,83 @@
+"""A streamed answer: each batch of the generation becomes events, and one write."""
+
+import asyncio
+from collections.abc import Callable
+
+from .body_writer import BodyWriter
+from .endpoint import api_error
+from .engine.errors import EngineError
+from .errors import server_failed
+from .exchange import Exchange
+from .frames import Frames, error_event
+from .generation import ChoiceDelta, Generation
+from .metrics import RequestMeter
+
+
+class EventStream:
+    """Never two deltas in one event.
+
+    Where engine and server allow it, events are written in the engine's own call: the answer's task sleeps from its
+    first event to its last, for a task's wake-up costs more than all that it would do.
+    """
+
+    def __init__(self, exchange: Exchange, frames: Frames, generation: Generation, meter: RequestMeter) -> None:
+        self._exchange = exchange
+        self._writer = exchange.direct
+        self._frames = frames
+        self._generation = generation
+        self._meter = meter
+
+    async def run(self) -> None:
+        """The headers wait for the first batch: until then whatever goes wrong still has its own status."""
+        exchange, generation, meter = self._exchange, self._generation, self._meter
+        deltas = await generation.next_batch()
+        meter.batch(deltas)
+        await exchange.start_events()
+        try:
+            while not generation.is_finished:
+                await exchange.send_events(self._frames.events(deltas))
+                deltas = await self._next_unwritten()
+            meter.end()
+            events = self._frames.events(deltas) + self._frames.closing(generation.completion_tokens)
+            await exchange.send_events(events, last=True)
+        except EngineError as exc:
+            meter.has_failed = True
+            meter.end()
+            await exchange.send_events(error_event(api_error(exc).body()), last=True)
+        except Exception:
+            meter.has_failed = True
+            await exchange.send_events(error_event(server_failed().body()), last=True)
+            raise
+
+    async def _next_unwritten(self) -> list[ChoiceDelta]:
+        """The next batch that was not written as it came: the last one, or one that the client has no room for."""
+        generation = self._generation
+        if self._writer is not None:
+            unwritten: asyncio.Future[list[ChoiceDelta]] = asyncio.get_running_loop().create_future()
+            if generation.listen(self._write_ready(self._writer, unwritten)):
+                try:
+                    return await unwritten
+                finally:
+                    generation.listen(None)
+        deltas = await generation.next_batch()
+        self._meter.batch(deltas)
+        return deltas
+
+    def _write_ready(self, writer: BodyWriter, unwritten: asyncio.Future[list[ChoiceDelta]]) -> Callable[[], None]:
+        """What the engine calls. It never raises: it is the task that answers for failures."""
+        generation, meter, frames = self._generation, self._meter, self._frames
+
+        def write_ready() -> None:
+            if unwritten.done():  # the task is on its way, or cancelled
+                return
+            try:
+                deltas = generation.take_batch()
+                meter.batch(deltas)
+                if generation.is_finished or not writer.is_writable:
+                    unwritten.set_result(deltas)
+                elif deltas:
+                    writer.write(frames.events(deltas).encode())
+            except Exception as exc:
+                unwritten.set_exception(exc)
+
+        return write_ready

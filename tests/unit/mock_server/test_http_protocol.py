@@ -1,0 +1,210 @@
+"""Events on the short way to the transport: the same bytes as by plain ASGI, whatever the client does."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mock_server.app import create_app
+from mock_server.body_writer import body_writer
+from mock_server.engine.base import Delta, DeltaStream
+from mock_server.engine.clock import RealClock
+from mock_server.engine.profiles import find_profile
+from mock_server.engine.prose import Author
+from mock_server.engine.simulated import SimulatedEngine
+from mock_server.engine.tokenizer import Tokenizer
+from mock_server.http_protocol import HttpProtocol
+from tests.support.serving import QUICK, Serving, serving, serving_app, simulated_engine
+
+PATH = "/v1/chat/completions"
+BODY: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "hi"}],
+    "max_tokens": 40,
+    "ignore_eos": True,
+    "seed": 3,
+}
+STREAM = {**BODY, "stream": True}
+LONG = {**STREAM, "max_tokens": 30_000}  # more than the buffers between two sockets hold
+
+
+def request(body: dict[str, Any], *, version: str = "1.1", connection: str = "close") -> bytes:
+    payload = json.dumps(body).encode()
+    head = (
+        f"POST {PATH} HTTP/{version}\r\nhost: x\r\nx-request-id: fixed\r\nconnection: {connection}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
+    )
+    return head.encode() + payload
+
+
+def connect(served: Serving, data: bytes, *, buffer: int | None = None) -> socket.socket:
+    connection = socket.socket()
+    if buffer is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    host, _, port = served.root.removeprefix("http://").partition(":")
+    connection.connect((host, int(port)))
+    connection.sendall(data)
+    return connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    with connection:
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def responses(data: bytes) -> Iterator[tuple[set[bytes], list[bytes]]]:
+    """Of each response the lines of its head and the chunks of its body."""
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        chunks = []
+        while True:
+            size, _, data = data.partition(b"\r\n")
+            chunk, end, data = data[: int(size, 16)], data[int(size, 16) :][:2], data[int(size, 16) + 2 :]
+            assert end == b"\r\n"
+            if not chunk:
+                break
+            chunks.append(chunk)
+        yield {line for line in head.split(b"\r\n") if not line.startswith(b"date:")}, chunks
+
+
+def events(chunks: list[bytes]) -> list[bytes]:
+    """The events, and that each chunk holds whole ones."""
+    assert all(chunk.endswith(b"\n\n") for chunk in chunks)
+    return re.sub(rb'"created":\d+', b'"created":0', b"".join(chunks)).removesuffix(b"\n\n").split(b"\n\n")
+
+
+def text_of(frames: list[bytes]) -> str:
+    *chunks, done = frames
+    assert done == b"data: [DONE]"
+    return "".join(json.loads(chunk[6:])["choices"][0]["delta"]["content"] for chunk in chunks)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("options", [{}, {"n": 3}, {"stop": ["e"]}, {"logprobs": True}, {"return_token_ids": True}])
+def test_it_sends_what_plain_asgi_sends(version: str, options: dict[str, Any]) -> None:
+    seen = []
+    for protocol in (HttpProtocol, HttpToolsProtocol):
+        with serving(http=protocol) as served:
+            data = read_all(connect(served, request({**STREAM, **options}, version=version)))
+        ((head, chunks),) = responses(data)
+        seen.append((head, sorted(events(chunks), key=choice_of)))
+    assert seen[0] == seen[1]
+
+
+def choice_of(event: bytes) -> int:
+    """Choices come in no set order beside each other."""
+    found = re.search(rb'"choices":\[\{"index":(\d+)', event)
+    return int(found[1]) if found else -1
+
+
+def test_a_connection_goes_on_to_its_next_request_and_takes_two_at_once() -> None:
+    with serving() as served:
+        twice = request(STREAM, connection="keep-alive") * 2
+        first, second, last = responses(read_all(connect(served, twice + request(STREAM))))
+        assert events(first[1]) == events(second[1]) == events(last[1])
+        assert len(events(last[1])) == 42  # the role, each token, the end
+
+
+def test_who_reads_late_misses_nothing() -> None:
+    engine = simulated_engine(find_profile("instant"))
+    with serving(engine) as served, httpx.Client(base_url=served.root) as http:
+        connection = connect(served, request(LONG), buffer=4096)
+        while http.get("/health").json()["engine"]["generated_tokens"] < 30_000:
+            pass
+        ((_, chunks),) = responses(read_all(connection))
+        assert len(events(chunks)) == 30_002
+        whole = http.post(PATH, json={**LONG, "stream": False}).json()
+        assert text_of(events(chunks)) == whole["choices"][0]["message"]["content"]
+
+
+def test_who_leaves_while_the_server_waits_for_him_is_forgotten() -> None:
+    engine = simulated_engine(find_profile("instant"))
+    with serving(engine) as served, httpx.Client(base_url=served.root) as http:
+        connection = connect(served, request(LONG), buffer=4096)
+        while http.get("/health").json()["engine"]["generated_tokens"] < 30_000:
+            pass
+        assert http.get("/load").json() == {"server_load": 1}
+        connection.close()
+        while http.get("/load").json() != {"server_load": 0}:
+            pass
+
+
+class Recorder:
+    """Middleware that looks at each event on its way out, or only at the request."""
+
+    def __init__(self, app: ASGIApp, *, wraps: bool) -> None:
+        self._app = app
+        self._wraps = wraps
+        self.bodies: list[bytes] = []
+        self.is_direct: list[bool] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                self.bodies.append(message["body"])
+            await send(message)
+
+        given: Send = recorded if self._wraps else send
+        if scope["type"] == "http":
+            self.is_direct.append(body_writer(scope, given) is not None)
+        await self._app(scope, receive, given)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "wraps", "is_direct"),
+    [(HttpProtocol, False, True), (HttpProtocol, True, False), (HttpToolsProtocol, False, False)],
+)
+def test_the_short_way_is_only_for_who_has_the_servers_own_send(
+    protocol: type[HttpToolsProtocol], wraps: bool, is_direct: bool
+) -> None:
+    recorder = Recorder(create_app(simulated_engine()), wraps=wraps)
+    with serving_app(recorder, http=protocol) as served:
+        ((_, chunks),) = responses(read_all(connect(served, request(STREAM))))
+    assert recorder.is_direct == [is_direct]
+    assert recorder.bodies == (chunks if wraps else [])
+
+
+class Pulled:
+    """A stream that can only be iterated, as vLLM's."""
+
+    prompt_logprobs = None
+    first_token_at = None
+
+    def __init__(self, stream: DeltaStream) -> None:
+        self._stream = stream
+
+    def scheduled(self, choice: int) -> None:
+        return None
+
+    def unread_tokens(self, choice: int) -> int:
+        return 0
+
+    def __aiter__(self) -> DeltaStream:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        return list(await anext(self._stream))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def test_an_engine_that_cannot_call_its_reader_is_read() -> None:
+    class Pulling(SimulatedEngine):
+        async def generate(self, *args: Any, **kwargs: Any) -> Pulled:  # type: ignore[override]
+            return Pulled(await super().generate(*args, **kwargs))
+
+    engine = Pulling(QUICK, RealClock(), Author(Tokenizer(), "sim-chat"))
+    seen = []
+    for each in (engine, simulated_engine()):
+        with serving(each) as served:
+            ((head, chunks),) = responses(read_all(connect(served, request(STREAM))))
+            seen.append((head, events(chunks)))
+    assert seen[0] == seen[1]
