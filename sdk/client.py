@@ -26,12 +26,13 @@ from sdk.transport.blocking import BlockingTransport
 from sdk.types import (
     ChatCompletionResponse,
     CompletionResponse,
+    Message,
     ModelList,
     ToolChoice,
 )
 
 T = TypeVar("T")
-Messages = str | Sequence[Mapping[str, Any]]
+Messages = str | Sequence[Message]
 AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
 

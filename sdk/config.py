@@ -125,7 +125,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         except ValidationError as error:
             raise _explain(error) from None
 
-    @field_validator("stop", mode="plain")
+    @field_validator("stop", mode="before")
     @classmethod
     def _stops(cls, value: Any) -> list[str] | None:
         """One text is sent as a list of one: some servers take nothing else."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sdk.errors import ConfigError
+from sdk.types import Message
 
 History = Sequence[Sequence[str]]
 Roles = Sequence[Sequence[str]]
 
 
 def chat_messages(
-    query: str | Sequence[Mapping[str, Any]] | None,
+    query: str | Sequence[Message] | None,
     history: History | None = None,
     system: str | None = None,
     *,
@@ -46,20 +47,30 @@ def chat_messages(
     elif query is not None:
         if images:
             raise ConfigError("images: pass them inside the messages when query is a list of messages")
-        messages += _messages(query)
+        messages += plain_messages(query)
     if not messages:
         raise ConfigError("query: there is nothing to ask: query, history and system are all empty")
     return messages
 
 
-def _messages(query: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
+    """A list of messages as plain objects; those that came as answers, of ours or of `openai`, are taken as they are.
+
+    Raises ConfigError.
+    """
     try:
-        return [dict(message) for message in query]
+        return [_plain(message) for message in query]
     except (TypeError, ValueError):
         raise ConfigError(
             f"query: {query!r:.200} is neither a text nor a list of messages; "
             "one of those is {'role': 'user', 'content': 'Hi'}"
         ) from None
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    if hasattr(message, "model_dump"):
+        return dict(message.model_dump(exclude_none=True))
+    return dict(message)
 
 
 def _pair(name: str, index: int, pair: Any) -> tuple[str, str]:

@@ -15,9 +15,9 @@ from sdk.config import XRequestConfig
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles, chat_messages
 from sdk.transport.base import Request
-from sdk.types import ToolChoice
+from sdk.types import Message, ToolChoice
 
-Query = str | Sequence[Mapping[str, Any]] | None
+Query = str | Sequence[Message] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts, timeouts
 from sdk.errors import ConfigError
 from sdk.flow import Caller
-from sdk.messages import History, Roles
+from sdk.messages import History, Roles, plain_messages
 from sdk.request import Endpoint, Query, Question, as_it_is, checked_headers, snapshot
 from sdk.retry import RetryPolicy
 from sdk.transport.base import Origin
@@ -92,7 +92,7 @@ def question(
     body, headers = snapshot(request_config)
     return Question(
         model,
-        as_it_is(query),
+        query if query is None or isinstance(query, str) else as_it_is(plain_messages(query)),
         body,
         as_it_is(history),
         system,

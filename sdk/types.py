@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -148,4 +148,5 @@ class CompletionResponse(_Answer):
     usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
+Message = Mapping[str, Any] | ChatMessage
 ToolChoice = Literal["auto", "none", "required"] | dict[str, Any]

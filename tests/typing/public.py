@@ -59,7 +59,9 @@ async def async_functions() -> None:
 
 async def clients() -> None:
     client = InferenceClient("http://h")
-    assert_type(client.chat("m", "q", temperature=0), ChatCompletionResponse)
+    answer = client.chat("m", "q", temperature=0)
+    assert_type(answer, ChatCompletionResponse)
+    client.chat("m", [{"role": "user", "content": "q"}, answer.choices[0].message, {"role": "user", "content": "r"}])
     assert_type(client.chat_stream("m", "q"), Stream[ChatCompletionStreamResponse])
     assert_type(client.complete("m", "q"), CompletionResponse)
     assert_type(client.complete_stream("m", "q"), Stream[CompletionStreamResponse])

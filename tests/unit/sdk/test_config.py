@@ -31,6 +31,7 @@ def test_stops_are_a_text_or_any_sequence_of_texts() -> None:
     assert XRequestConfig(stop="ab").body() == {"stop": ["ab"]}
     assert XRequestConfig(stop=("a", "b")).body() == {"stop": ["a", "b"]}
     assert XRequestConfig(stop=None).body() == {}
+    assert XRequestConfig.model_json_schema()["properties"]["stop"]["anyOf"][0] == {"type": "string"}
     assert snapshot(XRequestConfig(stop=("a", "b")))[0] == {"stop": ["a", "b"]}
 
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from openai.types.chat import ChatCompletionMessage
 
 from sdk.errors import ConfigError
 from sdk.messages import chat_messages
+from sdk.types import ChatMessage
 
 
 @pytest.mark.parametrize("history", [[("q", "a")], [["q", "a"]], (("q", "a"),)])
@@ -31,6 +33,16 @@ def test_roles_name_each_turn() -> None:
 def test_a_list_of_messages_is_sent_as_it_is() -> None:
     own = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "tool", "content": "7"}]
     assert chat_messages(own, system="s") == [{"role": "system", "content": "s"}, *own]
+
+
+def test_an_answer_may_be_handed_back_as_a_message() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ours = ChatMessage.model_validate({"role": "assistant", "content": None, "tool_calls": [call], "audio": None})
+    theirs = ChatCompletionMessage(role="assistant", content="hi")
+    assert chat_messages([ours, theirs]) == [  # type: ignore[list-item]  # theirs is taken, if not in types
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "assistant", "content": "hi"},
+    ]
 
 
 def test_images_become_content_parts(tmp_path: Path) -> None:
