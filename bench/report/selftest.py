@@ -32,7 +32,8 @@ def trial_line(trial: Trial) -> str:
             if known is None:
                 cells.append(f"{'–':>{width}}")
             else:
-                cells.append(style(f"{known.error:>+{width}.3f}", fg=_colour(known)))
+                decimals = 3 if abs(known.error) < 10 else 1
+                cells.append(style(f"{known.error:>+{width}.{decimals}f}", fg=_colour(known)))
     name = trial.about if trial.name.isdecimal() else f"{trial.name}: {trial.about}"
     return f"  {name:{_ABOUT}}{''.join(cells)}   {_counts(trial)}"
 
