@@ -20,8 +20,11 @@ from sdk import (
     inference_client,
     inference_client_async,
 )
+from sdk.deadline import Deadline
+from sdk.transport.base import Request
+from sdk.transport.fake import AsyncFakeExchange, AsyncFakeTransport, FakeAnswer
 from tests.support.wire import Peer, WireServer
-from tests.unit.sdk.api import Api, error
+from tests.unit.sdk.api import Api
 
 
 def content(answer: Any) -> str:
@@ -141,16 +144,32 @@ def test_who_waits_keeps_to_its_own_limit() -> None:
 
 
 def test_a_model_that_nobody_knows_is_looked_for_once() -> None:
-    api = Api(base=True)
-    api.chat = error("404 Not Found", "The model `m` does not exist.", param="model")
+    def answer(request: Request) -> FakeAnswer:
+        if request.target == "/v1/models":
+            return FakeAnswer(200, [b'{"data":[{"id":"base"}]}'])
+        return FakeAnswer(404, [b'{"error":{"message":"The model `m` does not exist.","param":"model"}}'])
 
-    async def main(url: str) -> None:
-        client = AsyncInferenceClient(url)
-        await client.models()
-        errors = await asyncio.gather(*(client.infer("m", "q") for _ in range(20)), return_exceptions=True)
-        assert {type(found) for found in errors} == {ModelNotFoundError}
-        assert "served: base" in str(errors[-1])
+    class Gathering(AsyncFakeTransport):
+        """Tells the models once all have asked."""
 
-    with WireServer(api.play) as server:
-        asyncio.run(main(server.url))
-    assert api.paths.count("/models") < 20
+        all_asked = asyncio.Event()
+
+        async def send(self, request: Request, deadline: Deadline) -> AsyncFakeExchange:  # type: ignore[override]
+            exchange = await super().send(request, deadline)
+            if request.target == "/v1/models":
+                await self.all_asked.wait()
+            elif len([sent for sent in self.requests if sent.method == "POST"]) == 20:
+                self.all_asked.set()
+            return exchange
+
+    transport = Gathering(answer)
+
+    async def main() -> list[Any]:
+        client = AsyncInferenceClient(transport=lambda: transport)
+        calls = (client.infer("m", "q", is_chat_request=True) for _ in range(20))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    errors = asyncio.run(main())
+    assert {type(found) for found in errors} == {ModelNotFoundError}
+    assert all("served: base" in str(found) for found in errors)
+    assert [sent.target for sent in transport.requests].count("/v1/models") == 1
