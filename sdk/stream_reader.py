@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -33,7 +33,6 @@ class StreamReader(Generic[Chunk]):
     """
 
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
-        self._kind = kind
         self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
         self._is_chat = kind is ChatCompletionStreamResponse
         self._deadline = deadline
@@ -154,7 +153,8 @@ class StreamReader(Generic[Chunk]):
         from sdk.odd_chunk import read_odd_chunk  # few servers need it
 
         try:
-            return read_odd_chunk(self._kind, payload)
+            kind: Any = ChatCompletionStreamResponse if self._is_chat else CompletionStreamResponse
+            return cast(Chunk, read_odd_chunk(kind, payload))
         except msgspec.ValidationError as error:
             return self._no_chunk(payload, error)
         except (ValueError, RecursionError):
