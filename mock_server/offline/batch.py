@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..engine.base import Engine
-from ..engine.errors import EngineError, RequestRefusedError
+from ..engine.errors import RequestRefusedError
 from ..generation import Generation, PromptRun, TextOptions
 from ..logprobs import ChatLogprobsWriter
 from ..responses import ChatLogprobs
@@ -92,7 +92,7 @@ class Batch:
             if run.row is not None:
                 try:
                     token_ids = self._template.encode(run.row.turns, continue_final=run.row.is_observation)
-                except RequestRefusedError as exc:
+                except Exception as exc:  # of the tokenizer or a template, whatever it is: the others go on
                     run.error = exc
             encoded.append((run, token_ids))
         return encoded
@@ -101,7 +101,7 @@ class Batch:
         try:
             if run.error is None:
                 await self._generate(run, token_ids)
-        except EngineError as exc:
+        except Exception as exc:
             run.error = exc
         run.is_finished = True
         self._on_change(run)

@@ -1,12 +1,13 @@
 """One call of the inference functions: the arguments that both share, read and checked before anything runs."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .batch import Batch, RowRun
 from .engine import LocalEngine
+from .engine_arguments import check_at_least_one
 from .generation_config import GenerationConfig
 from .lora import LoRARequest
 from .rows import RowError, RowsFailedError, read_row
@@ -44,8 +45,9 @@ class Call:
     def results(self) -> list[Any]:
         """Raises `RowsFailedError`."""
         results: list[Any] = [run.response() for run in self.runs]
-        if self.is_strict and any(run.error is not None for run in self.runs):
-            raise RowsFailedError(results)
+        first = next((run.error for run in self.runs if run.error is not None), None)
+        if self.is_strict and first is not None:
+            raise RowsFailedError(results) from first
         return results
 
 
@@ -60,8 +62,7 @@ def read_call(
     strict: bool,
 ) -> Call:
     """Raises `ValueError`, and `TypeError` for what is no list."""
-    if isinstance(request_list, (Mapping, str)):
-        raise TypeError(f"request_list must be a list of dicts (got {type(request_list).__name__})")
+    _check_types(engine, template, request_list, config, lora_request)
     check_at_least_one("max_batch_size", max_batch_size)
     runs = []
     for number, request in enumerate(request_list):
@@ -84,6 +85,16 @@ def read_call(
     )
 
 
-def check_at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"{name} must be at least 1 (got {value})")
+def _check_types(engine: Any, template: Any, requests: Any, config: Any, lora_request: Any) -> None:
+    """What would fail later, in words that say nothing of the argument. Raises `TypeError`."""
+    is_adapter = lora_request is None or (hasattr(lora_request, "lora_name") and hasattr(lora_request, "lora_path"))
+    is_list = isinstance(requests, Iterable) and not isinstance(requests, (Mapping, str))
+    for name, value, is_right, wanted in (
+        ("engine", engine, isinstance(engine, LocalEngine), "what get_vllm_engine returns"),
+        ("template", template, isinstance(template, Template), "what get_template returns"),
+        ("request_list", requests, is_list, "a list of dicts"),
+        ("generation_config", config, config is None or isinstance(config, GenerationConfig), "a GenerationConfig"),
+        ("lora_request", lora_request, is_adapter, "a LoRARequest(name, number, folder)"),
+    ):
+        if not is_right:
+            raise TypeError(f"{name} must be {wanted} (got {type(value).__name__})")

@@ -6,6 +6,7 @@ import gc
 import os
 import weakref
 from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -160,7 +161,7 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     except BaseException as exc:
         _end(core, loop)
         if isinstance(exc, EngineStartError):
-            raise EngineStartError(in_python_words(str(exc))) from exc.__cause__
+            raise EngineStartError(_explained(str(exc), source)) from exc.__cause__
         raise
     facts = core.facts
     return LocalEngine(
@@ -174,6 +175,15 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
         max_num_seqs=max_num_seqs,
         adapters=Adapters(core, limit=facts.adapter_limit, max_rank=facts.max_adapter_rank),
     )
+
+
+def _explained(message: str, source: ModelSource) -> str:
+    """A folder that is misspelt looks like a hub id, and what is said then is about a download."""
+    words = in_python_words(message)
+    is_named = source.type is None or source.path != source.type.hub_id
+    if not is_named or Path(source.path).exists():
+        return words
+    return f"There is no folder {source.path} here; as a hub id: {words}"
 
 
 @contextlib.contextmanager

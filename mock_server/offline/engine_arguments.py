@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.adapter_files import MAX_RANKS, is_adapter
+from ..engine.option_names import nearest
 from ..model_source import ModelSource, ModelSourceError, find_model
 
+_BACKENDS = ("mp", "ray", "uni", "external_launcher")
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _KEYWORDS = frozenset(
     {
@@ -31,7 +33,11 @@ _FLAG = re.compile(r"--([a-z][a-z-]*[a-z])(?: (true|false)\b)?")
 
 
 def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSource:
-    """Raises `ValueError`."""
+    """Raises `ValueError`, `TypeError`."""
+    if model_type is not None and not isinstance(model_type, str):
+        raise TypeError(f"model_type must be one of ModelType, or None (got {model_type!r})")
+    if model_id_or_path == "":
+        raise ValueError("model_id_or_path is empty: name a folder or a hub id, or leave it out")
     if model_id_or_path is not None and is_adapter(Path(model_id_or_path).expanduser()):
         raise ValueError(
             f"model_id_or_path {model_id_or_path} is an adapter: name its base model here, and the adapter in each call"
@@ -47,22 +53,43 @@ def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSo
 
 
 def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's, as far as they were said. Raises `ValueError`, and `ImportError` for a backend that is not installed."""
+    """vLLM's, as far as they were said. Raises `ValueError`, `TypeError`, and `ImportError` for a backend that is not
+    installed.
+    """
     arguments = {name: value for name, value in named.items() if value is not None}
     for name, value in others.items():
         if arguments.get(name, value) != value:
             raise ValueError(f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one")
         arguments[name] = value
     for name in ("tensor_parallel_size", "max_num_seqs", "max_loras"):
-        if arguments.get(name, 1) < 1:
-            raise ValueError(f"{name} must be at least 1 (got {arguments[name]})")
-    if arguments.get("distributed_executor_backend") == "ray" and find_spec("ray") is None:
+        check_at_least_one(name, arguments.get(name))
+    _check_backend(arguments.get("distributed_executor_backend"))
+    arguments.setdefault("disable_log_stats", True)
+    return arguments
+
+
+def _check_backend(backend: Any) -> None:
+    """Classes, and their dotted names, are vLLM's to find. Raises `ValueError`, `ImportError`."""
+    if isinstance(backend, str) and backend not in _BACKENDS and "." not in backend:
+        raise ValueError(
+            f"distributed_executor_backend must be one of {', '.join(_BACKENDS)} (got {backend!r})."
+            f"{nearest(backend, _BACKENDS)}"
+        )
+    if backend == "ray" and find_spec("ray") is None:
         raise ImportError(
             "distributed_executor_backend='ray' needs Ray, which is not installed: pip install ray. Ranks on one"
             " machine need none: leave it out."
         )
-    arguments.setdefault("disable_log_stats", True)
-    return arguments
+
+
+def check_at_least_one(name: str, value: Any) -> None:
+    """A whole number, or None. Raises `TypeError`, `ValueError`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number (got {value!r})")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1 (got {value})")
 
 
 def lora_arguments(*, max_loras: int, max_rank: int) -> dict[str, Any]:

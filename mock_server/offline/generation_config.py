@@ -1,7 +1,9 @@
 """How an engine generates, under the names of transformers' `GenerationConfig`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "frequency_penalty": (-2, 2),
     "n": (1, _INF),
     "logprobs": (0, _INF),
+    "seed": (-(2**63), 2**63 - 1),
 }
+_WHOLE = frozenset({"max_new_tokens", "min_new_tokens", "top_k", "n", "logprobs", "seed"})
+_MAY_BE_NONE = frozenset({"logprobs", "seed"})
+_SWITCHES = frozenset({"do_sample", "ignore_eos"})
 _REFUSED = {
     "max_length": "it would count the prompt too: set max_new_tokens",
     "min_length": "it would count the prompt too: set min_new_tokens",
@@ -105,18 +111,50 @@ class GenerationConfig:
 
 
 def _checked(name: str, value: Any) -> Any:
+    if name in _RANGES:
+        return None if value is None and name in _MAY_BE_NONE else _number(name, value)
+    if name in _SWITCHES:
+        if not isinstance(value, bool):
+            raise ValueError(f"generation_config.{name} must be True or False (got {value!r})")
+        return value
     if name == "stop":
-        strings = (value,) if isinstance(value, str) else tuple(value or ())
-        if not all(isinstance(string, str) and string for string in strings):
-            raise ValueError(f"generation_config.stop must be strings, none of them empty (got {value!r})")
-        return strings
-    if name == "stop_token_ids":
-        return tuple(value or ())
-    if name in _RANGES and value is not None:
-        low, high = _RANGES[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            limits = f"at least {low:g}" if high == _INF else f"from {low:g} to {high:g}"
-            raise ValueError(f"generation_config.{name} must be a number, {limits} (got {value!r})")
-    elif name in _RANGES and name != "logprobs":
-        raise ValueError(f"generation_config.{name} must be a number (got None)")
-    return value
+        return _stop_strings(value)
+    return _token_ids(name, value)
+
+
+def _number(name: str, value: Any) -> int | float:
+    """Numbers of numpy become Python's own: the engine takes no others."""
+    low, high = _RANGES[name]
+    is_whole = name in _WHOLE
+    is_number = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+    if not is_number or not low <= value <= high or (is_whole and value != int(value)):
+        limits = f"at least {_plain(low)}" if high == _INF else f"from {_plain(low)} to {_plain(high)}"
+        raise ValueError(
+            f"generation_config.{name} must be a {'whole ' if is_whole else ''}number, {limits} (got {value!r})"
+        )
+    return int(value) if is_whole else float(value)
+
+
+def _plain(limit: float) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+
+
+def _stop_strings(value: Any) -> tuple[str, ...]:
+    strings = (value,) if isinstance(value, str) else _items(value)
+    if strings is None or not all(isinstance(string, str) and string for string in strings):
+        raise ValueError(f"generation_config.stop must be strings, none of them empty (got {value!r})")
+    return strings
+
+
+def _token_ids(name: str, value: Any) -> tuple[int, ...]:
+    ids = _items(value)
+    if ids is None or not all(isinstance(one, numbers.Integral) and int(one) >= 0 for one in ids):
+        raise ValueError(f"generation_config.{name} must be a list of token ids (got {value!r})")
+    return tuple(int(one) for one in ids)
+
+
+def _items(value: Any) -> tuple[Any, ...] | None:
+    """None for what is no list; nothing of None."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, Iterable) else None

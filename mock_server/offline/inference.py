@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, MutableMapping, Sequence
 from typing import Any, Literal, overload
 
 from .batch import RowRun
-from .call import Call, Requests, check_at_least_one, read_call
+from .call import Call, Requests, read_call
 from .engine import LocalEngine
+from .engine_arguments import check_at_least_one
 from .flushes import Flushes
 from .generation_config import GenerationConfig
 from .generation_info import write_generation_info
@@ -166,6 +167,8 @@ def _lists(call: Call, flush_steps: int, info: dict[str, Any], use_tqdm: bool) -
                 elif any(call.runs[number].error is None for number, shown in enumerate(responses) if shown):
                     yield [None if run.error else shown for run, shown in zip(call.runs, responses, strict=True)]
             job.result()
+            if not call.runs:  # no list was due
+                write_generation_info(info, (), time.perf_counter() - began)
         finally:
             job.cancel()
     call.results()
@@ -186,6 +189,8 @@ def _cleared(info: dict[str, Any] | None) -> dict[str, Any]:
     """The caller's own, emptied; or one that nobody reads."""
     if info is None:
         return {}
+    if not isinstance(info, MutableMapping):
+        raise TypeError(f"generation_info must be a dict to fill (got {type(info).__name__})")
     info.clear()
     return info
 

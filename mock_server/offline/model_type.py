@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ..engine.option_names import nearest
-from ..model_types import MODEL_TYPES, find_model_type
+from ..model_types import MODEL_TYPES, UnknownModelTypeError, find_model_type
+from .engine_arguments import in_python_words
 from .template import GENERATION, OWN
 
 _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
@@ -33,4 +34,7 @@ def get_default_template_type(model_type: str | None) -> str:
     """
     if model_type is None:
         return OWN
-    return find_model_type(model_type).template or GENERATION
+    try:
+        return find_model_type(model_type).template or GENERATION
+    except UnknownModelTypeError as exc:
+        raise UnknownModelTypeError(in_python_words(str(exc))) from None

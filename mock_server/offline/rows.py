@@ -1,6 +1,6 @@
 """Requests and responses as the page has them: plain dicts in, plain dicts out, histories that grow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, TypedDict
 
@@ -49,6 +49,9 @@ class RowsFailedError(Exception):
             " The others are in .results; strict=False returns them all, each failed row with its error."
         )
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.results,)
+
 
 class RowError(ValueError):
     """A request is not one; the message names the row, the field and what is wrong."""
@@ -82,10 +85,13 @@ def read_row(request: Mapping[str, Any], number: int, default_system: str | None
     query = request.get("query")
     if not isinstance(query, str):
         raise RowError(f"{where}['query'] must be a string (got {_shown(query)})")
+    _check_text(query, f"{where}['query']")
     system = request.get("system")
-    if system is not None and not isinstance(system, str):
-        raise RowError(f"{where}['system'] must be a string or None (got {_shown(system)})")
-    history = tuple(_read_pair(pair, f"{where}['history'][{k}]") for k, pair in enumerate(request.get("history") or ()))
+    if system is not None:
+        if not isinstance(system, str):
+            raise RowError(f"{where}['system'] must be a string or None (got {_shown(system)})")
+        _check_text(system, f"{where}['system']")
+    history = _read_history(request.get("history"), f"{where}['history']")
     is_observation = bool(history) and history[-1][1].endswith(_OBSERVATION)
     return Row(
         tuple(_turns(query, history, default_system if system is None else system, is_observation)),
@@ -114,13 +120,33 @@ def _check_keys(request: Mapping[str, Any], where: str) -> None:
             raise RowError(f"{where} has a key {key!r}; it may have {', '.join(_KEYS)}.{nearest(str(key), _KEYS)}")
 
 
+def _read_history(history: Any, where: str) -> tuple[tuple[str, str], ...]:
+    if history is None:
+        return ()
+    if isinstance(history, (str, Mapping)) or not isinstance(history, Iterable):
+        raise RowError(f"{where} must be a list of pairs of query and response (got {_shown(history)})")
+    return tuple(_read_pair(pair, f"{where}[{number}]") for number, pair in enumerate(history))
+
+
 def _read_pair(pair: Any, where: str) -> tuple[str, str]:
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise RowError(f"{where} must be a pair of query and response (got {_shown(pair)})")
     asked, answered = pair
     if not isinstance(asked, str) or not isinstance(answered, str):
         raise RowError(f"{where} must be two strings (got {_shown(pair)})")
+    _check_text(asked, where)
+    _check_text(answered, where)
     return asked, answered
+
+
+def _check_text(text: str, where: str) -> None:
+    """Half a surrogate pair is no character, and tokenizers fail on it without a word about where it stands."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise RowError(
+            f"{where} has half a surrogate pair ({text[exc.start]!a}) at {exc.start}: it is no text"
+        ) from None
 
 
 def _shown(value: object) -> str:

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -57,11 +58,23 @@ def test_top_k_nought_and_minus_one_are_all_tokens() -> None:
         ("max_length", 20, "max_length cannot be set: it would count the prompt too: set max_new_tokens"),
         ("num_beams", 4, "beam search is not served"),
         ("skip_special_tokens", False, "never part of a response"),
-        ("max_new_tokens", 0, r"max_new_tokens must be a number, at least 1 \(got 0\)"),
+        ("max_new_tokens", 0, r"max_new_tokens must be a whole number, at least 1 \(got 0\)"),
         ("top_p", 1.5, "from 1e-09 to 1 .got 1.5"),
         ("temperature", "hot", "temperature must be a number"),
         ("temperature", None, "temperature must be a number"),
-        ("n", True, "n must be a number"),
+        ("temperature", float("nan"), "temperature must be a number"),
+        ("temperature", float("inf"), "temperature must be a number"),
+        ("n", True, "n must be a whole number"),
+        ("max_new_tokens", 2.5, "max_new_tokens must be a whole number"),
+        ("top_k", 2.5, "top_k must be a whole number"),
+        ("seed", "x", "seed must be a whole number"),
+        ("seed", 2**70, "seed must be a whole number, from -9223372036854775808 to"),
+        ("do_sample", "no", "do_sample must be True or False .got 'no'"),
+        ("ignore_eos", None, "ignore_eos must be True or False"),
+        ("stop", 5, "stop must be strings"),
+        ("stop_token_ids", 5, "stop_token_ids must be a list of token ids .got 5"),
+        ("stop_token_ids", ["a"], "stop_token_ids must be a list of token ids"),
+        ("stop_token_ids", [-5], "stop_token_ids must be a list of token ids"),
         ("stop", [""], "none of them empty"),
     ],
 )
@@ -71,6 +84,13 @@ def test_what_cannot_be_is_refused_when_it_is_set(name: str, value: Any, told: s
     with pytest.raises(ValueError, match=told):
         setattr(config, name, value)
     assert config == before
+
+
+def test_numbers_of_other_kinds_become_plain_ones() -> None:
+    """As numpy's are: neither int nor float, and the engine takes no others."""
+    config = GenerationConfig(temperature=Fraction(1, 2), max_new_tokens=8.0)  # type: ignore[arg-type]
+    assert (type(config.temperature), config.temperature) == (float, 0.5)
+    assert (type(config.max_new_tokens), config.max_new_tokens) == (int, 8)
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest() -> None:

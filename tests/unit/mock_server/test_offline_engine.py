@@ -34,6 +34,8 @@ def test_each_type_has_its_template() -> None:
     assert get_default_template_type(None) == OWN
     with pytest.raises(ValueError, match=r"'qwen-7b-chatt' is not known\. Near it: qwen-7b-chat"):
         get_default_template_type("qwen-7b-chatt")
+    with pytest.raises(ValueError, match="can be named by model_id_or_path instead"):
+        get_default_template_type("banana")
 
 
 def test_the_tokenizers_own_template_comes_first_unless_the_type_is_preferred() -> None:
@@ -55,12 +57,15 @@ def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None
     for model_type, path, told in (
         ("qwen-7b-caht", None, "Near it: qwen-7b-chat"),
         (None, None, "name a model"),
+        (None, "", "model_id_or_path is empty"),
         (None, empty, r"model_id_or_path .*empty has no config\.json"),
         (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path .*gone: there is no such folder"),
         (None, adapter, r"is an adapter: name its base model here.*lora_request=LoRARequest"),
     ):
         with pytest.raises(ValueError, match=told):
             get_vllm_engine(model_type, model_id_or_path=path)
+    with pytest.raises(TypeError, match=r"model_type must be one of ModelType, or None \(got 5\)"):
+        get_vllm_engine(5)  # type: ignore[arg-type]
 
 
 def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
@@ -71,6 +76,10 @@ def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
         get_vllm_engine(None, model_id_or_path=base, tensor_parallel_size=0)
     with pytest.raises(ValueError, match=r"engine_kwargs has 'max_model_len' = 9, and max_model_len is 8: keep one"):
         get_vllm_engine(None, model_id_or_path=base, max_model_len=8, engine_kwargs={"max_model_len": 9})
+    with pytest.raises(TypeError, match=r"max_num_seqs must be a whole number \(got '4'\)"):
+        get_vllm_engine(None, model_id_or_path=base, max_num_seqs="4")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"one of mp, ray, uni, external_launcher \(got 'rya'\).*Did you mean ray"):
+        get_vllm_engine(None, model_id_or_path=base, distributed_executor_backend="rya")
     with pytest.raises(ValueError, match="use_async=True"):
         get_vllm_engine(None, model_id_or_path=base, use_async=True)
 

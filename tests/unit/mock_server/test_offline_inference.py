@@ -1,8 +1,9 @@
 import asyncio
 import copy
 import itertools
+import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,9 @@ def test_nothing_asked_is_nothing_answered(engine: LocalEngine) -> None:
     assert list(inference_stream_vllm(engine, TEMPLATE, [])) == []
     assert list(info) == KEYS
     assert info["num_samples"] == 0
+    info.clear()
+    assert list(inference_stream_vllm(engine, TEMPLATE, [], generation_info=info)) == []
+    assert list(info) == KEYS
 
 
 def test_the_six_figures_are_those_of_the_tokens(engine: LocalEngine) -> None:
@@ -128,6 +132,11 @@ def test_an_observation_goes_on_from_the_last_answer() -> None:
         ({"query": "q", "history": [["only"]]}, r"\['history'\]\[0\] must be a pair"),
         ({"query": "q", "history": ["ab"]}, r"\['history'\]\[0\] must be a pair"),
         ({"query": "q", "history": [["a", None]]}, r"must be two strings"),
+        ({"query": "q", "history": 5}, r"request_list\[1\]\['history'\] must be a list of pairs.*got 5"),
+        ({"query": "q", "history": "ab"}, r"\['history'\] must be a list of pairs.*got 'ab'"),
+        ({"query": "q", "history": {"a": "b"}}, r"\['history'\] must be a list of pairs"),
+        ({"query": "q \ud800"}, r"\['query'\] has half a surrogate pair \('\\ud800'\) at 2"),
+        ({"query": "q", "history": [["a", "\udc00"]]}, r"\['history'\]\[0\] has half a surrogate pair"),
         ("q", r"request_list\[1\] must be a dict"),
     ],
 )
@@ -146,6 +155,19 @@ def test_a_request_that_is_none_is_named_before_anything_runs(engine: LocalEngin
 def test_other_wrong_arguments_are_named(engine: LocalEngine) -> None:
     with pytest.raises(TypeError, match="list of dicts"):
         inference_vllm(engine, TEMPLATE, {"query": "q"})  # type: ignore[call-overload]
+    for arguments, options, told in (
+        ((engine, TEMPLATE, None), {}, r"request_list must be a list of dicts \(got NoneType\)"),
+        ((None, TEMPLATE, []), {}, "engine must be what get_vllm_engine returns"),
+        ((engine, "qwen", []), {}, "template must be what get_template returns"),
+        ((engine, TEMPLATE, []), {"generation_config": {"n": 1}}, r"must be a GenerationConfig \(got dict\)"),
+        ((engine, TEMPLATE, []), {"generation_info": []}, "generation_info must be a dict to fill"),
+        ((engine, TEMPLATE, []), {"lora_request": "tuned"}, "lora_request must be a LoRARequest"),
+        ((engine, TEMPLATE, []), {"max_batch_size": "4"}, "max_batch_size must be a whole number"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            inference_vllm(*arguments, **options)
+    with pytest.raises(TypeError, match="flush_steps must be a whole number"):
+        inference_stream_vllm(engine, TEMPLATE, asked("q"), flush_steps=1.5)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="max_batch_size must be at least 1"):
         inference_vllm(engine, TEMPLATE, asked("q"), max_batch_size=0)
     with pytest.raises(ValueError, match="flush_steps must be at least 1"):
@@ -170,6 +192,31 @@ def test_a_row_that_fails_does_not_take_the_others_along() -> None:
     assert [row and row["response"] for row in streamed] == ["good", None, "fine"]
     assert [row and row["response"] for row in shown[-1]] == ["good", None, "fine"]
     assert (info["num_samples"], info["num_generated_tokens"]) == (2, 4)
+    assert caught.value.__cause__ is caught.value.results[1].get("error")
+
+
+def test_failures_go_to_another_process_whole() -> None:
+    with local_engine(scripted(refuse_bad)) as engine, pytest.raises(RowsFailedError) as caught:
+        inference_vllm(engine, TEMPLATE, asked("good", "bad"))
+    there = pickle.loads(pickle.dumps(caught.value))
+    assert str(there) == str(caught.value)
+    assert [row["response"] for row in there.results] == ["good", None]
+
+
+class FailsOnBad(BundledTemplate):
+    """As a tokenizer or a template may, of whatever kind."""
+
+    def encode(self, turns: Sequence[ChatTurn], *, continue_final: bool = False) -> list[int]:
+        if turns[-1].content == "bad":
+            raise ZeroDivisionError("of the tokenizer's own")
+        return super().encode(turns, continue_final=continue_final)
+
+
+def test_a_row_that_cannot_be_encoded_does_not_take_the_others_along() -> None:
+    with local_engine(scripted(echo)) as engine:
+        rows = inference_vllm(engine, FailsOnBad(), asked("good", "bad", "fine"), strict=False)
+    assert [row["response"] for row in rows] == ["good", None, "fine"]
+    assert isinstance(rows[1].get("error"), ZeroDivisionError)
 
 
 def test_a_prompt_that_leaves_no_room_fails_its_row_and_a_shorter_one_is_given_what_is_left() -> None:
