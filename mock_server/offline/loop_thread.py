@@ -12,8 +12,12 @@ _T = TypeVar("_T")
 class Job(Generic[_T]):
     """A coroutine on the other thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T], is_in_loop: Callable[[], bool]
+    ) -> None:
+        """`is_in_loop`: whether the caller runs in the loop's thread."""
         self._loop = loop
+        self._is_in_loop = is_in_loop
         self._task: asyncio.Task[_T] | None = None
         self._is_cancelled = False
         self._outcome: concurrent.futures.Future[_T] = concurrent.futures.Future()
@@ -47,10 +51,13 @@ class Job(Generic[_T]):
             raise
 
     def cancel(self) -> None:
-        """Returns when the work has ended, cleaned up; does nothing once it has."""
+        """Returns when the work has ended, cleaned up; does nothing once it has. In the loop's own thread, where the
+        garbage collector may find a stream that was forgotten, it waits for nothing: the work ends soon after.
+        """
         if not self._outcome.done():
             self._loop.call_soon_threadsafe(self._cancel)
-            concurrent.futures.wait([self._outcome])
+            if not self._is_in_loop():
+                concurrent.futures.wait([self._outcome])
 
     def _cancel(self) -> None:
         self._is_cancelled = True
@@ -67,7 +74,7 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
-        return Job(self._loop, work)
+        return Job(self._loop, work, self.is_current)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Its result, waited for."""

@@ -16,6 +16,8 @@ def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], Non
     except ImportError as exc:
         raise ImportError("use_tqdm=True shows a bar by rich: pip install 'streamgauge[bench]', or rich alone") from exc
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    # what the program prints in the loop over a stream stays where it prints it, as it prints it
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
         task = progress.add_task("rows", total=total)
         yield lambda done: progress.update(task, completed=done)

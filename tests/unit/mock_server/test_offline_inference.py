@@ -277,6 +277,21 @@ def test_breaking_off_aborts_in_the_engine() -> None:
         assert engine.core.stats().running == 0
 
 
+def test_a_stream_that_is_forgotten_in_the_engines_own_thread_is_aborted() -> None:
+    """There the garbage collector may find it, and waiting for its end would be waiting for oneself."""
+
+    async def forget() -> None:
+        streams.clear()
+        while engine.core.stats().running:  # noqa: ASYNC110 - nobody tells when it is aborted
+            await asyncio.sleep(0)
+
+    with local_engine(scripted(one_word_then_nothing)) as engine:
+        streams = [inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1)]
+        next(streams[0])
+        engine.run(forget())
+        assert engine.core.stats().running == 0
+
+
 def test_an_engine_that_was_shut_down_says_so_and_ends_what_ran() -> None:
     with local_engine(scripted(one_word_then_nothing)) as engine:
         stream = inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1)
@@ -316,6 +331,17 @@ def test_a_bar_is_drawn_for_who_asks(engine: LocalEngine, capfd: pytest.CaptureF
     assert "2/2" in capfd.readouterr().err
     inference_vllm(engine, TEMPLATE, asked("a"))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_bar_leaves_what_the_program_prints_where_it_prints_it(
+    engine: LocalEngine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # standard error is taken for a terminal
+    for _ in inference_stream_vllm(engine, TEMPLATE, asked("a"), use_tqdm=True):
+        print("piece", end=";", flush=True)
+    printed = capfd.readouterr()
+    assert printed.out == "piece;" * printed.out.count(";") != ""
+    assert "1/1" in printed.err
 
 
 def test_verbose_writes_prompts_and_outputs(capsys: pytest.CaptureFixture[str]) -> None:
