@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..engine.base import Engine
-from ..engine.errors import RequestRefusedError
+from ..engine.errors import EngineError, RequestRefusedError
 from ..generation import Generation, PromptRun, TextOptions
 from ..logprobs import ChatLogprobsWriter
 from ..responses import ChatLogprobs
@@ -78,12 +78,31 @@ class Batch:
 
     async def run(self) -> None:
         """Until every row has its response or its error; when cancelled, nothing of it stays in the engine."""
+        try:
+            await self._run_all()
+        except asyncio.CancelledError:
+            if not self._was_stopped():
+                raise
+
+    async def _run_all(self) -> None:
         slots = asyncio.Semaphore(self._limit)
         async with asyncio.TaskGroup() as tasks:
             for together in _chunks(self._runs, min(_ENCODED_TOGETHER, self._limit)):
                 for run, token_ids in await asyncio.to_thread(self._encode, together):
                     await slots.acquire()
                     tasks.create_task(self._run_row(run, token_ids)).add_done_callback(lambda _: slots.release())
+
+    def _was_stopped(self) -> bool:
+        """Whether the engine was, and not the call: then the rows that had not ended fail by that."""
+        try:
+            self._engine.check_health()
+        except EngineError as exc:
+            for run in self._runs:
+                if not run.is_finished:
+                    run.error, run.is_finished = exc, True
+                    self._on_change(run)
+            return True
+        return False
 
     def _encode(self, runs: Sequence[RowRun]) -> list[tuple[RowRun, list[int]]]:
         encoded: list[tuple[RowRun, list[int]]] = []

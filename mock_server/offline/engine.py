@@ -4,8 +4,10 @@ import atexit
 import contextlib
 import gc
 import os
+import signal
 import weakref
 from collections.abc import Coroutine, Iterator, Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -55,17 +57,19 @@ class LocalEngine:
         self.max_num_seqs = max_num_seqs
         self.adapters = adapters or Adapters(core, limit=0, max_rank=0)
         self._loop = loop
+        self._process_id = os.getpid()
         # without a reference to self: also runs when the engine is forgotten
-        self._end = weakref.finalize(self, _end, core, loop)
+        self._end = weakref.finalize(self, _end, core, loop, self._process_id)
         # registered last, it runs first when the program ends: multiprocessing would wait for vLLM's processes for ever
         self._end.atexit = False
         atexit.register(self._end)
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
         """Runs it where the engine runs. Raises `EngineDeadError` after the shutdown."""
-        if not self._end.alive:
+        if not self._end.alive or os.getpid() != self._process_id:
             work.close()
-            raise EngineDeadError("the engine was shut down: make another by get_vllm_engine")
+            reason = "was shut down" if not self._end.alive else "lives in the process that this one was forked from"
+            raise EngineDeadError(f"the engine {reason}: make another by get_vllm_engine")
         return self._loop.submit(work)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -75,6 +79,9 @@ class LocalEngine:
         """Aborts what runs and frees the device; safe to call twice."""
         self._end()
         atexit.unregister(self._end)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an engine lives in one process and cannot be pickled: make one there by get_vllm_engine")
 
     def __enter__(self) -> "LocalEngine":
         return self
@@ -89,7 +96,9 @@ class LocalEngine:
         return f"<LocalEngine {self.model_type or self.model_dir} in {self.dtype}{state}>"
 
 
-def _end(core: Engine, loop: LoopThread) -> None:
+def _end(core: Engine, loop: LoopThread, process_id: int) -> None:
+    if os.getpid() != process_id:  # a fork has no such thread
+        return
     if loop.is_current():  # forgotten there: waiting for oneself would never end
         loop.submit(core.stop())
         return
@@ -157,9 +166,9 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     loop = LoopThread("vllm engine")
     try:
         with hidden_main(), _own_environment():
-            loop.run(core.start())
+            loop.run(_start_unheard(core))
     except BaseException as exc:
-        _end(core, loop)
+        _end(core, loop, os.getpid())
         if isinstance(exc, EngineStartError):
             raise EngineStartError(_explained(str(exc), source)) from exc.__cause__
         raise
@@ -175,6 +184,15 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
         max_num_seqs=max_num_seqs,
         adapters=Adapters(core, limit=facts.adapter_limit, max_rank=facts.max_adapter_rank),
     )
+
+
+async def _start_unheard(core: Engine) -> None:
+    """A terminal's Ctrl-C goes to each of its processes, and vLLM's would end by it, where the program only breaks off
+    a call. What is blocked in this thread is so in threads and processes that are started from it.
+    """
+    resource_tracker.ensure_running()  # else the first process starts it, and that unblocks the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    await core.start()
 
 
 def _explained(message: str, source: ModelSource) -> str:

@@ -45,7 +45,7 @@ class RowsFailedError(Exception):
         failed = [(number, row.get("error")) for number, row in enumerate(self.results) if "error" in row]
         number, error = failed[0]
         super().__init__(
-            f"{len(failed)} of {len(self.results)} rows failed; request_list[{number}]: {error}."
+            f"{len(failed)} of {len(self.results)} rows failed; request_list[{number}]: {str(error).rstrip('.')}."
             " The others are in .results; strict=False returns them all, each failed row with its error."
         )
 

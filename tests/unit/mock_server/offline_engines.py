@@ -36,6 +36,10 @@ class BundledTemplate(Template):
         return TOKENIZER.decode(token_ids, special=True)
 
 
+def asked(*queries: str) -> list[dict[str, Any]]:
+    return [{"query": query} for query in queries]
+
+
 @contextlib.contextmanager
 def local_engine(
     core: Engine | None = None, *, max_num_seqs: int = 256, max_lora_rank: int = 0, **settings: Any

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from mock_server.offline import ModelType, get_default_template_type, get_templa
 from mock_server.offline.engine_arguments import engine_arguments, in_python_words
 from mock_server.offline.template import GENERATION, OWN
 from tests.support.checkpoints import write_adapter, write_base
+from tests.unit.mock_server.offline_engines import local_engine
 
 ROOT = Path(__file__).parent.parent.parent.parent
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
@@ -95,6 +97,40 @@ def test_ray_that_is_missing_is_told() -> None:
 def test_vllm_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"pip install 'streamgauge\[vllm\]'"):
         get_vllm_engine(None, model_id_or_path=write_base(tmp_path / "base"))
+
+
+FORKS = """
+import os, sys
+from mock_server.engine.errors import EngineDeadError
+from mock_server.offline import inference_vllm
+from tests.unit.mock_server.offline_engines import BundledTemplate, local_engine
+
+with local_engine() as engine:
+    child = os.fork()
+    if not child:
+        try:
+            inference_vllm(engine, BundledTemplate(), [{"query": "q"}])
+        except EngineDeadError as exc:
+            print(exc)
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0
+    print(bool(inference_vllm(engine, BundledTemplate(), [{"query": "q"}])[0]["response"]))
+"""
+
+
+def test_a_fork_can_end_without_the_engine_and_the_engine_goes_on() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.splitlines() == [
+        "the engine lives in the process that this one was forked from: make another by get_vllm_engine",
+        "True",
+    ]
+
+
+def test_an_engine_is_not_pickled() -> None:
+    with local_engine() as engine, pytest.raises(TypeError, match="lives in one process and cannot be pickled"):
+        pickle.dumps(engine)
 
 
 def test_the_command_lines_remedies_become_keywords() -> None:

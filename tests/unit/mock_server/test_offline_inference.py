@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mock_server.engine.base import ChatTurn, Delta
-from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError
+from mock_server.engine.errors import AdapterError, EngineError
 from mock_server.engine.scripted import ScriptedRequest, TimedDelta
 from mock_server.offline import (
     GenerationConfig,
@@ -25,9 +25,9 @@ from tests.unit.mock_server.offline_engines import (
     NEVER_S,
     TOKENIZER,
     BundledTemplate,
+    asked,
     echo,
     local_engine,
-    one_word_then_nothing,
     scripted,
 )
 
@@ -41,14 +41,10 @@ def engine() -> Iterator[LocalEngine]:
         yield started
 
 
-def asked(*queries: str) -> list[dict[str, Any]]:
-    return [{"query": query} for query in queries]
-
-
 def refuse_bad(request: ScriptedRequest) -> Iterator[TimedDelta]:
     """Fails a request whose prompt has the word; echoes the others."""
     if "bad" in TOKENIZER.decode(request.prompt_token_ids):
-        raise EngineError("this one is bad")
+        raise EngineError("this one is bad.")
     yield from echo(request)
 
 
@@ -178,7 +174,9 @@ def test_a_row_that_fails_does_not_take_the_others_along() -> None:
     rows = [*asked("good"), {"query": "bad", "history": [["a", "b"]]}, *asked("fine")]
     info: dict[str, Any] = {}
     with local_engine(scripted(refuse_bad)) as engine:
-        with pytest.raises(RowsFailedError, match=r"1 of 3 rows failed; request_list\[1\]: this one is bad") as caught:
+        with pytest.raises(
+            RowsFailedError, match=r"1 of 3 rows failed; request_list\[1\]: this one is bad\. The"
+        ) as caught:
             inference_vllm(engine, TEMPLATE, rows, generation_info=info)
         kept = inference_vllm(engine, TEMPLATE, rows, strict=False)
         streamed = list(inference_stream_vllm(engine, TEMPLATE, rows, strict=False))[-1]
@@ -187,7 +185,7 @@ def test_a_row_that_fails_does_not_take_the_others_along() -> None:
             shown.extend(inference_stream_vllm(engine, TEMPLATE, rows))
     assert [row["response"] for row in kept] == ["good", None, "fine"]
     assert kept[1]["history"] == [["a", "b"]]
-    assert str(kept[1].get("error")) == "this one is bad"
+    assert str(kept[1].get("error")) == "this one is bad."
     assert [row["response"] for row in caught.value.results] == ["good", None, "fine"]
     assert [row and row["response"] for row in streamed] == ["good", None, "fine"]
     assert [row and row["response"] for row in shown[-1]] == ["good", None, "fine"]
@@ -265,46 +263,6 @@ def test_a_row_that_has_not_begun_is_none_and_an_ended_one_is_shown_at_once() ->
         assert engine.core.stats().running == 0
 
 
-def test_breaking_off_aborts_in_the_engine() -> None:
-    with local_engine(scripted(one_word_then_nothing)) as engine:
-        for shown in inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1):
-            assert shown[0] is not None
-            assert engine.core.stats().running == 1
-            break
-        stream = inference_stream_vllm(engine, TEMPLATE, asked("go on", "and on"), flush_steps=1)
-        next(stream)
-        del stream
-        assert engine.core.stats().running == 0
-
-
-def test_a_stream_that_is_forgotten_in_the_engines_own_thread_is_aborted() -> None:
-    """There the garbage collector may find it, and waiting for its end would be waiting for oneself."""
-
-    async def forget() -> None:
-        streams.clear()
-        while engine.core.stats().running:  # noqa: ASYNC110 - nobody tells when it is aborted
-            await asyncio.sleep(0)
-
-    with local_engine(scripted(one_word_then_nothing)) as engine:
-        streams = [inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1)]
-        next(streams[0])
-        engine.run(forget())
-        assert engine.core.stats().running == 0
-
-
-def test_an_engine_that_was_shut_down_says_so_and_ends_what_ran() -> None:
-    with local_engine(scripted(one_word_then_nothing)) as engine:
-        stream = inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1)
-        next(stream)
-        engine.shutdown()
-        with pytest.raises(RowsFailedError, match="the engine was stopped"):
-            next(stream)
-        engine.shutdown()
-        with pytest.raises(EngineDeadError, match="shut down"):
-            inference_vllm(engine, TEMPLATE, asked("anyone"))
-        assert "shut down" in repr(engine)
-
-
 def test_it_works_inside_a_running_loop_and_from_several_threads(engine: LocalEngine) -> None:
     expected = inference_vllm(engine, TEMPLATE, asked("same"))
 
@@ -349,7 +307,7 @@ def test_verbose_writes_prompts_and_outputs(capsys: pytest.CaptureFixture[str]) 
         inference_vllm(engine, TEMPLATE, asked("hello", "bad"), verbose=True, strict=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[PROMPT]<|user|>hello<|end|><|assistant|>[OUTPUT]hello"
-    assert lines[1].endswith("[OUTPUT]this one is bad")
+    assert lines[1].endswith("[OUTPUT]this one is bad.")
 
 
 def test_an_adapter_speaks_for_a_call_and_the_base_for_the_next(tmp_path: Path) -> None:
