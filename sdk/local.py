@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mock_server.offline import (
+        AdapterError,
+        EngineDeadError,
+        EngineError,
+        EngineStartError,
         GenerationConfig,
         LocalEngine,
         LoRARequest,
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdapterError",
+    "EngineDeadError",
+    "EngineError",
+    "EngineStartError",
     "GenerationConfig",
     "LoRARequest",
     "LocalEngine",

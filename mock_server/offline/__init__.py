@@ -3,6 +3,7 @@
 No name here needs vLLM before an engine is made.
 """
 
+from ..engine.errors import AdapterError, EngineDeadError, EngineError, EngineStartError
 from .engine import LocalEngine, get_vllm_engine
 from .generation_config import GenerationConfig
 from .inference import inference_stream_vllm, inference_vllm
@@ -12,6 +13,10 @@ from .rows import FailedResponse, InferRequest, InferResponse, RowsFailedError
 from .template import Template, get_template
 
 __all__ = [
+    "AdapterError",
+    "EngineDeadError",
+    "EngineError",
+    "EngineStartError",
     "FailedResponse",
     "GenerationConfig",
     "InferRequest",

@@ -12,6 +12,7 @@ from mock_server.model_types import MODEL_TYPES
 from mock_server.offline import ModelType, get_default_template_type, get_template, get_vllm_engine
 from mock_server.offline.engine_arguments import engine_arguments, in_python_words
 from mock_server.offline.template import GENERATION, OWN
+from sdk import local
 from tests.support.checkpoints import write_adapter, write_base
 from tests.unit.mock_server.offline_engines import local_engine
 
@@ -126,6 +127,11 @@ def test_a_fork_can_end_without_the_engine_and_the_engine_goes_on() -> None:
         "the engine lives in the process that this one was forked from: make another by get_vllm_engine",
         "True",
     ]
+
+
+def test_what_an_engine_raises_can_be_named() -> None:
+    for name in ("AdapterError", "EngineDeadError", "EngineStartError"):
+        assert issubclass(getattr(local, name), local.EngineError)
 
 
 def test_an_engine_is_not_pickled() -> None:
