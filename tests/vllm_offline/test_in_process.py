@@ -142,6 +142,12 @@ def test_breaking_off_frees_vllm() -> None:
     assert found["running_after"] == 0
 
 
+def test_ctrl_c_breaks_off_a_call_and_not_vllm() -> None:
+    found = result("ctrl_c.py", str(BASE))
+    assert found["interrupted"]
+    assert found["after"] == found["before"]
+
+
 def test_log_probabilities_come_with_greedy_tokens_the_likeliest() -> None:
     positions = beside_the_server()["logprobs"]
     assert len(positions) == 3
