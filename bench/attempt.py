@@ -131,7 +131,7 @@ class Attempt:
             late_ns = min(self.sent_ns - arrived_ns, self.send_took_ns)
             self.sent_ns, self.send_took_ns = self.sent_ns - late_ns, self.send_took_ns - late_ns
         self._moments.note(self.start.request, Kind.HEAD, arrived_ns)
-        if not self._streamed or head.status >= 400 or not head.is_stream:
+        if not self._streamed or head.status >= 400 or not head.is_stream or _encoding(head):
             self._body = []
 
     def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
@@ -235,6 +235,8 @@ class Attempt:
             failure = status_failure(head, body)
             self.retry_after_s = failure.retry_after_s
             return refusal(failure)
+        if encoding := _encoding(head):
+            return Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
         if self._streamed:
             said = head.media_type or "no content type"
             return Outcome.PROTOCOL, f"a stream was asked for, the server answered HTTP {head.status} with {said}"
@@ -287,3 +289,9 @@ class Attempt:
             dropped=events.dropped,
             merged_reads=self._merged,
         )
+
+
+def _encoding(head: Head) -> str:
+    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
+    said = head.headers.get("content-encoding", "").strip().lower()
+    return "" if said == "identity" else said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -91,7 +92,9 @@ def _little(requests: Requests, span: Span) -> Check:
     waves = float(shares.sum()) / max(held, 1e-9)
     if waves < LITTLE_WAVES:
         return Check(
-            code=code, status="n/a", text=f"Little's law needs {LITTLE_WAVES} waves of requests, not {waves:.1f}"
+            code=code,
+            status="n/a",
+            text=f"Little's law needs {LITTLE_WAVES} waves of requests, not {math.floor(waves * 10) / 10:.1f}",
         )
     throughput = shares.sum() / span.length_ns
     mean_e2e = np.average(end - begin, weights=shares)

@@ -82,6 +82,6 @@ def _judge_length(tokens: int | None, asked_tokens: int | None) -> tuple[Outcome
     if asked_tokens is None or tokens is None or tokens == asked_tokens:
         return Outcome.OK, None
     return Outcome.LENGTH_MISMATCH, (
-        f"{tokens} tokens where {asked_tokens} were asked for; "
+        f"{tokens} token{'s' * (tokens != 1)} where {asked_tokens} were asked for; "
         "with --no-ignore-eos answers may end where the model ends them"
     )

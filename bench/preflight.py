@@ -16,7 +16,15 @@ from bench.record import WARMUP, Record
 from bench.run import Negotiated
 from bench.settings import Settings
 from bench.synthetic import WORDS, single_tokens
-from bench.target import ConnectError, SDKError, StatusError, Target
+from bench.target import (
+    ConnectError,
+    ConnectionLostError,
+    RequestTimeoutError,
+    SDKError,
+    StatusError,
+    Target,
+    TLSError,
+)
 from bench.workload import PromptList, SyntheticPrompts, Workload
 
 
@@ -49,6 +57,8 @@ async def find_model(target: Target, asked: str | None) -> Model:
     except ConnectError as error:
         raise TargetError(_absent_message(target, error)) from None
     except SDKError as error:
+        if asked is None and isinstance(error, (ConnectionLostError, RequestTimeoutError)):
+            raise TargetError(_silent_message(target, error)) from None
         return _unlisted(target, asked, error.message)
     cards = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(cards, list) or not all(isinstance(card, dict) and "id" in card for card in cards):
@@ -202,8 +212,17 @@ def _key_message(target: Target, error: StatusError) -> str:
     return f"{target.address} does not accept the API key ({error.message}); give it with --api-key or OPENAI_API_KEY"
 
 
+def _silent_message(target: Target, error: SDKError) -> str:
+    """Whoever answers there does not speak HTTP, or not in time; naming a model would not help."""
+    lost = isinstance(error, ConnectionLostError) and str(target.address).startswith("http:")
+    hint = "; does it speak https?" if lost else ""
+    return f"{target.address} does not answer as an OpenAI-compatible server does: {error.message}{hint}"
+
+
 def _absent_message(target: Target, error: ConnectError) -> str:
     said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    if isinstance(error, TLSError):  # somebody is there
+        return said.removesuffix(", or give the transport an ssl_context")
     return f"{said}. Is the server up? Leave --base-url out to use the embedded one."
 
 

@@ -139,8 +139,12 @@ def to_json(content: msgspec.Struct) -> bytes:
 def load_run(folder: Path) -> tuple[Run, Columns, Path]:
     """A run, the records of its load, and the file of its moments. Raises ResultError."""
     folder = folder.parent if folder.is_file() else folder
-    run = _load(folder / RUN, Run)
-    return run, _columns(load_records(folder / REQUESTS)), folder / MOMENTS
+    run, moments = _load(folder / RUN, Run), folder / MOMENTS
+    try:
+        moments.open("rb").close()
+    except OSError as error:
+        raise _unreadable(moments, error) from None
+    return run, _columns(load_records(folder / REQUESTS)), moments
 
 
 def load_records(path: Path) -> Iterator[Record]:

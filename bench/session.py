@@ -316,8 +316,9 @@ def _allow_open_files(streams: int | None) -> None:
     if soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
+        fewer = f"ask for at most {hard - _SPARE_FILES} streams, or " if hard > _SPARE_FILES else ""
         raise UsageError(
-            f"--concurrency {streams} needs {needed} open files, {hard} are allowed: ask for at most "
-            f"{hard - _SPARE_FILES} streams, or have the hard limit raised (ulimit -Hn)"
+            f"--concurrency {streams} needs {needed} open files, {hard} are allowed: "
+            f"{fewer}have the hard limit raised (ulimit -Hn)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -48,6 +48,7 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
     key, key_source = _key(options, environment)
     input_len, prompts = _dataset(options)
     rate, arrivals, burstiness = _arrivals(options)
+    _check_goodput(options)
     return Settings(
         streams=options["streams"] or (DEFAULT_STREAMS if rate is None else None),
         limits=_limits(options),
@@ -89,6 +90,8 @@ def read_output(options: Options) -> Output:
     json, name = options["json_path"], options["result_filename"]
     if json is not None and not json.parent.is_dir():
         raise UsageError(f"--json {json}: there is no folder {json.parent}")
+    if json is not None and json.is_dir():
+        raise UsageError(f"--json {json}: is a folder; name a file in it")
     if name is not None and ("/" in name or name in ("", ".", "..")):
         raise UsageError(f"--result-filename {name}: must be a name; --result-dir says where")
     return Output(
@@ -116,6 +119,13 @@ def again_line(arguments: Sequence[str], seed: int) -> str:
             kept.append(argument)
         seeded = seeded or name == "--seed"
     return f"python -m bench {shlex.join([*kept, *([] if seeded else ['--seed', str(seed)])])}"
+
+
+def _check_goodput(options: Options) -> None:
+    """An answer in one piece has no moments but its end, so that no request could meet the other limits."""
+    unmet = [name for name in options["goodput"] or () if name != "e2e"]
+    if not options["stream"] and unmet:
+        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only e2e")
 
 
 def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:

@@ -23,6 +23,7 @@ COMMANDS = {"report": report, "selftest": selftest}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `python -m bench`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for ✔, and nothing breaks
@@ -36,6 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Fill what the caller closed (`>&-`): a socket with the number of standard output would get the report."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -17,6 +17,8 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
         return _unknown(error.option_name, error.ctx)
     if isinstance(error, click.BadOptionUsage):
         return f"{error.option_name} needs a value"
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return f"{(error.param.name or '').upper()} is missing; --help says what it is"
     if isinstance(error, click.BadParameter) and error.param is not None:
         return f"{_as_written(error.param, arguments)} {error.message}"
     if error.message.startswith("Got unexpected extra argument"):

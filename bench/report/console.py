@@ -8,7 +8,7 @@ from pathlib import Path
 from click import style, unstyle
 
 from bench.report.table import LABELS, latency_table
-from bench.result import Check, FailureClass, Result
+from bench.result import Check, FailureClass, Figures, Result
 from bench.run import View
 from bench.units import format_count, format_rate
 
@@ -78,7 +78,7 @@ class _Report:
         left = _INDENT + "   ".join(outcomes)
         if not counts.ok:
             return left
-        unit = "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
+        unit = _unit(figures)
         rates = (
             (figures.requests_per_s, "req/s"),
             (figures.output_tokens_per_s, f"out {unit}"),
@@ -140,7 +140,7 @@ class _Report:
                 f"from {requests} requests sent in the steady window, "
                 f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; whole run of {self._result.elapsed_s:.1f} s: "
                 f"{format_rate(whole.requests_per_s or 0)} req/s, "
-                f"{format_rate(whole.output_tokens_per_s or 0)} out tok/s"
+                f"{format_rate(whole.output_tokens_per_s or 0)} out {_unit(whole)}"
             )
         return style(self._wrap(text, _INDENT), dim=True)
 
@@ -191,10 +191,14 @@ def _styled_table(lines: list[str]) -> str:
     return "\n".join([style(_INDENT + head, dim=True), *(_INDENT + row for row in rows)])
 
 
+def _unit(figures: Figures) -> str:
+    return "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
+
+
 def _complaint(check: Check) -> str:
     limit = ""
     if check.limit is not None and check.unit == "ms":
-        limit = f" (limit {check.limit:g} ms)"
+        limit = f" (limit {check.limit:.3g} ms)"
     elif check.limit is not None and check.unit == "share":
         limit = f" (limit {check.limit:.0%})"
     return f"{check.text}{limit}: {check.remedy}"

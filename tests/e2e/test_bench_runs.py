@@ -243,6 +243,7 @@ def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -
             ("--server-profile", "nope"): "error: the embedded server refuses: no profile is called 'nope'; "
             "there are: demo, instant.",
             ("--json", "/nowhere/r.json"): "error: --json /nowhere/r.json: there is no folder /nowhere",
+            ("report",): "error: RUN is missing; --help says what it is",
             ("report", "/nowhere"): "error: /nowhere/run.json: cannot be read (No such file or directory); "
             "give the folder of a run",
         }

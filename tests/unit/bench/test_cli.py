@@ -220,6 +220,8 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--conkurrency", "1"), "unknown option --conkurrency; did you mean --concurrency?"),
         (("--qqq",), "unknown option --qqq; --help lists all"),
         (("--json",), "--json needs a value"),
+        (("--json", "/"), "--json /: is a folder; name a file in it"),
+        (("--no-stream", "--goodput", "e2e:9", "tpot:9"), "--goodput tpot needs streams"),
         (("run",), "unexpected words 'run': options begin with --"),
     ],
 )

@@ -106,6 +106,8 @@ def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
     text = report(*rows)
     assert set(line(text, "ITL").split()[2:]) == {"n/a²"}
     assert line(text, "ICL").split()[2] == "50.0"
+    chunks = [row(n, n * 100, [n * 100 + 50], tokens=None) for n in range(10)]
+    assert " out tok/s" not in report(*chunks)
     assert "² tokens per event unknown in 10 of 10 requests; see ICL" in text
 
 

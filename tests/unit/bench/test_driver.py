@@ -201,6 +201,11 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
     "404": (respond("404 No", b'{"detail":"Not Found"}'), Outcome.HTTP_4XX, "HTTP 404: Not Found"),
     "HTML with a 502": (respond("502 Bad", b"<h1>Bad</h1>", "Content-Type: text/html"), Outcome.HTTP_5XX, "HTTP 502"),
     "JSON where a stream was due": (respond("200 OK", b"{}"), Outcome.PROTOCOL, "a stream was asked for"),
+    "compressed": (
+        respond("200 OK", b"\x1f\x8b\x08", "Content-Type: text/event-stream\r\nContent-Encoding: gzip"),
+        Outcome.PROTOCOL,
+        "encoded as 'gzip'",
+    ),
     "no HTTP": (broken_off(lambda peer: None), Outcome.TRUNCATED, "closed the connection"),
     "cut without an end": (broken_off(lambda peer: None, *TOKENS), Outcome.TRUNCATED, "after 2 chunks"),
     "reset": (broken_off(Peer.reset, *TOKENS), Outcome.TRUNCATED, ""),

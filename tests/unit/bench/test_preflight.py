@@ -87,6 +87,15 @@ def test_nobody_there() -> None:
     )
 
 
+def hang_up(peer: Peer) -> None:
+    peer.read_request()
+
+
+def test_who_closes_at_once_is_no_server_of_models() -> None:
+    with pytest.raises(TargetError, match=r"does not answer as .* before any answer; does it speak https\?$"):
+        ask(hang_up, lambda target: find_model(target, None))
+
+
 def settings(**fields: Any) -> Settings:
     return Settings(**({"streams": 1, "limits": Limits(requests=1)} | fields))
 

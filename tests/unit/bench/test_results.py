@@ -108,6 +108,13 @@ def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words
         load_run(folder.path)
 
 
+def test_moments_that_are_gone_are_told(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS).path
+    (folder / "moments.bin").unlink()
+    with pytest.raises(ResultError, match=r"moments.bin: cannot be read \(No such file or directory\)"):
+        load_run(folder)
+
+
 def test_no_run_there(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"cannot be read \(No such file or directory\); give the folder of a run"):
         load_run(tmp_path / "nothing")
