@@ -89,6 +89,12 @@ class Hub:
             self._loop.call_soon(self._grant)
         await turn
 
+    def glance(self) -> None:
+        """Look now. While all servers are silent nothing else does, and what then comes at once would be in doubt for
+        as long as the silence was.
+        """
+        self._serve()
+
     def close(self) -> None:
         """Stop watching."""
         self._loop.remove_reader(self._epoll.fileno())

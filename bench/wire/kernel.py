@@ -61,7 +61,8 @@ class KernelWire:
             self._give_back(connection)
 
     def refresh(self) -> None:
-        """Follow the clocks."""
+        """Follow the clocks, and see which sockets have nothing."""
+        self._hub.glance()
         step_ns = self.clock.refresh()
         if step_ns is not None:
             self.watch.clock_steps_ns.append(step_ns)

@@ -7,6 +7,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic_ns
 
 from bench.plain import Plain
 from bench.target import Deadline, Head, Timeouts
@@ -28,6 +29,7 @@ class Taken:
     def __init__(self, on_take: Callable[[], None] = lambda: None) -> None:
         self.blocks: list[bytes] = []
         self.stamps: list[int] = []
+        self.doubts: list[int] = []
         self._on_take = on_take
 
     def sent(self, now_ns: int, took_ns: int) -> None: ...
@@ -38,6 +40,7 @@ class Taken:
         self._on_take()
         self.blocks.append(block)
         self.stamps.append(arrived_ns)
+        self.doubts.append(source.doubt_ns())
         return False
 
     def learn(self, data: bytes) -> Plain | None:
@@ -138,6 +141,22 @@ def test_a_second_token_that_comes_while_the_first_ones_are_parsed_has_its_own_s
     for receiver in asyncio.run(main()):
         assert receiver.blocks == [b"one", b"two"]
         assert receiver.stamps[0] < receiver.stamps[1]
+
+
+def test_a_burst_after_a_silence_is_in_doubt_since_the_last_glance_only() -> None:
+    async def main() -> tuple[Taken, int]:
+        with crowd() as made:
+            made.send(HEADERS + chunk(b"one"))
+            await until(lambda: all(receiver.blocks for receiver in made.receivers))
+            glanced_ns = monotonic_ns()
+            made.hub.glance()
+            made.send(chunk(b"two"))
+            made.send(chunk(b"three"))
+            await until(lambda: made.receivers[0].blocks[-1].endswith(b"three"))
+            return made.receivers[0], glanced_ns
+
+    receiver, glanced_ns = asyncio.run(main())
+    assert 0 < receiver.doubts[-1] <= receiver.stamps[-1] - glanced_ns
 
 
 def test_what_was_put_off_is_handed_over_when_the_stream_is_given_up() -> None:
