@@ -34,6 +34,8 @@ from .vllm_problems import start_problem
 from .vllm_stream import VllmStream
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from .vllm import ModelFacts, VllmCore
 
 _FEATURES: frozenset[Feature] = frozenset(
@@ -126,12 +128,13 @@ class VllmEngine:
                 raise EngineDeadError("nobody waits for the engine any longer")
             return VllmCore(self._arguments)
 
+        others = set(multiprocessing.active_children())
         loading = loop.run_in_executor(None, load)
         try:
             return await asyncio.shield(loading)
         except asyncio.CancelledError:
             wanted = False
-            await _abandon(loading)
+            await _abandon(loading, others)
             raise
 
     async def stop(self) -> None:
@@ -294,10 +297,10 @@ def _make_info(core: "VllmCore", text: HfText) -> EngineInfo:
     )
 
 
-async def _abandon(loading: "asyncio.Future[VllmCore]") -> None:
-    """Ends a start that nobody waits for any longer, and every process that it has begun."""
+async def _abandon(loading: "asyncio.Future[VllmCore]", others: "set[BaseProcess]") -> None:
+    """Ends a start that nobody waits for any longer, and every process begun since but those of `others`."""
     while not loading.done():
-        for child in multiprocessing.active_children():
+        for child in set(multiprocessing.active_children()) - others:
             child.kill()
         await asyncio.wait({loading}, timeout=_CHILD_END_S)
     if not loading.cancelled() and loading.exception() is None:

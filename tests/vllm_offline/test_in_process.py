@@ -148,6 +148,11 @@ def test_ctrl_c_breaks_off_a_call_and_not_vllm() -> None:
     assert found["after"] == found["before"]
 
 
+def test_ctrl_c_while_the_engine_starts_ends_vllm_and_not_the_program_s_own_workers() -> None:
+    found = result("start_broken_off.py", str(BASE))
+    assert found == {"interrupted": True, "worker lives": True, "left": 1}
+
+
 def test_log_probabilities_come_with_greedy_tokens_the_likeliest() -> None:
     positions = beside_the_server()["logprobs"]
     assert len(positions) == 3
