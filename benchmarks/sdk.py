@@ -37,11 +37,23 @@ WORKS = {
     "requests": ("a request that is not streamed, 64 at a time, uvloop", "µs", "blast", ("ours", "openai")),
     "first-tokens": ("4,000 streams until each has its first token, uvloop", "s", "slow", ("ours", "openai")),
     "memory": ("memory of an open stream, of 4,000", "KiB", "slow", ("ours", "openai")),
-    "sync": ("a typed chunk, one stream, blocking", "µs", "blast", ("ours", "httpx2", "openai")),
+    "sync-waiting": (
+        "a typed chunk, one stream, blocking, many in a read",
+        "µs",
+        "coalesced",
+        ("ours", "httpx2", "openai"),
+    ),
+    "sync-each": (
+        "the same, the server writes one after the other, as fast as it can",
+        "µs",
+        "blast",
+        ("ours", "httpx2", "openai"),
+    ),
 }
 PACES = {
     "paced": (["--ttft-ms", "100", "--itl-ms", "25"], "ttft_ms=100,itl_ms=25"),
     "blast": ([], "ttft_ms=0,itl_ms=0"),
+    "coalesced": (["--coalesce"], "ttft_ms=0,itl_ms=0"),
     "slow": (["--ttft-ms", "20", "--itl-ms", "60000"], "ttft_ms=20,itl_ms=60000"),
 }
 

@@ -214,7 +214,7 @@ def sync() -> float:
 def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
-    if WORK == "sync":
+    if WORK.startswith("sync"):
         print(json.dumps(sync()))
         return
     work = {"requests": requests, "first-tokens": first_tokens, "memory": memory}.get(WORK, chunks)
