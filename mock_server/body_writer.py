@@ -27,9 +27,10 @@ class BodyWriter:
         """False: the client reads too slowly, or is gone; `send` waits for it."""
 
     def write(self, body: bytes) -> None:
-        """A chunk; not an empty one, which would end the body."""
+        """As one chunk; an empty one, which would end the body, is not written."""
         size = len(body)
-        self._write((_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + body + b"\r\n")
+        if size:
+            self._write((_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + body + b"\r\n")
 
 
 class _Direct(NamedTuple):

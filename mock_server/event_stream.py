@@ -1,9 +1,7 @@
 """A streamed answer: each batch of the generation becomes events, and one write."""
 
 import asyncio
-from collections.abc import Callable
 
-from .body_writer import BodyWriter
 from .endpoint import api_error
 from .engine.errors import EngineError
 from .errors import server_failed
@@ -20,12 +18,15 @@ class EventStream:
     first event to its last, for a task's wake-up costs more than all that it would do.
     """
 
+    __slots__ = ("_exchange", "_frames", "_generation", "_meter", "_unwritten", "_writer")
+
     def __init__(self, exchange: Exchange, frames: Frames, generation: Generation, meter: RequestMeter) -> None:
         self._exchange = exchange
         self._writer = exchange.direct
         self._frames = frames
         self._generation = generation
         self._meter = meter
+        self._unwritten: asyncio.Future[list[ChoiceDelta]] | None = None
 
     async def run(self) -> None:
         """The headers wait for the first batch: until then whatever goes wrong still has its own status."""
@@ -35,7 +36,11 @@ class EventStream:
         await exchange.start_events()
         try:
             while not generation.is_finished:
-                await exchange.send_events(self._frames.events(deltas))
+                events = self._frames.events(deltas)
+                if self._writer is not None and self._writer.is_writable:
+                    self._writer.write(events.encode())
+                else:
+                    await exchange.send_events(events)
                 deltas = await self._next_unwritten()
             meter.end()
             events = self._frames.events(deltas) + self._frames.closing(generation.completion_tokens)
@@ -52,32 +57,28 @@ class EventStream:
     async def _next_unwritten(self) -> list[ChoiceDelta]:
         """The next batch that was not written as it came: the last one, or one that the client has no room for."""
         generation = self._generation
-        if self._writer is not None:
-            unwritten: asyncio.Future[list[ChoiceDelta]] = asyncio.get_running_loop().create_future()
-            if generation.listen(self._write_ready(self._writer, unwritten)):
-                try:
-                    return await unwritten
-                finally:
-                    generation.listen(None)
+        if self._writer is not None and generation.listen(self._write_ready):
+            self._unwritten = asyncio.get_running_loop().create_future()
+            try:
+                return await self._unwritten
+            finally:
+                self._unwritten = None
+                generation.listen(None)
         deltas = await generation.next_batch()
         self._meter.batch(deltas)
         return deltas
 
-    def _write_ready(self, writer: BodyWriter, unwritten: asyncio.Future[list[ChoiceDelta]]) -> Callable[[], None]:
+    def _write_ready(self) -> None:
         """What the engine calls. It never raises: it is the task that answers for failures."""
-        generation, meter, frames = self._generation, self._meter, self._frames
-
-        def write_ready() -> None:
-            if unwritten.done():  # the task is on its way, or cancelled
-                return
-            try:
-                deltas = generation.take_batch()
-                meter.batch(deltas)
-                if generation.is_finished or not writer.is_writable:
-                    unwritten.set_result(deltas)
-                elif deltas:
-                    writer.write(frames.events(deltas).encode())
-            except Exception as exc:
-                unwritten.set_exception(exc)
-
-        return write_ready
+        writer, unwritten = self._writer, self._unwritten
+        if writer is None or unwritten is None or unwritten.done():  # done: the task is on its way, or cancelled
+            return
+        try:
+            deltas = self._generation.take_batch()
+            self._meter.batch(deltas)
+            if self._generation.is_finished or not writer.is_writable:
+                unwritten.set_result(deltas)
+            else:
+                writer.write(self._frames.events(deltas).encode())
+        except Exception as exc:
+            unwritten.set_exception(exc)

@@ -45,8 +45,10 @@ class Frames:
             f'"model":{encode_basestring(options.model)},"choices":['
         )
         self._prefixes: dict[int, str] = {}
-        self._is_plain = not (options.token_ids or options.continuous_usage)
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
+        self._first_prefix: str | None = None
+        """Of choice 0 once it has begun, if its events have nothing that changes but their text."""
+        self._going_on = self._suffixes[None]
 
     def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null", extra: str = "") -> str:
         suffix = f'{self._text_end},"logprobs":{logprobs},"finish_reason":{_FINISH[finish_reason]}{extra}}}]'
@@ -55,21 +57,21 @@ class Frames:
         return suffix + (',"usage":null}\n\n' if self._options.include_usage else "}\n\n")
 
     def events(self, deltas: Sequence[ChoiceDelta]) -> str:
-        if len(deltas) == 1:
-            return self.delta(deltas[0])
-        return "".join([self.delta(delta) for delta in deltas])
+        return self.delta(deltas[0]) if len(deltas) == 1 else "".join(map(self.delta, deltas))
 
     def delta(self, delta: ChoiceDelta) -> str:
         """The event for what a choice gained; a choice's first one brings the choice's opening event."""
         index, text, finish_reason, completion_tokens, logprobs, token_ids = delta
+        if self._first_prefix is not None and not index and finish_reason is None and logprobs is None:
+            return self._first_prefix + encode_basestring(text) + self._going_on  # nearly every token
         prefix = self._prefixes.get(index)
-        if self._is_plain and logprobs is None and prefix is not None:  # nearly every token
-            return prefix + encode_basestring(text) + self._suffixes[finish_reason]
         opening = ""
         is_first = prefix is None
         if prefix is None:
             opening = self._opening(index)
             prefix = self._prefixes[index] = f'{self._head}{{"index":{index},{self._text_key}'
+            if not (index or self._options.token_ids or self._options.continuous_usage):
+                self._first_prefix = prefix
         if self._options.token_ids:
             written = "null" if logprobs is None else logprobs.model_dump_json()
             suffix = self._suffix(finish_reason, written, self._token_ids(index, token_ids, is_first=is_first))

@@ -53,6 +53,25 @@ class TextOptions:
 class Generation:
     """Start it, take its batches, and close it whatever happens: that frees the engine."""
 
+    __slots__ = (
+        "_adapter",
+        "_choices",
+        "_choices_each",
+        "_engine",
+        "_interleaved",
+        "_logprobs",
+        "_open",
+        "_plain",
+        "_pushing",
+        "_request_id",
+        "_runs",
+        "_streams",
+        "_unechoed",
+        "completion_tokens",
+        "is_finished",
+        "prompt_tokens",
+    )
+
     def __init__(
         self,
         engine: Engine,
@@ -73,6 +92,8 @@ class Generation:
         self._choices_each = runs[0].params.n
         self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
         self._open = len(self._choices)
+        self.is_finished = False
+        """Every choice has its finish reason."""
         self._unechoed = {index: echo for index in range(self._open) if (echo := self._run_of(index).echo) is not None}
         one_plain = len(self._choices) == 1 and not self._unechoed and text.logprobs is None and not text.stop_strings
         self._plain = self._choices[0] if one_plain else None
@@ -122,11 +143,6 @@ class Generation:
     def has_started(self) -> bool:
         """The engine has taken every prompt."""
         return len(self._streams) == len(self._runs)
-
-    @property
-    def is_finished(self) -> bool:
-        """Every choice has its finish reason."""
-        return not self._open
 
     @property
     def finish_reasons(self) -> list[FinishReason | None]:
@@ -198,7 +214,7 @@ class Generation:
             texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
         self.completion_tokens = choice.completion_tokens
         if choice.finish_reason is not None:
-            self._open = 0
+            self.is_finished = True
         return texts
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
@@ -218,6 +234,7 @@ class Generation:
                 token_ids = token_ids[:gained]
             if finish_reason is not None:
                 self._open -= 1
+                self.is_finished = not self._open
             logprobs: Logprobs | None = None
             if self._logprobs is not None and positions is not None:
                 shown = len(choice.offsets)

@@ -84,6 +84,7 @@ class RequestMeter:
         "_generation",
         "_has_ended",
         "_metrics",
+        "_only_choice",
         "_read_prompts",
         "_seen",
         "elapsed_s",
@@ -95,6 +96,7 @@ class RequestMeter:
         self._generation = generation
         self._arrived_at = time.monotonic()
         self._choices = [_ChoiceMeter() for _ in range(generation.num_choices)]
+        self._only_choice = self._choices[0] if len(self._choices) == 1 else None
         self._read_prompts: set[int] = set()
         self._seen = 0
         self.elapsed_s = 0.0
@@ -109,8 +111,8 @@ class RequestMeter:
         completion_tokens = deltas[-1][3]
         seen, self._seen = self._seen, completion_tokens
         self._metrics.generation_tokens += completion_tokens - seen
-        if len(self._choices) == 1:
-            tokens, choice = completion_tokens - seen, self._choices[0]
+        if (choice := self._only_choice) is not None:
+            tokens = completion_tokens - seen
             if tokens and choice.tokens:  # nearly every token
                 self._metrics.inter_token_latency_s.add((now - choice.last_at) / tokens, tokens)
                 choice.last_at = now

@@ -78,7 +78,7 @@ class DeltaQueue:
         if self._listener is not None:
             if not self._is_due:
                 self._is_due = True
-                self._outbox.add(self._listener)
+                self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
 
@@ -100,22 +100,30 @@ class DeltaQueue:
 
     def listen(self, callback: Callable[[], None] | None) -> None:
         self._listener = callback
-        self._is_due = False
         if self._ready or self._error is not None:
             self._tell_soon()
 
     def _tell_soon(self) -> None:
         if self._listener is not None and not self._is_due:
             self._is_due = True
-            self._outbox.add(self._listener)
+            self._outbox.add(self.tell)
+
+    def tell(self) -> None:
+        """The outbox's side."""
+        self._is_due = False
+        if self._listener is None:
+            return
+        if self._ready:
+            self._listener()
+            if self._error is not None:  # comes after what was ready
+                self._tell_soon()
+        elif self._error is not None:
+            self._listener()
 
     def take(self) -> Sequence[Delta]:
-        self._is_due = False
+        if not self._ready and self._error is not None:
+            raise self._error
         batch, self._ready = self._ready, []
-        if self._error is not None:  # comes after what was ready
-            if not batch:
-                raise self._error
-            self._tell_soon()
         return batch
 
     def unread_tokens(self, choice: int) -> int:

@@ -114,6 +114,7 @@ class ScriptedEngine(BundledText):
 
     async def start(self) -> None:
         self._clock.start()
+        self._outbox = Outbox()  # of this loop
         self._death = None
 
     async def stop(self) -> None:

@@ -59,6 +59,7 @@ class SimulatedEngine(BundledText):
         self._clock.start()
         self._death = None
         self._work = asyncio.Event()
+        self._outbox = Outbox()  # of this loop
         self._task = asyncio.create_task(self._run(), name="simulated engine")
 
     async def stop(self) -> None:

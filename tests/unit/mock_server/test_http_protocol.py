@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mock_server.app import create_app
-from mock_server.body_writer import body_writer
+from mock_server.body_writer import BodyWriter, body_writer
 from mock_server.engine.base import Delta, DeltaStream
 from mock_server.engine.clock import RealClock
 from mock_server.engine.profiles import find_profile
@@ -134,6 +135,20 @@ def test_who_leaves_while_the_server_waits_for_him_is_forgotten() -> None:
         connection.close()
         while http.get("/load").json() != {"server_load": 0}:
             pass
+
+
+def test_nothing_to_write_does_not_end_the_body() -> None:
+    here, there = socket.socketpair()
+
+    async def scenario() -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=here)
+        writer = BodyWriter(transport)
+        for body in (b"a" * 1023, b"", b"b" * 1024):
+            writer.write(body)
+        transport.close()
+
+    asyncio.run(scenario())
+    assert read_all(there) == b"3ff\r\n" + b"a" * 1023 + b"\r\n400\r\n" + b"b" * 1024 + b"\r\n"
 
 
 class Recorder:
