@@ -127,12 +127,20 @@ def _lateness(figures: Figures, load: LoadFacts) -> Check:
         status="pass" if passed else "fail",
         text=f"sent on time ({which} {value:.1f} ms late)"
         if passed
-        else f"requests sent {value:.1f} ms late {'at most' if p99 is None else 'at p99'}",
+        else f"requests sent {value:,.1f} ms late {'at most' if p99 is None else 'at p99'}",
         value=value,
         limit=limit,
         unit="ms",
-        remedy="this machine sends late: less load, or less else running on it",
+        remedy=_late_remedy(figures, load),
     )
+
+
+def _late_remedy(figures: Figures, load: LoadFacts) -> str:
+    """What holds requests back: their limit, where an open loop has one and is at it, else this machine."""
+    held, most = figures.mean_concurrency, load.streams
+    if load.plan == "open" and most is not None and held is not None and held >= STEADY_SHARE * most:
+        return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
+    return "this machine sends late: less load, or less else running on it"
 
 
 def _concurrency(figures: Figures, streams: int) -> Check:

@@ -66,7 +66,7 @@ class _Report:
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
         ]
-        return _joined(first) + "\n" + style(self._listed(second), dim=True)
+        return self._fitted(first, " · ") + "\n" + style(self._listed(second), dim=True)
 
     def _outcome(self) -> str:
         counts, figures = self._result.counts, self._result.headline
@@ -87,7 +87,8 @@ class _Report:
         )
         shown = [f"{style(format_rate(value), bold=True)} {name}" for value, name in rates if value is not None]
         line = left + " " * 8 + "     ".join(shown)
-        return line if len(unstyle(line)) <= self._width else left + "\n" + _INDENT + "   ".join(shown)
+        fits = len(unstyle(line)) <= self._width
+        return line if fits else left + "\n" + _INDENT + self._fitted(shown, "   ")
 
     def _goodput(self) -> str:
         found = self._result.headline.goodput
@@ -174,6 +175,16 @@ class _Report:
         """Parts on as many lines as they take, broken between them where that can be."""
         bound = [part.replace(" ", _BOUND) if len(part) < self._width / 2 else part for part in parts]
         return self._wrap(_joined(bound), indent).replace(_BOUND, " ")
+
+    def _fitted(self, parts: list[str], between: str) -> str:
+        """Styled parts beside each other, on a new line where one would be too wide."""
+        lines: list[str] = []
+        for part in filter(None, parts):
+            if lines and len(unstyle(lines[-1] + between + part)) <= self._width - len(_INDENT):
+                lines[-1] += between + part
+            else:
+                lines.append(part)
+        return ("\n" + _INDENT).join(lines)
 
     def _wrap(self, text: str, indent: str, hanging: str = "") -> str:
         return textwrap.fill(

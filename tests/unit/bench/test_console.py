@@ -167,6 +167,12 @@ def test_a_narrow_terminal_has_a_narrow_report_with_all_its_figures() -> None:
     assert line(text, "✔").endswith("failed")
 
 
+def test_head_and_rates_fit_a_very_narrow_terminal() -> None:
+    text = click.unstyle(render(result_of(run(), *back_to_back(10)), run().view, None, width=60))
+    head = text.partition("mean")[0].splitlines()[:-1]
+    assert max(map(len, head)) <= 60
+
+
 @pytest.mark.parametrize("requests", [1, 10, 40])
 def test_no_line_is_wider_than_a_log_allows(requests: int) -> None:
     slow = health(*[41.0] * 1000, cpu_s=9.9, cpu_wait_s=3, wire=READ)

@@ -262,6 +262,14 @@ def test_an_open_loop_is_held_to_its_rate_and_its_distribution() -> None:
     assert check(result, "rate").text.endswith("planned req/s sent")
 
 
+def test_a_limit_that_keeps_requests_waiting_is_not_blamed_on_the_machine() -> None:
+    rows = [row(n, n * 50 + 0.5, [n * 50 + 10, n * 50 + 49.5], sched=n * 10) for n in range(40)]
+    limited = result_of(run(load=OPEN | {"streams": 1}, stopped=2000), *rows)
+    assert "more --max-concurrency" in (check(limited, "lateness").remedy or "")
+    free = result_of(run(load=OPEN, stopped=2000), *rows)
+    assert "this machine sends late" in (check(free, "lateness").remedy or "")
+
+
 def test_sends_in_bunches_are_not_what_was_asked_for() -> None:
     bunched = [float(n // 4 * 40) for n in range(300)]
     found = check(result_of(run(load=OPEN, stopped=3000), *at_moments(*bunched)), "arrivals")
