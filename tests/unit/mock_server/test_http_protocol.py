@@ -140,12 +140,20 @@ def test_who_leaves_while_the_server_waits_for_him_is_forgotten() -> None:
 def test_nothing_to_write_does_not_end_the_body() -> None:
     here, there = socket.socketpair()
 
+    class Connection(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.lost = asyncio.Event()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.lost.set()
+
     async def scenario() -> None:
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=here)
+        transport, connection = await asyncio.get_running_loop().create_connection(Connection, sock=here)
         writer = BodyWriter(transport)
         for body in (b"a" * 1023, b"", b"b" * 1024):
             writer.write(body)
         transport.close()
+        await connection.lost.wait()
 
     asyncio.run(scenario())
     assert read_all(there) == b"3ff\r\n" + b"a" * 1023 + b"\r\n400\r\n" + b"b" * 1024 + b"\r\n"
