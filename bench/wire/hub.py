@@ -22,6 +22,7 @@ ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 # So many sockets are read before timers and tasks have their turn: about half a millisecond.
 _SLICE = 64
 _CATCHING_UP_NS = 500_000  # as long for what was put off
+_GLANCE_NS = 8_000_000
 _LIST = 4096
 
 # While requests wait for their turn, one may start for so much time spent on reading: a start takes a third of that.
@@ -93,7 +94,8 @@ class Hub:
         """Look now. While all servers are silent nothing else does, and what then comes at once would be in doubt for
         as long as the silence was.
         """
-        self._serve()
+        if monotonic_ns() - self._looked_ns > _GLANCE_NS:
+            self._serve()
 
     def close(self) -> None:
         """Stop watching."""
