@@ -90,12 +90,14 @@ class Hub:
             self._loop.call_soon(self._grant)
         await turn
 
-    def glance(self) -> None:
-        """Look now. While all servers are silent nothing else does, and what then comes at once would be in doubt for
+    def glance(self) -> bool:
+        """Look, unless something just has; whether it did. While all servers are silent nothing else does, and what then comes at once would be in doubt for
         as long as the silence was.
         """
-        if monotonic_ns() - self._looked_ns > _GLANCE_NS:
-            self._serve()
+        if monotonic_ns() - self._looked_ns < _GLANCE_NS:
+            return False
+        self._serve()
+        return True
 
     def close(self) -> None:
         """Stop watching."""
