@@ -91,8 +91,10 @@ class Hub:
         await turn
 
     def glance(self) -> bool:
-        """Look, unless something just has; whether it did. While all servers are silent nothing else does, and what then comes at once would be in doubt for
-        as long as the silence was.
+        """Look, unless something just has; whether it did.
+
+        While all servers are silent nothing else does, and what then comes at once would be in doubt for as long as the
+        silence was.
         """
         if monotonic_ns() - self._looked_ns < _GLANCE_NS:
             return False
