@@ -18,6 +18,7 @@ from sdk.transport.http1 import ResponseParser
 # A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
 RESUME_AT_BYTES = 64 * 1024
+READ_BYTES = 64 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -136,6 +137,31 @@ class Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.feed_eof(exc)
         self.parser.discard()
+
+
+class BufferedConnection(Connection, asyncio.BufferedProtocol):
+    """A connection for asyncio's own loop, which would make 256 KiB of memory, unmapped again, for each read of a token.
+
+    `buffer` may serve all connections of a loop that reads and calls back in one go.
+    """
+
+    __slots__ = ("_buffer",)
+
+    def __init__(
+        self,
+        origin: Origin,
+        on_free: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
+        buffer: memoryview,
+    ) -> None:
+        super().__init__(origin, on_free, on_lost)
+        self._buffer = buffer
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
 
 
 class DirectExchange:

@@ -10,7 +10,7 @@ from time import monotonic_ns
 from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectError, ConnectionLostError
 from sdk.transport.base import Origin
-from sdk.transport.connection import Connection
+from sdk.transport.connection import READ_BYTES, BufferedConnection, Connection
 from sdk.transport.lane import Lane
 from sdk.transport.reason import connect_error
 
@@ -42,6 +42,7 @@ class Pool:
         self._lanes: dict[Origin, _Lane] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: set[Connection] = set()
+        self._read_buffer: memoryview | None = None
         self._emptied: asyncio.Future[None] | None = None
         self.closes = 0
         """How often it was closed: what began before and comes to a connection later is over."""
@@ -141,7 +142,7 @@ class Pool:
         try:
             async with limit:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(origin, self._on_free, self._on_lost),
+                    lambda: self._make(origin, loop),
                     origin.host,
                     origin.port,
                     ssl=tls,
@@ -159,6 +160,13 @@ class Pool:
             connection.abort()
             raise ConnectionLostError(f"the client was closed while it connected to {origin}")
         return connection
+
+    def _make(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> Connection:
+        if origin.scheme == "https" or not isinstance(loop, asyncio.SelectorEventLoop):
+            return Connection(origin, self._on_free, self._on_lost)
+        if self._read_buffer is None:
+            self._read_buffer = memoryview(bytearray(READ_BYTES))
+        return BufferedConnection(origin, self._on_free, self._on_lost, self._read_buffer)
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:

@@ -77,6 +77,24 @@ async def test_it_tells_what_it_holds() -> None:
         assert counts(transport) == (0, 0, 0)
 
 
+async def test_answers_that_arrive_at_once_stay_apart() -> None:
+    """Connections of asyncio's own loop are read into one buffer."""
+
+    def own_number(peer: Peer) -> None:
+        while peer.read_request():
+            peer.send(HEADERS)
+            for _ in range(50):
+                peer.chunk(b"%02d" % peer.number * 2_000)
+            peer.end()
+
+    transport = DirectTransport()
+    with WireServer(own_number) as server:
+        bodies = await asyncio.gather(*(body(transport, server) for _ in range(20)))
+        await transport.aclose()
+    assert len({found[:2] for found in bodies}) == 20
+    assert all(found == found[:2] * 100_000 for found in bodies)
+
+
 async def test_stamps_are_in_order() -> None:
     transport = DirectTransport()
     with WireServer(hello) as server:
