@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
 
 
 class BufferedConnection(Connection, asyncio.BufferedProtocol):
-    """A connection for asyncio's own loop, which would make 256 KiB of memory, unmapped again, for each read of a token.
+    """A connection for asyncio's own loop, which would else make and unmap 256 KiB of memory to read each token.
 
     `buffer` may serve all connections of a loop that reads and calls back in one go.
     """
