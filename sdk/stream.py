@@ -17,11 +17,25 @@ from sdk.types import ToolCall, UsageInfo
 class _StreamFacts(Generic[Chunk]):
     """What a stream tells beside its chunks."""
 
+    __slots__ = (
+        "__weakref__",
+        "_at_end",
+        "_deadline",
+        "_ended",
+        "_left",
+        "_model",
+        "_owner",
+        "_reader",
+        "_ready",
+        "_url",
+        "request_id",
+    )
+
     def __init__(self, answered: Answered, kind: type[Chunk], owner: object) -> None:
         self._reader = StreamReader(kind, answered.deadline)
         self._owner = owner  # a client that nobody holds any more would take its connections along
         self._deadline = answered.deadline
-        self._ready: deque[Chunk] = deque()
+        self._ready: deque[Chunk] | tuple[()] = ()  # no deque until one is needed: most tokens come by themselves
         self._at_end = False
         self._ended = False
         self._left = False
@@ -73,7 +87,7 @@ class _StreamFacts(Generic[Chunk]):
     def _end(self) -> bool:
         """Mark it as ended; whether it was not yet."""
         was_open, self._ended, self._at_end = not self._ended, True, True
-        self._ready.clear()
+        self._ready = ()
         self._reader.failure = None
         return was_open
 
@@ -97,6 +111,8 @@ class Stream(_StreamFacts[Chunk]):
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
     """
 
+    __slots__ = ("_exchange",)
+
     def __init__(self, answered: Answered, kind: type[Chunk], owner: object = None) -> None:
         self._exchange: Exchange = answered.exchange()
         super().__init__(answered, kind, owner)
@@ -117,7 +133,7 @@ class Stream(_StreamFacts[Chunk]):
                 block = self._exchange.read()
                 if block is None:
                     self._at_end = True
-                    ready += self._reader.feed_eof()
+                    ready = self._ready = deque(self._reader.feed_eof())
                     continue
                 chunks = self._reader.feed(block)
                 self._at_end = self._reader.done
@@ -132,7 +148,7 @@ class Stream(_StreamFacts[Chunk]):
                 raise
             if len(chunks) == 1:  # a token by itself, as most come
                 return chunks[0]
-            ready += chunks
+            ready = self._ready = deque(chunks)
         return ready.popleft()
 
     def close(self) -> None:
@@ -186,6 +202,8 @@ class AsyncStream(_StreamFacts[Chunk]):
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
     """
 
+    __slots__ = ("_exchange",)
+
     def __init__(self, answered: Answered, kind: type[Chunk], owner: object = None) -> None:
         self._exchange: AsyncExchange = answered.exchange()
         super().__init__(answered, kind, owner)
@@ -208,7 +226,7 @@ class AsyncStream(_StreamFacts[Chunk]):
                 block = await arrival
                 if block is None:
                     self._at_end = True
-                    ready += self._reader.feed_eof()
+                    ready = self._ready = deque(self._reader.feed_eof())
                     continue
                 chunks = self._reader.feed(block)
                 self._at_end = self._reader.done
@@ -224,7 +242,7 @@ class AsyncStream(_StreamFacts[Chunk]):
                 raise
             if len(chunks) == 1:  # a token by itself, as most come
                 return chunks[0]
-            ready += chunks
+            ready = self._ready = deque(chunks)
         return ready.popleft()
 
     async def aclose(self) -> None:

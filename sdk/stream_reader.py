@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
@@ -32,13 +31,32 @@ class StreamReader(Generic[Chunk]):
     not passed on, so that `chunk.choices[0]` always exists.
     """
 
+    __slots__ = (
+        "_calls",
+        "_deadline",
+        "_decode",
+        "_decoder",
+        "_events",
+        "_is_chat",
+        "_others",
+        "_text",
+        "_thoughts",
+        "_unrecognised",
+        "_usage",
+        "_watch_stall",
+        "done",
+        "failure",
+        "finish_reasons",
+    )
+
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
         self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
         self._is_chat = kind is ChatCompletionStreamResponse
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
-        self._texts: defaultdict[int, list[str]] = defaultdict(list)
+        self._text: list[str] = []  # of the first answer, apart from the others: most streams have no more
+        self._others: dict[int, list[str]] = {}
         self._thoughts: list[str] = []
         self._calls: dict[int, _CallPieces] = {}
         self._events = 0
@@ -64,7 +82,7 @@ class StreamReader(Generic[Chunk]):
             chunks = self._chunks(self._decoder.feed_eof())
         except ProtocolError as error:
             raise self._truncated(f"inside an event ({error.message})") from None
-        if not self.done and (not self.finish_reasons or self._texts.keys() - self.finish_reasons.keys()):
+        if not self.done and (not self.finish_reasons or set(self.indexes) - self.finish_reasons.keys()):
             problem = self._no_stream() or self._truncated("without a finish reason or [DONE]")
             self._fail(problem, chunks)
         return chunks
@@ -87,11 +105,11 @@ class StreamReader(Generic[Chunk]):
     @property
     def indexes(self) -> list[int]:
         """Of the answers that have text so far."""
-        return sorted(self._texts)
+        return [0, *sorted(self._others)] if self._text else sorted(self._others)
 
     def text(self, index: int = 0) -> str:
         """The text so far of one of the `n` answers."""
-        return _joined(self._texts.get(index))
+        return _joined(self._others.get(index) if index else self._text)
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -127,23 +145,21 @@ class StreamReader(Generic[Chunk]):
             self._events += 1
             if chunk.usage_fields is not None:
                 self._usage = chunk.usage_fields
-            if chunk.choices:
-                self._take(chunk, payload)
+            choices = chunk.choices
+            if choices:
+                chunk.raw = payload
+                for choice in choices:
+                    if self._is_chat:
+                        self._take_chat(choice)
+                    else:
+                        self._take_completion(choice)
                 chunks.append(chunk)
-            if (not chunk.choices or chunk.error is not None or type(payload) is TypedEvent) and (
+            if (not choices or chunk.error is not None or type(payload) is TypedEvent) and (
                 reported := _reported(payload)
             ) is not None:
                 self._fail(reported, chunks)
                 break
         return chunks
-
-    def _take(self, chunk: Chunk, payload: bytes) -> None:
-        chunk.raw = payload
-        for choice in chunk.choices:
-            if self._is_chat:
-                self._take_chat(choice)
-            else:
-                self._take_completion(choice)
 
     def _odd_chunk(self, payload: bytes, cause: Exception) -> Chunk | SDKError | None:
         """A chunk with odd fields; the error for an event that is no chunk, or None for events of other kinds."""
@@ -175,9 +191,10 @@ class StreamReader(Generic[Chunk]):
         delta = choice.delta  # it and its text may be null until here
         if delta is None:
             delta = choice.delta = DeltaMessage()
-        if delta.content:
-            self._texts[choice.index].append(delta.content)
-        elif delta.content is None:
+        content = delta.content
+        if content:
+            self._take_text(choice.index, content)
+        elif content is None:
             delta.content = ""
         if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
             self._take_thoughts_and_calls(delta)
@@ -185,12 +202,19 @@ class StreamReader(Generic[Chunk]):
             self.finish_reasons[choice.index] = choice.finish_reason
 
     def _take_completion(self, choice: Any) -> None:
-        if choice.text:
-            self._texts[choice.index].append(choice.text)
-        elif choice.text is None:
+        text = choice.text
+        if text:
+            self._take_text(choice.index, text)
+        elif text is None:
             choice.text = ""
         if choice.finish_reason:
             self.finish_reasons[choice.index] = choice.finish_reason
+
+    def _take_text(self, index: int, text: str) -> None:
+        if index == 0:
+            self._text.append(text)
+        else:
+            self._others.setdefault(index, []).append(text)
 
     def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
         if thoughts := delta.thoughts:

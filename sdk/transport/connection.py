@@ -25,7 +25,7 @@ class Connection(asyncio.Protocol):
     """A socket that carries one exchange at a time.
 
     `on_lost(connection)` is called once when the socket is gone, `on_free(connection)` when an exchange has ended
-    cleanly and another may begin.
+    cleanly and another may begin. `body` is its parser's.
     """
 
     __slots__ = (
@@ -42,13 +42,17 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, origin: Origin, on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]
+        self,
+        origin: Origin,
+        on_free: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
+        body: list[bytes] | None = None,
     ) -> None:
         self.origin = origin
         self.exchange: DirectExchange | None = None
         self.free_since_ns = 0
         self.loop = asyncio.get_running_loop()
-        self.parser = ResponseParser()
+        self.parser = ResponseParser(body)
         self._transport: asyncio.Transport | None = None
         self._on_free = on_free
         self._on_lost = on_lost
@@ -152,9 +156,10 @@ class BufferedConnection(Connection, asyncio.BufferedProtocol):
         origin: Origin,
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
+        body: list[bytes] | None,
         buffer: memoryview,
     ) -> None:
-        super().__init__(origin, on_free, on_lost)
+        super().__init__(origin, on_free, on_lost, body)
         self._buffer = buffer
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -196,7 +201,7 @@ class DirectExchange:
         self._connection: Connection | None = connection
         self._parser = connection.parser
         self._complete = False
-        self._blocks: deque[Block] = deque()
+        self._blocks: deque[Block] | tuple[()] = ()  # no deque until one is needed: a reader that keeps up has none
         self._buffered_bytes = 0
         self._paused = False
         self._discard = False
@@ -252,7 +257,7 @@ class DirectExchange:
 
     async def finish(self) -> None:
         self._discard = True
-        self._blocks.clear()
+        self._blocks = ()
         self._buffered_bytes = 0
         if self._connection is not None:
             if self._paused:
@@ -315,6 +320,8 @@ class DirectExchange:
     # back-pressure
 
     def _keep(self, block: Block) -> None:
+        if not self._blocks:
+            self._blocks = deque()
         self._blocks.append(block)
         self._buffered_bytes += len(block.data)
         if self._buffered_bytes > PAUSE_AT_BYTES and not self._parser.complete:

@@ -52,26 +52,30 @@ class ResponseParser:
     complete, `complete` says that nothing more belongs to this response, `keep_alive` that the connection may carry
     another request, `has_bytes` that an answer has begun, `error` what was no HTTP behind the last bytes that it gave.
     Interim (1xx) responses are passed over.
+
+    `body` may be one list for all parsers that are fed on one thread: it is empty between two calls, and stays in the
+    cache where a list of each parser's own would not.
     """
 
     __slots__ = (
         "_body",
+        "_body_blocks",
         "_extra",
         "_head_bytes",
         "_headers",
-        "_parse",
         "_parser",
         "_until_close",
         "complete",
         "error",
         "head",
         "keep_alive",
+        "on_body",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, body: list[bytes] | None = None) -> None:
+        self._body: list[bytes] = [] if body is None else body
+        self.on_body = self._body.append  # straight from llhttp, which asks for it once
         self._parser = httptools.HttpResponseParser(self)
-        self._parse = self._parser.feed_data
-        self._body: list[bytes] = []
         self.begin()
 
     def begin(self) -> None:
@@ -79,6 +83,7 @@ class ResponseParser:
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._until_close = False
+        self._body_blocks = 0  # of this response, once it is complete; what follows is none of it
         self._extra = False
         self.head: Head | None = None
         self.complete = False
@@ -87,7 +92,7 @@ class ResponseParser:
 
     def discard(self) -> None:
         """No more will be fed. It and llhttp's parser hold each other: apart, both are freed at once."""
-        del self._parser, self._parse
+        del self._parser
 
     @property
     def has_bytes(self) -> bool:
@@ -104,8 +109,9 @@ class ResponseParser:
             self._extra, self.keep_alive = self._extra or bool(data), self.keep_alive and not data
             return b""
         try:
-            self._parse(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
+            self._body.clear()
             raise ProtocolError("the server switched protocols unasked") from error
         except httptools.HttpParserError as error:
             if not self._extra:
@@ -115,6 +121,8 @@ class ResponseParser:
         if self.head is None or self._head_bytes == 0:
             self._count_head(data)
         body = self._body
+        if self._extra:
+            del body[self._body_blocks :]
         if not body:
             return b""
         block = body[0] if len(body) == 1 else b"".join(body)
@@ -161,10 +169,6 @@ class ResponseParser:
             )
         self._headers = {}
 
-    def on_body(self, data: bytes) -> None:
-        if not self.complete:
-            self._body.append(data)
-
     def on_message_begin(self) -> None:
         if self.complete:
             self._extra, self.keep_alive = True, False
@@ -173,4 +177,5 @@ class ResponseParser:
         if self.head is None or self.complete:
             return  # an interim response, or bytes after the end
         self.complete = True
+        self._body_blocks = len(self._body)
         self.keep_alive = self._parser.should_keep_alive() and not self._until_close

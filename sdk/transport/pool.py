@@ -42,6 +42,8 @@ class Pool:
         self._lanes: dict[Origin, _Lane] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: set[Connection] = set()
+        # Of all connections: each empties them before the next reads.
+        self._body: list[bytes] = []
         self._read_buffer: memoryview | None = None
         self._emptied: asyncio.Future[None] | None = None
         self.closes = 0
@@ -163,10 +165,10 @@ class Pool:
 
     def _make(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> Connection:
         if origin.scheme == "https" or not isinstance(loop, asyncio.SelectorEventLoop):
-            return Connection(origin, self._on_free, self._on_lost)
+            return Connection(origin, self._on_free, self._on_lost, self._body)
         if self._read_buffer is None:
             self._read_buffer = memoryview(bytearray(READ_BYTES))
-        return BufferedConnection(origin, self._on_free, self._on_lost, self._read_buffer)
+        return BufferedConnection(origin, self._on_free, self._on_lost, self._body, self._read_buffer)
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
