@@ -47,8 +47,8 @@ class EventDecoder:
 
     def feed(self, block: bytes) -> list[bytes]:
         """The data of the events that `block` completes. Raises ProtocolError for an event over the limit."""
-        if self._between and block[:6] == b"data: " and block[-2:] == b"\n\n" and _CR not in block:
-            if block.find(b"\n", 6) == len(block) - 2:
+        if self._between and block.startswith(b"data: ") and block.endswith(b"\n\n") and _CR not in block:
+            if block.find(_LF) == len(block) - 2:
                 return [block[6:-2]] if len(block) > 8 else []
             return self._feed_frames(block)
         if self._at_start:

@@ -240,8 +240,9 @@ class DirectExchange:
 
     def arrives(self) -> asyncio.Future[Block | None]:
         self._unread = False
-        if not self._blocks and self._error is None and not self._complete:
-            return self._wait()
+        return self._arrived() if self._blocks or self._error is not None or self._complete else self._wait()
+
+    def _arrived(self) -> asyncio.Future[Block | None]:
         waiter: asyncio.Future[Block | None] = self._loop.create_future()
         if self._blocks:
             block = self._blocks.popleft()
