@@ -193,7 +193,10 @@ class StreamReader(Generic[Chunk]):
             delta = choice.delta = DeltaMessage()
         content = delta.content
         if content:
-            self._take_text(choice.index, content)
+            if choice.index == 0:
+                self._text.append(content)
+            else:
+                self._others.setdefault(choice.index, []).append(content)
         elif content is None:
             delta.content = ""
         if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
@@ -204,17 +207,14 @@ class StreamReader(Generic[Chunk]):
     def _take_completion(self, choice: Any) -> None:
         text = choice.text
         if text:
-            self._take_text(choice.index, text)
+            if choice.index == 0:
+                self._text.append(text)
+            else:
+                self._others.setdefault(choice.index, []).append(text)
         elif text is None:
             choice.text = ""
         if choice.finish_reason:
             self.finish_reasons[choice.index] = choice.finish_reason
-
-    def _take_text(self, index: int, text: str) -> None:
-        if index == 0:
-            self._text.append(text)
-        else:
-            self._others.setdefault(index, []).append(text)
 
     def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
         if thoughts := delta.thoughts:
