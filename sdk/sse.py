@@ -78,9 +78,12 @@ class EventDecoder:
         return block.removeprefix(_BOM)
 
     def _feed_frames(self, block: bytes) -> list[bytes]:
+        payloads = block[6:-2].split(b"\n\ndata: ")
+        if b"" not in payloads and block.count(b"\n") == 2 * len(payloads):  # no line beside these
+            return payloads
         events: list[bytes] = []
         for frame in block[:-2].split(b"\n\n"):
-            if frame[:6] == b"data: " and _LF not in frame:
+            if frame.startswith(b"data: ") and _LF not in frame:
                 if len(frame) > 6:
                     events.append(frame[6:])
             else:

@@ -184,7 +184,9 @@ class _Reading(Generic[Chunk]):
         return self
 
     def __next__(self) -> Chunk:
-        return self._stream.__next__()
+        stream = self._stream
+        ready = stream._ready  # noqa: SLF001 - the two are one
+        return ready.popleft() if ready else stream.__next__()
 
     def __del__(self) -> None:
         stream = self._stream
