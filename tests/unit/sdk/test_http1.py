@@ -132,3 +132,22 @@ def test_a_request_on_the_wire() -> None:
 def test_a_header_cannot_break_the_framing(header: tuple[str, str]) -> None:
     with pytest.raises(ConfigError, match="header"):
         encode_request(Request("GET", ORIGIN, "/", (header,)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ndef",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nZZ\r\n",
+    ],
+)
+def test_what_one_parser_leaves_does_not_reach_another_that_shares_its_list(data: bytes) -> None:
+    shared: list[bytes] = []
+    first, second = ResponseParser(shared), ResponseParser(shared)
+    try:
+        assert first.feed(data) == b"abc"
+    except ProtocolError:
+        assert b"101" in data
+    assert second.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nxyz") == b"xyz"
