@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sdk import InferenceClient
-from tests.support.vllm_server import MODEL_FOLDER, VllmServer, tail, vllm_server
+from tests.support.server_program import tail
+from tests.support.vllm_server import MODEL_FOLDER, VllmServer, vllm_server
 
 # a request that sets no temperature is greedy here, as an operator may decide
 DEFAULTS = ("--override-generation-config", '{"temperature": 0}')
