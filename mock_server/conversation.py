@@ -46,7 +46,7 @@ def _template_kwargs(request: ChatRequest | TokenizeRequest) -> Mapping[str, Any
 def _turn(message: ChatRequestMessage, path: str, *, sees_images: bool) -> ChatTurn:
     if message.content is None and message.role != "assistant":
         raise bad_request(f"{path}.content is required for role {message.role!r}", param=f"{path}.content")
-    fields = _fields(message, path)
+    fields = _fields(message)
     if message.content is None or isinstance(message.content, str):
         return ChatTurn(message.role, message.content or "", fields)
     texts, images = [], 0
@@ -60,7 +60,7 @@ def _turn(message: ChatRequestMessage, path: str, *, sees_images: bool) -> ChatT
     return ChatTurn(message.role, "\n".join(texts), fields, images)
 
 
-def _fields(message: ChatRequestMessage, path: str) -> dict[str, Any]:
+def _fields(message: ChatRequestMessage) -> dict[str, Any]:
     """What templates may want to know beside role and content; a call's arguments as values, as they expect."""
     fields: dict[str, Any] = {}
     if message.tool_call_id is not None:
@@ -72,21 +72,23 @@ def _fields(message: ChatRequestMessage, path: str) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {
-                    "name": call.function.name,
-                    "arguments": _arguments(call, f"{path}.tool_calls.{number}.function.arguments"),
-                },
+                "function": {"name": call.function.name, "arguments": _arguments(call)},
             }
-            for number, call in enumerate(message.tool_calls)
+            for call in message.tool_calls
         ]
     return fields
 
 
-def _arguments(call: ToolCalled, path: str) -> Any:
+def _arguments(call: ToolCalled) -> dict[str, Any]:
+    """An empty object for what is not a JSON object, as in vLLM.
+
+    A call that `max_tokens` cut off stays in the conversation: refusing it would end every later turn as well.
+    """
     try:
-        return json.loads(call.function.arguments or "{}")
-    except ValueError as exc:
-        raise bad_request(f"{path} must be JSON: {exc}", param=path) from None
+        arguments = json.loads(call.function.arguments)
+    except ValueError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def _check_image(part: ContentPart, path: str) -> None:
@@ -103,11 +105,14 @@ def _check_image(part: ContentPart, path: str) -> None:
 
 
 def _text(part: ContentPart, path: str, *, sees_images: bool) -> str:
-    if part.type != "text":
+    """A refusal is text too: an assistant's earlier answer may have been one."""
+    texts = {"text": part.text, "refusal": part.refusal}
+    if part.type not in texts:
         raise _not_read(part.type, path, "text and images" if sees_images else "text")
-    if part.text is None:
-        raise bad_request(f"{path}.text is required", param=f"{path}.text")
-    return part.text
+    text = texts[part.type]
+    if text is None:
+        raise bad_request(f"{path}.{part.type} is required", param=f"{path}.{part.type}")
+    return text
 
 
 def _not_read(kind: str, path: str, read: str) -> ApiError:

@@ -30,17 +30,26 @@ def test_an_assistant_may_have_said_nothing() -> None:
             "'image_url'",
         ),
         ({"role": "user", "content": [{"type": "text"}]}, "messages.0.content.0.text", "is required"),
-        (
-            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
-            "messages.0.tool_calls.0.function.arguments",
-            "must be JSON",
-        ),
+        ({"role": "assistant", "content": [{"type": "refusal"}]}, "messages.0.content.0.refusal", "is required"),
     ],
 )
 def test_what_is_not_text_is_refused_by_name(message: dict[str, object], param: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         turn(**message)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": ', "[1]", "7", "null"])
+def test_a_call_whose_arguments_are_not_an_object_was_made_without_any(text: str) -> None:
+    """Such as one that was cut off: the conversation has to go on."""
+    call = {"id": "call_1", "function": {"name": "f", "arguments": text}}
+    (read,) = turn(role="assistant", tool_calls=[call]).fields["tool_calls"]
+    assert read["function"] == {"name": "f", "arguments": {}}
+
+
+def test_a_refusal_is_what_the_assistant_said() -> None:
+    part = {"type": "refusal", "refusal": "I cannot say."}
+    assert turn(role="assistant", content=[part]) == ChatTurn("assistant", "I cannot say.")
 
 
 def test_a_model_that_sees_gets_images_before_the_text() -> None:
