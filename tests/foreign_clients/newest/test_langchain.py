@@ -202,3 +202,13 @@ def test_completions(base_url: str) -> None:
     llm = OpenAI(model="sim-chat", base_url=base_url, api_key="any", max_tokens=12, temperature=0)
     assert llm.invoke("Once upon a time")
     assert "".join(llm.stream("Once upon a time")) == llm.invoke("Once upon a time")
+
+
+def test_a_conversation_goes_on_after_a_call_that_was_cut_short(llm: ChatOpenAI) -> None:
+    bound = llm.bind_tools([get_weather], tool_choice="get_weather")
+    question = HumanMessage("How is the weather in Paris?")
+    message = bound.invoke([question], max_tokens=3)
+    assert message.tool_calls == []
+    assert len(message.invalid_tool_calls) == 1
+    (call,) = bound.invoke([question, message, HumanMessage("Again, and whole this time.")]).tool_calls
+    assert call["name"] == "get_weather"
