@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -84,11 +85,13 @@ def start_aimock(tmp_path_factory: pytest.TempPathFactory) -> StartAimock:
     folder = tmp_path_factory.mktemp("aimock")
 
     def start(answers: str) -> AbstractContextManager[str]:
-        program = MADE / "aimock" / "node_modules" / ".bin" / "llmock"
+        node = shutil.which("node") or ROOT / ".venv-foreign" / "bin" / "node"
+        program = MADE / "aimock" / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
         file = Path(__file__).parent / "aimock" / answers
 
         def command(port: int) -> list[str]:
-            return [str(program), "--port", str(port), "--fixtures", str(file), "--log-level", "warn"]
+            options = ["--port", str(port), "--fixtures", str(file), "--log-level", "warn"]
+            return [str(node), str(program), *options]
 
         return at_address(server_program("aimock", command, folder / f"{file.stem}.log"))
 
