@@ -56,14 +56,14 @@ def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     prepare("transformers")
     folder = tmp_path_factory.mktemp("transformers")
-    # without a folder for its cache, its list of models is a 500
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder)}
+    # without a folder for its cache, its list of models is a 500; a second thread only slows so small a model
+    settings = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder), "OMP_NUM_THREADS": "1"}
 
     def command(port: int) -> list[str]:
         program = ROOT / ".venv-vllm" / "bin" / "transformers"
         return [str(program), "serve", str(MODEL), "--host", "127.0.0.1", "--port", str(port)]
 
-    with server_program("transformers serve", command, folder / "server.log", env=offline) as port:
+    with server_program("transformers serve", command, folder / "server.log", env=settings) as port:
         yield address(port)
 
 

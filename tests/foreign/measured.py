@@ -28,6 +28,7 @@ class Measured:
     exit_code: int
     result: dict[str, Any]
     requests: list[dict[str, Any]]
+    """The records of the load; those before it try what the server takes, and may be refused."""
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def measure(url: str, folder: Path, *options: str) -> Measured:
         stderr=ended.stderr,
         exit_code=ended.returncode,
         result=json.loads((folder / "result.json").read_text()),
-        requests=[json.loads(line) for line in records.read_text().splitlines()],
+        requests=[row for line in records.read_text().splitlines() if (row := json.loads(line))["phase"] == "load"],
     )
 
 
