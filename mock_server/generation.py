@@ -212,6 +212,8 @@ class Generation:
         for _, token_ids, engine_finish_reason, _ in deltas:
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
             texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
+            if finish_reason is not None:  # what comes after the end is no part of the answer
+                break
         self.completion_tokens = choice.completion_tokens
         if choice.finish_reason is not None:
             self.is_finished = True

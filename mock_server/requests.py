@@ -45,6 +45,8 @@ class ResponseFormat(BaseModel):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    plain_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    """A schema without OpenAI's wrapping, as clients of llama.cpp and others send it."""
 
 
 class StructuredOutputs(BaseModel):

@@ -8,6 +8,7 @@ from .chat_template import render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError
 from .tokenizer import Tokenizer
+from .worker import Worker
 
 DEFAULT_MAX_MODEL_LEN = 32_768
 FEATURES: frozenset[Feature] = frozenset(
@@ -44,6 +45,7 @@ class BundledText:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._adapters: dict[str, Adapter] = {}
+        self.worker = Worker()
         self._own_death: asyncio.Future[EngineDeadError] | None = None
 
     async def tokenize(self, text: str) -> list[int]:

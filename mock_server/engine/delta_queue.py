@@ -12,7 +12,7 @@ from .outbox import Outbox
 class DeltaQueue:
     """A `PushStream` that ends when each of `num_choices` choices has a finish reason.
 
-    With `final_only` the reader gets one delta for each choice, when it ends.
+    With `final_only` the reader gets a choice when it ends, in one delta where nothing is lost by that.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class DeltaQueue:
         self._scheduled_at: dict[int, float] = {}
         self._open_choices = num_choices
         self._on_close = on_close
-        self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
+        self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
@@ -63,15 +63,16 @@ class DeltaQueue:
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
         if self._so_far is not None:
-            if self.first_token_at is None:
+            if self.first_token_at is None and delta.token_ids:
                 self.first_token_at = time.monotonic()
-            token_ids, logprobs = self._so_far.setdefault(delta.choice, ([], []))
-            token_ids += delta.token_ids
-            logprobs += delta.logprobs or ()
+            joined = self._so_far.setdefault(delta.choice, [])
+            if not joined or not _join(joined[-1], delta):
+                joined.append(_joinable(delta))
             if delta.finish_reason is None:
                 return
-            del self._so_far[delta.choice]
-            delta = Delta(delta.choice, token_ids, delta.finish_reason, logprobs or None)
+            *earlier, last = self._so_far.pop(delta.choice)
+            self._ready += earlier
+            delta = last._replace(finish_reason=delta.finish_reason)
         self._ready.append(delta)
         if delta.finish_reason is not None:
             self._open_choices -= 1
@@ -128,8 +129,8 @@ class DeltaQueue:
 
     def unread_tokens(self, choice: int) -> int:
         waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)
-        held = self._so_far.get(choice) if self._so_far else None
-        return waiting + (len(held[0]) if held else 0)
+        held = self._so_far.get(choice, ()) if self._so_far else ()
+        return waiting + sum(len(delta.token_ids) for delta in held)
 
     def __aiter__(self) -> "DeltaQueue":
         return self
@@ -154,3 +155,23 @@ class DeltaQueue:
         if self._open_choices:
             self._open_choices = 0
             self._on_close()
+
+
+def _joinable(delta: Delta) -> Delta:
+    """A copy that can grow."""
+    logprobs = None if delta.logprobs is None else list(delta.logprobs)
+    return Delta(delta.choice, list(delta.token_ids), None, logprobs)
+
+
+def _join(last: Delta, delta: Delta) -> bool:
+    """Adds to a choice's last delta; not where it would matter that they were two.
+
+    What has log probabilities stays apart from what has none; and so does a stop without a token of its own, which
+    would take the token before it for its own.
+    """
+    if (last.logprobs is None) != (delta.logprobs is None) or (delta.finish_reason == "stop" and not delta.token_ids):
+        return False
+    last.token_ids.extend(delta.token_ids)  # type: ignore[attr-defined]
+    if delta.logprobs is not None:
+        last.logprobs.extend(delta.logprobs)  # type: ignore[union-attr]
+    return True

@@ -21,6 +21,7 @@ from .profiles import Profile
 from .prose import Author
 from .scheduler import PrefillChunk, SampledToken, Scheduler
 from .sequence import Sequence
+from .worker import Worker
 
 _STEPS_PER_PASS = 32  # steps that take no time, before the event loop gets a turn
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class SimulatedEngine(BundledText):
         self._clock.start()
         self._death = None
         self._work = asyncio.Event()
-        self._outbox = Outbox()  # of this loop
+        self._outbox, self.worker = Outbox(), Worker()  # of this loop
         self._task = asyncio.create_task(self._run(), name="simulated engine")
 
     async def stop(self) -> None:
@@ -68,6 +69,7 @@ class SimulatedEngine(BundledText):
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self.worker.stop()
         self._clock.stop()
 
     def check_health(self) -> None:
@@ -97,9 +99,14 @@ class SimulatedEngine(BundledText):
         self.check_adapter(adapter)
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
+        if self._author.is_constrained(prompt_token_ids, params):
+            texts = await self.worker.run(lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget))
+            self.check_health()
+        else:
+            texts = self._author.tokens(prompt_token_ids, params, adapter)
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
-            for choice, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
+            for choice, tokens in enumerate(texts)
         ]
         queue = DeltaQueue(
             params.n,
@@ -164,6 +171,8 @@ class SimulatedEngine(BundledText):
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
             self._deliver(scheduler.complete(plan))
+            if scheduler.has_failed:
+                self._fail(scheduler.take_failed())
 
     def _note_scheduled(self, prefills: SequenceOf[PrefillChunk]) -> None:
         now = time.monotonic()
@@ -185,6 +194,17 @@ class SimulatedEngine(BundledText):
                     delta = plain[token_id] = Delta(0, (token_id,), None)
                 queues[sequence].put(delta)
         self._generated_tokens += len(sampled)
+
+    def _fail(self, failed: list[tuple[Sequence, Exception]]) -> None:
+        """Ends the requests that these sequences are of; the others go on."""
+        for sequence, exc in failed:
+            _log.error("a request failed in the step loop", exc_info=exc)
+            queue = self._queues.get(sequence)
+            if queue is not None:
+                self._abort([other for other, shared in self._queues.items() if shared is queue])
+                queue.fail(
+                    EngineError(f"the simulated engine failed ({type(exc).__name__}); the server's log tells more")
+                )
 
     def _die(self, error: EngineDeadError) -> None:
         self._death = error

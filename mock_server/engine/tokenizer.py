@@ -5,7 +5,7 @@ into the longest known pieces. A prefix of the ids of a text is therefore the id
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .vocabulary import NUM_BYTES, SPECIAL_TOKENS, build_pieces
 
@@ -43,6 +43,12 @@ class Tokenizer:
         for run in _RUNS.findall(text):
             ids += known.get(run) or self._encode_run(run)
         return ids
+
+    def iterate(self, text: str) -> Iterator[int]:
+        """The same ids, made as they are taken."""
+        known = self._runs
+        for run in _RUNS.finditer(text):
+            yield from known.get(run[0]) or self._encode_run(run[0])
 
     def _encode_run(self, run: str) -> tuple[int, ...]:
         ids: list[int] = []
