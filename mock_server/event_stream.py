@@ -31,6 +31,7 @@ class EventStream:
     async def run(self) -> None:
         """The headers wait for the first batch: until then whatever goes wrong still has its own status."""
         exchange, generation, meter = self._exchange, self._generation, self._meter
+        await generation.start()
         deltas = await generation.next_batch()
         meter.batch(deltas)
         await exchange.start_events()
@@ -80,5 +81,7 @@ class EventStream:
                 unwritten.set_result(deltas)
             else:
                 writer.write(self._frames.events(deltas).encode())
+        except StopIteration as exc:  # which a future does not take
+            unwritten.set_exception(RuntimeError(repr(exc)))
         except Exception as exc:
             unwritten.set_exception(exc)

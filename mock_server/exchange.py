@@ -4,6 +4,7 @@ Written against ASGI itself: a framework's streaming response costs half as much
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from uuid import uuid4
 
@@ -13,6 +14,8 @@ from .body_writer import body_writer
 from .errors import ApiError, bad_request
 
 _MAX_REQUEST_ID_LENGTH = 128
+_LONGEST_FAREWELL_S = 2.0
+_log = logging.getLogger(__name__)
 _JSON = b"application/json"
 _TEXT = "text/plain; charset=utf-8"
 _EVENT_STREAM_HEADERS = [
@@ -81,7 +84,10 @@ class Exchange:
             watcher.cancel()
             if not task.done():
                 task.cancel()
-                await asyncio.wait((task,))
+                await asyncio.wait((task,), timeout=_LONGEST_FAREWELL_S)
+        if not task.done():
+            _log.error("request %s: the engine does not let go of it although the client left", self.request_id)
+            raise ClientGoneError
         if task.cancelled():
             raise ClientGoneError
         await task

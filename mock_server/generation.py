@@ -19,6 +19,8 @@ from .engine.base import (
 from .engine.errors import EngineError
 from .logprobs import Logprobs, LogprobsWriter
 
+_BATCHES_A_TURN = 32
+
 ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
 """The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
 here, log probabilities where they were asked for, and the tokens. (A plain tuple: one for each token.)
@@ -55,6 +57,7 @@ class Generation:
 
     __slots__ = (
         "_adapter",
+        "_batches",
         "_choices",
         "_choices_each",
         "_engine",
@@ -86,6 +89,7 @@ class Generation:
         self._request_id = request_id
         self._adapter = adapter
         self._logprobs = text.logprobs
+        self._batches = 0
         self._streams: list[DeltaStream] = []
         self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
@@ -174,6 +178,9 @@ class Generation:
         Raises `EngineError` when the engine fails or ends too soon.
         """
         number = 0
+        self._batches += 1
+        if not self._batches % _BATCHES_A_TURN:  # an engine that never waits still lets others have their turn
+            await asyncio.sleep(0)
         try:
             if self._interleaved is None:
                 deltas = await self._streams[0].__anext__()

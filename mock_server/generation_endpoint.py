@@ -97,7 +97,6 @@ class GenerationEndpoint(Endpoint):
         )
         meter = RequestMeter(self.state.metrics, generation)
         try:
-            await generation.start()
             if request.stream:
                 work = EventStream(exchange, form.frames(options), generation, meter).run()
             else:
@@ -124,6 +123,7 @@ class GenerationEndpoint(Endpoint):
         *,
         with_prompt: bool,
     ) -> None:
+        await generation.start()
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         while not generation.is_finished:
             deltas = await generation.next_batch()

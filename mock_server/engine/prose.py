@@ -87,7 +87,7 @@ class Author:
         Raises `RequestRefusedError` for structured output that no answer is found for; where the budget is one for
         a trial, `TooMuchWorkError` for what needs a larger one.
         """
-        budget = budget or Budget()
+        budget = budget or Budget.for_answers(params.n)
         language = self._languages[self.prompt_language(prompt_token_ids)]
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
         digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
@@ -96,12 +96,15 @@ class Author:
         writer = None if params.structured_output is None else StructuredWriter(params.structured_output, budget)
         wishes = self._wishes(prompt_token_ids) if writer is None else None
         choices = []
+        text = ""
         for index in range(params.n):
             key = digest.copy()
             key.update(f"\0{0 if params.greedy else index}".encode())  # greedy choices are all the same
             source = random.Random(key.digest())
             if writer is not None:
-                tokens = self._repeat_the_end(writer.text(source))
+                if not index or not params.greedy:
+                    text = writer.text(source)
+                tokens = self._repeat_the_end(text)
             else:
                 opening = _NO_OPENING if wishes is None else _opening(wishes, language, source, adapter, budget)
                 if opening.is_whole:

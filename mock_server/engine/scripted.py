@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -85,30 +86,34 @@ class _Performance:
     num_choices: int
     finished: set[int] = field(default_factory=set)
 
-    def go_on(self) -> None:
-        self.next = _next_of(self.rest, self.num_choices)
-
     @property
     def has_ended(self) -> bool:
         return len(self.finished) == self.num_choices
 
 
-def _next_of(rest: Iterator[TimedDelta], num_choices: int) -> TimedDelta:
-    """Raises `EngineError`, whatever the script raises; but `TooMuchWorkError` as it is."""
+@contextmanager
+def _failing_the_request() -> Iterator[None]:
+    """Whatever a script raises becomes an `EngineError`; but `TooMuchWorkError` stays what it is."""
     try:
-        timed = next(rest, None)
-        if timed is None:
-            raise EngineError("the script ended before each choice had a finish reason")
-        if not math.isfinite(timed.at_s):
-            raise EngineError(f"the script gave a delta the time {timed.at_s!r}")
-        if not 0 <= timed.delta.choice < num_choices:
-            raise EngineError(f"the script gave a delta to choice {timed.delta.choice!r} of {num_choices}")
+        yield
     except (EngineError, TooMuchWorkError, KeyboardInterrupt):
         raise
     except BaseException as exc:
         _log.exception("the script failed")
         raise EngineError(f"the script raised {type(exc).__name__}; the server's log tells more") from exc
-    return timed
+
+
+def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
+    """Raises `EngineError` for what no client could be told; another error for what is not a delta at all."""
+    choice, token_ids, finish_reason, _ = timed.delta
+    if not math.isfinite(timed.at_s):
+        raise EngineError(f"the script gave a delta the time {timed.at_s!r}")
+    if not 0 <= choice < num_choices:
+        raise EngineError(f"the script gave a delta to choice {choice!r} of {num_choices}")
+    if finish_reason not in (None, "stop", "length"):
+        raise EngineError(f"the script gave the finish reason {finish_reason!r}; it must be None, 'stop' or 'length'")
+    if not all(0 <= token_id < vocab_size for token_id in token_ids):
+        raise EngineError(f"the script gave a token that the vocabulary of {vocab_size} does not have")
 
 
 class ScriptedEngine(BundledText):
@@ -180,7 +185,7 @@ class ScriptedEngine(BundledText):
         self.check_adapter(adapter)
         arrived_at = self._clock.now()
         request = ScriptedRequest(prompt_token_ids, params, adapter)
-        first, rest = await self.worker.run(lambda budget: self._begin(request._replace(budget=budget)))
+        first, rest = await self.worker.run(lambda budget: self._begin(request._replace(budget=budget)), params.n)
         self.check_health()
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
@@ -200,15 +205,19 @@ class ScriptedEngine(BundledText):
         return queue
 
     def _begin(self, request: ScriptedRequest) -> tuple[TimedDelta, Iterator[TimedDelta]]:
-        """The first delta, and those after it."""
-        try:
+        """The first delta, and those after it. Raises `EngineError`."""
+        with _failing_the_request():
             rest = iter(self._script(request))
-        except (EngineError, TooMuchWorkError, KeyboardInterrupt):
-            raise
-        except BaseException as exc:
-            _log.exception("the script failed")
-            raise EngineError(f"the script raised {type(exc).__name__}; the server's log tells more") from exc
-        return _next_of(rest, request.params.n), rest
+        return self._next_of(rest, request.params.n), rest
+
+    def _next_of(self, rest: Iterator[TimedDelta], num_choices: int) -> TimedDelta:
+        """Raises `EngineError`."""
+        with _failing_the_request():
+            timed = next(rest, None)
+            if timed is None:
+                raise EngineError("the script ended before each choice had a finish reason")
+            _check(timed, num_choices, self.info.vocab_size)
+        return timed
 
     def _forget(self, key: int) -> None:
         performance = self._performances.pop(key, None)
@@ -238,10 +247,10 @@ class ScriptedEngine(BundledText):
                 if performance.has_ended:
                     self._forget(key)
                     return
-                performance.go_on()
-        except Exception as exc:
+                performance.next = self._next_of(performance.rest, performance.num_choices)
+        except EngineError as exc:
             self._forget(key)
-            performance.queue.fail(_as_engine_error(exc))
+            performance.queue.fail(exc)
         else:
             self._call_when_due(key)
 
@@ -253,10 +262,3 @@ class ScriptedEngine(BundledText):
         self._generated_tokens += len(delta.token_ids)
         if delta.finish_reason is not None:
             performance.finished.add(delta.choice)
-
-
-def _as_engine_error(error: Exception) -> EngineError:
-    if isinstance(error, EngineError):
-        return error
-    _log.error("the script yielded what is not a delta", exc_info=error)
-    return EngineError("the script yielded what is not a delta; the server's log tells more")

@@ -100,7 +100,9 @@ class SimulatedEngine(BundledText):
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
         if self._author.is_constrained(prompt_token_ids, params):
-            texts = await self.worker.run(lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget))
+            texts = await self.worker.run(
+                lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget), params.n
+            )
             self.check_health()
         else:
             texts = self._author.tokens(prompt_token_ids, params, adapter)

@@ -24,7 +24,7 @@ class Worker:
         self._turn = asyncio.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
-    async def run(self, work: Callable[[Budget], _T]) -> _T:
+    async def run(self, work: Callable[[Budget], _T], num_answers: int = 1) -> _T:
         """`work` is begun anew in a thread when it raises `TooMuchWorkError` here."""
         async with self._turn:
             trial = Budget(_STEPS_OF_A_TRIAL, is_trial=True)
@@ -35,7 +35,7 @@ class Worker:
             finally:
                 if trial.steps_spent > _STEPS_UNNOTICED:
                     await asyncio.sleep(0)
-        return await self.run_in_thread(lambda: work(Budget()))
+        return await self.run_in_thread(lambda: work(Budget.for_answers(num_answers)))
 
     async def run_in_thread(self, work: Callable[[], _T]) -> _T:
         if self._threads is None:

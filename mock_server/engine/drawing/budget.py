@@ -4,6 +4,7 @@ from .problems import TooMuchWorkError
 
 MAX_STEPS = 30_000
 MAX_CHARACTERS = 100_000
+_STEPS_AN_ANSWER, _CHARACTERS_AN_ANSWER = 1_500, 2_000
 
 
 class Budget:
@@ -18,6 +19,11 @@ class Budget:
         self._max_steps = self._steps = steps
         self._max_characters = self._characters = characters
         self.is_trial = is_trial
+
+    @classmethod
+    def for_answers(cls, number: int) -> "Budget":
+        """For a request that wants so many."""
+        return cls(MAX_STEPS + number * _STEPS_AN_ANSWER, MAX_CHARACTERS + number * _CHARACTERS_AN_ANSWER)
 
     @property
     def steps_left(self) -> int:
