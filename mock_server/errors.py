@@ -7,6 +7,9 @@ from pydantic_core import to_json
 _MAX_MESSAGE_LENGTH = 1000  # an echo of bad input stays small, whatever was sent
 
 
+_CLOSE = {"connection": "close"}  # the rest of the request is not read
+
+
 class ApiError(Exception):
     """A refusal or failure with its HTTP status; `headers` go with the response."""
 
@@ -40,6 +43,21 @@ class ApiError(Exception):
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
     return ApiError(400, message, param=param, code=code)
+
+
+def request_timeout(part: str, limit_s: float) -> ApiError:
+    message = f"The request's {part} did not come within the limit of {limit_s:g} seconds (--read-timeout)"
+    return ApiError(408, message, code="request_timeout", headers=_CLOSE)
+
+
+def body_too_large(limit: int) -> ApiError:
+    message = f"The body is larger than {limit} bytes (--max-body-size)"
+    return ApiError(413, message, code="request_too_large", headers=_CLOSE)
+
+
+def head_too_large(limit: int) -> ApiError:
+    message = f"The request line and headers are larger than {limit} bytes (--max-header-size)"
+    return ApiError(431, message, code="headers_too_large", headers=_CLOSE)
 
 
 def model_not_found(message: str) -> ApiError:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from starlette.types import Receive, Scope, Send
 
 from .body_writer import body_writer
-from .errors import ApiError, bad_request
+from .errors import ApiError, bad_request, body_too_large
 
 _MAX_REQUEST_ID_LENGTH = 128
 _LONGEST_FAREWELL_S = 2.0
@@ -54,12 +54,18 @@ class Exchange:
         params: Mapping[str, str] = self._scope["path_params"]
         return params
 
-    async def read_json(self, max_bytes: int) -> bytes:
-        """The body, unparsed. Raises `ApiError` for another media type and for too long a body."""
+    async def read_json(self, max_bytes: int, on_progress: Callable[[int], None] | None = None) -> bytes:
+        """The body, unparsed. Raises `ApiError` for another media type and for too long a body.
+
+        `on_progress` is called with the number of bytes so far, as long as there are more to come.
+        """
         media_type = self._headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
         if media_type != _JSON and not media_type.endswith(b"+json"):
             shown = media_type.decode("latin-1")
             raise bad_request(f"The content type must be application/json (got {shown[:100]!r})")
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > max_bytes:
+            raise body_too_large(max_bytes)
         body = bytearray()
         while True:
             message = await self._receive()
@@ -67,9 +73,11 @@ class Exchange:
                 raise ClientGoneError
             body += message.get("body", b"")
             if len(body) > max_bytes:
-                raise ApiError(413, f"The body is larger than {max_bytes} bytes", code="request_too_large")
+                raise body_too_large(max_bytes)
             if not message.get("more_body", False):
                 return bytes(body)
+            if on_progress is not None:
+                on_progress(len(body))
 
     async def while_connected(self, work: Coroutine[None, None, None]) -> None:
         """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.

@@ -70,7 +70,7 @@ class GenerationEndpoint(Endpoint):
 
     async def read(self, exchange: Exchange, model: type[_R]) -> _R:
         """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
-        request = parse(model, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = parse(model, await self.state.bodies.read(exchange))
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 

@@ -23,7 +23,8 @@ from .listener import Listener
 from .settings import Settings
 from .state import ServerState
 
-_FORCED_END_S = 2.0  # after the engine was stopped, for connections to notice
+_FAREWELL_S = 0.5  # after the engine was stopped, for clients to read that
+_FORCED_END_S = 2.0  # beyond the time for streams; by then all connections have been aborted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -178,8 +179,17 @@ class _Server(uvicorn.Server):
         forced.cancel()
         if traffic.under_way:
             await self._state.engine.stop()
+        aborting = asyncio.create_task(self._abort_connections(), name="end of connections")
         await super().shutdown(sockets)
+        aborting.cancel()
         gc.unfreeze()
+
+    async def _abort_connections(self) -> None:
+        """Of clients that do not read their last events, or never say that they have closed."""
+        await asyncio.sleep(_FAREWELL_S)
+        for connection in list(self.server_state.connections):
+            transport: asyncio.Transport = connection.transport
+            transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A second signal means at once."""

@@ -15,6 +15,7 @@ class Traffic:
         self._under_way = 0
         self._empty = asyncio.Event()
         self._empty.set()
+        self._being_read: set[asyncio.Timeout] = set()
         self.is_closed = False
 
     @property
@@ -37,8 +38,22 @@ class Traffic:
             if not self._under_way:
                 self._empty.set()
 
+    @contextmanager
+    def reading(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """Around the reading of one body, whose time is up when the traffic is closed."""
+        self._being_read.add(limit)
+        try:
+            if self.is_closed:
+                limit.reschedule(0)
+            yield
+        finally:
+            self._being_read.discard(limit)
+
     def close(self) -> None:
         self.is_closed = True
+        for limit in self._being_read:
+            if not limit.expired():
+                limit.reschedule(0)
 
     async def wait_until_empty(self) -> None:
         await self._empty.wait()

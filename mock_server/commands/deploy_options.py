@@ -40,6 +40,14 @@ SERVER = (
         help="Requests under way at once, running and waiting; more get a 429. 0: any number.",
     ),
     _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
+    _server("--max-header-size", type=SizeParam(), default="64K", show_default=True, help="Largest request head."),
+    _server(
+        "--read-timeout",
+        type=click.FloatRange(0),
+        default=30.0,
+        show_default=True,
+        help="Seconds within which a request must come; more for long bodies. 0: any time.",
+    ),
     _server(
         "--allowed-origins",
         multiple=True,

@@ -108,6 +108,8 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             log_interval_s=options["log_interval"],
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
+            max_head_bytes=options["max_header_size"],
+            read_timeout_s=options["read_timeout"],
             max_requests=options["max_requests"],
             require_model=options["require_model"],
             tool_format=_tool_format(options),

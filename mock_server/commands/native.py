@@ -15,7 +15,8 @@ from .deployment import DeployError, Deployment
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
-    "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "require_model",
+    "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "max_header_size", "read_timeout",
+    "require_model",
 )  # fmt: skip
 """Options that vllm serve has no counterpart of."""
 AS_THEY_ARE = (

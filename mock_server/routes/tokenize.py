@@ -12,7 +12,7 @@ from ..validation import parse
 
 class Tokenize(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(TokenizeRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = parse(TokenizeRequest, await self.state.bodies.read(exchange))
         self.state.models.resolve(request.model)
         token_ids = await self._token_ids(request)
         token_strs = None
@@ -41,7 +41,7 @@ class Tokenize(Endpoint):
 
 class Detokenize(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(DetokenizeRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = parse(DetokenizeRequest, await self.state.bodies.read(exchange))
         self.state.models.resolve(request.model)
         check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")
         response = DetokenizeResponse(prompt=await self.state.engine.detokenize(request.tokens))

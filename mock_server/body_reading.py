@@ -1,0 +1,39 @@
+"""How long a request's body may take to come, and what happens to one that is half here when the server ends."""
+
+import asyncio
+
+from .errors import request_timeout, shutting_down
+from .exchange import Exchange
+from .settings import Settings
+from .traffic import Traffic
+
+_BYTES_PER_S = 1_000  # a body that comes at this speed is waited for, however long it is
+
+
+class BodyReading:
+    """Of one server."""
+
+    def __init__(self, settings: Settings, traffic: Traffic) -> None:
+        self._max_bytes = settings.max_body_bytes
+        self._limit_s = settings.read_timeout_s or None
+        self._traffic = traffic
+
+    async def read(self, exchange: Exchange) -> bytes:
+        """Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come."""
+        limit_s = self._limit_s
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+
+                def extend(received: int) -> None:
+                    if limit_s is not None and not self._traffic.is_closed:
+                        limit.reschedule(began + limit_s + received / _BYTES_PER_S)
+
+                with self._traffic.reading(limit):
+                    return await exchange.read_json(self._max_bytes, extend)
+        except TimeoutError:
+            if self._traffic.is_closed:
+                refusal = shutting_down()
+                refusal.headers["connection"] = "close"  # the rest is not read
+                raise refusal from None
+            raise request_timeout("body", self._limit_s or 0.0) from None
