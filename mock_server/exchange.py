@@ -5,6 +5,7 @@ Written against ASGI itself: a framework's streaming response costs half as much
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from .body_writer import body_writer
 from .errors import ApiError, bad_request, body_too_large
 
 _MAX_REQUEST_ID_LENGTH = 128
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:;/+=@,-]+")
 _LONGEST_FAREWELL_S = 2.0
 _log = logging.getLogger(__name__)
 _JSON = b"application/json"
@@ -150,6 +152,7 @@ class Exchange:
 
 
 def _usable_id(value: bytes | None) -> str | None:
-    if value is None or not 0 < len(value) <= _MAX_REQUEST_ID_LENGTH:
+    """It goes into headers, JSON and logs: an id with quotes or brackets, which could be markup there, is not taken."""
+    if value is None or len(value) > _MAX_REQUEST_ID_LENGTH or _REQUEST_ID.fullmatch(value) is None:
         return None
-    return value.decode("ascii") if all(0x21 <= byte < 0x7F for byte in value) else None
+    return value.decode("ascii")

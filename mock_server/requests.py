@@ -4,14 +4,23 @@ bounded; unknown ones are ignored, since clients send new ones before servers kn
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 INT64_MAX = 2**63 - 1
 MAX_CHOICES = 128
 MAX_STOP_STRINGS = 16
 MAX_TOOLS = 128
 
-StopString = Annotated[str, Field(min_length=1)]
+MAX_STOP_LENGTH = 1_000
+
+
+def _integral(value: Any) -> Any:
+    """5.0 is an integer in JSON, and some languages write integers so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]
 
@@ -68,16 +77,16 @@ class StructuredOutputs(BaseModel):
 class GenerationRequest(_Request):
     """What chat and completions have in common. None = not said."""
 
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    min_tokens: Annotated[int, Field(ge=0)] | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
+    max_tokens: Annotated[Integer, Field(ge=1)] | None = None
+    min_tokens: Annotated[Integer, Field(ge=0)] | None = None
+    n: Annotated[Integer, Field(ge=1, le=MAX_CHOICES)] | None = None
+    seed: Annotated[Integer, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
     stop_token_ids: list[TokenId] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1)] | None = None
+    top_k: Annotated[Integer, Field(ge=-1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
@@ -85,16 +94,16 @@ class GenerationRequest(_Request):
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
     allowed_token_ids: TokenIds | None = None
     bad_words: list[Annotated[str, Field(min_length=1)]] | None = None
-    top_logprobs: Annotated[int, Field(ge=0)] | None = None
-    prompt_logprobs: Annotated[int, Field(ge=0)] | None = None
+    top_logprobs: Annotated[Integer, Field(ge=0)] | None = None
+    prompt_logprobs: Annotated[Integer, Field(ge=0)] | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
-    priority: int | None = None
+    priority: Integer | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
     return_token_ids: bool | None = None
-    truncate_prompt_tokens: Annotated[int, Field(ge=-1)] | None = None
+    truncate_prompt_tokens: Annotated[Integer, Field(ge=-1)] | None = None
     """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
 
     @property
@@ -178,7 +187,7 @@ class NamedTool(BaseModel):
 
 class ChatRequest(GenerationRequest):
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[Integer, Field(ge=1)] | None = None
     logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
@@ -198,7 +207,7 @@ class CompletionRequest(GenerationRequest):
         | Annotated[list[TokenIds], Field(min_length=1)]
     )
     echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0)] | bool | None = None
+    logprobs: Annotated[Integer, Field(ge=0)] | bool | None = None
     """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
 
 

@@ -202,10 +202,11 @@ def test_a_base_model_has_no_chat(base_server: Serving) -> None:
 
 def test_a_request_id_is_the_clients_or_made_up(http: httpx.Client) -> None:
     body = {"messages": QUESTION, "max_tokens": 1}
-    own = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "abc-1"})
-    assert own.json()["id"] == "chatcmpl-abc-1"
-    assert own.headers["x-request-id"] == "abc-1"
-    for unusable in ("x" * 200, "with space", ""):
+    for usable in ("abc-1", "4f2a:7/9", "Root=1-67891233-abcdef;Parent=53995c3f", "me@host,2", "x" * 128):
+        own = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": usable})
+        assert own.json()["id"] == f"chatcmpl-{usable}"
+        assert own.headers["x-request-id"] == usable
+    for unusable in ("x" * 129, "with space", "", 'a"b<script>', "it's", "<b>", "a&b", "a\\b", "{}", "`id`", "a%0d"):
         made = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": unusable})
         assert len(made.headers["x-request-id"]) == 32
         assert made.json()["id"] == f"chatcmpl-{made.headers['x-request-id']}"
