@@ -2,7 +2,8 @@
 
 import asyncio
 
-from .errors import request_timeout, shutting_down
+from .body_shape import TooManyValuesError, check_shape
+from .errors import request_timeout, shutting_down, too_many_values
 from .exchange import Exchange
 from .settings import Settings
 from .traffic import Traffic
@@ -19,7 +20,18 @@ class BodyReading:
         self._traffic = traffic
 
     async def read(self, exchange: Exchange) -> bytes:
-        """Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come."""
+        """Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413
+        when it is too large or has too many values.
+        """
+        body = await self._received(exchange)
+        try:
+            for _ in check_shape(body):
+                await asyncio.sleep(0)
+        except TooManyValuesError as exc:
+            raise too_many_values(str(exc)) from None
+        return body
+
+    async def _received(self, exchange: Exchange) -> bytes:
         limit_s = self._limit_s
         began = asyncio.get_running_loop().time()
         try:

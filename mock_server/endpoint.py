@@ -11,6 +11,7 @@ from .engine.errors import (
     EngineBusyError,
     EngineDeadError,
     EngineError,
+    PromptTooLongError,
     RequestRefusedError,
 )
 from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
@@ -63,6 +64,8 @@ class Endpoint(ABC):
 def api_error(error: EngineError) -> ApiError:
     """An engine's failure as the client gets it."""
     match error:
+        case PromptTooLongError():
+            return bad_request(str(error), param=error.field, code="context_length_exceeded")
         case RequestRefusedError():
             return bad_request(str(error), param=error.field)
         case AdapterNotFoundError():

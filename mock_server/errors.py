@@ -55,6 +55,10 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, message, code="request_too_large", headers=_CLOSE)
 
 
+def too_many_values(problem: str) -> ApiError:
+    return ApiError(413, f"The body has {problem}: send less in one request", code="request_too_large")
+
+
 def head_too_large(limit: int) -> ApiError:
     message = f"The request line and headers are larger than {limit} bytes (--max-header-size)"
     return ApiError(431, message, code="headers_too_large", headers=_CLOSE)

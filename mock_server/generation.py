@@ -1,6 +1,7 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -169,6 +170,8 @@ class Generation:
                 run.token_ids, run.params, request_id=request_id, adapter=self._adapter
             )
             self._streams.append(stream)
+            if several:
+                await asyncio.sleep(0)
         if several:
             self._interleaved = _interleaved(self._streams)
 
@@ -271,29 +274,42 @@ class Generation:
 
 async def _interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[int, Sequence[Delta]], None]:
     """Batches of all streams as they come, each with its stream's number."""
-    pending = {asyncio.ensure_future(_next_batch(stream)): number for number, stream in enumerate(streams)}
+    ready: deque[tuple[int, Sequence[Delta]] | BaseException] = deque()
+    has_more = asyncio.Event()
+    open_streams = len(streams)
+
+    async def read(number: int, stream: DeltaStream) -> None:
+        nonlocal open_streams
+        try:
+            taken = 0
+            async for batch in stream:
+                ready.append((number, batch))
+                has_more.set()
+                taken += 1
+                if not taken % _BATCHES_A_TURN:
+                    await asyncio.sleep(0)
+        except Exception as exc:
+            ready.append(exc)
+        finally:
+            open_streams -= 1
+            has_more.set()
+
+    readers = [asyncio.ensure_future(read(number, stream)) for number, stream in enumerate(streams)]
     try:
-        while pending:
-            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for future in sorted(done, key=pending.__getitem__):
-                number = pending.pop(future)
-                batch = future.result()
-                if batch is not None:
-                    yield number, batch
-                    pending[asyncio.ensure_future(_next_batch(streams[number]))] = number
+        while ready or open_streams:
+            if not ready:
+                has_more.clear()
+                await has_more.wait()
+                continue
+            found = ready.popleft()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
     finally:
-        for future in pending:
-            future.cancel()
-        if pending:
-            await asyncio.wait(pending)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.wait(readers)
 
 
 def _ended_too_soon() -> EngineError:
     return EngineError("the engine's stream ended without a finish reason")
-
-
-async def _next_batch(stream: DeltaStream) -> Sequence[Delta] | None:
-    try:
-        return await anext(stream)
-    except StopAsyncIteration:
-        return None

@@ -1,10 +1,12 @@
 """What chat and completions have in common: run the generation, then stream its events or gather its answer."""
 
+import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .endpoint import Endpoint, api_error
 from .engine.base import FinishReason
@@ -14,7 +16,8 @@ from .event_stream import EventStream
 from .exchange import ClientGoneError, Exchange
 from .frames import FrameOptions, Frames
 from .generation import Generation
-from .logprobs import prompt_logprobs
+from .likelihood_limits import check_answer, check_prompts
+from .logprobs import WrittenLogprobs, prompt_logprobs
 from .metrics import RequestMeter
 from .requests import GenerationRequest
 from .responses import PromptLogprobs, Usage
@@ -22,6 +25,7 @@ from .validation import parse
 
 _R = TypeVar("_R", bound=GenerationRequest)
 _NOT_ADMITTED = (429, 503)
+_POSITIONS_A_TURN = 500
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +34,7 @@ class WholeChoice:
     """A choice as it is gathered."""
 
     pieces: list[str] = field(default_factory=list)
-    logprobs: list[Any] = field(default_factory=list)
+    logprobs: WrittenLogprobs = field(default_factory=WrittenLogprobs)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     prompt_logprobs: PromptLogprobs | None = None
@@ -47,7 +51,8 @@ class AnswerForm(ABC):
     def frames(self, options: FrameOptions) -> Frames: ...
 
     @abstractmethod
-    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes: ...
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
+        """In pieces, each made when it is taken."""
 
 
 class GenerationEndpoint(Endpoint):
@@ -95,6 +100,7 @@ class GenerationEndpoint(Endpoint):
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
         )
+        check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
         meter = RequestMeter(self.state.metrics, generation)
         try:
             if request.stream:
@@ -125,6 +131,8 @@ class GenerationEndpoint(Endpoint):
     ) -> None:
         await generation.start()
         choices = [WholeChoice() for _ in range(generation.num_choices)]
+        likelihoods_each = 1 + (generation.runs[0].params.logprobs or 0)
+        likelihoods = 0
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
@@ -133,20 +141,39 @@ class GenerationEndpoint(Endpoint):
                 choice.token_ids += token_ids
                 choice.pieces.append(text)
                 if logprobs is not None:
-                    choice.logprobs.append(logprobs)
+                    choice.logprobs.add(logprobs)
+                    likelihoods += len(token_ids) * likelihoods_each
+                    check_answer(likelihoods)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
         if with_prompt:
-            for index, choice in enumerate(choices):
-                positions = generation.prompt_logprobs(index)
-                choice.prompt_logprobs = prompt_logprobs(positions or (), self.state.engine.token_bytes)
+            await self._add_prompts(choices, generation)
         meter.end()
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,
             total_tokens=generation.prompt_tokens + generation.completion_tokens,
         )
-        await exchange.send_json(200, form.whole(options, choices, usage))
+        body = bytearray()
+        for piece in form.whole(options, choices, usage):
+            body += piece
+            if len(choices) > 1:
+                await asyncio.sleep(0)
+        await exchange.send_json(200, bytes(body))
+
+    async def _add_prompts(self, choices: list[WholeChoice], generation: Generation) -> None:
+        """Those of one prompt are shared by its choices; others have their turn between pieces of them."""
+        written: dict[int, PromptLogprobs] = {}
+        for index, choice in enumerate(choices):
+            number = generation.prompt_number(index)
+            if number not in written:
+                positions = generation.prompt_logprobs(index) or ()
+                written[number] = []
+                for start in range(0, len(positions), _POSITIONS_A_TURN):
+                    piece = positions[start : start + _POSITIONS_A_TURN]
+                    written[number] += prompt_logprobs(piece, self.state.engine.token_bytes)
+                    await asyncio.sleep(0)
+            choice.prompt_logprobs = written[number]
 
     def _note(self, options: FrameOptions, generation: Generation, elapsed_s: float) -> None:
         if generation.is_finished:

@@ -1,7 +1,8 @@
 """Log probabilities as the wire has them: one shape for chat, OpenAI's older one for completions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from .engine.base import PositionLogprobs, TokenLogprob
@@ -98,6 +99,50 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
             joined.tokens += piece.tokens
             joined.top_logprobs += piece.top_logprobs
         return joined
+
+
+class WrittenLogprobs:
+    """What the deltas of one choice brought, as JSON: that takes a tenth of the memory of the models."""
+
+    __slots__ = ("_columns", "_kind")
+
+    def __init__(self) -> None:
+        self._kind: type[Logprobs] | None = None
+        self._columns: list[list[str]] = []
+
+    def add(self, logprobs: Logprobs) -> None:
+        if self._kind is None:
+            self._kind = type(logprobs)
+            self._columns = [[] for _ in _COLUMNS[self._kind]]
+        opening, *borders, closing = _frame(self._kind)
+        rest = logprobs.model_dump_json().removeprefix(opening).removesuffix(closing)
+        for column, border in zip_longest(self._columns, borders):
+            piece, _, rest = (rest, "", "") if border is None else rest.partition(border)
+            if piece:
+                column.append(piece)
+
+    def json(self) -> bytes | None:
+        """None where they brought none."""
+        if self._kind is None:
+            return None
+        opening, *borders, closing = _frame(self._kind)
+        parts = [opening]
+        for column, border in zip_longest(self._columns, borders, fillvalue=closing):
+            parts += (",".join(column), border)
+        return "".join(parts).encode()
+
+
+_COLUMNS: Mapping[type[Logprobs], Sequence[str]] = {
+    ChatLogprobs: ("content",),
+    CompletionLogprobs: ("text_offset", "token_logprobs", "tokens", "top_logprobs"),
+}
+
+
+def _frame(kind: type[Logprobs]) -> list[str]:
+    """The JSON around the lists and between them; none of it can stand within a string."""
+    first, *others = _COLUMNS[kind]
+    closing = '],"refusal":null}' if kind is ChatLogprobs else "]}"
+    return [f'{{"{first}":[', *(f'],"{name}":[' for name in others), closing]
 
 
 def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes) -> PromptLogprobs:

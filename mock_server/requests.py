@@ -5,11 +5,15 @@ bounded; unknown ones are ignored, since clients send new ones before servers kn
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic_core import PydanticKnownError
 
 INT64_MAX = 2**63 - 1
 MAX_CHOICES = 128
 MAX_STOP_STRINGS = 16
 MAX_TOOLS = 128
+MAX_PROMPTS = 4_096
+MAX_BIASES = 20_000
+MAX_BAD_WORDS = 1_000
 
 MAX_STOP_LENGTH = 1_000
 
@@ -19,10 +23,20 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _not_too_many(value: Any) -> Any:
+    """Before each of them is looked at."""
+    if isinstance(value, dict) and len(value) > MAX_BIASES:
+        raise PydanticKnownError(
+            "too_long", {"field_type": "Dictionary", "max_length": MAX_BIASES, "actual_length": len(value)}
+        )
+    return value
+
+
 Integer = Annotated[int, BeforeValidator(_integral)]
+BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
-TokenIds = Annotated[list[TokenId], Field(min_length=1)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
 
 
 class _Request(BaseModel):
@@ -65,7 +79,7 @@ class StructuredOutputs(BaseModel):
 
     json_schema: str | dict[str, Any] | None = Field(default=None, alias="json")
     regex: str | None = None
-    choice: Annotated[list[str], Field(min_length=1)] | None = None
+    choice: Annotated[list[str], Field(min_length=1, fail_fast=True)] | None = None
     grammar: str | None = None
     json_object: bool | None = None
     structural_tag: str | None = None
@@ -81,8 +95,8 @@ class GenerationRequest(_Request):
     min_tokens: Annotated[Integer, Field(ge=0)] | None = None
     n: Annotated[Integer, Field(ge=1, le=MAX_CHOICES)] | None = None
     seed: Annotated[Integer, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
-    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
-    stop_token_ids: list[TokenId] | None = None
+    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True)] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -91,9 +105,11 @@ class GenerationRequest(_Request):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: (
+        Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], BeforeValidator(_not_too_many)] | None
+    ) = None
     allowed_token_ids: TokenIds | None = None
-    bad_words: list[Annotated[str, Field(min_length=1)]] | None = None
+    bad_words: Annotated[list[BadWord], Field(max_length=MAX_BAD_WORDS, fail_fast=True)] | None = None
     top_logprobs: Annotated[Integer, Field(ge=0)] | None = None
     prompt_logprobs: Annotated[Integer, Field(ge=0)] | None = None
     response_format: ResponseFormat | None = None
@@ -149,9 +165,9 @@ class ChatRequestMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     role: Annotated[str, Field(min_length=1)]
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
     name: str | None = None
-    tool_calls: list[ToolCalled] | None = None
+    tool_calls: Annotated[list[ToolCalled], Field(fail_fast=True)] | None = None
     tool_call_id: str | None = None
 
 
@@ -186,13 +202,13 @@ class NamedTool(BaseModel):
 
 
 class ChatRequest(GenerationRequest):
-    messages: Annotated[list[ChatRequestMessage], Field(min_length=1)]
+    messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[Integer, Field(ge=1)] | None = None
     logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -203,8 +219,8 @@ class CompletionRequest(GenerationRequest):
     prompt: (
         StrictStr
         | TokenIds
-        | Annotated[list[StrictStr], Field(min_length=1)]
-        | Annotated[list[TokenIds], Field(min_length=1)]
+        | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
     )
     echo: bool | None = None
     logprobs: Annotated[Integer, Field(ge=0)] | bool | None = None
@@ -215,11 +231,11 @@ class TokenizeRequest(_Request):
     """vLLM's form: a prompt, or messages."""
 
     prompt: str | None = None
-    messages: Annotated[list[ChatRequestMessage], Field(min_length=1)] | None = None
+    messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] | None = None
     return_token_strs: bool | None = None
 
 
@@ -240,4 +256,4 @@ class UnloadAdapterRequest(BaseModel):
 
 
 class DetokenizeRequest(_Request):
-    tokens: list[TokenId]
+    tokens: Annotated[list[TokenId], Field(fail_fast=True)]

@@ -2,6 +2,7 @@
 of its JSON; a null one was set to null.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import BaseModel
@@ -191,3 +192,25 @@ class TokenizeResponse(_Response):
 
 class DetokenizeResponse(_Response):
     prompt: str
+
+
+# Within a string their quotes would be escaped.
+_NO_CHOICES, _NO_LOGPROBS = b'"choices":[]', b'"logprobs":null'
+
+
+def with_choices(
+    frame: ChatCompletion | Completion, choices: Iterable[tuple[ChatChoice | CompletionChoice, bytes | None]]
+) -> Iterator[bytes]:
+    """The JSON of a response in pieces, one for each of its choices.
+
+    `frame` is the response without them; beside each choice stand its log probabilities as JSON.
+    """
+    head, tail = frame.json_bytes().split(_NO_CHOICES, 1)
+    separator = b'"choices":['
+    for choice, logprobs in choices:
+        text = choice.json_bytes()
+        if logprobs is not None:
+            text = text.replace(_NO_LOGPROBS, b'"logprobs":' + logprobs, 1)
+        yield head + separator + text
+        head, separator = b"", b","
+    yield b"]" + tail

@@ -107,7 +107,7 @@ def _generation_params(
         bad_words=tuple(request.bad_words or ()),
         structured_output=_structured_output(request, calls),
         priority=request.priority or 0,
-        final_only=not request.stream and not request.stop_strings,
+        final_only=not request.stream and not request.stop_strings and logprobs is None,
     )
 
 

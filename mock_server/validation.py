@@ -41,7 +41,6 @@ _FORMS = {
     "json": "a JSON schema, as an object or as a string",
 }
 _BRANCHES = ("str", "int", "bool", "NamedTool")
-_ABOUT_LENGTH = ("too_short", "too_long")  # of the form that was meant
 _MAX_SHOWN = 100
 
 
@@ -61,10 +60,15 @@ def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
         return bad_request("The body must be a JSON object")
     field = _path(first["loc"])[0]
     about_field = [error for error in errors if error["loc"][0] == field]
-    worst = max(about_field, key=lambda error: (len(_path(error["loc"])), error["type"] in _ABOUT_LENGTH))
+    worst = max(about_field, key=_severity)
     path = _path(worst["loc"])
     name = ".".join(map(str, path))
     return bad_request(f"{name} {_rule(worst, path)}{_got(worst)}", param=name)
+
+
+def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
+    """Of the forms that a field may have, which was meant: one that is too long, else the one that got furthest."""
+    return error["type"] == "too_long", len(_path(error["loc"])), error["type"] == "too_short"
 
 
 def _path(loc: Sequence[int | str]) -> list[int | str]:

@@ -128,14 +128,15 @@ class Author:
         if params.structured_output is None:  # whose tokens are not free
             words = [self.tokenizer.encode(form) for word in params.bad_words for form in (word, " " + word)]
             allowed = tuple(params.allowed_token_ids) or None
-            edits = Edits(dict(params.logit_bias), allowed, tuple(tuple(word) for word in words))
+            edits = Edits(params.logit_bias, allowed, words)
         if params.logprobs is None and edits.is_empty:
             return None
         return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)
 
     def _repeat_the_end(self, text: str) -> Iterator[int]:
         """The model has no more to say, and says so for as long as it is asked."""
-        yield from self.tokenizer.iterate(text)
+        for piece in self.tokenizer.pieces(text):
+            yield from piece
         yield from repeat(self.tokenizer.eos_token_id)
 
     def _wishes(self, prompt_token_ids: Sequence[int]) -> Conversation | None:

@@ -186,6 +186,9 @@ class ScriptedEngine(BundledText):
         arrived_at = self._clock.now()
         request = ScriptedRequest(prompt_token_ids, params, adapter)
         first, rest = await self.worker.run(lambda budget: self._begin(request._replace(budget=budget)), params.n)
+        prompt_logprobs = (
+            None if self._author is None else await self.prompt_logprobs(self._author, prompt_token_ids, params)
+        )
         self.check_health()
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
@@ -194,7 +197,7 @@ class ScriptedEngine(BundledText):
             params.n,
             lambda: self._forget(key),
             final_only=params.final_only,
-            prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         queue.queued_at = time.monotonic()  # nobody waits here

@@ -23,7 +23,8 @@ from .scheduler import PrefillChunk, SampledToken, Scheduler
 from .sequence import Sequence
 from .worker import Worker
 
-_STEPS_PER_PASS = 32  # steps that take no time, before the event loop gets a turn
+_STEPS_PER_PASS = 32  # that take no time by the profile, before the event loop gets a turn
+_LONGEST_PASS_S = 0.005  # if they take long all the same
 _log = logging.getLogger(__name__)
 
 
@@ -103,9 +104,10 @@ class SimulatedEngine(BundledText):
             texts = await self.worker.run(
                 lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget), params.n
             )
-            self.check_health()
         else:
             texts = self._author.tokens(prompt_token_ids, params, adapter)
+        prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
+        self.check_health()
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
             for choice, tokens in enumerate(texts)
@@ -114,7 +116,7 @@ class SimulatedEngine(BundledText):
             params.n,
             lambda: self._abort(sequences),
             final_only=params.final_only,
-            prompt_logprobs=self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         for sequence in sequences:
@@ -152,7 +154,7 @@ class SimulatedEngine(BundledText):
     async def _step_for_ever(self) -> None:
         clock, scheduler = self._clock, self._scheduler
         deadline = clock.now()
-        instant_steps = 0
+        instant_steps, pass_began = 0, time.monotonic()
         while True:
             plan = scheduler.schedule()
             if plan.is_empty:
@@ -166,9 +168,13 @@ class SimulatedEngine(BundledText):
             deadline = deadline + step_s if step_s else clock.now()
             if deadline > clock.now():
                 await clock.sleep_until(deadline)
-            elif step_s or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS:
+            elif (
+                step_s
+                or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS
+                or time.monotonic() - pass_began > _LONGEST_PASS_S
+            ):
                 await asyncio.sleep(0)
-                instant_steps = 0
+                instant_steps, pass_began = 0, time.monotonic()
             if step_s:
                 self._lag.add(clock.now() - deadline)
             self._steps += 1

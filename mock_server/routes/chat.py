@@ -1,6 +1,6 @@
 """POST /v1/chat/completions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
 from ..requests import ChatRequest
-from ..responses import ChatChoice, ChatCompletion, Usage
+from ..responses import ChatChoice, ChatCompletion, Usage, with_choices
 from ..sampling import chat_params, check_stream_options, truncated
 from ..tools import message_reader, tool_use
 from ..unsupported import refuse_unsupported
@@ -34,21 +34,25 @@ class ChatForm(AnswerForm):
             return ChatFrames(options)
         return MessageFrames(options, self.new_reader, ends_with_calls=self.ends_with_calls)
 
-    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
         extra: dict[str, Any] = {}
         if choices[0].prompt_logprobs is not None:
             extra["prompt_logprobs"] = choices[0].prompt_logprobs
         if options.token_ids:
             extra["prompt_token_ids"] = list(options.prompts[0])
-        return ChatCompletion(
+        frame = ChatCompletion(
             id=options.id,
             object="chat.completion",
             created=options.created,
             model=options.model,
-            choices=[self._choice(options, index, choice) for index, choice in enumerate(choices)],
+            choices=[],
             usage=usage,
             **extra,
-        ).json_bytes()
+        )
+        yield from with_choices(
+            frame,
+            ((self._choice(options, index, choice), choice.logprobs.json()) for index, choice in enumerate(choices)),
+        )
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)
@@ -56,7 +60,7 @@ class ChatForm(AnswerForm):
         return ChatChoice(
             index=index,
             message=message,
-            logprobs=ChatLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+            logprobs=None,
             finish_reason="tool_calls" if has_called else choice.finish_reason,
             **({"token_ids": choice.token_ids} if options.token_ids else {}),
         )

@@ -1,5 +1,10 @@
+from typing import Any, ClassVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mock_server.engine.base import PositionLogprobs, TokenLogprob
-from mock_server.logprobs import ChatLogprobsWriter, CompletionLogprobsWriter, prompt_logprobs
+from mock_server.logprobs import ChatLogprobsWriter, CompletionLogprobsWriter, WrittenLogprobs, prompt_logprobs
 
 TOKENS = {1: b"Hi", 2: b" there", 3: "你".encode()[:2]}
 HI = PositionLogprobs(TokenLogprob(1, -0.5, 2), [TokenLogprob(2, -0.25, 1), TokenLogprob(1, -0.5, 2)])
@@ -45,6 +50,33 @@ def test_deltas_are_joined() -> None:
     whole = ([1, 3], [HI, HALF], [0, 2])
     assert chat.join([chat.write(*piece) for piece in pieces]) == chat.write(*whole)
     assert completion.join([completion.write(*piece) for piece in pieces]) == completion.write(*whole)
+
+
+class TestAsJson:
+    TOKENS: ClassVar[dict[int, bytes]] = {**TOKENS, 4: b'],"tokens":["a"],"refusal":null}', 5: b'"choices":[]\\'}
+
+    @given(
+        st.sampled_from([ChatLogprobsWriter, CompletionLogprobsWriter]),
+        st.lists(st.lists(st.sampled_from([1, 2, 3, 4, 5]), max_size=4), min_size=1, max_size=4),
+        st.integers(0, 2),
+    )
+    def test_pieces_add_up_to_the_whole(
+        self, kind: type[ChatLogprobsWriter] | type[CompletionLogprobsWriter], pieces: list[list[int]], top: int
+    ) -> None:
+        writer = kind(self.TOKENS.__getitem__, top)
+
+        def written(token_ids: list[int]) -> Any:
+            likely = [TokenLogprob(token_id, -0.5, 1) for token_id in token_ids]
+            return writer.write(token_ids, [PositionLogprobs(token, [token, HI.chosen]) for token in likely], token_ids)
+
+        gathered = WrittenLogprobs()
+        for piece in pieces:
+            gathered.add(written(piece))
+        whole = written([token_id for piece in pieces for token_id in piece])
+        assert gathered.json() == whole.model_dump_json().encode()
+
+    def test_nothing_is_null(self) -> None:
+        assert WrittenLogprobs().json() is None
 
 
 def test_a_prompts_positions_are_keyed_by_token_id() -> None:
