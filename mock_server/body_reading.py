@@ -1,13 +1,19 @@
 """How long a request's body may take to come, and what happens to one that is half here when the server ends."""
 
 import asyncio
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from .body_shape import TooManyValuesError, check_shape
 from .errors import request_timeout, shutting_down, too_many_values
 from .exchange import Exchange
 from .settings import Settings
 from .traffic import Traffic
+from .validation import parse
 
+_R = TypeVar("_R", bound=BaseModel)
+_LARGE = 256 * 1024
 _BYTES_PER_S = 1_000  # a body that comes at this speed is waited for, however long it is
 
 
@@ -18,6 +24,17 @@ class BodyReading:
         self._max_bytes = settings.max_body_bytes
         self._limit_s = settings.read_timeout_s or None
         self._traffic = traffic
+        self._turn = asyncio.Lock()
+
+    async def request(self, exchange: Exchange, model: type[_R]) -> _R:
+        """The request in the body. Of large ones one is parsed at a time, and what is next waits for its turn."""
+        body = await self.read(exchange)
+        if len(body) <= _LARGE:
+            return parse(model, body)
+        async with self._turn:
+            request = parse(model, body)
+            await asyncio.sleep(0)
+            return request
 
     async def read(self, exchange: Exchange) -> bytes:
         """Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 MAX_CONTAINERS = 20_000
 """Objects and arrays."""
+MAX_MEMBERS = 100_000
+"""Of objects."""
 MAX_VALUES = 500_000
+MAX_ESCAPES = 5_000_000
+"""Characters of strings that are written with a backslash."""
 WINDOW = 256 * 1024
 """Bytes in a piece of work, which takes some milliseconds."""
 _BYTES_OF_A_CONTAINER = 2
@@ -19,23 +24,34 @@ class TooManyValuesError(ValueError):
     """The message says of what."""
 
 
-def check_shape(
-    body: bytes, *, max_containers: int = MAX_CONTAINERS, max_values: int = MAX_VALUES, window: int = WINDOW
-) -> Iterator[None]:
+@dataclass(frozen=True, slots=True)
+class ShapeLimits:
+    containers: int = MAX_CONTAINERS
+    members: int = MAX_MEMBERS
+    values: int = MAX_VALUES
+    escapes: int = MAX_ESCAPES
+
+
+def check_shape(body: bytes, limits: ShapeLimits = ShapeLimits(), *, window: int = WINDOW) -> Iterator[None]:
     """Yields after each piece of work. Raises `TooManyValuesError`.
 
     Marks are counted wherever they stand, which is quick and shows nearly every body to be good; where there are too
     many, those within strings are left out.
     """
-    if len(body) < max_containers * _BYTES_OF_A_CONTAINER:
+    if len(body) < limits.containers * _BYTES_OF_A_CONTAINER:
         return
-    counts = _Counts(max_containers, max_values)
+    counts = _Counts(limits)
+    escapes = 0
     for start in range(0, len(body), window):
-        counts.add(body[start : start + window])
+        piece = body[start : start + window]
+        counts.add(piece)
+        escapes += _count(piece, b"\\")
         yield
+    if escapes > 2 * limits.escapes:  # a backslash may be what is escaped
+        raise TooManyValuesError(f"more than {limits.escapes:,} escaped characters")
     if counts.problem() is None:
         return
-    counts = _Counts(max_containers, max_values)
+    counts = _Counts(limits)
     for outside in _outside_of_strings(body, window):
         counts.add(outside)
         problem = counts.problem()
@@ -45,20 +61,29 @@ def check_shape(
 
 
 class _Counts:
-    def __init__(self, max_containers: int, max_values: int) -> None:
-        self._max_containers, self._max_values = max_containers, max_values
-        self._containers = self._values = 0
+    def __init__(self, limits: ShapeLimits) -> None:
+        self._limits = limits
+        self._containers = self._members = self._values = 0
 
     def add(self, text: bytes) -> None:
-        self._containers += len(text) - len(text.translate(None, b"{["))
-        self._values += len(text) - len(text.translate(None, b"{[,"))
+        containers = _count(text, b"{[")
+        self._containers += containers
+        self._members += _count(text, b":")
+        self._values += containers + _count(text, b",")
 
     def problem(self) -> str | None:
-        if self._containers > self._max_containers:
-            return f"more than {self._max_containers:,} objects and arrays"
-        if self._values > self._max_values:
-            return f"more than {self._max_values:,} values"
+        limits = self._limits
+        if self._containers > limits.containers:
+            return f"more than {limits.containers:,} objects and arrays"
+        if self._members > limits.members:
+            return f"more than {limits.members:,} members of objects"
+        if self._values > limits.values:
+            return f"more than {limits.values:,} values"
         return None
+
+
+def _count(text: bytes, marks: bytes) -> int:
+    return len(text) - len(text.translate(None, marks))
 
 
 def _outside_of_strings(body: bytes, window: int) -> Iterator[bytes]:

@@ -21,7 +21,6 @@ from .logprobs import WrittenLogprobs, prompt_logprobs
 from .metrics import RequestMeter
 from .requests import GenerationRequest
 from .responses import PromptLogprobs, Usage
-from .validation import parse
 
 _R = TypeVar("_R", bound=GenerationRequest)
 _NOT_ADMITTED = (429, 503)
@@ -75,7 +74,7 @@ class GenerationEndpoint(Endpoint):
 
     async def read(self, exchange: Exchange, model: type[_R]) -> _R:
         """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
-        request = parse(model, await self.state.bodies.read(exchange))
+        request = await self.state.bodies.request(exchange, model)
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from .call_schema import call_list_schema
 from .engine.base import CallForm, StructuredOutput
 from .errors import bad_request
 from .message_reader import (
@@ -50,7 +49,7 @@ def tool_use(request: ChatRequest, tool_format: str | None) -> ToolUse:
         constraint = StructuredOutput("json", named.parameters, origin=named.origin, subject=f"function {named.name!r}")
         return ToolUse(offered, constraint, partial(NamedCallReader, named.name, new_call_id), ends_with_calls=False)
     if choice == "required":
-        constraint = StructuredOutput("json", call_list_schema(calls, most), origin="tools", calls=tuple(calls))
+        constraint = StructuredOutput("json", None, origin="tools", calls=tuple(calls), max_calls=most)
         return ToolUse(offered, constraint, partial(CallListReader, new_call_id))
     if tool_format is None:
         raise bad_request(

@@ -120,7 +120,8 @@ class StructuredOutput:
     subject: str = field(default="", compare=False)
     """What that field is about, where its name does not say."""
     calls: tuple[CallForm, ...] = field(default=(), compare=False)
-    """The functions, where the answer must be a list of calls; `value` says the same for engines with a grammar."""
+    """The functions, where the answer must be a list of calls and not what `value` says."""
+    max_calls: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from .base import (
     PositionLogprobs,
     check_template_kwargs,
 )
-from .chat_template import chat_pieces, render_chat
+from .chat_template import all_turns, chat_pieces
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError, PromptTooLongError
 from .prose import Author
@@ -49,11 +49,10 @@ def make_info(
 
 
 _SHORT = 4_000
-_FEW = 50
 _SHORT_PROMPT = 100
-_PIECES_A_TURN = 4
+_PIECES_A_TURN, _LONG_PIECE = 32, 500
 _MOST_CHARACTERS = 2_000_000  # that are turned into tokens, unless they may fit the context
-_MOST_TOKENS = 2_000_000
+_MOST_TOKENS = 500_000
 
 
 class BundledText:
@@ -88,20 +87,20 @@ class BundledText:
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
         image_tokens = self.info.image_tokens or 0
-        characters = sum(len(turn.content) for turn in turns)
-        if characters <= _SHORT and len(turns) <= _FEW:
-            return render_chat(self.tokenizer, turns, options, image_tokens=image_tokens)
+        everything = all_turns(turns, options)
         images = sum(turn.images for turn in turns)
-        self._check_length(characters + images * image_tokens * self.tokenizer.longest_piece)
-        return await self._gathered(chat_pieces(self.tokenizer, turns, options, image_tokens=image_tokens))
+        self._check_length(
+            sum(len(turn.content) for turn in everything) + images * image_tokens * self.tokenizer.longest_piece
+        )
+        return await self._gathered(chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens))
 
     async def _gathered(self, pieces: Iterable[Sequence[int]]) -> list[int]:
         """All of them; others have their turn between. Raises `PromptTooLongError`."""
         ids: list[int] = []
-        most = max(_MOST_TOKENS, self.info.max_model_len)
+        most = max(_MOST_TOKENS, 4 * self.info.max_model_len)
         for number, piece in enumerate(pieces, 1):
             ids += piece
-            if number % _PIECES_A_TURN == 0:
+            if len(piece) > _LONG_PIECE or number % _PIECES_A_TURN == 0:
                 await asyncio.sleep(0)
                 if len(ids) > most:
                     raise self._too_long(len(ids))

@@ -25,19 +25,23 @@ def render_chat(
 ) -> list[int]:
     """Prompt ids. `continue_final` leaves the last message open, so that the model goes on with it."""
     ids: list[int] = []
-    for piece in chat_pieces(tokenizer, turns, options, image_tokens=image_tokens):
+    for piece in chat_pieces(tokenizer, all_turns(turns, options), options, image_tokens=image_tokens):
         ids += piece
     return ids
 
 
+def all_turns(turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
+    """With those that say what is wished for: as many as the template writes."""
+    return [*_wishes(options), *turns]
+
+
 def chat_pieces(
-    tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT, *, image_tokens: int = 0
+    tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions, *, image_tokens: int = 0
 ) -> Iterator[Sequence[int]]:
-    """The same ids, some thousand at a time, each piece made when it is taken."""
+    """The ids of all turns, some thousand at a time, each piece made when it is taken."""
     special = tokenizer.special_ids
     end = [special["<|end|>"]]
-    all_turns = [*_wishes(options), *turns]
-    for number, turn in enumerate(all_turns, 1):
+    for number, turn in enumerate(turns, 1):
         token = _ROLE_TOKENS.get(turn.role)
         if token is not None:
             opening = [special[token]]
@@ -49,7 +53,7 @@ def chat_pieces(
             yield tokenizer.encode(content)
         else:
             yield from tokenizer.pieces(content)
-        if number < len(all_turns) or not options.continue_final:
+        if number < len(turns) or not options.continue_final:
             yield end
     if options.add_generation_prompt and not options.continue_final:
         yield [special["<|assistant|>"]]

@@ -21,6 +21,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from .base import GenerationParams
+from .call_schema import call_list_schema
 from .errors import EngineBusyError, EngineDeadError, EngineError, EngineStartError, RequestRefusedError
 from .option_names import nearest
 from .vllm_environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
@@ -196,7 +197,10 @@ def _refusal(error: Exception) -> RequestRefusedError:
 
 def _structured(params: GenerationParams) -> Any:
     wanted = params.structured_output
-    return None if wanted is None else StructuredOutputsParams(**{wanted.kind: wanted.value}, **wanted.options)
+    if wanted is None:
+        return None
+    value = call_list_schema(wanted.calls, wanted.max_calls) if wanted.calls else wanted.value
+    return StructuredOutputsParams(**{wanted.kind: value}, **wanted.options)
 
 
 def _known(arguments: Mapping[str, Any]) -> dict[str, Any]:

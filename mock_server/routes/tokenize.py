@@ -10,14 +10,13 @@ from ..exchange import Exchange
 from ..requests import DetokenizeRequest, TokenizeRequest
 from ..responses import DetokenizeResponse, TokenizeResponse
 from ..sampling import check_token_ids
-from ..validation import parse
 
 _TOKENS_A_TURN = 256
 
 
 class Tokenize(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(TokenizeRequest, await self.state.bodies.read(exchange))
+        request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
         token_ids = await self._token_ids(request)
         token_strs = None
@@ -55,7 +54,7 @@ class Tokenize(Endpoint):
 
 class Detokenize(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        request = parse(DetokenizeRequest, await self.state.bodies.read(exchange))
+        request = await self.state.bodies.request(exchange, DetokenizeRequest)
         self.state.models.resolve(request.model)
         check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")
         response = DetokenizeResponse(prompt=await self.state.engine.detokenize(request.tokens))

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.body_shape import MAX_CONTAINERS, MAX_VALUES, TooManyValuesError, check_shape
+from mock_server.body_shape import (
+    MAX_CONTAINERS,
+    MAX_ESCAPES,
+    MAX_MEMBERS,
+    MAX_VALUES,
+    WINDOW,
+    ShapeLimits,
+    TooManyValuesError,
+    check_shape,
+)
+
+LIMITS = ShapeLimits()
 
 
-def problem(body: bytes, **limits: int) -> str | None:
+def problem(body: bytes, limits: ShapeLimits = LIMITS, window: int = WINDOW) -> str | None:
     try:
-        for _ in check_shape(body, **limits):
+        for _ in check_shape(body, limits, window=window):
             pass
     except TooManyValuesError as exc:
         return str(exc)
@@ -30,6 +42,10 @@ def problem(body: bytes, **limits: int) -> str | None:
         (b"[" + b"1," * MAX_VALUES + b"1]", "values"),
         (b'{"a":[' + b'"",' * MAX_VALUES + b'""]}', "values"),
         (b'{"a":"' + b'\\"' * 70_000 + b'","b":[' + b"1," * MAX_VALUES + b"1]}", "values"),
+        (b"{" + b'"":1,' * MAX_MEMBERS + b'"":1}', "members of objects"),
+        (b'{"a":"' + b"\\n" * 2 * MAX_ESCAPES + b'"}', None),
+        (b'{"a":"' + b"\\n" * 2 * MAX_ESCAPES + b'\\n"}', "escaped characters"),
+        (b'{"a":"' + b": " * MAX_MEMBERS + b'"}', None),
         (b"[" + b"1," * (MAX_VALUES - 2) + b"1]", None),
         (b"[" + b"{}," * (MAX_CONTAINERS - 1) + b"1]", None),
         (b'["' + b"{[," * 1_000_000 + b'"]', None),
@@ -38,7 +54,7 @@ def problem(body: bytes, **limits: int) -> str | None:
         (b"\\" * 100_000 + b"{" * 30_000, "objects and arrays"),
         (b"", None),
     ],
-    ids=range(13),
+    ids=range(17),
 )
 def test_bodies_with_very_many_values_are_told(body: bytes, says: str | None) -> None:
     found = problem(body)
@@ -52,21 +68,25 @@ _json = st.recursive(
 )
 
 
-def count(value: Any) -> tuple[int, int]:
-    """Containers, and those with all commas."""
+def count(value: Any) -> tuple[int, int, int]:
+    """Containers; members of objects; containers and commas."""
     if not isinstance(value, (list, dict)):
-        return 0, 0
+        return 0, 0, 0
     inner = [count(item) for item in (value if isinstance(value, list) else value.values())]
-    containers = 1 + sum(found[0] for found in inner)
-    return containers, 1 + sum(found[1] for found in inner) + max(0, len(value) - 1)
+    containers, members, values = (sum(found[place] for found in inner) for place in range(3))
+    return (
+        containers + 1,
+        members + (len(value) if isinstance(value, dict) else 0),
+        values + 1 + max(0, len(value) - 1),
+    )
 
 
 @given(_json, st.integers(1, 12), st.booleans())
 def test_only_what_stands_outside_of_strings_counts(value: Any, window: int, ascii_only: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
-    containers, values = count(value)
-    for limit, counted in (("max_containers", containers), ("max_values", values)):
-        limits = {"max_containers": 10**9 if len(body) < 2 else len(body) // 2, "max_values": 10**9, "window": window}
-        assert problem(body, **{**limits, limit: counted}) is None
+    found = dict(zip(("containers", "members", "values"), count(value), strict=True))
+    loose = ShapeLimits(containers=len(body) // 2, members=len(body), values=len(body), escapes=len(body))
+    for name, counted in found.items():
+        assert problem(body, replace(loose, **{name: counted}), window) is None
         if counted:
-            assert problem(body, **{**limits, limit: counted - 1}) is not None
+            assert problem(body, replace(loose, **{name: counted - 1}), window) is not None
