@@ -1,8 +1,9 @@
 """Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic_core import from_json
 
 from .engine.base import ChatOptions, ChatTurn
 from .errors import ApiError, bad_request
@@ -84,7 +85,7 @@ def _fields(message: ChatRequestMessage, path: str) -> dict[str, Any]:
 
 def _arguments(call: ToolCalled, path: str) -> Any:
     try:
-        return json.loads(call.function.arguments or "{}")
+        return from_json(call.function.arguments or "{}")
     except ValueError as exc:
         raise bad_request(f"{path} must be JSON: {exc}", param=path) from None
 

@@ -287,7 +287,7 @@ def _call_of(text: str, arguments_key: str) -> tuple[str, str] | None:
     """Name and arguments as JSON, or None for what is no call."""
     try:
         call: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
         return None

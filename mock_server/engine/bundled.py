@@ -69,8 +69,8 @@ class BundledText:
     async def tokenize(self, text: str) -> list[int]:
         if len(text) <= _SHORT:
             return self.tokenizer.encode(text)
-        self._check_length(len(text))
-        return await self._gathered(self.tokenizer.pieces(text))
+        self._check_length(len(text), "prompt")
+        return await self._gathered(self.tokenizer.pieces(text), "prompt")
 
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         if len(token_ids) <= _SHORT:
@@ -89,12 +89,12 @@ class BundledText:
         image_tokens = self.info.image_tokens or 0
         everything = all_turns(turns, options)
         images = sum(turn.images for turn in turns)
-        self._check_length(
-            sum(len(turn.content) for turn in everything) + images * image_tokens * self.tokenizer.longest_piece
-        )
-        return await self._gathered(chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens))
+        characters = sum(len(turn.content) for turn in everything)
+        self._check_length(characters + images * image_tokens * self.tokenizer.longest_piece, "messages")
+        pieces = chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens)
+        return await self._gathered(pieces, "messages")
 
-    async def _gathered(self, pieces: Iterable[Sequence[int]]) -> list[int]:
+    async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
         """All of them; others have their turn between. Raises `PromptTooLongError`."""
         ids: list[int] = []
         most = max(_MOST_TOKENS, 4 * self.info.max_model_len)
@@ -103,20 +103,21 @@ class BundledText:
             if len(piece) > _LONG_PIECE or number % _PIECES_A_TURN == 0:
                 await asyncio.sleep(0)
                 if len(ids) > most:
-                    raise self._too_long(len(ids))
+                    raise self._too_long(len(ids), field)
         return ids
 
-    def _check_length(self, characters: int) -> None:
+    def _check_length(self, characters: int, field: str) -> None:
         """Raises `PromptTooLongError` for text that is too long whatever is in it, which is not even read."""
         least = characters // self.tokenizer.longest_piece
         if characters > _MOST_CHARACTERS and least > self.info.max_model_len:
-            raise self._too_long(least)
+            raise self._too_long(least, field)
 
-    def _too_long(self, least: int) -> PromptTooLongError:
+    def _too_long(self, least: int, field: str) -> PromptTooLongError:
         context = self.info.max_model_len
         return PromptTooLongError(
             f"This model's maximum context length is {context} tokens. However, the prompt has at least {least} tokens:"
-            " shorten it."
+            " shorten it.",
+            field,
         )
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
