@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from .body_shape import TooManyValuesError, check_shape
+from .body_shape import SMALL, TooManyValuesError, check_shape
 from .errors import request_timeout, shutting_down, too_many_values
 from .exchange import Exchange
 from .settings import Settings
@@ -13,7 +13,6 @@ from .traffic import Traffic
 from .validation import parse
 
 _R = TypeVar("_R", bound=BaseModel)
-_LARGE = 256 * 1024
 _BYTES_PER_S = 1_000  # a body that comes at this speed is waited for, however long it is
 
 
@@ -27,26 +26,23 @@ class BodyReading:
         self._turn = asyncio.Lock()
 
     async def request(self, exchange: Exchange, model: type[_R]) -> _R:
-        """The request in the body. Of large ones one is parsed at a time, and what is next waits for its turn."""
-        body = await self.read(exchange)
-        if len(body) <= _LARGE:
-            return parse(model, body)
-        async with self._turn:
-            request = parse(model, body)
-            await asyncio.sleep(0)
-            return request
+        """The request in the body. Of large ones one is parsed at a time, and what is next waits for its turn.
 
-    async def read(self, exchange: Exchange) -> bytes:
-        """Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413
-        when it is too large or has too many values.
+        Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413
+        when it is too large or has too many values, 400 for what it says.
         """
         body = await self._received(exchange)
+        if len(body) <= SMALL:
+            return parse(model, body)
         try:
             for _ in check_shape(body):
                 await asyncio.sleep(0)
         except TooManyValuesError as exc:
             raise too_many_values(str(exc)) from None
-        return body
+        async with self._turn:
+            request = parse(model, body)
+            await asyncio.sleep(0)
+            return request
 
     async def _received(self, exchange: Exchange) -> bytes:
         limit_s = self._limit_s
@@ -58,8 +54,11 @@ class BodyReading:
                     if limit_s is not None and not self._traffic.is_closed:
                         limit.reschedule(began + limit_s + received / _BYTES_PER_S)
 
-                with self._traffic.reading(limit):
+                self._traffic.begin_reading(limit)
+                try:
                     return await exchange.read_json(self._max_bytes, extend)
+                finally:
+                    self._traffic.end_reading(limit)
         except TimeoutError:
             if self._traffic.is_closed:
                 refusal = shutting_down()

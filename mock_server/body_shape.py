@@ -11,6 +11,8 @@ MAX_MEMBERS = 100_000
 MAX_VALUES = 500_000
 MAX_ESCAPES = 5_000_000
 """Characters of strings that are written with a backslash."""
+SMALL = 2 * MAX_CONTAINERS
+"""Bytes in which there cannot be too many."""
 WINDOW = 256 * 1024
 """Bytes in a piece of work, which takes some milliseconds."""
 _BYTES_OF_A_CONTAINER = 2

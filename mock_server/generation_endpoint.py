@@ -99,7 +99,8 @@ class GenerationEndpoint(Endpoint):
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
         )
-        check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
+        if generation.runs[0].params.prompt_logprobs is not None:
+            check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
         meter = RequestMeter(self.state.metrics, generation)
         try:
             if request.stream:

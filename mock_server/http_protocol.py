@@ -40,8 +40,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._bytes_around_body = 0
         self._is_discarding = False
         """Whatever still comes is thrown away."""
-        self._cycles: list[RequestResponseCycle] = []
-        """Not answered yet: uvicorn itself tells the latest of them alone that the client has left."""
+        self._earlier_cycles: list[RequestResponseCycle] = []
+        """Whose requests were not answered when the next one came: uvicorn tells the latest alone that the client left."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -79,13 +79,15 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_bytes + self._chunk_bytes > self._max_head_bytes and self._size_of_head() > self._max_head_bytes:
             self._refuse(head_too_large(self._max_head_bytes))
             return
+        if self._is_answering():
+            self._earlier_cycles.append(self.cycle)
+        else:
+            self._earlier_cycles.clear()
         super().on_headers_complete()
         cycle = self.cycle
         if cycle.scope is self.scope:  # its task begins in the loop's next pass
             cycle.transport = self._outlet  # type: ignore[assignment]
             offer(self.scope, cycle.send, self._writer)
-            self._cycles = [other for other in self._cycles if not other.response_complete]
-            self._cycles.append(cycle)
 
     def on_body(self, body: bytes) -> None:
         self._bytes_around_body = -self._chunk_bytes  # what came with it does not count
@@ -111,9 +113,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._writer.is_writable = False
         self._stop_timer()
-        for cycle in self._cycles:
-            if not cycle.response_complete:
-                cycle.disconnected = True
+        for cycle in self._earlier_cycles:
+            cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
 
@@ -136,6 +137,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._stage is not _Stage.BODY or not self.cycle.response_complete:
             super()._unset_keepalive_if_required()
 
+    def _is_answering(self) -> bool:
+        """Whether an earlier request has no whole answer yet; they are answered in their order."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
@@ -151,7 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _is_late(self) -> None:
         """Of a head that began, or of a connection that nothing has come on."""
         self._timer = None
-        if any(not cycle.response_complete for cycle in self._cycles):
+        if self._is_answering():
             self._start_timer()  # an earlier request is being answered
         elif self._stage is _Stage.START:
             self.transport.close()
@@ -162,7 +168,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answers in place of the application, which has not seen the request."""
         if self._server is not None:
             self._server.metrics.responses["unknown", "none", error.status] += 1
-        if not any(not cycle.response_complete for cycle in self._cycles):  # else this would be within its answer
+        if not self._is_answering():  # else this would stand within an answer
             body = error.body()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[error.status] + head + body)

@@ -32,7 +32,8 @@ def _not_too_many(value: Any) -> Any:
     return value
 
 
-Integer = Annotated[int, BeforeValidator(_integral)]
+_INTEGRAL = BeforeValidator(_integral)
+Integer = Annotated[int, _INTEGRAL]
 BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
@@ -91,16 +92,16 @@ class StructuredOutputs(BaseModel):
 class GenerationRequest(_Request):
     """What chat and completions have in common. None = not said."""
 
-    max_tokens: Annotated[Integer, Field(ge=1)] | None = None
-    min_tokens: Annotated[Integer, Field(ge=0)] | None = None
-    n: Annotated[Integer, Field(ge=1, le=MAX_CHOICES)] | None = None
-    seed: Annotated[Integer, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
+    max_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
+    min_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), _INTEGRAL] | None = None
+    seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
     stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True)] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[Integer, Field(ge=-1)] | None = None
+    top_k: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
@@ -110,8 +111,8 @@ class GenerationRequest(_Request):
     ) = None
     allowed_token_ids: TokenIds | None = None
     bad_words: Annotated[list[BadWord], Field(max_length=MAX_BAD_WORDS, fail_fast=True)] | None = None
-    top_logprobs: Annotated[Integer, Field(ge=0)] | None = None
-    prompt_logprobs: Annotated[Integer, Field(ge=0)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    prompt_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     priority: Integer | None = None
@@ -119,7 +120,7 @@ class GenerationRequest(_Request):
     stream_options: StreamOptions | None = None
     user: str | None = None
     return_token_ids: bool | None = None
-    truncate_prompt_tokens: Annotated[Integer, Field(ge=-1)] | None = None
+    truncate_prompt_tokens: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
     """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
 
     @property
@@ -203,7 +204,7 @@ class NamedTool(BaseModel):
 
 class ChatRequest(GenerationRequest):
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)]
-    max_completion_tokens: Annotated[Integer, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
     logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
@@ -223,7 +224,7 @@ class CompletionRequest(GenerationRequest):
         | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
     )
     echo: bool | None = None
-    logprobs: Annotated[Integer, Field(ge=0)] | bool | None = None
+    logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | bool | None = None
     """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
 
 

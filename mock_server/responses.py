@@ -2,7 +2,7 @@
 of its JSON; a null one was set to null.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from pydantic import BaseModel
@@ -198,19 +198,21 @@ class DetokenizeResponse(_Response):
 _NO_CHOICES, _NO_LOGPROBS = b'"choices":[]', b'"logprobs":null'
 
 
-def with_choices(
-    frame: ChatCompletion | Completion, choices: Iterable[tuple[ChatChoice | CompletionChoice, bytes | None]]
+def in_pieces(
+    frame: ChatCompletion | Completion,
+    choices: Iterable[ChatChoice | CompletionChoice],
+    logprobs: Sequence[bytes | None],
 ) -> Iterator[bytes]:
     """The JSON of a response in pieces, one for each of its choices.
 
-    `frame` is the response without them; beside each choice stand its log probabilities as JSON.
+    `frame` is the response without them; `logprobs` are those of each choice as JSON.
     """
-    head, tail = frame.json_bytes().split(_NO_CHOICES, 1)
-    separator = b'"choices":['
-    for choice, logprobs in choices:
+    head, _, tail = frame.json_bytes().partition(_NO_CHOICES)
+    head += b'"choices":['
+    for choice, written in zip(choices, logprobs, strict=True):
         text = choice.json_bytes()
-        if logprobs is not None:
-            text = text.replace(_NO_LOGPROBS, b'"logprobs":' + logprobs, 1)
-        yield head + separator + text
-        head, separator = b"", b","
+        if written is not None:
+            text = text.replace(_NO_LOGPROBS, b'"logprobs":' + written, 1)
+        yield head + text
+        head = b","
     yield b"]" + tail

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 class StopStrings:
     """The string that is complete first wins, of two that end together the longer: whatever the pieces are.
@@ -14,7 +16,7 @@ class StopStrings:
 
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = tuple(strings)
-        self._firsts = {string[0] for string in self._strings}
+        self._firsts = frozenset(string[0] for string in self._strings) if strings else _NOTHING
         self._matched_lengths = [0] * len(self._strings)
         self._held = ""
         self.matched: str | None = None

@@ -38,16 +38,14 @@ class Traffic:
             if not self._under_way:
                 self._empty.set()
 
-    @contextmanager
-    def reading(self, limit: asyncio.Timeout) -> Iterator[None]:
-        """Around the reading of one body, whose time is up when the traffic is closed."""
+    def begin_reading(self, limit: asyncio.Timeout) -> None:
+        """Of one body, whose time is up when the traffic is closed."""
         self._being_read.add(limit)
-        try:
-            if self.is_closed:
-                limit.reschedule(0)
-            yield
-        finally:
-            self._being_read.discard(limit)
+        if self.is_closed:
+            limit.reschedule(0)
+
+    def end_reading(self, limit: asyncio.Timeout) -> None:
+        self._being_read.discard(limit)
 
     def close(self) -> None:
         self.is_closed = True

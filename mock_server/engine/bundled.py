@@ -14,7 +14,7 @@ from .base import (
     PositionLogprobs,
     check_template_kwargs,
 )
-from .chat_template import all_turns, chat_pieces
+from .chat_template import all_turns, chat_pieces, render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError, PromptTooLongError
 from .prose import Author
@@ -49,6 +49,7 @@ def make_info(
 
 
 _SHORT = 4_000
+_FEW = 32
 _SHORT_PROMPT = 100
 _PIECES_A_TURN, _LONG_PIECE = 32, 500
 _MOST_CHARACTERS = 2_000_000  # that are turned into tokens, unless they may fit the context
@@ -87,6 +88,9 @@ class BundledText:
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
         image_tokens = self.info.image_tokens or 0
+        is_plain = not image_tokens and not options.tools and len(turns) <= _FEW
+        if is_plain and sum([len(turn.content) for turn in turns]) <= _SHORT:
+            return render_chat(self.tokenizer, turns, options, image_tokens=image_tokens)
         everything = all_turns(turns, options)
         images = sum(turn.images for turn in turns)
         characters = sum(len(turn.content) for turn in everything)

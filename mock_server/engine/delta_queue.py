@@ -17,6 +17,7 @@ class DeltaQueue:
 
     __slots__ = (
         "_error",
+        "_growing",
         "_is_due",
         "_listener",
         "_on_close",
@@ -49,6 +50,8 @@ class DeltaQueue:
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
+        self._growing: dict[int, list[int]] = {}
+        """The tokens of those whose last delta has no log probabilities."""
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
@@ -63,13 +66,15 @@ class DeltaQueue:
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
         if self._so_far is not None:
-            if self.first_token_at is None and delta.token_ids:
-                self.first_token_at = time.monotonic()
-            joined = self._so_far.setdefault(delta.choice, [])
-            if not joined or not _join(joined[-1], delta):
-                joined.append(_joinable(delta))
+            if delta.finish_reason is None and delta.logprobs is None:
+                joined = self._growing.get(delta.choice)
+                if joined is not None:  # nearly every token
+                    joined += delta.token_ids
+                    return
+            self._join(delta)
             if delta.finish_reason is None:
                 return
+            self._growing.pop(delta.choice, None)
             *earlier, last = self._so_far.pop(delta.choice)
             self._ready += earlier
             delta = last._replace(finish_reason=delta.finish_reason)
@@ -82,6 +87,29 @@ class DeltaQueue:
                 self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
+
+    def _join(self, delta: Delta) -> None:
+        """Adds to a choice's last delta; not where it would matter that they were two.
+
+        What has log probabilities stays apart from what has none; and so does a stop without a token of its own, which
+        would take the token before it for its own.
+        """
+        if self._so_far is None:
+            return
+        if self.first_token_at is None and delta.token_ids:
+            self.first_token_at = time.monotonic()
+        joined = self._so_far.setdefault(delta.choice, [])
+        ends_alone = delta.finish_reason == "stop" and not delta.token_ids
+        if not joined or ends_alone or (joined[-1].logprobs is None) != (delta.logprobs is None):
+            token_ids = list(delta.token_ids)
+            joined.append(Delta(delta.choice, token_ids, None, None if delta.logprobs is None else []))
+            self._growing.pop(delta.choice, None)
+            if delta.logprobs is None and token_ids:
+                self._growing[delta.choice] = token_ids
+        else:
+            joined[-1].token_ids.extend(delta.token_ids)  # type: ignore[attr-defined]
+        if delta.logprobs is not None:
+            joined[-1].logprobs.extend(delta.logprobs)  # type: ignore[union-attr]
 
     def fail(self, error: EngineError) -> None:
         """Engine side: the reader gets what is ready, then the error."""
@@ -155,23 +183,3 @@ class DeltaQueue:
         if self._open_choices:
             self._open_choices = 0
             self._on_close()
-
-
-def _joinable(delta: Delta) -> Delta:
-    """A copy that can grow."""
-    logprobs = None if delta.logprobs is None else list(delta.logprobs)
-    return Delta(delta.choice, list(delta.token_ids), None, logprobs)
-
-
-def _join(last: Delta, delta: Delta) -> bool:
-    """Adds to a choice's last delta; not where it would matter that they were two.
-
-    What has log probabilities stays apart from what has none; and so does a stop without a token of its own, which
-    would take the token before it for its own.
-    """
-    if (last.logprobs is None) != (delta.logprobs is None) or (delta.finish_reason == "stop" and not delta.token_ids):
-        return False
-    last.token_ids.extend(delta.token_ids)  # type: ignore[attr-defined]
-    if delta.logprobs is not None:
-        last.logprobs.extend(delta.logprobs)  # type: ignore[union-attr]
-    return True

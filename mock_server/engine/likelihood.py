@@ -107,10 +107,7 @@ class Edits:
                 self._forbidden.add(word[0])
             elif word:
                 self._words_by_place.setdefault(word[-2], []).append(word)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.biases or self._allowed or self._forbidden or self._words_by_place)
+        self.is_empty = not (self.biases or self._allowed or self._forbidden or self._words_by_place)
 
     def allows(self, token_id: int) -> bool:
         return self._allowed is None or token_id in self._allowed

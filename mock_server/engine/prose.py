@@ -87,14 +87,16 @@ class Author:
         Raises `RequestRefusedError` for structured output that no answer is found for; where the budget is one for
         a trial, `TooMuchWorkError` for what needs a larger one.
         """
-        budget = budget or Budget.for_answers(params.n)
         language = self._languages[self.prompt_language(prompt_token_ids)]
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
         digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
         digest.update(f"\0{self._model}\0{adapter or ''}\0{seed}".encode())
         weigh = self._weighing(params)
-        writer = None if params.structured_output is None else StructuredWriter(params.structured_output, budget)
-        wishes = self._wishes(prompt_token_ids) if writer is None else None
+        wanted = params.structured_output
+        wishes = self._wishes(prompt_token_ids) if wanted is None else None
+        if budget is None and (wanted is not None or wishes is not None):
+            budget = Budget.for_answers(params.n)
+        writer = None if wanted is None or budget is None else StructuredWriter(wanted, budget)
         choices = []
         text = ""
         for index in range(params.n):
@@ -106,7 +108,9 @@ class Author:
                     text = writer.text(source)
                 tokens = self._repeat_the_end(text)
             else:
-                opening = _NO_OPENING if wishes is None else _opening(wishes, language, source, adapter, budget)
+                opening = _NO_OPENING
+                if wishes is not None and budget is not None:
+                    opening = _opening(wishes, language, source, adapter, budget)
                 if opening.is_whole:
                     tokens = self._repeat_the_end(opening.text)
                 else:
@@ -124,11 +128,13 @@ class Author:
 
     def _weighing(self, params: GenerationParams) -> Callable[[Iterator[int], str], Iterator[int]] | None:
         """None where nobody asks how likely the tokens are or wants others."""
+        wants_others = params.bad_words or params.allowed_token_ids or params.logit_bias
+        if params.logprobs is None and not wants_others:
+            return None
         edits = Edits({}, None)
-        if params.structured_output is None:  # whose tokens are not free
+        if wants_others and params.structured_output is None:  # whose tokens are not free
             words = [self.tokenizer.encode(form) for word in params.bad_words for form in (word, " " + word)]
-            allowed = tuple(params.allowed_token_ids) or None
-            edits = Edits(params.logit_bias, allowed, words)
+            edits = Edits(params.logit_bias, tuple(params.allowed_token_ids) or None, words)
         if params.logprobs is None and edits.is_empty:
             return None
         return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)

@@ -50,12 +50,8 @@ class Scheduler:
         self.prefilling: list[Sequence] = []
         self.decoding: list[Sequence] = []
         self._num_kv_tokens = 0  # computed tokens of the decoding sequences
-        self._failed: list[tuple[Sequence, Exception]] = []
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether there is something to take with `take_failed`."""
-        return bool(self._failed)
+        self.failed: list[tuple[Sequence, Exception]] = []
+        """Sequences that ended in what they raised, until somebody takes them."""
 
     @property
     def num_running(self) -> int:
@@ -132,13 +128,12 @@ class Scheduler:
         return sampled
 
     def take_failed(self) -> list[tuple[Sequence, Exception]]:
-        """The sequences that failed since the last call, each with what it raised."""
-        failed, self._failed = self._failed, []
+        failed, self.failed = self.failed, []
         return failed
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self._finish(sequence)
-        self._failed.append((sequence, error))
+        self.failed.append((sequence, error))
 
     def _finish(self, sequence: Sequence) -> None:
         self._leave(sequence)

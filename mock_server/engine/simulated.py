@@ -24,7 +24,8 @@ from .sequence import Sequence
 from .worker import Worker
 
 _STEPS_PER_PASS = 32  # that take no time by the profile, before the event loop gets a turn
-_LONGEST_PASS_S = 0.005  # if they take long all the same
+_LONGEST_PASS_S = 0.005  # if they take long all the same,
+_FEW = 8  # which those of few sequences do not
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +107,9 @@ class SimulatedEngine(BundledText):
             )
         else:
             texts = self._author.tokens(prompt_token_ids, params, adapter)
-        prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
+        prompt_logprobs = None
+        if params.prompt_logprobs is not None:
+            prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
         self.check_health()
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
@@ -171,7 +174,7 @@ class SimulatedEngine(BundledText):
             elif (
                 step_s
                 or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS
-                or time.monotonic() - pass_began > _LONGEST_PASS_S
+                or (len(plan.decodes) > _FEW and time.monotonic() - pass_began > _LONGEST_PASS_S)
             ):
                 await asyncio.sleep(0)
                 instant_steps, pass_began = 0, time.monotonic()
@@ -179,7 +182,7 @@ class SimulatedEngine(BundledText):
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
             self._deliver(scheduler.complete(plan))
-            if scheduler.has_failed:
+            if scheduler.failed:
                 self._fail(scheduler.take_failed())
 
     def _note_scheduled(self, prefills: SequenceOf[PrefillChunk]) -> None:

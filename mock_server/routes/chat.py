@@ -15,7 +15,7 @@ from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
 from ..requests import ChatRequest
-from ..responses import ChatChoice, ChatCompletion, Usage, with_choices
+from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
 from ..sampling import chat_params, check_stream_options, truncated
 from ..tools import message_reader, tool_use
 from ..unsupported import refuse_unsupported
@@ -49,10 +49,8 @@ class ChatForm(AnswerForm):
             usage=usage,
             **extra,
         )
-        yield from with_choices(
-            frame,
-            ((self._choice(options, index, choice), choice.logprobs.json()) for index, choice in enumerate(choices)),
-        )
+        written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
+        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)

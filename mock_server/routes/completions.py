@@ -13,7 +13,7 @@ from ..generation import Echo, Generation, PromptRun, TextOptions
 from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import CompletionLogprobsWriter
 from ..requests import MAX_PROMPTS, CompletionRequest
-from ..responses import Completion, CompletionChoice, Usage, with_choices
+from ..responses import Completion, CompletionChoice, Usage, in_pieces
 from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
 from ..unsupported import refuse_unsupported
 
@@ -31,10 +31,8 @@ class CompletionForm(AnswerForm):
             choices=[],
             usage=usage,
         )
-        yield from with_choices(
-            frame,
-            ((self._choice(options, index, choice), choice.logprobs.json()) for index, choice in enumerate(choices)),
-        )
+        written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
+        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
 
     @staticmethod
     def _choice(options: FrameOptions, index: int, choice: WholeChoice) -> CompletionChoice:
