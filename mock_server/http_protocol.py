@@ -41,7 +41,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_discarding = False
         """Whatever still comes is thrown away."""
         self._earlier_cycles: list[RequestResponseCycle] = []
-        """Whose requests were not answered when the next one came: uvicorn tells the latest alone that the client left."""
+        """Not answered when the next one came: uvicorn tells the latest alone that the client has left."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -8,6 +8,9 @@ from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
 from .outbox import Outbox
 
+_MOST_AT_ONCE = 1_024
+_MOST_UNREAD = 200_000
+
 
 class DeltaQueue:
     """A `PushStream` that ends when each of `num_choices` choices has a finish reason.
@@ -87,6 +90,9 @@ class DeltaQueue:
                 self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
+        elif len(self._ready) > _MOST_UNREAD and self._error is None:  # the reader is held up by its client
+            self._error = EngineError(f"the client reads too slowly: more than {_MOST_UNREAD} deltas wait for it")
+            asyncio.get_running_loop().call_soon(self._on_close)
 
     def _join(self, delta: Delta) -> None:
         """Adds to a choice's last delta; not where it would matter that they were two.
@@ -144,7 +150,7 @@ class DeltaQueue:
             return
         if self._ready:
             self._listener()
-            if self._error is not None:  # comes after what was ready
+            if self._ready or self._error is not None:  # which comes after what was ready
                 self._tell_soon()
         elif self._error is not None:
             self._listener()
@@ -152,7 +158,15 @@ class DeltaQueue:
     def take(self) -> Sequence[Delta]:
         if not self._ready and self._error is not None:
             raise self._error
-        batch, self._ready = self._ready, []
+        return self._batch()
+
+    def _batch(self) -> Sequence[Delta]:
+        """What is ready; of very much, which has piled up behind a slow reader, a part."""
+        if len(self._ready) <= _MOST_AT_ONCE:
+            batch, self._ready = self._ready, []
+        else:
+            batch = self._ready[:_MOST_AT_ONCE]
+            del self._ready[:_MOST_AT_ONCE]
         return batch
 
     def unread_tokens(self, choice: int) -> int:
@@ -174,8 +188,7 @@ class DeltaQueue:
                 await self._waiter
             finally:
                 self._waiter = None
-        batch, self._ready = self._ready, []
-        return batch
+        return self._batch()
 
     async def aclose(self) -> None:
         """Reader side: aborts the request unless it has ended."""

@@ -85,7 +85,7 @@ class Checker:
     def is_valid(self, value: Any, schema: Any) -> bool:
         if isinstance(schema, bool):
             return schema
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             raise UndrawableError(f"a schema must be an object, true or false (got {shown(schema)})")
         here = (id(schema), id(value))
         if here in self._found:
@@ -111,7 +111,7 @@ class Checker:
             return True
         if (rule := self._rules.get(keyword)) is not None:
             return rule(value, said, schema)
-        if isinstance(value, Mapping) and (rule := self._object_rules.get(keyword)) is not None:
+        if isinstance(value, dict) and (rule := self._object_rules.get(keyword)) is not None:
             return rule(value, said, schema)
         return True
 
@@ -212,7 +212,7 @@ class Checker:
         waiting: list[Any] = [schema]
         while waiting:
             found = waiting.pop()
-            if not isinstance(found, Mapping) or id(found) in seen:
+            if not isinstance(found, dict) or id(found) in seen:
                 continue
             seen.add(id(found))
             self._budget.step()
@@ -220,10 +220,10 @@ class Checker:
             waiting += [self._document.resolve(found[word], found) for word in ("$ref", "$dynamicRef") if word in found]
             waiting += found.get("allOf") or []
             branches = [*(found.get("anyOf") or []), *(found.get("oneOf") or [])]
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 dependents = [found.get(word) or {} for word in ("dependentSchemas", "dependencies")]
                 branches += [rule for rules in dependents for name, rule in rules.items() if name in value]
-            waiting += [branch for branch in branches if isinstance(branch, Mapping) and self.is_valid(value, branch)]
+            waiting += [branch for branch in branches if isinstance(branch, dict) and self.is_valid(value, branch)]
             if "if" in found:
                 holds = self.is_valid(value, found["if"])
                 waiting += [found["if"], found.get("then")] if holds else [found.get("else")]

@@ -112,7 +112,7 @@ def count(keyword: str, found: Any) -> int:
 
 def mapping(keyword: str, found: Any) -> Mapping[str, Any]:
     """Raises `UndrawableError` for what is not an object."""
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         raise UndrawableError(f"{keyword} must be an object (got {shown(found)})")
     return found
 

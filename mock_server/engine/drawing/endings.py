@@ -14,9 +14,14 @@ from .budget import Budget
 from .problems import UndrawableError
 from .references import Document
 
+Schema = Mapping[str, Any]
+
 _NESTED = ("object", "array")
-_OBJECT_WORDS = ("properties", "required", "additionalProperties", "patternProperties", "minProperties")
-_ARRAY_WORDS = ("items", "prefixItems", "minItems", "contains")
+_BY_NAME = frozenset(("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"))
+_WITH_SCHEMAS = frozenset((
+    "items", "prefixItems", "additionalItems", "additionalProperties", "contains", "if", "then", "else",
+    "unevaluatedProperties", "unevaluatedItems",
+))  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +50,7 @@ class Endings:
         self._document = document
         self._budget = budget
         self._nodes: dict[tuple[int, str], _Node] = {}
-        self._unread: list[tuple[Mapping[str, Any], str, _Node]] = []
+        self._unread: list[tuple[Schema, str, _Node]] = []
         self._node(document.root)
         while self._unread:
             self._read(*self._unread.pop())
@@ -53,7 +58,7 @@ class Endings:
 
     def level(self, schema: Any) -> float:
         """How many arrays and objects must stand inside each other; infinite: the schema has no instance that ends."""
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             return 0
         node = self._nodes.get((id(schema), ""))
         return 0 if node is None else node.level
@@ -65,11 +70,11 @@ class Endings:
         if node is None:
             self._budget.step()
             node = self._nodes[key] = _Node()
-            if isinstance(schema, Mapping):
+            if isinstance(schema, dict):
                 self._unread.append((schema, part, node))
         return node
 
-    def _read(self, schema: Mapping[str, Any], part: str, node: _Node) -> None:
+    def _read(self, schema: Schema, part: str, node: _Node) -> None:
         needs: Iterator[tuple[int, list[Any]]]
         match part:
             case "object":
@@ -91,7 +96,7 @@ class Endings:
                 found = branch if isinstance(branch, _Node) else self._node(branch)
                 found.needed_by.append(need)
 
-    def _needs(self, schema: Mapping[str, Any]) -> Iterator[tuple[int, list[Any]]]:
+    def _needs(self, schema: Schema) -> Iterator[tuple[int, list[Any]]]:
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in schema:
                 yield 0, self._targets(schema, keyword)
@@ -107,25 +112,23 @@ class Endings:
         if isinstance(types, list) and types and all(name in _NESTED for name in types):
             yield 0, [self._node(schema, name) for name in types]
 
-    def _targets(self, schema: Mapping[str, Any], keyword: str) -> list[Any]:
+    def _targets(self, schema: Schema, keyword: str) -> list[Any]:
         """Nothing for a reference that leads nowhere: whoever needs it has no end."""
         try:
             return [self._document.resolve(schema[keyword], schema)]
         except UndrawableError:
             return []
 
-    def _read_optional(self, schema: Mapping[str, Any]) -> None:
+    def _read_optional(self, schema: Schema) -> None:
         """What an instance may have and can do without has a level, too."""
-        for keyword in ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"):
-            found = schema.get(keyword)
-            for each in found.values() if isinstance(found, Mapping) else ():
+        for keyword in schema.keys() & _BY_NAME:
+            found = schema[keyword]
+            for each in found.values() if isinstance(found, dict) else ():
                 self._node(each)
-        for keyword in ("items", "additionalItems", "additionalProperties", "contains", "if", "then", "else"):
-            found = schema.get(keyword)
-            for each in found if isinstance(found, list) else [found]:
+        for keyword in schema.keys() & _WITH_SCHEMAS:
+            found = schema[keyword]
+            for each in found if isinstance(found, list) else (found,):
                 self._node(each)
-        for each in _schemas(schema.get("prefixItems")):
-            self._node(each)
 
     def _settle(self) -> None:
         """Lowest levels first; what needs a node that never comes stays infinite."""
@@ -153,19 +156,19 @@ class Endings:
                     heapq.heappush(due, (owner.so_far, order, owner))
 
 
-def _needs_of_object(schema: Mapping[str, Any]) -> Iterator[tuple[int, list[Any]]]:
+def _needs_of_object(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
     properties, others = schema.get("properties"), schema.get("additionalProperties", True)
     required = schema.get("required")
     for name in required if isinstance(required, list) else ():
-        known = isinstance(properties, Mapping) and isinstance(name, str) and name in properties
-        yield 1, [properties[name] if known and isinstance(properties, Mapping) else _other(schema, others)]
+        known = isinstance(properties, dict) and isinstance(name, str) and name in properties
+        yield 1, [properties[name] if known and isinstance(properties, dict) else _other(schema, others)]
 
 
-def _other(schema: Mapping[str, Any], others: Any) -> Any:
+def _other(schema: Schema, others: Any) -> Any:
     return True if "patternProperties" in schema else others
 
 
-def _needs_of_array(schema: Mapping[str, Any]) -> Iterator[tuple[int, list[Any]]]:
+def _needs_of_array(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
     items = schema.get("items", True)
     firsts: Sequence[Any] = _schemas(schema.get("prefixItems"))
     if isinstance(items, list):  # the form before 2020

@@ -6,7 +6,7 @@ Every branch that can end within the depth can be drawn. What drawing cannot aim
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Any
 
@@ -190,7 +190,7 @@ class InstanceDrawer:
                 continue
             if schema is False:
                 raise UndrawableError("the schema false allows no value")
-            if not isinstance(schema, Mapping):
+            if not isinstance(schema, dict):
                 raise UndrawableError(f"a schema must be an object, true or false (got {shown(schema)})")
             if id(schema) in found:
                 continue
@@ -240,7 +240,7 @@ class InstanceDrawer:
 
 
 def _is_null(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and (
+    return isinstance(schema, dict) and (
         schema.get("type") in ("null", ["null"]) or ("const" in schema and schema["const"] is None)
     )
 

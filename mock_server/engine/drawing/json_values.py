@@ -24,7 +24,7 @@ def is_of_type(value: Any, name: str) -> bool:
         case list():
             return name == "array"
         case _:
-            return name == "object" and isinstance(value, Mapping)
+            return name == "object" and isinstance(value, dict)
 
 
 def is_number(value: Any) -> bool:
@@ -35,7 +35,7 @@ def identity(value: Any) -> Hashable:
     """Equal for two values exactly when JSON Schema calls them equal."""
     if isinstance(value, list):
         return ("array", tuple(map(identity, value)))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return ("object", frozenset((name, identity(item)) for name, item in value.items()))
     return ("boolean", value) if isinstance(value, bool) else value
 
@@ -48,7 +48,7 @@ def size(value: Any) -> int:
         count += 1
         if isinstance(found, list):
             rest += found
-        elif isinstance(found, Mapping):
+        elif isinstance(found, dict):
             rest += found.values()
             rest += found
         elif isinstance(found, str):

@@ -90,7 +90,7 @@ class Document:
 def _follow(found: Any, pointer: str, reference: str) -> Any:
     for part in pointer.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, Mapping) and name in found:
+        if isinstance(found, dict) and name in found:
             found = found[name]
         elif isinstance(found, list) and name.isascii() and name.isdecimal() and int(name[:9]) < len(found):
             found = found[int(name[:9])]
