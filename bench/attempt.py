@@ -69,17 +69,20 @@ class Attempt:
         "_whole",
         "end_ns",
         "error",
+        "freed_ns",
         "opened",
         "outcome",
         "phase",
         "query",
         "reading",
+        "reopened",
         "request_id",
         "retry_after_s",
         "send_took_ns",
         "sent_ns",
         "slot",
         "start",
+        "waited_ns",
     )
 
     def __init__(
@@ -111,8 +114,8 @@ class Attempt:
         self._ended_with_event = False
         self.sent_ns: int | None = None
         self.send_took_ns = 0
-        self.opened = False
-        self.end_ns = 0
+        self.opened = self.reopened = False
+        self.waited_ns = self.freed_ns = self.end_ns = 0
         self.outcome = Outcome.CANCELLED
         self.error: str | None = None
         self.retry_after_s: float | None = None
@@ -195,6 +198,30 @@ class Attempt:
 
     # how it ended
 
+    @property
+    def was_unanswered(self) -> bool:
+        """Whether nobody was there, or nobody who said a word."""
+        if self.outcome is Outcome.TRUNCATED:
+            return self._head is None
+        return self.outcome in (Outcome.CONNECT, Outcome.TLS, Outcome.TIMEOUT_CONNECT)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it failed without having brought anything, other than by a limit of ours that passed."""
+        if self.outcome in (Outcome.TIMEOUT_FIRST_BYTE, Outcome.TIMEOUT_STALL, Outcome.TIMEOUT_TOTAL):
+            return False
+        return self.outcome.is_failure and self.reading.events == 0 and self._whole is None
+
+    @property
+    def heard_ns(self) -> int:
+        """When the server was last heard of, as of the last `Tally.refresh`."""
+        return max(self._read_ns, self.reading.last_ns or 0)
+
+    @property
+    def free_ns(self) -> int:
+        """When the slot was free for its next request."""
+        return max(self.end_ns, self.freed_ns)
+
     def conclude(self, error: BaseException | None) -> None:
         """Settle the outcome: `error` is what broke the exchange, None after a clean end. Raises what is no such."""
         self._tally.tokens += self.reading.add_plain()
@@ -269,8 +296,11 @@ class Attempt:
             last_ns=last[0],
             last_doubt_ns=last[1],
             end_ns=self.end_ns,
+            free_ns=self.freed_ns if self.freed_ns > self.end_ns else None,
+            waited_ns=self.waited_ns,
             streamed=self._streamed,
             opened=self.opened,
+            reopened=self.reopened,
             status=None if self._head is None else self._head.status,
             outcome=self.outcome,
             error=self.error,

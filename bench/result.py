@@ -27,6 +27,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample.
 
     `exact` is false for a sample so large that its percentiles come from a histogram (three significant digits).
+    `assumes` says what the figures take for given where the server does not tell.
     """
 
     n: int
@@ -36,6 +37,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     percentiles: dict[str, Percentile]
     exact: bool = True
     reason: str | None = None
+    assumes: str | None = None
 
 
 def percent_key(percent: float) -> str:
@@ -73,8 +75,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """All figures over one window.
 
     `requests` were sent in it and succeeded: the sample of the latencies. `latency` is in milliseconds, by name:
-    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `tokens_are` says whether tokens are counted by
-    the server's usage or, where it sent none, are chunks.
+    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `rates_reason` is why a rate is null, if one is.
+    `tokens_are` says whether tokens are counted by the server's usage or, where it sent none, are chunks.
     """
 
     window: Window
@@ -88,6 +90,17 @@ class Figures(msgspec.Struct, kw_only=True):
     latency: dict[str, Distribution]
     latency_with_failures: dict[str, dict[str, Percentile]]
     goodput: Goodput | None = None
+    rates_reason: str | None = None
+
+    @property
+    def token_rate(self) -> str:
+        """The unit of its token rates, as far as it is known what was counted."""
+        return {"chunks": "chunks/s", "mixed": "tok or chunks/s"}.get(self.tokens_are or "", "tok/s")
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there is any latency to show."""
+        return any(figure.n for figure in self.latency.values())
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
@@ -109,7 +122,10 @@ class FailureClass(msgspec.Struct, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench."""
+    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench.
+
+    `reopened` went out on a new connection because the server had closed the one that was kept for them.
+    """
 
     sent: int
     ok: int
@@ -122,6 +138,7 @@ class Counts(msgspec.Struct, kw_only=True):
     empty_events: int
     connections_opened: int
     connections_opened_in_window: int
+    reopened: int = 0
     failures: list[FailureClass] = []
 
 

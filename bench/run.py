@@ -9,7 +9,7 @@ import msgspec
 from bench.health import Health
 
 SCHEMA = 1
-METRICS_SPEC = 1
+METRICS_SPEC = 2
 
 DEFAULT_PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")

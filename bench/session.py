@@ -180,7 +180,18 @@ async def _prepare(
     run_id = f"bench-{nonce or secrets.token_hex(3)}"
 
     def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
-        return Driver(target, wire, form, workload, keeper, moments, run_id=run_id, exact_length=exact_length)
+        return Driver(
+            target,
+            wire,
+            form,
+            workload,
+            keeper,
+            moments,
+            run_id=run_id,
+            exact_length=exact_length,
+            give_up_after_s=settings.give_up_after_s,
+            obituary=server.obituary,
+        )
 
     features = Features(fixed_length=settings.fixed_length is not False)
     wanted = BodyForm(kind, model.name, features, settings.extra_body, settings.streamed)
@@ -280,7 +291,6 @@ async def _load(
             interrupted=interruption.happened,
             gave_up=driver.gave_up,
             health=watched,
-            notes=[*run.notes, *filter(None, (driver.gave_up, server.obituary()))],
         )
         folder.save_run(run)
         folder.close()

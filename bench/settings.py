@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.arrivals import Process
 from bench.embedded import ServerChoice
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.plan import Limits
 from bench.run import View
 from bench.target import TargetAddress, Timeouts, read_address
@@ -75,6 +76,7 @@ class Settings:
     warmup: int | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
     result_dir: Path = Path("runs")
     output: Output = field(default_factory=Output)
     view: View = field(default_factory=View)

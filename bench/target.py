@@ -30,8 +30,11 @@ from sdk.errors import (
 )
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
+from sdk.transport.connection import Connection as PoolConnection
+from sdk.transport.connection import DirectExchange
 from sdk.transport.direct import DirectTransport
 from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.pool import Pool
 from sdk.transport.reason import connect_error
 
 __all__ = [
@@ -39,10 +42,13 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "Deadline",
+    "DirectExchange",
     "DirectTransport",
     "EventDecoder",
     "Head",
     "Origin",
+    "Pool",
+    "PoolConnection",
     "ProtocolError",
     "Request",
     "RequestTimeoutError",
@@ -119,7 +125,7 @@ class Target:
 
     def __init__(self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts) -> None:
         self.address = address
-        self._transport = DirectTransport(max_connections=1, replay=False)
+        self._transport = DirectTransport(max_connections=1)  # of questions beside the load, which may be repeated
         self._timeouts = timeouts
         self._headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
 

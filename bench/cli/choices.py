@@ -11,6 +11,7 @@ from bench.arrivals import Process
 from bench.cli.grouped import dashes
 from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
 from bench.embedded import ServerChoice
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.plan import Limits
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, View
 from bench.settings import (
@@ -72,6 +73,7 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         warmup=options["warmup"],
         extra_body=_extra_body(options),
         timeouts=_timeouts(options),
+        give_up_after_s=options["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
         result_dir=options["result_dir"],
         output=read_output(options),
         view=View(

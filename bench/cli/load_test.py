@@ -14,6 +14,7 @@ from bench.cli.grouped import CONTEXT, SectionedCommand, section
 from bench.cli.vllm import BACKENDS
 from bench.cli.written import writing_options
 from bench.environment import tool_version
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
 
@@ -168,6 +169,13 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="From the request to the answer's first byte.  [default: none]",
 )
 @limits("--stall-timeout", metavar="TIME", type=values.duration, help="From one token to the next.  [default: none]")
+@limits(
+    "--give-up-after",
+    metavar="TIME",
+    type=values.duration,
+    help="How long to go on when nothing answers at all; a server may restart meanwhile.  "
+    f"[default: {DEFAULT_GIVE_UP_AFTER_S:g}s]",
+)
 @writing_options
 @output(
     "--percentile-metrics",

@@ -8,7 +8,7 @@ from pathlib import Path
 from click import style, unstyle
 
 from bench.report.table import LABELS, latency_table
-from bench.result import Check, FailureClass, Figures, Result
+from bench.result import Check, FailureClass, Result
 from bench.run import View
 from bench.units import format_count, format_rate
 
@@ -31,7 +31,7 @@ class _Report:
 
     def text(self) -> str:
         parts = [self._header(), "\n".join(filter(None, (self._outcome(), self._goodput()))), self._failures()]
-        if self._result.counts.ok:
+        if self._result.headline.has_samples:
             came_to_its_end = not self._result.interrupted and self._result.gave_up is None
             load = self._result.load if came_to_its_end else None
             table, footnotes = latency_table(self._result.headline, self._view, load, self._width - len(_INDENT))
@@ -76,9 +76,9 @@ class _Report:
         if counts.cancelled:
             outcomes.append(f"{format_count(counts.cancelled)} cancelled")
         left = _INDENT + "   ".join(outcomes)
-        if not counts.ok:
+        if not figures.has_samples:
             return left
-        unit = _unit(figures)
+        unit = figures.token_rate
         rates = (
             (figures.requests_per_s, "req/s"),
             (figures.output_tokens_per_s, f"out {unit}"),
@@ -86,6 +86,8 @@ class _Report:
             (figures.speed_per_user.percentiles["50"].value or figures.speed_per_user.mean, f"{unit} per user"),
         )
         shown = [f"{style(format_rate(value), bold=True)} {name}" for value, name in rates if value is not None]
+        if figures.requests_per_s is None:
+            shown.insert(0, "n/a req/s")
         line = left + " " * 8 + "     ".join(shown)
         fits = len(unstyle(line)) <= self._width
         return line if fits else left + "\n" + _INDENT + self._fitted(shown, "   ")
@@ -134,14 +136,16 @@ class _Report:
         """Which requests the table is about, and the whole run beside the steady window."""
         figures, whole = self._result.headline, self._result.whole_run
         window, requests = figures.window, format_count(figures.requests)
-        if window == whole.window:
+        if not self._result.counts.ok:
+            text = f"from {requests} answers that were under way when the run was stopped after {window.length_s:.1f} s"
+        elif window == whole.window:
             text = f"from {requests} requests of the whole run of {window.length_s:.1f} s, start and end included"
         else:
             text = (
                 f"from {requests} requests sent in the steady window, "
                 f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; whole run of {self._result.elapsed_s:.1f} s: "
                 f"{format_rate(whole.requests_per_s or 0)} req/s, "
-                f"{format_rate(whole.output_tokens_per_s or 0)} out {_unit(whole)}"
+                f"{format_rate(whole.output_tokens_per_s or 0)} out {whole.token_rate}"
             )
         return style(self._wrap(text, _INDENT), dim=True)
 
@@ -153,7 +157,9 @@ class _Report:
         good = [check.text for check in checks if check.status != "fail"]
         if counts.ok:
             opened = counts.connections_opened_in_window
-            good.append(f"{opened} connection{'s' * (opened != 1)} opened in the window")
+            good.append(f"{format_count(opened)} connection{'s' * (opened != 1)} opened in the window")
+        if counts.reopened:
+            good.append(f"{format_count(counts.reopened)} reopened: the server had closed them")
         if good:
             lines.append(self._listed(good, hanging))
         label = style(name, fg=_LEVEL_COLOURS[verdict.level], bold=True)
@@ -200,10 +206,6 @@ class _Report:
 def _styled_table(lines: list[str]) -> str:
     head, *rows = lines
     return "\n".join([style(_INDENT + head, dim=True), *(_INDENT + row for row in rows)])
-
-
-def _unit(figures: Figures) -> str:
-    return "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
 
 
 def _complaint(check: Check) -> str:

@@ -11,7 +11,7 @@ from bench.units import format_count, format_rate
 def render_markdown(result: Result, view: View) -> str:
     """Title, outcome, latencies, verdict and checks."""
     parts = [_title(result), _rates(result)]
-    if result.counts.ok:
+    if result.headline.has_samples:
         parts.append(_latencies(result, view))
     parts += [_failures(result), _verdict(result), _notes(result), f"`{result.again}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -27,15 +27,16 @@ def _title(result: Result) -> str:
 
 def _rates(result: Result) -> str:
     counts, figures = result.counts, result.headline
-    unit = "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
     rows = [
         ("ok", format_count(counts.ok)),
         ("failed", format_count(counts.failed)),
         ("req/s", _rate(figures.requests_per_s)),
-        (f"out {unit}", _rate(figures.output_tokens_per_s)),
+        (f"out {figures.token_rate}", _rate(figures.output_tokens_per_s)),
         ("in tok/s", _rate(figures.input_tokens_per_s)),
         ("mean concurrency", _rate(figures.mean_concurrency)),
     ]
+    if counts.reopened:
+        rows.append(("connections reopened", format_count(counts.reopened)))
     if figures.goodput is not None:
         limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
         share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"

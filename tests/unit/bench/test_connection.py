@@ -24,7 +24,8 @@ STREAMS = 300  # several slices of the hub
 class Taken:
     """A receiver that keeps the body's bytes with their stamps."""
 
-    opened = False
+    opened = reopened = False
+    waited_ns = freed_ns = 0
 
     def __init__(self, on_take: Callable[[], None] = lambda: None) -> None:
         self.blocks: list[bytes] = []
