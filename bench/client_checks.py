@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.health import Health, WireHealth
 from bench.result import Check, Figures
+from bench.run import Run
 
 ERROR_LIMIT_MS = 1.0
 ERROR_LIMIT_SHARE = 0.02
@@ -18,16 +19,21 @@ RETRANSMITS_LIMIT = 0.01
 _JUDGED = {"ttft": "TTFT", "icl": "ICL", "e2e": "E2E"}
 
 
-def client_checks(figures: Figures, health: Health | None, requests: int) -> Iterator[Check]:
+def client_checks(figures: Figures, run: Run, requests: int) -> Iterator[Check]:
     """All of them, over the headline's figures."""
+    health = run.health
     if health is None:
-        yield Check(
-            code="not_watched",
-            status="fail",
-            text="the bench was killed before the end of the run",
-            remedy="how well it kept up is not known: run it again",
-        )
+        yield _not_watched(run)
         return
+    if run.unfinished is not None:
+        yield Check(
+            code="records_cut",
+            status="fail",
+            text=f"the disk took no more records ({run.records_end}): these figures are of the time before that",
+            value=float(requests),
+            unit="requests",
+            remedy=f"{run.sent or 0:,} requests were sent; result.json, where it was kept, has the figures of them all",
+        )
     wire = health.wire
     if wire.stamps == "kernel":
         yield _error(figures, health)
@@ -38,6 +44,16 @@ def client_checks(figures: Figures, health: Health | None, requests: int) -> Ite
     yield _cpu(health)
     if wire.retransmits is not None:
         yield _retransmits(wire.retransmits, requests)
+
+
+def _not_watched(run: Run) -> Check:
+    """A run that was read back before its end, or that has none."""
+    again = "how well it kept up is not known: run it again"
+    text, remedy = {
+        "running": ("the bench is still running: these are its figures so far", "report it again when it has ended"),
+        "disk": ("the records break off in the middle of one: the disk was full, or the bench was killed", again),
+    }.get(run.unfinished or "", ("the bench was killed before the end of the run", again))
+    return Check(code="not_watched", status="fail", text=text, remedy=remedy)
 
 
 def _error(figures: Figures, health: Health) -> Check:

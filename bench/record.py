@@ -6,6 +6,7 @@ Everything that a report says is computed from these two.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -137,6 +138,18 @@ class Columns:
         self.opened.append(record.opened)
         self.reopened.append(record.reopened)
         self.streamed.append(record.streamed)
+
+    def picked(self, rows: Iterable[int]) -> Columns:
+        """Some of the rows, in that order."""
+        found = Columns()
+        for row in rows:
+            if row in self.errors:
+                found.errors[len(found)] = self.errors[row]
+            for name, column in self.integers.items():
+                found.integers[name].append(column[row])
+            for flag in ("outcome", "event_tokens", "opened", "reopened", "streamed"):
+                getattr(found, flag).append(getattr(self, flag)[row])
+        return found
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):

@@ -104,7 +104,9 @@ class Certificate(msgspec.Struct, kw_only=True):
 class Run(msgspec.Struct, kw_only=True):
     """One run. The three stamps are monotonic ns: load begun, sending stopped, last request ended.
 
-    They are null in a run that was killed; the records then say how far it had come.
+    They are null in a run that was killed; the records then say how far it had come. `records_end` is what the disk
+    said when it took no more of them, `sent` how many requests there were. `unfinished` is set by who reads such a run
+    back: it is still "running", it was "killed", or the "disk" was full.
     """
 
     schema: int = SCHEMA
@@ -122,6 +124,9 @@ class Run(msgspec.Struct, kw_only=True):
     begun_ns: int | None = None
     stopped_ns: int | None = None
     ended_ns: int | None = None
+    sent: int | None = None
+    records_end: str | None = None
+    unfinished: str | None = None
     interrupted: bool = False
     gave_up: str | None = None
     server: ServerCounters | None = None

@@ -108,9 +108,12 @@ class SelfTester:
                 live=False,
             )
             finished = await measure(settings, self._interruption, self._watcher, self._loop_name)
-            if finished.run.interrupted:
-                raise asyncio.CancelledError
-            result, records = _summarized(finished)
+            try:
+                if finished.run.interrupted:
+                    raise asyncio.CancelledError
+                result, records = _summarized(finished)
+            finally:
+                finished.folder.close()
             comparison = compare(result.headline, finished.run.begun_ns or 0, records, await self._truths())
         return Trial(name=name, about=about, streams=streams, verdict=result.verdict, comparison=comparison)
 

@@ -288,12 +288,15 @@ async def _load(
             begun_ns=plan.begun_ns,
             stopped_ns=plan.stopped_ns,
             ended_ns=monotonic_ns(),
+            sent=plan.sent,
             interrupted=interruption.happened,
             gave_up=driver.gave_up,
             health=watched,
         )
+        folder.finish()
+        if folder.failure is not None:
+            run = msgspec.structs.replace(run, records_end=str(folder.failure.strerror or folder.failure))
         folder.save_run(run)
-        folder.close()
     if not run.interrupted:
         run = msgspec.structs.replace(run, server=await prepared.scrape.end(plan.sent))
         folder.save_run(run)

@@ -45,10 +45,14 @@ def carry_out(settings: Settings) -> int:
     except asyncio.CancelledError:
         click.echo("interrupted before the load began: nothing was measured", err=True)
         return INTERRUPTED
-    result = _report(finished, settings)
+    try:
+        result = _report(finished, settings)
+        is_kept = finished.folder.is_kept or settings.output.json is not None
+    finally:
+        finished.folder.close()
     if finished.run.interrupted:
         return INTERRUPTED
-    failed = result.counts.failed > 0 or result.counts.ok == 0
+    failed = result.counts.failed > 0 or result.counts.ok == 0 or not is_kept
     return FAILED if failed or (settings.strict and result.verdict.level != "trusted") else OK
 
 
@@ -61,8 +65,8 @@ def _report(finished: Finished, settings: Settings) -> Result:
     columns = folder.records()
     result = summarize(finished.run, columns, folder.moments)
     folder.save_result(result)
-    if folder.problem is not None:
-        click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {folder.problem}", err=True)
+    if (warning := folder.problem or folder.move) is not None:
+        click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {warning}", err=True)
     kept = folder.path if folder.problem is None else None
     present(result, finished.run, columns, folder.moments, settings.output, kept)
     return result

@@ -17,7 +17,7 @@ from bench.report.markdown import render_markdown
 from bench.report.spreadsheet import render_csv
 from bench.report.vllm import default_filename, vllm_result, vllm_text, without_details
 from bench.result import Result
-from bench.results import to_json, write_bytes, write_json
+from bench.results import RESULT, to_json, write_bytes, write_json
 from bench.run import Run
 from bench.settings import Output, UsageError
 
@@ -33,7 +33,8 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     if output.format == "console":
         width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
-        click.echo(render(result, run.view, folder, width), file=stream)
+        has_file = folder is not None and (folder / RESULT).exists()
+        click.echo(render(result, run.view, folder, width, has_file=has_file), file=stream)
     else:
         forms = {
             "markdown": lambda: render_markdown(result, run.view),

@@ -40,7 +40,7 @@ output = section("Output")
 def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import present
-    from bench.restore import restore
+    from bench.recovery import is_incomplete, recover
     from bench.results import ResultError, load_run
     from bench.spool import read_chunks
     from bench.summary import summarize
@@ -48,13 +48,13 @@ def report(run: Path, **options: Any) -> int:
     wanted = read_output(options)
     try:
         facts, columns, moments = load_run(run)
-        if facts.ended_ns is None:
-            restore(columns, read_chunks(moments))
-    except ResultError as error:
+        if is_incomplete(facts):
+            columns = recover(facts, columns, moments.parent)
+    except (ResultError, OSError) as error:
         raise UsageError(str(error)) from None
     for name in ("rows", "percentiles", "goodput"):
         if options[name]:
             setattr(facts.view, name, options[name])
     result = summarize(facts, columns, lambda: read_chunks(moments))
-    present(result, facts, columns, lambda: read_chunks(moments), wanted, run)
+    present(result, facts, columns, lambda: read_chunks(moments), wanted, moments.parent)
     return int(options["strict"] and result.verdict.level != "trusted")

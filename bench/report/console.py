@@ -18,16 +18,20 @@ _BOUND = "\N{NO-BREAK SPACE}"
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
 
 
-def render(result: Result, view: View, folder: Path | None, width: int = WIDTH) -> str:
-    """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted)."""
-    return _Report(result, view, folder, min(width, WIDTH)).text()
+def render(result: Result, view: View, folder: Path | None, width: int = WIDTH, *, has_file: bool = True) -> str:
+    """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted).
+
+    `folder` is that of the run, and `has_file` whether its result is in there.
+    """
+    return _Report(result, view, folder, min(width, WIDTH), has_file).text()
 
 
 class _Report:
     """The parts of one report, each a block of lines; they stand in the order in which they are read."""
 
-    def __init__(self, result: Result, view: View, folder: Path | None, width: int) -> None:
+    def __init__(self, result: Result, view: View, folder: Path | None, width: int, has_file: bool) -> None:
         self._result, self._view, self._folder, self._width = result, view, folder, width
+        self._has_file = has_file
 
     def text(self) -> str:
         parts = [self._header(), "\n".join(filter(None, (self._outcome(), self._goodput()))), self._failures()]
@@ -172,7 +176,8 @@ class _Report:
     def _ways_on(self) -> str:
         lines = []
         if self._folder is not None:
-            lines.append(f"{style('result', dim=True)}   {self._folder / 'result.json'}")
+            kept, where = ("result", self._folder / "result.json") if self._has_file else ("records", self._folder)
+            lines.append(f"{style(f'{kept:8}', dim=True)} {where}")
             lines.append(f"{style('report', dim=True)}   python -m bench report {self._folder}")
         lines.append(f"{style('again', dim=True)}    {self._result.again}")
         return "\n".join(_INDENT + line for line in lines)

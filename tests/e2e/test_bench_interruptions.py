@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -63,6 +64,10 @@ def wait_for_load(tmp_path: Path, requests: int) -> Path:
 
 def loaded(folder: Path) -> list[Record]:
     return [record for record in load_records(folder / "requests.jsonl") if record.phase == "load"]
+
+
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
 
 
 def result_of(folder: Path) -> Result:
@@ -143,6 +148,49 @@ def test_a_killed_run_can_still_be_reported(tmp_path: Path) -> None:
     assert ended >= 24
     assert f"✔ {ended} ok" in report.stdout
     assert "the bench was killed before the end of the run" in report.stdout
+    assert "result.json" not in report.stdout
+    assert f"records  {folder}" in report.stdout
+
+
+def test_a_run_that_still_goes_on_can_be_reported_so_far(tmp_path: Path) -> None:
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, "--concurrency", "8") as bench:
+        folder = wait_for_load(tmp_path, 24)
+        report = subprocess.run([*COMMAND, "report", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=50)
+        assert bench.poll() is None
+    assert (report.returncode, report.stderr) == (0, "")
+    assert "the bench is still running: these are its figures so far" in report.stdout
+    assert "killed" not in report.stdout
+
+
+@pytest.mark.parametrize(("gone", "code"), [("moments.bin", 0), (".", 1)])
+def test_what_is_removed_during_the_run_is_one_warning_and_the_figures_all_the_same(
+    tmp_path: Path, gone: str, code: int
+) -> None:
+    arguments = ("--concurrency", "4", "--num-requests", "40", "--output-len", "24")
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        folder = wait_for_load(tmp_path, 4)
+        if gone == ".":
+            shutil.rmtree(folder)
+        else:
+            (folder / gone).unlink()
+        out, err = bench.communicate(timeout=20)
+    assert bench.returncode == code
+    assert err.count("\n") == 1
+    assert err.startswith("warning: ")
+    assert "was removed" in err
+    assert "✔ 40 ok" in out
+    assert "960 tokens = usage in all 40 requests" in out
+
+
+def test_a_folder_that_is_renamed_during_the_run_has_all_of_it(tmp_path: Path) -> None:
+    arguments = ("--concurrency", "4", "--num-requests", "40", "--output-len", "24")
+    with server_process(*QUICK) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        moved = wait_for_load(tmp_path, 4).rename(tmp_path / "moved")
+        out, err = bench.communicate(timeout=20)
+    assert bench.returncode == 0
+    assert err.startswith("warning: the folder ")
+    assert f"result   {moved / 'result.json'}" in out
+    assert result_of(moved).counts.ok == len(loaded(moved)) == 40
 
 
 def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp_path: Path) -> None:
@@ -261,11 +309,21 @@ def test_a_disk_that_fills_up_during_the_run_costs_the_files_only(tmp_path: Path
             text=True,
             timeout=50,
         )
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("warning: results are not kept: File too large")
     assert "✔ 200 ok" in done.stdout
     assert "6,400 tokens = usage in all 200 requests" in done.stdout  # those that found no room are in the figures
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert result_of(folder).counts.ok == 200  # there was room for the figures
+    report = subprocess.run([*COMMAND, "report", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert (report.returncode, report.stderr) == (0, "")
+    written = len(loaded(folder))
+    assert 0 < written < 200
+    assert "the disk took no more records (File too large): these figures are of the time before that" in report.stdout
+    assert "200 requests were sent" in unwrapped(report.stdout)
+    assert "tokens = usage in all" in report.stdout  # what the disk cut short is not taken for a miscount
+    assert "killed" not in report.stdout
 
 
 def test_a_server_of_another_kind_is_one_clear_line(tmp_path: Path) -> None:

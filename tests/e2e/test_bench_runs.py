@@ -263,6 +263,24 @@ def test_results_that_cannot_be_kept_are_one_warning_and_the_figures_all_the_sam
     assert done.stderr.startswith("warning: results are not kept: ")
     assert "✔ 4 ok" in done.stdout
     assert "result   " not in done.stdout
+    assert result_of(tmp_path).counts.ok == 4
+
+
+def test_results_that_are_nowhere_are_no_success(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where a folder was to be")
+    with server_process("--profile", "instant") as server:
+        arguments = ("--base-url", server.url, "--concurrency", "2", "--num-requests", "4")
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--result-dir", str(tmp_path / "runs")],
+            cwd=ROOT,
+            env=PLAIN,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("warning: results are not kept: ")
+    assert "✔ 4 ok" in done.stdout
 
 
 @pytest.mark.parametrize("package", ["click", "msgspec"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -115,6 +116,20 @@ def test_moments_that_are_gone_are_told(tmp_path: Path) -> None:
         load_run(folder)
 
 
+def test_a_folder_without_its_run_says_what_it_has(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS).path
+    (folder / "run.json").unlink()
+    with pytest.raises(ResultError, match=r"has no run.json, .* computed from its requests.jsonl and moments.bin"):
+        load_run(folder)
+    with pytest.raises(ResultError, match=r"is not the folder of a run: it has no run.json"):
+        load_run(tmp_path)
+
+
+def test_a_result_that_was_never_written_names_its_run_all_the_same(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    assert load_run(folder.path / "result.json")[0] == run()
+
+
 def test_no_run_there(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"cannot be read \(No such file or directory\); give the folder of a run"):
         load_run(tmp_path / "nothing")
@@ -131,6 +146,46 @@ def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path
     assert "--result-dir" in folder.problem
 
 
+def test_a_folder_that_is_moved_gets_the_rest_of_the_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS[:2])
+    moved = folder.path.rename(tmp_path / "elsewhere")
+    folder.keep(ROWS[2].record)
+    folder.flush()
+    folder.save_result(result_of(run(), *ROWS))
+    assert (folder.problem, folder.is_kept, folder.path) == (None, True, moved)
+    assert folder.move == f"the folder {tmp_path / '2026-01-02-030405'} was moved to {moved} during the run"
+    assert len(folder.records()) == 3
+    folder.close()
+    assert sorted(file.name for file in moved.iterdir()) == ["moments.bin", "requests.jsonl", "result.json", "run.json"]
+
+
+def test_a_folder_that_is_removed_costs_the_files_and_no_figure(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    shutil.rmtree(folder.path)
+    folder.save_run(run())
+    assert to_json(summarize(run(), folder.records(), folder.moments)) == to_json(result_of(run(), *ROWS))
+    folder.save_result(result_of(run(), *ROWS))
+    assert not folder.is_kept
+    assert folder.problem == (
+        f"results are not kept: the folder {tmp_path / '2026-01-02-030405'} was removed during the run"
+    )
+    folder.close()
+
+
+@pytest.mark.parametrize("name", ["moments.bin", "requests.jsonl"])
+def test_a_file_that_is_removed_is_told_and_the_result_is_kept(tmp_path: Path, name: str) -> None:
+    folder = keep(tmp_path, *ROWS)
+    (folder.path / name).unlink()
+    result = summarize(run(), folder.records(), folder.moments)
+    assert to_json(result) == to_json(result_of(run(), *ROWS))
+    folder.save_result(result)
+    assert folder.is_kept
+    assert folder.problem == (
+        f"the run cannot be reported again: {name} was removed from {tmp_path / '2026-01-02-030405'} during the run"
+    )
+    folder.close()
+
+
 def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk's."""
     read, write = os.pipe()
@@ -138,13 +193,13 @@ def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) ->
         size = 2 * len(msgspec.json.encode(ROWS[0].record))
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         folder = keep(tmp_path, *ROWS * 20)
-        folder.close()
+        folder.finish()
         folder.save_run(run())
         same = len(folder.records()) == 60 and b"".join(folder.moments()) == b"".join(moments(*ROWS * 20)())
-        os.write(write, f"{same} {folder.problem}".encode())
+        os.write(write, f"{same} {folder.is_kept} {folder.problem}".encode())
         os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 1000).startswith(b"True results are not kept: File too large")
+    assert os.read(read, 1000).startswith(b"True False results are not kept: File too large")
     os.close(read)
     os.close(write)
     path = tmp_path / "2026-01-02-030405" / "requests.jsonl"
