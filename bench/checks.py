@@ -47,7 +47,7 @@ def nothing_succeeded(run: Run, requests: Requests) -> Iterator[Check]:
     if run.gave_up is not None:
         yield Check(code="cut_short", status="fail", text=run.gave_up, remedy=_cut_short_remedy(requests))
     if sent and requests.cancelled.all():
-        text, remedy = f"none of {sent:,} answers had begun when the run was stopped", "let it run for longer"
+        text, remedy = f"nothing of the {sent:,} answers had come when the run was stopped", "let it run for longer"
     else:
         text, remedy = f"none of {sent:,} requests succeeded", "see the failures: they are all there is to measure"
     yield Check(code="no_request_succeeded", status="fail", text=text, value=0.0, unit="requests", remedy=remedy)

@@ -91,6 +91,24 @@ def test_the_first_signal_ends_the_run_with_what_was_measured(tmp_path: Path, nu
     assert f"✔ {result.counts.ok} ok" in out
 
 
+def test_a_run_that_is_stopped_before_any_answer_has_ended_shows_what_had_come(tmp_path: Path) -> None:
+    arguments = ("--concurrency", "8", "--warmup", "0")
+    with server_process(*SLOW) as server, running(tmp_path, "--base-url", server.url, *arguments) as bench:
+        folder = wait_for_load(tmp_path, 0)
+        while (folder / "moments.bin").stat().st_size < 16 * 8 * 5:  # planned, sent, head and two tokens each
+            time.sleep(0.02)  # another process's file grows
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=20)
+    assert (bench.returncode, err) == (130, "")
+    result = result_of(folder)
+    assert (result.counts.ok, result.counts.cancelled) == (0, 8)
+    assert "n/a req/s" in out
+    assert "out tok/s" in out
+    assert result.headline.latency["ttft"].n == 8
+    assert "  TTFT  ms  " in out
+    assert "no answer had ended when the run was stopped" in unwrapped(out)
+
+
 def test_the_embedded_server_is_stopped_with_an_interrupted_run(tmp_path: Path) -> None:
     with running(tmp_path, "--concurrency", "4", "--server-profile", "instant") as bench:
         folder = wait_for_load(tmp_path, 8)
