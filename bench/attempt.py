@@ -58,6 +58,7 @@ class Attempt:
         "_deadline",
         "_decoder",
         "_ended_with_event",
+        "_exact_tokens",
         "_head",
         "_head_ns",
         "_merged",
@@ -94,6 +95,7 @@ class Attempt:
         query: int,
         request_id: str,
         asked_tokens: int | None,
+        is_exact: bool,
         streamed: bool,
         deadline: Deadline,
         moments: Moments,
@@ -101,6 +103,7 @@ class Attempt:
     ) -> None:
         self.start, self.phase, self.slot, self.query, self.request_id = start, phase, slot, query, request_id
         self._asked_tokens, self._streamed, self._deadline = asked_tokens, streamed, deadline
+        self._exact_tokens = asked_tokens if is_exact else None
         self._moments, self._tally = moments, tally
         self.reading = Reading(start.request, moments.rows)
         self._decoder = EventDecoder()
@@ -255,7 +258,7 @@ class Attempt:
                     return Outcome.PROTOCOL, f"event {reading.events + 1} of the stream is no chunk: {error}"
         if reading.error is not None:
             return Outcome.STREAM_ERROR, event_error_message(reading.error)
-        return judge(reading, cut=cut, asked_tokens=self._asked_tokens)
+        return judge(reading, cut=cut, asked_tokens=self._exact_tokens)
 
     def _judge_body(self, head: Head, body: bytes, cut: str | None) -> tuple[Outcome, str | None]:
         if head.status >= 400:
@@ -273,7 +276,7 @@ class Attempt:
             self._whole = read_whole(body)
         except ChunkError as error:
             return Outcome.PROTOCOL, f"the answer is no completion: {error}"
-        return judge_whole(self._whole, asked_tokens=self._asked_tokens)
+        return judge_whole(self._whole, asked_tokens=self._exact_tokens)
 
     def record(self) -> Record:
         """The line to keep."""

@@ -18,7 +18,7 @@ from bench.target import Deadline, Request, Target
 from bench.timer import Alarm
 from bench.units import NS_PER_S
 from bench.wire import Wire
-from bench.workload import Workload
+from bench.workload import Query, Workload
 
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
@@ -91,9 +91,11 @@ class Driver:
         self.tally = Tally()
         return [record for records in sent for record in records if record.outcome is not Outcome.OK]
 
-    async def send(self, start: Start, slot: int, phase: str, max_tokens: int | None = None) -> Record:
-        """One request from its start to its record, which is kept before it is returned."""
-        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens)
+    async def send(
+        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
+    ) -> Record:
+        """One request from its start to its record, which is kept before it is returned; `query` replaces its own."""
+        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query)
         try:
             await self._carry_out(attempt, request, deadline)
         finally:
@@ -238,9 +240,11 @@ class Driver:
             tally.ttft_ns.append(record.first_ns - record.send_ns)
 
     def _prepare(
-        self, start: Start, slot: int, phase: str, max_tokens: int | None = None
+        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
     ) -> tuple[Attempt, Request, Deadline]:
-        number, query = self._workload.query(start.request)
+        number, query = self._workload.query(start.request) if query is None else (0, query)
+        is_exact = self._exact_length and max_tokens is None
+        length = query.output_len if max_tokens is None else min(max_tokens, query.output_len)
         deadline = self._target.deadline()
         attempt = Attempt(
             start,
@@ -248,7 +252,8 @@ class Driver:
             slot=slot,
             query=number,
             request_id=f"{self._run_id}-{start.request}",
-            asked_tokens=query.output_len if self._exact_length and max_tokens is None else None,
+            asked_tokens=length if is_exact or self._form.features.fixed_length else None,
+            is_exact=is_exact,
             streamed=self._form.stream,
             deadline=deadline,
             moments=self._moments,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from time import monotonic_ns
 from typing import TextIO
 
-from click import style, unstyle
+from click import echo, style, unstyle
 
 from bench.attempt import Tally
 from bench.health import HealthWatch
@@ -37,6 +37,10 @@ class Silence:
 
     def clear(self) -> None:
         """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """A line on standard error."""
+        _warn(text)
 
     def load(
         self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch
@@ -80,6 +84,11 @@ class LiveView:
             blank = f"{_CLEAR_LINE}\n" * self._painted + _CLEAR_LINE
             self._write(f"{up}{blank}{up}{_SHOW_CURSOR}")
             self._painted = 0
+
+    def warn(self, text: str) -> None:
+        """A line that stays."""
+        self.clear()
+        _warn(text)
 
     async def _repaint(self, gauges: Gauges) -> None:
         while True:
@@ -143,6 +152,10 @@ class Gauges:
         if limits.requests is not None:
             left.append(f"{format_count(limits.requests - plan.sent)} requests left")
         return f"{elapsed_s:.1f} s, {' or '.join(left)}"
+
+
+def _warn(text: str) -> None:
+    echo(f"{style('warning:', fg='yellow', bold=True)} {text}", err=True)
 
 
 def _bar(share: float, width: int) -> str:

@@ -19,7 +19,7 @@ _WORTH_TELLING = 0.02
 
 def notes(run: Run, requests: Requests, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
     """The notes of the run itself, and those that follow from its figures."""
-    found = [*run.notes, *_of_tokens(run, headline, counts)]
+    found = [*run.notes, *_of_tokens(run, requests, headline, counts)]
     if windows is not None:
         inside = windows.headline.contains(requests.send_ns)
         found += _of_connections(requests, inside)
@@ -27,7 +27,20 @@ def notes(run: Run, requests: Requests, windows: Windows | None, headline: Figur
     return [*found, *_of_measurement(run, requests, headline)]
 
 
-def _of_tokens(run: Run, headline: Figures, counts: Counts) -> Iterator[str]:
+def other_length(run: Run, requests: Requests) -> str | None:
+    """What is to be said of answers that were not as long as asked, where nobody required it."""
+    told = requests.ok & (requests.asked_tokens >= 0) & (requests.usage_tokens >= 0)
+    other = told & (requests.usage_tokens != requests.asked_tokens)
+    if run.load.length_required or not other.any():
+        return None
+    asked, got = (float(np.median(tokens[other])) for tokens in (requests.asked_tokens, requests.usage_tokens))
+    return (
+        f"{other.sum():,} of {told.sum():,} answers had another length than was asked for, in spite of min_tokens and "
+        f"ignore_eos (median {got:,.0f} tokens, not {asked:,.0f}): they count as they are"
+    )
+
+
+def _of_tokens(run: Run, requests: Requests, headline: Figures, counts: Counts) -> Iterator[str]:
     if headline.tokens_are in ("chunks", "mixed"):
         whose = "the answers" if headline.tokens_are == "chunks" else "some answers"
         yield f"the server sent no usage with {whose}: their tokens are chunks, which may hold several tokens"
@@ -35,6 +48,8 @@ def _of_tokens(run: Run, headline: Figures, counts: Counts) -> Iterator[str]:
         yield f"TPOT assumes that {assumed}"
     if run.view.goodput and headline.goodput is None and counts.ok:
         yield "goodput is n/a: without the server's usage TPOT is not known"
+    if (length := other_length(run, requests)) is not None:
+        yield length
     if counts.empty_events:
         yield f"{counts.empty_events:,} token events had an empty text (special tokens)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 from bench.body import BodyForm, Kind, concessions
 from bench.driver import WARMUP_TOKENS, Driver
@@ -25,7 +25,7 @@ from bench.target import (
     Target,
     TLSError,
 )
-from bench.workload import PromptList, SyntheticPrompts, Workload
+from bench.workload import PromptList, Query, SyntheticPrompts, Workload
 
 
 class TargetError(Exception):
@@ -180,26 +180,19 @@ async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyFo
     return Agreement(form, refused, answer)
 
 
-def probe_with(
-    make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]
-) -> Callable[[BodyForm], Awaitable[Record]]:
-    """A probe that sends one short warm-up request in a given form."""
+class Probe(Protocol):
+    """Sends one short request."""
 
-    async def probe(form: BodyForm) -> Record:
-        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS)
+    def __call__(self, form: BodyForm, query: Query | None = None) -> Awaitable[Record]: ...
+
+
+def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]) -> Probe:
+    """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
+
+    async def probe(form: BodyForm, query: Query | None = None) -> Record:
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query)
 
     return probe
-
-
-def settle_length(settings: Settings, form: BodyForm) -> tuple[bool, list[str]]:
-    """Whether answers must have the length asked for, and a note where the server decides otherwise."""
-    if settings.fixed_length is False:
-        return False, []
-    if form.features.fixed_length:
-        return True, []
-    if settings.fixed_length is None:
-        return False, ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
-    return True, ["the server refuses min_tokens and ignore_eos: answers of another length count as length_mismatch"]
 
 
 def _unlisted(target: Target, asked: str | None, why: str) -> Model:

@@ -30,8 +30,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     `first_doubt_ns` and `last_doubt_ns` say by how much those two may have arrived earlier. `events` counts token
     events; `event_tokens` says how many tokens each carried: "one", "told" by the usage that came with it, or null
     where nothing tells. `empty` events had an empty text, `dropped` ones an empty text and no token. `asked_tokens` is
-    the length the answer had to have, `query` the number of the prompt within the workload. `merged_reads` brought
-    several token events at once.
+    the length that was asked for where it was to be exact, `query` the number of the prompt within the workload.
+    `merged_reads` brought several token events at once.
     """
 
     request: int

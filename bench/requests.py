@@ -55,7 +55,7 @@ class Requests:
         self.empty, self.dropped, self.merged_reads = column["empty"], column["dropped"], column["merged_reads"]
 
         self.prompt_tokens, self.cached_tokens = column["prompt_tokens"], column["cached_tokens"]
-        self.usage_tokens = column["completion_tokens"]
+        self.asked_tokens, self.usage_tokens = column["asked_tokens"], column["completion_tokens"]
         self.tokens: Ints = np.where(self.usage_tokens >= 0, self.usage_tokens, self.events)
         event_tokens = ints(columns.event_tokens)
         self.knows_event_tokens: Bools = self.has_events & (event_tokens != NOT_TOLD)

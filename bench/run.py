@@ -34,7 +34,8 @@ class LoadFacts(msgspec.Struct, kw_only=True):
 
     A closed loop keeps `streams` open. An open one sends `rate` requests a second as `arrivals` has it, with at most
     `streams` open at once if that is given; `burstiness` is the shape of gamma arrivals. `streamed` is whether answers
-    were asked for as streams.
+    were asked for as streams, `fixed_length` whether all were to be as long as asked, `length_required` whether another
+    length was a failure.
     """
 
     plan: Literal["closed", "open"] = "closed"
@@ -49,6 +50,7 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     output_len: int
     input_len: int | None = None
     fixed_length: bool = True
+    length_required: bool = False
     seed: int
     cache: Literal["keep", "bust"] = "bust"
     nonce: str | None = None
@@ -65,12 +67,18 @@ class LoadFacts(msgspec.Struct, kw_only=True):
 
 
 class Negotiated(msgspec.Struct, kw_only=True):
-    """What the server took of what it was asked beyond the plain request; `refused` names the rest."""
+    """What the server took of what it was asked beyond the plain request; `refused` names the rest.
+
+    `keeps_length` and `keeps_connections` are whether it was seen to answer with the length asked for, and to leave the
+    connection open; null where that could not be seen.
+    """
 
     usage: bool
     continuous_usage: bool
     fixed_length: bool
     refused: list[str] = []
+    keeps_length: bool | None = None
+    keeps_connections: bool | None = None
 
 
 class View(msgspec.Struct, kw_only=True):

@@ -23,9 +23,10 @@ from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
+from bench.manners import give_up_length, observe, settle_length
 from bench.moments import Moments
 from bench.plan import ClosedLoop, OpenLoop
-from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
+from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with
 from bench.record import Record
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
@@ -61,6 +62,10 @@ class Watcher(Protocol):
 
     def clear(self) -> None:
         """Take away what stands on the terminal; something else will be printed there."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """What has to be known before the load."""
         ...
 
 
@@ -195,9 +200,14 @@ async def _prepare(
 
     features = Features(fixed_length=settings.fixed_length is not False)
     wanted = BodyForm(kind, model.name, features, settings.extra_body, settings.streamed)
-    agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
-    exact_length, length_notes = settle_length(settings, agreed.form)
+    probe = probe_with(make_driver, monotonic_ns)
+    agreed = await negotiate(probe, wanted)
+    agreed, manners = await observe(probe, agreed)
+    exact_length, length_notes = settle_length(settings, agreed.form, manners)
+    agreed = give_up_length(agreed, manners, required=exact_length)
     notes += length_notes
+    if exact_length and length_notes:
+        watcher.warn(length_notes[0])
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {warmup} requests")
@@ -223,8 +233,10 @@ async def _prepare(
             key_source=settings.key_source if server.embedded is None else None,
             address_source=settings.address_source,
         ),
-        load=_load_facts(settings, workload, warmup, nonce, exact_length),
-        negotiated=agreed.facts(),
+        load=_load_facts(settings, workload, warmup, nonce, agreed.form.features.fixed_length, exact_length),
+        negotiated=msgspec.structs.replace(
+            agreed.facts(), keeps_length=manners.keeps_length, keeps_connections=manners.keeps_connections
+        ),
         view=settings.view,
         environment=environment,
         notes=notes,
@@ -234,7 +246,7 @@ async def _prepare(
 
 
 def _load_facts(
-    settings: Settings, workload: Workload, warmup: int, nonce: str | None, exact_length: bool
+    settings: Settings, workload: Workload, warmup: int, nonce: str | None, fixed_length: bool, length_required: bool
 ) -> LoadFacts:
     return LoadFacts(
         plan="closed" if settings.arrivals is None else "open",
@@ -248,7 +260,8 @@ def _load_facts(
         warmup=warmup,
         output_len=settings.output_len,
         input_len=settings.input_len,
-        fixed_length=exact_length,
+        fixed_length=fixed_length,
+        length_required=length_required,
         seed=settings.seed,
         cache=settings.cache,
         nonce=nonce,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from bench import failures
 from bench.checks import load_checks, nothing_succeeded
 from bench.client_checks import client_checks
@@ -11,7 +13,7 @@ from bench.clusters import design_effects
 from bench.flow import Moments, WindowFlow, flow
 from bench.health import Health
 from bench.metrics import Method, empty_figures, figures
-from bench.notes import notes
+from bench.notes import notes, other_length
 from bench.record import Columns
 from bench.requests import Requests
 from bench.result import Check, ClientFacts, Figures, Result
@@ -34,6 +36,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
         headline = _figures(run, requests, flows[0], begin_ns, percents, moments())
         whole_run = headline if windows.steady is None else _figures(run, requests, flows[1], begin_ns, percents)
     counts = failures.count(columns, requests, windows)
+    is_as_asked = other_length(run, requests) is None
     checks: list[Check] = []
     if windows is not None and (counts.ok or requests.is_partial):
         checks += load_checks(requests, windows, headline, run)
@@ -46,8 +49,8 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
         started=run.started,
         again=run.again,
         target=run.target,
-        load=run.load,
-        negotiated=run.negotiated,
+        load=run.load if is_as_asked else replace(run.load, fixed_length=False),
+        negotiated=run.negotiated if is_as_asked else replace(run.negotiated, keeps_length=False),
         interrupted=run.interrupted,
         gave_up=run.gave_up,
         elapsed_s=0.0 if windows is None else windows.whole.length_ns / NS_PER_S,

@@ -70,7 +70,10 @@ class _Report:
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
         ]
-        return self._fitted(first, " · ") + "\n" + style(self._listed(second), dim=True)
+        lines = [self._fitted(first, " · "), style(self._listed(second), dim=True)]
+        if manners := _manners(self._result):
+            lines.append(style(self._listed(["server", *manners]), dim=True))
+        return "\n".join(lines)
 
     def _outcome(self) -> str:
         counts, figures = self._result.counts, self._result.headline
@@ -211,6 +214,18 @@ class _Report:
 def _styled_table(lines: list[str]) -> str:
     head, *rows = lines
     return "\n".join([style(_INDENT + head, dim=True), *(_INDENT + row for row in rows)])
+
+
+def _manners(result: Result) -> list[str]:
+    """What the server was seen to do with what it was asked for."""
+    found, told = result.negotiated, []
+    if found.keeps_length is not None:
+        told.append("answers as long as asked" if found.keeps_length else "does not keep the length asked for")
+    if found.keeps_connections is not None:
+        told.append("keeps connections" if found.keeps_connections else "closes the connection after each answer")
+    if found.refused:
+        told.append(f"refuses {', '.join(found.refused)}")
+    return told
 
 
 def _complaint(check: Check) -> str:

@@ -42,7 +42,7 @@ def test_a_stream_is_stamped_in_the_order_of_its_life(drive: Drive) -> None:
     assert record.head_ns <= record.first_ns == record.visible_ns <= record.last_ns <= record.end_ns
     assert (record.events, record.event_tokens, record.first_tokens, record.empty) == (3, "one", 1, 1)
     assert (record.prompt_tokens, record.completion_tokens, record.status, record.opened) == (9, 3, 200, True)
-    assert (record.finish_reason, record.request_id, record.asked_tokens) == ("stop", "t-0", None)
+    assert (record.finish_reason, record.request_id, record.asked_tokens) == ("stop", "t-0", 3)
     assert (driver.tally.ok, driver.tally.failed, len(driver.tally.under_way), driver.tally.tokens) == (
         1,
         0,

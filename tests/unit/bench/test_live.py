@@ -40,6 +40,7 @@ def attempts(n: int, tally: Tally) -> set[Attempt]:
             query=0,
             request_id="r",
             asked_tokens=None,
+            is_exact=False,
             streamed=True,
             deadline=Deadline(Timeouts()),
             moments=Moments(),
