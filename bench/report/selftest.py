@@ -54,8 +54,13 @@ def _counts(trial: Trial) -> str:
             "ended otherwise": comparison.unlike,
             "miscounted": comparison.miscounted,
             "not known to the server": comparison.unknown,
+            "of the first burst": comparison.starters,
         }
-        ended += ": " + ", ".join(f"{format_count(count)} {what}" for what, count in wrong.items() if count)
+        told = [f"{format_count(count)} {what}" for what, count in wrong.items() if count]
+        ended += ": " + ", ".join([*told, *(f"{name} unfounded" for name in comparison.unfounded)])
+        mark = style("✘", fg="red", bold=True)
+    if trial.blamed:
+        ended += f": blames {', '.join(trial.blamed)}"
         mark = style("✘", fg="red", bold=True)
     doubted = trial.name.isdecimal() and trial.verdict.level != "trusted"  # what ends the growing of the load
     return f"{mark} {ended}" + (style(f" · {trial.verdict.level}", dim=True) if doubted else "")
@@ -67,8 +72,8 @@ def closing(test: SelfTest, kept: Path | None) -> str:
     if test.shapes:
         word = style("passed", fg="green", bold=True) if test.holds else style("FAILED", fg="red", bold=True)
         exact = sum(trial.comparison.is_exact for trial in test.shapes)
-        within = sum(trial.comparison.holds for trial in test.shapes)
-        admitted = sum(trial.comparison.is_true for trial in test.shapes) - within
+        within = sum(trial.comparison.holds and not trial.blamed for trial in test.shapes)
+        admitted = sum(trial.is_true for trial in test.shapes) - within
         lines.append(
             f"{word}       {within} of {len(test.shapes)} shapes within 0.5 ms (p50), 2 ms (p99), gaps within 0.3 ms; "
             f"counts exact in {exact}"

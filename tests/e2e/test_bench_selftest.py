@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.truth.script import SHAPES, Order, make_script
+from bench.truth.script import SHAPES
 from tests.support.serving import ROOT
 
 COMMAND = [sys.executable, "-m", "bench", "selftest"]
@@ -29,8 +29,9 @@ def test_every_shape_is_read_and_counted_exactly(tmp_path: Path) -> None:
     assert [trial["name"] for trial in test["shapes"]] == list(SHAPES)
     for trial in test["shapes"]:
         found = trial["comparison"]
-        assert (found["unlike"], found["miscounted"], found["unknown"]) == (0, 0, 0)
-        assert set(found["outcomes"]) == {make_script(Order(trial["name"])).outcome}
+        assert (found["unlike"], found["miscounted"], found["unknown"], found["starters"]) == (0, 0, 0, 0)
+        assert (found["unfounded"], trial["blamed"]) == ([], [])
+        assert set(found["outcomes"]) == set(SHAPES[trial["name"]].outcomes)
         assert found["requests"] >= 32
         assert f"\n  {trial['name']}: " in done.stdout
     assert test["certificate"] is None
