@@ -40,7 +40,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
     checks: list[Check] = []
     if windows is not None and (counts.ok or requests.is_partial):
         checks += load_checks(requests, windows, headline, run)
-        checks += client_checks(headline, run, len(requests))
+        checks += client_checks(headline, run, len(requests), int(requests.merged_reads.sum()))
     else:
         checks += nothing_succeeded(run, requests)
     return Result(

@@ -6,7 +6,7 @@ import pytest
 
 from bench.outcome import Outcome
 from tests.unit.bench.rows import MS, Row, ms, row
-from tests.unit.bench.runs import run
+from tests.unit.bench.runs import health, run
 from tests.unit.bench.test_summary import OPEN, at_moments, back_to_back, check, poisson, result_of
 
 
@@ -154,6 +154,22 @@ def test_a_turn_around_that_keeps_streams_idle_is_the_benchs_own() -> None:
     found = check(result_of(run(stopped=130), *rows), "concurrency")
     assert found.status == "fail"
     assert found.remedy.startswith("for 23% of the time the next request was due and this machine had not sent it")
+
+
+def bursts() -> list[Row]:
+    """Two events a burst, which may have come up to 8 ms apart."""
+    return [row(n, n, [n + 40, n + 50, n + 60], doubts=[0, 8.0, 0], merged_reads=1) for n in range(400)]
+
+
+def test_events_that_a_server_sends_in_bursts_are_not_blamed_on_a_slow_machine() -> None:
+    found = check(result_of(run(stopped=400), *bursts()), "client_error")
+    assert found.status == "fail"  # the figures are blurred all the same
+    assert found.remedy.startswith("the server sends in bursts: 400 reads brought several events")
+
+
+def test_events_that_a_late_client_read_together_are_its_own() -> None:
+    found = check(result_of(run(stopped=400, health=health(*[3.0] * 1000, cpu_wait_s=2.0)), *bursts()), "client_error")
+    assert "other processes held the core" in found.remedy
 
 
 def test_a_run_that_was_cut_short_says_how_much_of_it_ran() -> None:
