@@ -75,6 +75,7 @@ class Attempt:
         "outcome",
         "phase",
         "query",
+        "queued_ns",
         "reading",
         "reopened",
         "request_id",
@@ -118,7 +119,7 @@ class Attempt:
         self.sent_ns: int | None = None
         self.send_took_ns = 0
         self.opened = self.reopened = False
-        self.waited_ns = self.freed_ns = self.end_ns = 0
+        self.queued_ns = self.waited_ns = self.freed_ns = self.end_ns = 0
         self.outcome = Outcome.CANCELLED
         self.error: str | None = None
         self.retry_after_s: float | None = None
@@ -300,6 +301,7 @@ class Attempt:
             last_doubt_ns=last[1],
             end_ns=self.end_ns,
             free_ns=self.freed_ns if self.freed_ns > self.end_ns else None,
+            queued_ns=self.queued_ns,
             waited_ns=self.waited_ns,
             streamed=self._streamed,
             opened=self.opened,

@@ -31,7 +31,7 @@ def load_checks(requests: Requests, windows: Windows, figures: Figures, run: Run
     if requests.is_partial:
         yield _no_answer_ended()
     elif windows.steady is None:
-        yield _no_steady_window(load, windows)
+        yield _no_steady_window(run, windows)
     yield _tokens(requests)
     yield _little(requests, span)
     yield from schedule_checks(requests, span, figures, load)
@@ -90,8 +90,9 @@ def _no_answer_ended() -> Check:
     )
 
 
-def _no_steady_window(load: LoadFacts, windows: Windows) -> Check:
+def _no_steady_window(run: Run, windows: Windows) -> Check:
     """The check that fails when the whole run has to stand in for a steady window."""
+    load = run.load
     left_s, needed_s = windows.left_s, windows.needed_s
     takes = "" if needed_s is None else f", where a request takes {_seconds(needed_s)}"
     if load.plan == "open" or load.streams == 1:
@@ -108,7 +109,8 @@ def _no_steady_window(load: LoadFacts, windows: Windows) -> Check:
         value=left_s,
         limit=needed_s,
         unit="s",
-        remedy=f"the figures are over the whole run, its start and end included; {_longer(load, needed_s)}",
+        remedy="the figures are over the whole run, its start and end included; "
+        + ("let it run for longer" if run.interrupted or run.gave_up else _longer(load, needed_s)),
     )
 
 
@@ -174,7 +176,7 @@ def _little(requests: Requests, span: Span) -> Check:
     begin, end = requests.begun_ns[rows], requests.free_ns[rows]
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
-    held = mean_concurrency(requests.sched_ns[rows], end, span)
+    held = mean_concurrency(requests.due_ns[rows], end, span)
     waves = float(shares.sum()) / max(held, 1e-9)
     if waves < LITTLE_WAVES:
         return Check(

@@ -184,14 +184,17 @@ class Driver:
     async def _lane(self, start: Start, slot: int, plan: OpenLoop, lanes: Lanes) -> None:
         """Send a request, and then those that had to wait for it."""
         following: Start | None = start
+        free_ns = start.sched_ns
         while following is not None:
-            attempt = await self._attempt(following, slot, plan)
+            attempt = await self._attempt(following, slot, plan, queued_ns=max(free_ns - following.sched_ns, 0))
             asyncio.get_running_loop().call_soon(self._settle, attempt)
+            free_ns = attempt.free_ns
             following = lanes.leave(slot, stop=self.gave_up is not None)
 
-    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop) -> Attempt:
+    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop, queued_ns: int = 0) -> Attempt:
         """One request of the load. Whoever asked for it has to settle it, unless this raises."""
         attempt, request, deadline = self._prepare(start, slot, LOAD)
+        attempt.queued_ns = queued_ns
         try:
             await self._carry_out(attempt, request, deadline)
         except BaseException:

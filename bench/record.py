@@ -25,6 +25,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     Times are `time.monotonic_ns()`: planned start, request sent (`send_took_ns` is how long handing it over lasted),
     head, first, first visible and last token event, end. `free_ns` is when the slot was free for its next request, if
     that was later than the end: the server still held the connection, or had refused and was left alone for a while.
+    `queued_ns` is how long after the planned start an open loop had as many requests under way as its limit allows.
     `waited_ns` is the part of the time before the send that was spent on the server: opening a connection (`opened`),
     finding a kept one dead and opening another (`reopened`), waiting until it took the request in.
     `first_doubt_ns` and `last_doubt_ns` say by how much those two may have arrived earlier. `events` counts token
@@ -49,6 +50,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_doubt_ns: int = 0
     end_ns: int
     free_ns: int | None = None
+    queued_ns: int = 0
     waited_ns: int = 0
     streamed: bool = True
     opened: bool = False
@@ -90,6 +92,7 @@ _INTEGERS = (
     "last_doubt_ns",
     "end_ns",
     "free_ns",
+    "queued_ns",
     "waited_ns",
     "asked_tokens",
     "prompt_tokens",

@@ -16,7 +16,8 @@ class Requests:
     """A row a request, in milliseconds with NaN for what a row does not have.
 
     A slot is held from `begun_ns`, when the client set about sending, to `free_ns`: what passes in between is the
-    server's time, the opening of connections included. `own_lateness` is the rest of the lateness.
+    server's time, the opening of connections included. `due_ns` is when it could have done so: at the planned start, or
+    once the limit of an open loop let it. What lies between the two is the client's `own_lateness`.
 
     `sampled` are the rows that figures are taken of: those that completed. Where none had by the time at which the run
     was cut short (`is_partial`), they are those that were under way, and the figures what can be said of a beginning.
@@ -45,6 +46,7 @@ class Requests:
         self.send_ns: Ints = np.where(self.was_sent, column["send_ns"], self.sched_ns)
         self.waited_ns = column["waited_ns"]
         tried_ns: Ints = np.where(self.was_sent, column["send_ns"], self.end_ns) - self.waited_ns
+        self.due_ns: Ints = self.sched_ns + column["queued_ns"]
         self.begun_ns: Ints = np.maximum(tried_ns, self.sched_ns)
         self.free_ns: Ints = np.maximum(column["free_ns"], self.end_ns)
         self.events = column["events"]
@@ -88,7 +90,7 @@ class Requests:
         took = column["send_took_ns"]
         first_doubt, last_doubt = column["first_doubt_ns"], column["last_doubt_ns"]
         self.lateness = _ms(self.send_ns - self.sched_ns, sent)
-        self.own_lateness = _ms(self.begun_ns - self.sched_ns, sent)
+        self.own_lateness = _ms(self.begun_ns - self.due_ns, sent)
         self.ttft = _ms(self.first_ns - self.send_ns, sent & has)
         self.ttft_sched = _ms(self.first_ns - self.sched_ns, has)
         self.ttfv = _ms(self.visible_ns - self.send_ns, sent & (self.visible_ns >= 0))

@@ -31,7 +31,7 @@ def schedule_checks(requests: Requests, span: Span, figures: Figures, load: Load
     """All of them, over the headline's span."""
     yield _lateness(requests, span, figures, load)
     if load.plan == "open":
-        yield _sent(requests, span)
+        yield _sent(requests, span, figures, load)
         yield _arrivals(requests, span, load)
 
 
@@ -61,19 +61,19 @@ def _lateness(requests: Requests, span: Span, figures: Figures, load: LoadFacts)
         value=value,
         limit=limit,
         unit="ms",
-        remedy=_late_remedy(figures, load),
+        remedy=_at_limit(figures, load) or "this machine sends late: less load, or less else running on it",
     )
 
 
-def _late_remedy(figures: Figures, load: LoadFacts) -> str:
-    """What holds requests back: their limit, where an open loop has one and is at it, else this machine."""
+def _at_limit(figures: Figures, load: LoadFacts) -> str | None:
+    """What to do where an open loop was at its limit, which holds requests back."""
     held, most = figures.mean_concurrency, load.streams
-    if load.plan == "open" and most is not None and held is not None and held >= STEADY_SHARE * most:
-        return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
-    return "this machine sends late: less load, or less else running on it"
+    if load.plan != "open" or most is None or held is None or held < STEADY_SHARE * most:
+        return None
+    return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
 
 
-def _sent(requests: Requests, span: Span) -> Check:
+def _sent(requests: Requests, span: Span, figures: Figures, load: LoadFacts) -> Check:
     """Of the requests that were due in the window, the share that went out in it: asked against achieved rate."""
     due = span.contains(requests.sched_ns)
     grain_ns = round(LATENESS_LIMIT_MS * NS_PER_MS)  # one that was due at the very end may go out just after it
@@ -89,14 +89,15 @@ def _sent(requests: Requests, span: Span) -> Check:
         value=share,
         limit=SENT_LIMIT,
         unit="share",
-        remedy="the rest came too late: a lower --request-rate, or no --max-concurrency",
+        remedy=_at_limit(figures, load) or "the rest came too late: a lower --request-rate",
     )
 
 
 def _arrivals(requests: Requests, span: Span, load: LoadFacts) -> Check:
-    """Whether the gaps between requests are of the distribution that was asked for."""
+    """Whether the gaps between requests are of the distribution that was asked for, as far as the limit let them."""
     code, process, rate = "arrivals", load.arrivals or "poisson", load.rate or 1.0
-    begun = requests.begun_ns[_tried(requests) & span.contains(requests.begun_ns)]
+    begun_ns = requests.begun_ns - (requests.due_ns - requests.sched_ns)
+    begun = begun_ns[_tried(requests) & span.contains(begun_ns)]
     gaps: Floats = np.diff(np.sort(begun)).astype(np.float64) / NS_PER_S
     if len(gaps) < 20:
         return Check(code=code, status="n/a", text=f"{len(gaps)} gaps are too few to tell their distribution")

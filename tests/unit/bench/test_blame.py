@@ -95,6 +95,27 @@ def test_late_sends_of_the_bench_are_still_its_own_where_connections_are_opened(
     assert (found.status, found.value) == ("fail", 15)
 
 
+def test_a_limit_that_holds_requests_back_is_told_as_the_rate_that_was_missed() -> None:
+    """Ten requests a second are due, each takes 200 ms, and one at a time is allowed: about half go out in time."""
+    sends = [max(n * 100.0, n * 200.0) + 0.5 for n in range(20)]
+    rows = [
+        row(n, sends[n], [sends[n] + 50, sends[n] + 199.5], sched=n * 100, queued_ns=round((n * 200 - n * 100) * MS))
+        for n in range(20)
+    ]
+    load = OPEN | {"streams": 1, "rate": 10.0, "arrivals": "constant"}
+    result = result_of(run(load=load, stopped=2000), *rows)
+    assert check(result, "lateness").value == pytest.approx(0.5)
+    assert check(result, "littles_law").status == "pass"
+    assert check(result, "arrivals").status != "fail"
+    found = check(result, "rate")
+    assert (found.status, found.value) == ("fail", pytest.approx(0.55))  # the eleventh goes out as the window ends
+    assert found.remedy == (
+        "the 1 at once that are allowed were all under way: more --max-concurrency, or a lower rate"
+    )
+    assert result.verdict.level == "degraded"
+    assert result.headline.latency["lateness"].max == pytest.approx(0.5 + 900)  # of those that went out in the window
+
+
 def unreachable(number: int, at: float) -> Row:
     return row(
         number,

@@ -252,6 +252,10 @@ def test_beyond_its_limit_an_open_loop_waits_and_counts_that_from_the_schedule(d
     assert {record.outcome for record in records} == {Outcome.OK}
     assert len({record.sched_ns for record in records}) == 1
     assert {record.slot for record in records} == {0, 1}
+    records.sort(key=lambda record: record.request)
+    assert [record.queued_ns > 0 for record in records] == [False] * 2 + [True] * 4
+    ends = [record.free_ns or record.end_ns for record in records]
+    assert all(record.sched_ns + record.queued_ns in ends for record in records[2:])
 
 
 def test_an_open_loop_can_be_given_up(drive: Drive) -> None:

@@ -267,7 +267,7 @@ def test_an_open_loop_is_held_to_its_rate_and_its_distribution() -> None:
 def test_a_limit_that_keeps_requests_waiting_is_not_blamed_on_the_machine() -> None:
     rows = [row(n, n * 50 + 0.5, [n * 50 + 10, n * 50 + 49.5], sched=n * 10) for n in range(40)]
     limited = result_of(run(load=OPEN | {"streams": 1}, stopped=2000), *rows)
-    assert "more --max-concurrency" in (check(limited, "lateness").remedy or "")
+    assert "more --max-concurrency" in (check(limited, "lateness").remedy or "")  # of records that do not tell why
     free = result_of(run(load=OPEN, stopped=2000), *rows)
     assert "this machine sends late" in (check(free, "lateness").remedy or "")
 
