@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from bench.outcome import Outcome
+from bench.report.console import render
+from bench.report.markdown import render_markdown
 from tests.unit.bench.rows import MS, Row, ms, row
 from tests.unit.bench.runs import health, run
 from tests.unit.bench.test_summary import OPEN, at_moments, back_to_back, check, poisson, result_of
@@ -81,9 +84,14 @@ def test_the_time_in_which_connections_are_opened_is_not_the_benchs_own() -> Non
     )
 
 
-def test_reopened_connections_are_counted() -> None:
-    assert result_of(run(stopped=1200), *opening(20, reopened=True)).counts.reopened == 10
-    assert result_of(run(stopped=1200), *opening(20)).counts.reopened == 0
+def test_reopened_connections_are_counted_and_shown() -> None:
+    reopened = result_of(run(stopped=1200), *opening(20, reopened=True))
+    assert reopened.counts.reopened == 10
+    assert "10 reopened: the server had closed them" in click.unstyle(render(reopened, run().view, None))
+    assert "| connections reopened | 10 |" in render_markdown(reopened, run().view)
+    opened = result_of(run(stopped=1200), *opening(20))
+    assert opened.counts.reopened == 0
+    assert "reopened" not in click.unstyle(render(opened, run().view, None)) + render_markdown(opened, run().view)
 
 
 def test_late_sends_of_the_bench_are_still_its_own_where_connections_are_opened() -> None:

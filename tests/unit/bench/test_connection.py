@@ -125,6 +125,22 @@ def test_all_sockets_are_read_before_the_first_token_is_parsed() -> None:
     assert max(waiting) == 0
 
 
+def test_an_event_has_the_stamp_of_its_arrival_however_late_it_is_read() -> None:
+    """The bench stands still for 50 ms with bytes in its sockets."""
+
+    async def main() -> tuple[list[int], int]:
+        with crowd() as made:
+            made.send(HEADERS + chunk(b"one"))
+            arrived_ns = monotonic_ns()
+            while monotonic_ns() < arrived_ns + 50_000_000:
+                pass
+            await until(lambda: all(receiver.blocks for receiver in made.receivers))
+            return [receiver.stamps[0] for receiver in made.receivers], arrived_ns
+
+    stamps, arrived_ns = asyncio.run(main())
+    assert max(stamps) < arrived_ns + 10_000_000
+
+
 def test_a_second_token_that_comes_while_the_first_ones_are_parsed_has_its_own_stamp() -> None:
     async def main() -> list[Taken]:
         sent_again: list[None] = []

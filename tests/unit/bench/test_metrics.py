@@ -150,6 +150,8 @@ def test_failures_stay_out_and_count_as_infinite_beside() -> None:
     rows.append(row(4, 4, [50, 60], outcome=Outcome.TRUNCATED, error="cut"))
     found = over(*rows)
     assert (found.requests, found.latency["ttft"].n, found.latency["ttft"].max) == (4, 4, 100)
+    assert (found.latency["icl"].n, found.latency["itl"].n, found.latency["e2e"].n) == (4, 4, 4)
+    assert found.input_tokens_per_s == 40  # of the four prompts that were answered
     assert found.output_tokens_per_s == 8
     assert found.latency_with_failures["ttft"]["50"].value == 100
     assert found.latency_with_failures["ttft"]["99"].value is None
@@ -331,6 +333,14 @@ def test_goodput_is_of_all_that_were_due() -> None:
     assert (goodput.due, goodput.met, goodput.requests_per_s) == (11, 5, 5.0)
     assert goodput.share == pytest.approx(5 / 11)
     assert over(*made, method=Method(P, slos={"e2e": 199})).goodput.met == 0  # type: ignore[union-attr]
+
+
+def test_goodput_is_of_what_was_due_in_the_window_whenever_it_was_sent() -> None:
+    late = row(0, 120, [150], sched=90)  # due before, sent inside
+    inside = row(1, 320, [350], sched=190)  # due inside, sent after
+    goodput = over(late, inside, begin=100, end=300, method=Method(P, slos={"e2e": 100})).goodput
+    assert goodput is not None
+    assert (goodput.due, goodput.met) == (1, 1)
 
 
 def test_a_figure_that_a_request_does_not_have_meets_no_limit() -> None:

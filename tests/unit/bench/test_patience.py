@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.outcome import Outcome
 from bench.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S, Outage, Rest
 from bench.plan import ClosedLoop, Limits, OpenLoop
+from bench.target import Timeouts
 from tests.support.wire import Peer, WireServer
 from tests.unit.bench.loads import TOKENS, WHOLE, Drive, answering, frame, run_load, stream
 from tests.unit.bench.test_events import chat, usage_only
@@ -105,6 +106,17 @@ def test_a_failure_that_brought_something_is_not_followed_by_a_rest(drive: Drive
     with WireServer(answering(*TOKENS)) as server:
         records, _ = drive(server.url, requests=3)
     assert {record.outcome for record in records} == {Outcome.TRUNCATED}
+    assert all((record.free_ns or record.end_ns) - record.end_ns < FIRST_PAUSE_S / 2 * S for record in records)
+
+
+def test_a_limit_of_ours_that_passed_is_not_followed_by_a_rest(drive: Drive) -> None:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.wait_closed()
+
+    with WireServer(play) as server:
+        records, _ = drive(server.url, requests=3, timeouts=Timeouts(first_byte=0.03))
+    assert {record.outcome for record in records} == {Outcome.TIMEOUT_FIRST_BYTE}
     assert all((record.free_ns or record.end_ns) - record.end_ns < FIRST_PAUSE_S / 2 * S for record in records)
 
 

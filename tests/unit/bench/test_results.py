@@ -146,6 +146,17 @@ def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path
     assert "--result-dir" in folder.problem
 
 
+def test_room_for_the_figures_is_set_aside_until_the_end(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    reserve = folder.path / ".reserve"
+    assert reserve.stat().st_size == 256 * 1024
+    assert reserve.stat().st_blocks * 512 >= 256 * 1024  # not a hole in the file
+    folder.finish()
+    assert not reserve.exists()
+    assert len(to_json(result_of(run(), *ROWS))) < 128 * 1024
+    folder.close()
+
+
 def test_a_folder_that_is_moved_gets_the_rest_of_the_run(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS[:2])
     moved = folder.path.rename(tmp_path / "elsewhere")

@@ -93,6 +93,14 @@ def test_the_remedy_for_a_short_run_gives_a_steady_window() -> None:
     assert result.verdict.level == "trusted"
 
 
+def test_a_window_shorter_than_a_request_is_none() -> None:
+    rows = [row(0, 0, [50, 100], sched=0), row(1, 100, [200, 1100], sched=100)]
+    result = result_of(run(stopped=150), *rows)
+    assert check(result, "steady_window").value == pytest.approx(0.15)
+    assert check(result, "steady_window").limit == pytest.approx(0.55)
+    assert result.headline.window == result.whole_run.window
+
+
 ENDS = {
     "one request": [row(0, 0, [50, 100])],
     "one token": [row(0, 0, [50])],

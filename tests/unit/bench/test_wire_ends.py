@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 
 import pytest
 
 from bench.outcome import Outcome
+from bench.plan import Limits, OpenLoop
 from bench.wire.base import may_reopen
 from bench.workload import Query
 from tests.support.wire import HEADERS, Peer, WireServer
@@ -78,17 +80,25 @@ def test_an_end_of_the_body_in_time_leaves_nothing_to_tell(drive: Drive) -> None
 
 
 def test_a_body_that_never_ends_costs_its_connection_and_no_more() -> None:
-    closed: list[bool] = []
+    """It is given up after a second, while the load goes on."""
+    closed, asked = [], []
 
     def play(peer: Peer) -> None:
-        peer.read_request()
-        stream(peer, WHOLE)
-        closed.append(peer.is_closed_by_client())
+        while peer.read_request():
+            asked.append(time.monotonic())
+            stream(peer, WHOLE)
+            if peer.number == 1:
+                peer.wait_closed()
+                closed.append(time.monotonic())
+            else:
+                peer.end()
 
+    plan = OpenLoop(repeat(0.05), Limits(requests=30))
     with WireServer(play) as server:
-        records, _ = run_load("kernel", server.url, requests=3)
-    assert [record.outcome for record in records] == [Outcome.OK] * 3
-    assert closed == [True] * 3
+        records, _ = run_load("kernel", server.url, plan=plan)
+        assert server.connections == 2
+    assert {record.outcome for record in records} == {Outcome.OK}
+    assert closed[0] < asked[-1]
 
 
 def closes_before_the_second(how: Callable[[Peer], None]) -> Callable[[Peer], None]:
