@@ -153,6 +153,18 @@ def test_a_server_that_takes_no_connections_does_not_make_the_rate_too_low() -> 
     assert result.counts.failed == len(down)
 
 
+def test_requests_that_wait_for_a_connection_went_out_as_they_were_drawn() -> None:
+    """Every other one opens a connection for 5 ms."""
+    rows = []
+    for n in range(100):
+        waited = 5.0 if n % 2 else 0.0
+        send = n * 10 + waited
+        rows.append(row(n, send, [send + 5, send + 9], sched=n * 10, opened=True, waited_ns=round(waited * MS)))
+    result = result_of(run(load=OPEN | {"arrivals": "constant"}), *rows)
+    assert check(result, "arrivals").status == "pass"
+    assert check(result, "arrivals").value == pytest.approx(0)
+
+
 def test_what_the_bench_did_not_send_is_still_missed() -> None:
     rows = at_moments(*(n * 10.0 for n in range(100)))
     rows += [row(200 + n, 5.0, [], sched=5.0, outcome=Outcome.CANCELLED, send_ns=None, tokens=None) for n in range(2)]

