@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -107,6 +108,26 @@ def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words
     (folder.path / "run.json").write_bytes(content)
     with pytest.raises(ResultError, match=words):
         load_run(folder.path)
+
+
+def test_a_run_of_an_older_version_still_loads(tmp_path: Path) -> None:
+    """Without what has been added since."""
+    path = keep(tmp_path, *ROWS).path / "run.json"
+    content = json.loads(path.read_bytes())
+    content["metrics_spec"] = 1
+    for name in ("sent", "records_end", "unfinished"):
+        del content[name]
+    for name in ("keeps_length", "keeps_connections"):
+        del content["negotiated"][name]
+    del content["load"]["length_required"]
+    path.write_text(json.dumps(content))
+    lines = [json.loads(line) for line in (path.parent / "requests.jsonl").read_text().splitlines()]
+    assert not {"free_ns", "waited_ns", "queued_ns", "reopened"} & {name for line in lines for name in line}
+    facts, columns, moments = load_run(path.parent)
+    assert facts == replace(run(), metrics_spec=1)
+    result = summarize(facts, columns, lambda: read_chunks(moments))
+    assert result.metrics_spec == 2  # computed anew, by the definitions of now
+    assert result.counts.ok == 3
 
 
 def test_moments_that_are_gone_are_told(tmp_path: Path) -> None:
