@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from streamgauge.install import install_command
+
 _EXTRA = {"click", "msgspec", "numpy"}
 
 if __name__ == "__main__":
@@ -12,5 +14,5 @@ if __name__ == "__main__":
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        sys.exit(f"error: {error.name} is missing, which the bench needs: pip install 'streamgauge[bench]'")
+        sys.exit(f"error: the bench needs {error.name}: {install_command('bench')}")
     main()

@@ -6,6 +6,8 @@ import runpy
 import sys
 from importlib.util import find_spec
 
+from streamgauge.install import install_command
+
 _USAGE = """\
 usage: streamgauge COMMAND [OPTIONS]
 
@@ -24,6 +26,6 @@ def main() -> None:
     module, arguments = ("bench", rest) if command == "bench" else ("mock_server", [command, *rest])
     if find_spec("click") is None:
         extra = "bench" if module == "bench" else "server"
-        sys.exit(f"error: this command needs more packages: pip install 'streamgauge[{extra}]'")
+        sys.exit(f"error: this command needs more packages: {install_command(extra)}")
     sys.argv = [f"streamgauge {command}", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

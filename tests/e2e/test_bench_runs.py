@@ -277,7 +277,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path,
         timeout=50,
     )
     assert done.returncode == 1
-    assert done.stderr == f"error: {package} is missing, which the bench needs: pip install 'streamgauge[bench]'\n"
+    assert done.stderr == f"error: the bench needs {package}: pip install -e '.[bench]'\n"
 
 
 def test_what_is_slow_to_import_waits_until_the_load_is_over() -> None:

@@ -97,7 +97,7 @@ def test_a_real_model_without_vllm_says_what_to_install(engine: list[str]) -> No
     result = CliRunner().invoke(cli, ["--model_type", "qwen-7b-chat", *engine])
     assert result.exit_code == 1
     said = " ".join(result.output.split())
-    assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install 'streamgauge[vllm]'")
+    assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install -e '.[vllm]' for GPUs")
     assert ("say --engine sim" in said) == (engine != ["--engine", "native"])
 
 
