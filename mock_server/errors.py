@@ -46,6 +46,11 @@ def model_not_found(message: str) -> ApiError:
     return ApiError(404, message, param="model", code="model_not_found")
 
 
+def unsupported_encoding(encoding: str) -> ApiError:
+    message = f"The body has the content encoding {encoding!r}: send it as plain JSON, without Content-Encoding"
+    return ApiError(415, message, code="unsupported_encoding", headers={"accept-encoding": "identity"})
+
+
 def unauthorized(message: str) -> ApiError:
     return ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 

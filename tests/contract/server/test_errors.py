@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 
 import httpx
@@ -28,6 +29,39 @@ def test_another_content_type_is_refused(http: httpx.Client, media_type: str) ->
 def test_a_charset_does_no_harm(http: httpx.Client) -> None:
     headers = {"content-type": "Application/JSON; charset=utf-8"}
     assert error_of(http.post(CHAT, content=b"{}", headers=headers), 400)["param"] == "messages"
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, "/tokenize", "/detokenize", "/v1/load_lora_adapter"])
+@pytest.mark.parametrize(
+    ("encodings", "named"),
+    [
+        (["gzip"], "gzip"),
+        (["GZIP"], "GZIP"),
+        (["deflate"], "deflate"),
+        (["br"], "br"),
+        (["zstd"], "zstd"),
+        (["no-such"], "no-such"),
+        (["identity, gzip"], "gzip"),
+        (["deflate, gzip"], "deflate, gzip"),
+        (["gzip", "identity"], "gzip"),
+    ],
+)
+def test_a_compressed_body_is_refused_by_its_encoding(
+    http: httpx.Client, path: str, encodings: list[str], named: str
+) -> None:
+    headers = [("content-type", "application/json"), *(("content-encoding", encoding) for encoding in encodings)]
+    response = http.post(path, content=gzip.compress(b"{}"), headers=headers)
+    error = error_of(response, 415)
+    assert error["code"] == "unsupported_encoding"
+    assert f"the content encoding '{named}'" in error["message"]
+    assert response.headers["accept-encoding"] == "identity"
+    assert http.get("/ready").status_code == 200  # on the same connection
+
+
+@pytest.mark.parametrize("encodings", [["identity"], [""], ["Identity, identity"], ["identity", "identity"]])
+def test_a_body_that_is_not_encoded_is_read(http: httpx.Client, encodings: list[str]) -> None:
+    headers = [("content-type", "application/json"), *(("content-encoding", encoding) for encoding in encodings)]
+    assert http.post("/tokenize", content=b'{"prompt": "a"}', headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
