@@ -163,8 +163,8 @@ class Generation:
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
             request_id = f"{self._request_id}-{number}" if several else self._request_id
-            # an engine reads a prompt only to go on from it: one token is asked for, and never shown
-            params = replace(run.params, max_tokens=1) if self._prompt_only else run.params
+            # an engine reads a prompt only to go on from it: one token, the same in each choice, which is never shown
+            params = replace(run.params, max_tokens=1, temperature=0.0) if self._prompt_only else run.params
             stream = await self._engine.generate(run.token_ids, params, request_id=request_id, adapter=self._adapter)
             self._streams.append(stream)
         if several:

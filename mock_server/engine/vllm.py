@@ -67,6 +67,8 @@ class ModelFacts:
     max_adapter_rank: int
     adapter_limit: int | None
     """How many adapters fit at once; None where vLLM swaps them as they are asked for."""
+    weighs_prompts_alone: bool
+    """Builds for CPUs with room for adapters die of log probabilities of a prompt beside any other request."""
 
 
 class VllmCore:
@@ -184,9 +186,14 @@ class VllmCore:
 
 def _adapter_facts(config: Any) -> dict[str, Any]:
     if config is None:
-        return {"has_adapters": False, "max_adapter_rank": 0, "adapter_limit": 0}
-    limit = config.max_loras - _SPARE_SLOTS if current_platform.is_cpu() else None
-    return {"has_adapters": True, "max_adapter_rank": config.max_lora_rank, "adapter_limit": limit}
+        return {"has_adapters": False, "max_adapter_rank": 0, "adapter_limit": 0, "weighs_prompts_alone": False}
+    is_cpu = current_platform.is_cpu()
+    return {
+        "has_adapters": True,
+        "max_adapter_rank": config.max_lora_rank,
+        "adapter_limit": config.max_loras - _SPARE_SLOTS if is_cpu else None,
+        "weighs_prompts_alone": is_cpu,
+    }
 
 
 def _refusal(error: Exception) -> RequestRefusedError:
