@@ -22,6 +22,7 @@ SIMULATED = ("sim", "scripted")
 _READY = re.compile(r"ready (?P<url>http://\S+) model=(?P<models>\S+) engine=\S+ profile=(?P<profile>\S+)")
 
 
+_SERVER_KEY = "STREAMGAUGE_API_KEY"  # of somebody's own server; this one is nobody else's
 _WRONG_USE = 2  # the server's exit code for options it does not take
 
 
@@ -86,6 +87,7 @@ async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[Embe
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
+            env={name: value for name, value in os.environ.items() if name != _SERVER_KEY},
             start_new_session=True,
         )
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamgauge.install import install_command
 
-_NEEDED = ("click", "pydantic", "starlette", "uvicorn", "httptools")
+_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "rstr", "uvicorn", "yaml")
 _SCRIPT = "streamgauge"
 
 

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import unauthorized
 from .exchange import Exchange
+from .root_path import own_path
 
 _GUARDED = ("/v1", "/tokenize", "/detokenize")
 
@@ -20,7 +21,7 @@ class ApiKeyMiddleware:
         self._digests = [_digest(key.encode()) for key in api_keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] == "OPTIONS" or not scope["path"].startswith(_GUARDED):
+        if scope["type"] != "http" or scope["method"] == "OPTIONS" or not own_path(scope).startswith(_GUARDED):
             await self._app(scope, receive, send)
             return
         problem = self._problem(dict(scope["headers"]).get(b"authorization"))

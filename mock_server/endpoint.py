@@ -15,6 +15,7 @@ from .engine.errors import (
 )
 from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
 from .exchange import ClientGoneError, Exchange
+from .log_output import current_request
 from .state import ServerState
 
 _CLIENT_LEFT = 499  # nginx's number, for the log and the metrics: nobody is there to read it
@@ -31,6 +32,7 @@ class Endpoint(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send, lambda status: self._count(scope["method"], status))
+        current_request.set(exchange.request_id)
         try:
             await self._answer(exchange)
         except ClientGoneError:

@@ -68,7 +68,7 @@ _OPERATIONS = (
 )  # fmt: skip
 
 
-def openapi_document(version: str) -> Json:
+def openapi_document(version: str, root_path: str = "") -> Json:
     schemas, refs = _schemas()
     paths: dict[str, Json] = {}
     for operation in _OPERATIONS:
@@ -76,6 +76,7 @@ def openapi_document(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "streamgauge", "version": version},
+        "servers": [{"url": root_path or "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas,

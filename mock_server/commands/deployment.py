@@ -9,9 +9,11 @@ from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
 from ..model_source import ModelSource, ModelSourceError, find_model
+from ..root_path import checked_root_path
 from ..settings import Cors, Settings
 from ..templates import TemplateError, find_template, read_template
 from .deploy_options import ENGINE_ARGUMENTS
+from .wrong_use import DeployError
 
 Options = Mapping[str, Any]
 
@@ -21,10 +23,6 @@ _LATER = "transformers"
 _BACKENDS = {"auto": None, "vllm": "vllm", "pt": _LATER}
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
-
-
-class DeployError(ValueError):
-    """The options do not go together; the message names them and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,16 @@ def read_deployment(options: Options, said: Collection[str], engines_of: Mapping
         if engines_of.get(name) and engine not in engines_of[name]:
             wanted = " or ".join(engines_of[name])
             raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
+    _check_address(said)
     source = _source(options, engine)
     settings = _settings(options, source)
     return Deployment(engine, settings, _engine_options(options, settings, source))
+
+
+def _check_address(said: Collection[str]) -> None:
+    for name in ("host", "port"):
+        if "uds" in said and name in said:
+            raise DeployError(f"--uds and {_flag(name)} cannot be combined: the server listens on one of them")
 
 
 def choose_engine(options: Options) -> str:
@@ -109,6 +114,7 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
             max_requests=options["max_requests"],
+            root_path=checked_root_path(options["root_path"] or ""),
             require_model=options["require_model"],
             tool_format=_tool_format(options),
             reasoning_format=options["reasoning_parser"],
@@ -133,7 +139,7 @@ def _cors(options: Options) -> Cors | None:
     if options["allowed_origins"]:
         return Cors(
             origins=_any_or_some(options["allowed_origins"]),
-            methods=_any_or_some(options["allowed_methods"]),
+            methods=tuple(method.upper() for method in _any_or_some(options["allowed_methods"])),
             headers=_any_or_some(options["allowed_headers"]),
             credentials=options["allow_credentials"],
         )
@@ -159,10 +165,10 @@ def _runtime_adapters(options: Options) -> bool:
         return bool(options["runtime_lora"])
     host = options["host"]
     try:
-        is_loopback = ip_address(host).is_loopback
+        is_local = options["uds"] is not None or ip_address(host).is_loopback
     except ValueError:
-        is_loopback = host == "localhost"
-    return is_loopback or bool(options["api_key"])
+        is_local = host == "localhost"
+    return is_local or bool(options["api_key"])
 
 
 def _engine_options(options: Options, settings: Settings, source: ModelSource | None) -> EngineOptions:

@@ -108,7 +108,7 @@ def test_a_taken_port_is_one_clear_line_and_exit_1() -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is no address of this machine"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is not an address of this machine"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1 port 8000"),
     ],
 )
