@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import unauthorized
 from .exchange import Exchange
+from .response_tally import ResponseTally
 from .root_path import own_path
 
 _GUARDED = ("/v1", "/tokenize", "/detokenize")
@@ -16,8 +17,9 @@ _GUARDED = ("/v1", "/tokenize", "/detokenize")
 class ApiKeyMiddleware:
     """Keys are compared as digests, in constant time."""
 
-    def __init__(self, app: ASGIApp, api_keys: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, api_keys: Sequence[str], tally: ResponseTally) -> None:
         self._app = app
+        self._tally = tally
         self._digests = [_digest(key.encode()) for key in api_keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,7 +30,8 @@ class ApiKeyMiddleware:
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            await Exchange(scope, receive, send).send_error(unauthorized(problem))
+            exchange = Exchange(scope, receive, send, lambda status: self._tally.add(scope, status))
+            await exchange.send_error(unauthorized(problem))
 
     def _problem(self, authorization: bytes | None) -> str | None:
         if authorization is None:

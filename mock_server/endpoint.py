@@ -16,6 +16,7 @@ from .engine.errors import (
 from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
 from .exchange import ClientGoneError, Exchange
 from .log_output import current_request
+from .response_tally import mark_counted
 from .state import ServerState
 
 _CLIENT_LEFT = 499  # nginx's number, for the log and the metrics: nobody is there to read it
@@ -31,7 +32,7 @@ class Endpoint(ABC):
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, lambda status: self._count(scope["method"], status))
+        exchange = Exchange(scope, receive, send, lambda status: self._count(scope, status))
         current_request.set(exchange.request_id)
         try:
             await self._answer(exchange)
@@ -41,8 +42,9 @@ class Endpoint(ABC):
         finally:
             exchange.end()
 
-    def _count(self, method: str, status: int) -> None:
-        self.state.metrics.responses[method, self.path, status] += 1
+    def _count(self, scope: Scope, status: int) -> None:
+        self.state.metrics.responses[scope["method"], self.path, status] += 1
+        mark_counted(scope)
 
     async def _answer(self, exchange: Exchange) -> None:
         try:

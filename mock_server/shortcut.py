@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .generation_endpoint import GenerationEndpoint
+from .response_tally import CountTheRest
 from .root_path import own_path, with_root_path
 
 
@@ -24,8 +25,8 @@ class ShortcutApp(FastAPI):
             if isinstance(route, Route) and isinstance(route.endpoint, GenerationEndpoint)
         }
         short = _wrapped(_Endpoints(endpoints), self.user_middleware)
-        root_path = self.state.server.settings.root_path
-        return _Fork(short, super().build_middleware_stack(), endpoints, root_path=root_path)
+        long = CountTheRest(super().build_middleware_stack(), self.state.tally)
+        return _Fork(short, long, endpoints, root_path=self.state.server.settings.root_path)
 
 
 class _Fork:
