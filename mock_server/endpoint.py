@@ -13,7 +13,7 @@ from .engine.errors import (
     EngineError,
     RequestRefusedError,
 )
-from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
+from .errors import ApiError, bad_request, cut_off, engine_busy, engine_failed, engine_unavailable, server_failed
 from .exchange import ClientGoneError, Exchange
 from .log_output import current_request
 from .response_tally import mark_counted
@@ -52,7 +52,7 @@ class Endpoint(ABC):
         except ApiError as exc:
             await exchange.send_error(exc)
         except EngineError as exc:
-            await exchange.send_error(api_error(exc))
+            await exchange.send_error(self.error_of(exc))
         except ClientGoneError:
             raise
         except Exception:
@@ -60,12 +60,18 @@ class Endpoint(ABC):
                 await exchange.send_error(server_failed())
             raise
 
+    def error_of(self, error: EngineError) -> ApiError:
+        """An engine's failure as the client gets it; the end of an engine that the server stops is the server's own."""
+        if isinstance(error, EngineDeadError) and self.state.traffic.is_cut_off:
+            return cut_off()
+        return api_error(error)
+
     @abstractmethod
     async def handle(self, exchange: Exchange) -> None: ...
 
 
 def api_error(error: EngineError) -> ApiError:
-    """An engine's failure as the client gets it."""
+    """An engine's failure while the server goes on."""
     match error:
         case RequestRefusedError():
             return bad_request(str(error), param=error.field)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .endpoint import Endpoint, api_error
+from .endpoint import Endpoint
 from .engine.base import FinishReason
 from .engine.errors import EngineBusyError
 from .errors import ApiError
@@ -60,7 +60,7 @@ class GenerationEndpoint(Endpoint):
             with self.state.traffic.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as exc:
-            error = exc if isinstance(exc, ApiError) else api_error(exc)
+            error = exc if isinstance(exc, ApiError) else self.error_of(exc)
             if error.status in _NOT_ADMITTED:
                 self.state.metrics.rejections[error.code or ""] += 1
             raise error from None
@@ -100,7 +100,7 @@ class GenerationEndpoint(Endpoint):
         async def work() -> None:
             await generation.start()
             if request.stream:
-                await EventStream(exchange, form.frames(options), generation, meter).run()
+                await EventStream(exchange, form.frames(options), generation, meter, self.error_of).run()
             else:
                 top_of_prompt = request.prompt_logprobs
                 await self._gather(exchange, options, generation, meter, form, top_of_prompt=top_of_prompt)

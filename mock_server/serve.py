@@ -189,6 +189,8 @@ class _Server(uvicorn.Server):
         drained.cancel()
         forced.cancel()
         if traffic.under_way:
+            if self.death is None:
+                traffic.cut_off()
             await self._state.engine.stop()
         await super().shutdown(sockets)
         gc.unfreeze()

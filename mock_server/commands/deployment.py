@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
-from ..model_source import ModelSource, ModelSourceError, find_model
+from ..model_source import ModelSource, ModelSourceError, find_model, simulated_name
 from ..root_path import checked_root_path
 from ..settings import Cors, Settings
 from ..templates import TemplateError, find_template, read_template
@@ -96,8 +96,12 @@ def _source(options: Options, engine: str) -> ModelSource | None:
 
 def _settings(options: Options, source: ModelSource | None) -> Settings:
     is_chat = source.type.is_chat if source is not None and source.type is not None else None
-    default_name = source.name if source is not None else _named(options)
-    named_adapter = [source.adapter] if source is not None and source.adapter is not None else []
+    default_name: str | None
+    if source is not None:
+        default_name, adapter = source.name, source.adapter
+    else:
+        default_name, adapter = simulated_name(**{name: options[name] for name in _MODEL_OPTIONS})
+    named_adapter = [] if adapter is None else [adapter]
     try:
         return Settings(
             model_names=options["served_model_name"]

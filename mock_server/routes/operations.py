@@ -19,9 +19,9 @@ class Ready(Endpoint):
         await exchange.send_json(200, to_json({"status": "ready"}))
 
     def _check(self) -> None:
-        self.state.engine.check_health()
         if self.state.traffic.is_closed:
             raise shutting_down()
+        self.state.engine.check_health()
 
 
 class Health(Ready):

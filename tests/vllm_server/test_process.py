@@ -48,14 +48,18 @@ def refusal(*args: str, code: int = 1, env: dict[str, str] | None = None) -> str
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     said = refusal("--model", str(tmp_path), code=2)
-    assert said == f"Error: --model-id-or-path {tmp_path} has no config.json: it holds no model in Hugging Face's form"
+    assert (
+        said
+        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not hold a model in Hugging Face's form"
+    )
 
 
 def test_a_folder_that_is_not_there() -> None:
     assert refusal("--ckpt_dir", "/nowhere", code=2) == "Error: --ckpt-dir /nowhere: there is no such folder"
     said = refusal("--model", "/nowhere/at/all", code=2)
     assert (
-        said == "Error: --model-id-or-path /nowhere/at/all: there is no such folder, and it is no hub id (owner/name)"
+        said
+        == "Error: --model-id-or-path /nowhere/at/all: there is no such folder, and it is not a hub id (owner/name)"
     )
 
 
@@ -193,7 +197,7 @@ def test_what_outlasts_its_time_ends_with_an_error_event(tiny: Path) -> None:
             next(lines)
             server.process.terminate()
             *_, error, _, done, _ = lines
-        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_unavailable"
+        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "shutting_down"
         assert done == "data: [DONE]"
         assert server.process.wait(60) == 0
 

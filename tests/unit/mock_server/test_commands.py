@@ -60,7 +60,7 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "--max-num-batched-tokens must be at least 9"),
         (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Near it: qwen-7b-chat"),
         (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
-        (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is no hub id"),
+        (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is not a hub id"),
         (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
         (["--infer_backend", "pt", "--model", "a/b"], "cannot be run by transformers yet"),
         (["--engine", "transformers", "--model", "a/b"], "say --infer-backend vllm"),
