@@ -57,9 +57,9 @@ def logs_json() -> bool:
     return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
 
 
-def json_line(level: int, message: str) -> str:
-    """A line of the same form that is no line of the log."""
-    return JsonFormatter().format(_log.makeRecord(_log.name, level, "", 0, message, (), None))
+def json_line(level: int, message: str, *, logger: str = _log.name) -> str:
+    """A line of the same form that did not come by the log."""
+    return JsonFormatter().format(_log.makeRecord(logger, level, "", 0, message, (), None))
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

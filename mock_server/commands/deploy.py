@@ -1,5 +1,6 @@
 """`deploy`: serve a model until told to stop."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from ..engine.errors import EngineError
 from ..engine.registry import EngineOptionError, make_engine
 from ..listener import Listener, ListenError
 from ..log_output import json_line, logs_json
+from ..stray_output import stray_lines_as_json
 from ..unix_listener import UnixListener
 from .api_keys import read_keys
 from .arguments import CONTEXT, OptionsCommand, SectionedOption
@@ -22,6 +24,9 @@ from .deploy_options import deploy_options
 from .deployment import NATIVE, Deployment, read_deployment
 from .native import exec_vllm_serve
 from .wrong_use import DeployError, WrongUseError
+
+MANY_WRITERS = ("vllm",)
+"""Engines whose libraries and processes write past the log."""
 
 
 @click.command(cls=OptionsCommand, context_settings=CONTEXT)
@@ -59,10 +64,11 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
     )
     engine = make_engine(deployment.engine, deployment.options)
     listener = _bind(options)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(listener.close)
+        if logs_json() and deployment.engine in MANY_WRITERS:
+            stack.enter_context(stray_lines_as_json())
         serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
-    finally:
-        listener.close()
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:

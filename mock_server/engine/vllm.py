@@ -76,7 +76,7 @@ class VllmCore:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for one that there is not."""
-        arguments = _fitted(_known(arguments))
+        arguments = _fitted(_quiet(_known(arguments)))
         # by it vLLM chooses how large a batch may be: without it, half or an eighth of what `vllm serve` runs
         context = UsageContext.OPENAI_API_SERVER
         self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments), usage_context=context)
@@ -212,6 +212,15 @@ def _known(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if name not in names:
             raise EngineStartError(f"vLLM {vllm.__version__} has no engine argument {name!r}.{nearest(name, names)}")
     return dict(arguments)
+
+
+def _quiet(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Without the bar that does not look at tqdm's own switch."""
+    if os.environ.get("TQDM_DISABLE") == "1" and "use_tqdm_on_load" in (
+        field.name for field in fields(AsyncEngineArgs)
+    ):
+        return {"use_tqdm_on_load": False, **arguments}
+    return arguments
 
 
 def _fitted(arguments: dict[str, Any]) -> dict[str, Any]:
