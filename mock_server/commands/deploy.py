@@ -29,7 +29,11 @@ MANY_WRITERS = ("vllm",)
 """Engines whose libraries and processes write past the log."""
 
 
-@click.command(cls=OptionsCommand, context_settings=CONTEXT)
+@click.command(
+    cls=OptionsCommand,
+    context_settings=CONTEXT,
+    epilog="A switch without a value is true. Options with ... take several values, in a row or repeated.",
+)
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:

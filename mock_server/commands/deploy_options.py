@@ -36,6 +36,7 @@ _log = Section("Log and process")
 _model = Section("Model")
 _template = Section("Model", "vllm", "native")
 _answers = Section("Answers, where a request does not say")
+_sampling = Section("Answers, where a request does not say", "vllm", "native")
 _adapters = Section("Adapters")
 _lora = Section("Adapters", "vllm", "native")
 _batch = Section("Engine")
@@ -155,18 +156,22 @@ ANSWERS = (
     _answers("--system", type=click.STRING, metavar="TEXT", help="System message of conversations that have none."),
     _answers("--stop-words", multiple=True, metavar="TEXT...", help="Strings that end every answer."),
     _answers("--seed", type=SeedParam(), help="Seed of requests that bring none. [default: 0]"),
-    _vllm("--max-new-tokens", type=_POSITIVE, help="Longest answer to a chat. [default: the rest of the context]"),
-    _vllm("--temperature", type=NumberParam(0, 2), help="0 is greedy. [default: the model's]"),
-    _vllm("--top-p", type=NumberParam(0, 1, min_open=True), help="Nucleus sampling. [default: the model's]"),
-    _vllm("--top-k", type=IntegerParam(-1), help="Sample from so many likeliest tokens. [default: the model's]"),
-    _vllm(
+    _sampling(
+        "--max-new-tokens",
+        type=_POSITIVE,
+        help="Tokens of an answer at most. [default: the rest of the context for chats, 16 for completions]",
+    ),
+    _sampling("--temperature", type=NumberParam(0, 2), help="0 is greedy. [default: the model's]"),
+    _sampling("--top-p", type=NumberParam(0, 1, min_open=True), help="Nucleus sampling. [default: the model's]"),
+    _sampling("--top-k", type=IntegerParam(-1), help="Sample from so many likeliest tokens. [default: the model's]"),
+    _sampling(
         "--repetition-penalty",
         type=NumberParam(0, min_open=True),
         help="Above 1 discourages repetition. [default: the model's]",
     ),
-    _vllm.switch("--do-sample", help="false is greedy."),
-    _vllm("--generation-config", metavar="NAME", help="auto (the model's), vllm (neutral), or a folder."),
-    _vllm("--override-generation-config", type=JsonObjectParam(), help="Sampling defaults."),
+    _sampling.switch("--do-sample", help="Sample; false is greedy."),
+    _sampling("--generation-config", metavar="NAME", help="auto (the model's), vllm (neutral), or a folder."),
+    _sampling("--override-generation-config", type=JsonObjectParam(), help="Sampling defaults."),
 )
 ADAPTERS = (
     _adapters("--lora-modules", multiple=True, type=AdapterParam(), metavar="NAME=PATH...", help="Adapters to serve."),
@@ -231,7 +236,7 @@ DEVICES = (
     _gpu("--pipeline-parallel-size", type=_POSITIVE, help="Groups of devices that share the layers."),
     _gpu("--data-parallel-size", type=_POSITIVE, help="Copies of the model."),
     _gpu("--distributed-executor-backend", metavar="NAME", help="mp, ray, uni or external_launcher."),
-    _gpu.switch("--disable-custom-all-reduce", help="Use the library's all-reduce."),
+    _gpu.switch("--disable-custom-all-reduce", help="Do not use vLLM's own all-reduce."),
 )
 
 HELP = (

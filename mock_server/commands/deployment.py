@@ -22,6 +22,9 @@ _REAL = ("vllm", NATIVE)
 _LATER = "transformers"
 _BACKENDS = {"auto": None, "vllm": "vllm", "pt": _LATER}
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_CHAT_OPTIONS = (
+    "chat_template", "template_type", "system", "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
+)  # fmt: skip
 _MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
 
 
@@ -42,6 +45,7 @@ def read_deployment(options: Options, said: Collection[str], engines_of: Mapping
             wanted = " or ".join(engines_of[name])
             raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
     _check_address(said)
+    _check_chat(options, said)
     source = _source(options, engine)
     settings = _settings(options, source)
     return Deployment(engine, settings, _engine_options(options, settings, source))
@@ -51,6 +55,15 @@ def _check_address(said: Collection[str]) -> None:
     for name in ("host", "port"):
         if "uds" in said and name in said:
             raise DeployError(f"--uds and {_flag(name)} cannot be combined: the server listens on one of them")
+
+
+def _check_chat(options: Options, said: Collection[str]) -> None:
+    """Options that would have no effect."""
+    for name in said:
+        if options["no_chat"] and name in _CHAT_OPTIONS and options[name] is not False:
+            raise DeployError(f"--no-chat serves completions only, where {_flag(name)} has no effect: leave one out")
+    if options["enable_auto_tool_choice"] is False and options["tool_call_parser"] is not None:
+        raise DeployError("--enable-auto-tool-choice false leaves --tool-call-parser without effect: leave one out")
 
 
 def choose_engine(options: Options) -> str:

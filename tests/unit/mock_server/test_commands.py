@@ -105,6 +105,13 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--lora-modules", '{"name": 3}'], "not an object with name and path, both strings"),
         (["--lora-modules", '{"name": "a", "path": 3}'], "not an object with name and path, both strings"),
         (["--api-key", " "], "--api-key must not be empty"),
+        (["--no-chat", "--system", "Be brief."], "--no-chat serves completions only, where --system has no effect"),
+        (["--no-chat", "--reasoning-parser", "qwen3"], "where --reasoning-parser has no effect"),
+        (["--model", "a/b", "--no-chat", "--chat-template", "{{ a }}"], "where --chat-template has no effect"),
+        (
+            ["--enable-auto-tool-choice", "false", "--tool-call-parser", "hermes"],
+            "--enable-auto-tool-choice false leaves --tool-call-parser without effect",
+        ),
     ],
 )
 def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: str) -> None:
