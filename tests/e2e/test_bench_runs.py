@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -265,19 +266,44 @@ def test_results_that_cannot_be_kept_are_one_warning_and_the_figures_all_the_sam
     assert "result   " not in done.stdout
 
 
-@pytest.mark.parametrize("package", ["click", "msgspec"])
-def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path, package: str) -> None:
-    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('absent', name={package!r})")
-    done = subprocess.run(
-        COMMAND,
+def without(tmp_path: Path, package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The bench in an environment that lacks a package, as far as imports can tell."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Without:\n"
+        "    def __init__(self, finder): self.finder = finder\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}: return None\n"
+        "        return self.finder.find_spec(name, path, target)\n"
+        "sys.meta_path[:] = map(Without, sys.meta_path)\n"
+    )
+    return subprocess.run(
+        [*COMMAND, *arguments],
         cwd=ROOT,
         env={**PLAIN, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=50,
     )
+
+
+@pytest.mark.parametrize(("package", "name"), [("click", "click"), ("numpy", "numpy"), ("yaml", "PyYAML")])
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path, package: str, name: str) -> None:
+    done = without(tmp_path, package)
     assert done.returncode == 1
-    assert done.stderr == f"error: the bench needs {package}: pip install -e '.[bench]'\n"
+    assert done.stderr == f"error: the bench needs {name}: pip install -e '.[bench]'\n"
+
+
+def test_a_package_that_the_embedded_server_misses_is_one_line_too(tmp_path: Path) -> None:
+    done = without(tmp_path, "uvicorn")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the embedded server did not start: the server needs uvicorn: pip install ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_extra_of_the_bench_brings_the_server_that_it_starts() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert "streamgauge[server]" in project["optional-dependencies"]["bench"]
 
 
 def test_what_is_slow_to_import_waits_until_the_load_is_over() -> None:
