@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bench.run import METRICS_SPEC, SCHEMA, Certificate, LoadFacts, Negotiated, ServerCounters, TargetFacts
+from bench.run import METRICS_SPEC, SCHEMA, Certificate, ConfigFacts, LoadFacts, Negotiated, ServerCounters, TargetFacts
 
 
 class Percentile(msgspec.Struct, kw_only=True):
@@ -204,5 +204,6 @@ class Result(msgspec.Struct, kw_only=True):
     verdict: Verdict
     client: ClientFacts
     server: ServerCounters | None = None
+    config: ConfigFacts | None = None
     certificate: Certificate | None = None
     environment: dict[str, Any] = {}

@@ -16,7 +16,10 @@ DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")
 
 
 class TargetFacts(msgspec.Struct, kw_only=True):
-    """The server: `profile` is the embedded one's; the sources say what was read from the environment."""
+    """The server: `profile` is the embedded one's; the sources say what was read from the environment.
+
+    `headers` are the names of those that `--header` added to each request.
+    """
 
     url: str
     endpoint: str
@@ -27,6 +30,7 @@ class TargetFacts(msgspec.Struct, kw_only=True):
     profile: str | None = None
     key_source: str | None = None
     address_source: str | None = None
+    headers: list[str] = []
 
 
 class LoadFacts(msgspec.Struct, kw_only=True):
@@ -90,6 +94,13 @@ class ServerCounters(msgspec.Struct, kw_only=True):
     problem: str | None = None
 
 
+class ConfigFacts(msgspec.Struct, kw_only=True):
+    """The options that a configuration file set, under their names there; secrets among them are hidden."""
+
+    file: str
+    options: dict[str, Any]
+
+
 class Certificate(msgspec.Struct, kw_only=True):
     """What this machine was shown to measure (`bench selftest`): so many tokens/s and streams, within these errors."""
 
@@ -125,5 +136,6 @@ class Run(msgspec.Struct, kw_only=True):
     interrupted: bool = False
     gave_up: str | None = None
     server: ServerCounters | None = None
+    config: ConfigFacts | None = None
     certificate: Certificate | None = None
     health: Health | None = None

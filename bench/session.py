@@ -27,6 +27,7 @@ from bench.moments import Moments
 from bench.plan import ClosedLoop, OpenLoop
 from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
 from bench.record import Record
+from bench.redaction import Redactor
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
 from bench.scrape import Scrape
@@ -109,8 +110,13 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
     began = datetime.now(UTC).astimezone()
     _allow_open_files(settings.streams)
     async with _served(settings, watcher) as server:
-        key = settings.api_key if server.embedded is None else None
-        target = Target(server.address, api_key=key, timeouts=settings.timeouts)
+        is_for_others = server.embedded is not None and settings.key_source is not None
+        target = Target(
+            server.address,
+            api_key=None if is_for_others else settings.api_key,
+            timeouts=settings.timeouts,
+            headers=settings.headers,
+        )
         wire = make_wire(server.address.api.origin, settings.streams or _MOST_CONNECTIONS)
         try:
             prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name)
@@ -143,13 +149,16 @@ class _Prepared:
 
 
 class _Keeper:
-    """Where records go: to the folder as soon as there is one."""
+    """Where records go: to the folder as soon as there is one. No secret that a server quotes gets into them."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Redactor) -> None:
         self.folder: RunFolder | None = None
         self._early: list[Record] = []
+        self._redact = redact
 
     def __call__(self, record: Record) -> None:
+        if record.error is not None:
+            record.error = self._redact(record.error)
         if self.folder is None:
             self._early.append(record)
         else:
@@ -176,7 +185,7 @@ async def _prepare(
     kind = choose_kind(settings, model)
     nonce = None if settings.cache == "keep" else secrets.token_hex(3)
     workload, notes = await make_workload(settings, target, model, kind, nonce)
-    keeper, moments = _Keeper(), Moments()
+    keeper, moments = _Keeper(target.redact), Moments()
     run_id = f"bench-{nonce or secrets.token_hex(3)}"
 
     def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
@@ -211,12 +220,14 @@ async def _prepare(
             profile=server.profile,
             key_source=settings.key_source if server.embedded is None else None,
             address_source=settings.address_source,
+            headers=[name for name, _ in settings.headers],
         ),
         load=_load_facts(settings, workload, warmup, nonce, exact_length),
         negotiated=agreed.facts(),
         view=settings.view,
         environment=environment,
         notes=notes,
+        config=settings.config,
         certificate=load_certificate(settings.result_dir, machine_name(environment)),
     )
     return _Prepared(driver, wire, Scrape(target, model.name), run, folder)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from bench.arrivals import Process
 from bench.embedded import ServerChoice
+from bench.headers import Header
 from bench.plan import Limits
-from bench.run import View
+from bench.run import ConfigFacts, View
 from bench.target import TargetAddress, Timeouts, read_address
 
 DEFAULT_STREAMS = 64
@@ -65,6 +66,7 @@ class Settings:
     model: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_source: str | None = None
+    headers: tuple[Header, ...] = field(default=(), repr=False)
     server: ServerChoice = field(default_factory=ServerChoice)
     output_len: int = DEFAULT_OUTPUT_LEN
     fixed_length: bool | None = None
@@ -81,6 +83,7 @@ class Settings:
     live: bool = True
     strict: bool = False
     again: str = ""
+    config: ConfigFacts | None = None
 
 
 def choose_address(

@@ -59,6 +59,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
         verdict=decide(checks),
         client=_client_facts(run.health, requests),
         server=run.server,
+        config=run.config,
         certificate=run.certificate,
         environment=run.environment,
     )

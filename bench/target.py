@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from bench.body import BodyForm, Kind
+from bench.headers import Header
 from bench.outcome import Outcome, status_outcome
+from bench.redaction import Redactor
 from bench.workload import Query
 from sdk.address import Address, parse_address
 from sdk.answer import error_facts, status_error
@@ -117,11 +120,16 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
 class Target:
     """A server and how to ask it: the requests of the load, and a few of its own. Belongs to one event loop."""
 
-    def __init__(self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts) -> None:
+    def __init__(
+        self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts, headers: Sequence[Header] = ()
+    ) -> None:
         self.address = address
         self._transport = DirectTransport(max_connections=1, replay=False)
         self._timeouts = timeouts
-        self._headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
+        key = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._given = (*key, *headers)
+        self._taken = {name.lower() for name, _ in headers}
+        self.redact = Redactor([value for _, value in self._given])
 
     def deadline(self) -> Deadline:
         """The limits of one request, from now on."""
@@ -133,22 +141,21 @@ class Target:
             "POST",
             self.address.api.origin,
             self.address.endpoint(form.kind),
-            (
+            self._headers(
                 ("Content-Type", "application/json"),
                 ("Accept", "text/event-stream" if form.stream else "application/json"),
                 ("X-Request-Id", request_id),
-                *self._headers,
             ),
             msgspec.json.encode(form.build(query, max_tokens)),
         )
 
     async def get(self, path: str) -> Any:
         """The JSON that the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
-        return await self._ask(Request("GET", self.address.api.origin, self.address.api.target(path), self._headers))
+        return await self._ask(Request("GET", self.address.api.origin, self.address.api.target(path), self._headers()))
 
     async def post(self, target: str, body: dict[str, Any]) -> Any:
         """The JSON answered to a POST, as in `get`; `target` is the whole path."""
-        headers = (("Content-Type", "application/json"), *self._headers)
+        headers = self._headers(("Content-Type", "application/json"))
         return await self._ask(Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body)))
 
     async def aclose(self) -> None:
@@ -157,14 +164,23 @@ class Target:
 
     async def text(self, path: str) -> str:
         """What the server answers to a GET beside its API, such as `/metrics`. Raises SDKError as `get` does."""
-        body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers))
+        body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers()))
         return body.decode("utf-8", "replace")
 
+    def _headers(self, *own: Header) -> tuple[Header, ...]:
+        """The bench's own headers, then those that were given, which replace them."""
+        kept = [header for header in own if header[0].lower() not in self._taken] if self._taken else own
+        return (*kept, *self._given)
+
     async def _fetch(self, request: Request) -> bytes:
-        exchange = await self._transport.send(request, self.deadline())
-        body = await _read_body(exchange)
-        if exchange.head.status >= 400:
-            raise status_error(exchange.head, body)
+        try:
+            exchange = await self._transport.send(request, self.deadline())
+            body = await _read_body(exchange)
+            if exchange.head.status >= 400:
+                raise status_error(exchange.head, body)
+        except SDKError as error:
+            error.message = self.redact(error.message)
+            raise
         return body
 
     async def _ask(self, request: Request) -> Any:

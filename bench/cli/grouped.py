@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-_TAKES_SEVERAL = "--goodput"
+# Options that take several words, and what each of those words has in it.
+_TAKES_SEVERAL = {"--goodput": ":", "--header": "=:"}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -24,7 +25,7 @@ class SectionedCommand(click.Command):
     """Prints its options by section, in the order in which they were declared."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _spread(args))
+        return super().parse_args(ctx, spread(args))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -39,15 +40,19 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records, col_max=38)
 
 
-def _spread(arguments: Sequence[str]) -> list[str]:
-    """Words after the one that --goodput takes, as if it stood before each: `--goodput ttft:200 tpot:50`."""
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Further words after an option that takes several, as if it stood before each: `--goodput ttft:200 tpot:50`."""
     spread: list[str] = []
-    follows = False
-    for position, argument in enumerate(arguments):
-        first = position > 0 and dashes(arguments[position - 1]) == _TAKES_SEVERAL
-        if follows and not first and ":" in argument and not argument.startswith("-"):
-            spread.append(_TAKES_SEVERAL)
-        follows = dashes(argument.partition("=")[0]) == _TAKES_SEVERAL or (follows and not argument.startswith("-"))
+    option, has_value = "", False  # the option under way, and whether its first value was there
+    for argument in arguments:
+        if option and has_value and not argument.startswith("-") and set(argument) & set(_TAKES_SEVERAL[option]):
+            spread.append(option)
+        elif option and not has_value:
+            has_value = True
+        else:
+            name, equals, _ = argument.partition("=")
+            option = dashes(name) if dashes(name) in _TAKES_SEVERAL else ""
+            has_value = bool(equals)
         spread.append(argument)
     return spread
 

@@ -10,12 +10,14 @@ import click
 
 from bench.cli import values
 from bench.cli.choices import read_settings
+from bench.cli.config_file import use_config
 from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.layers import settle, with_source
 from bench.cli.vllm import BACKENDS
 from bench.cli.written import writing_options
 from bench.environment import tool_version
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
-from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
+from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings, UsageError
 
 _EPILOG = "Recomputing a report from its records: python -m bench report RUN. Exit codes: 0 done, 1 some or all \
 requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \
@@ -49,6 +51,15 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="vllm, openai (completions) or openai-chat, as vllm bench serve has it.",
 )
 @server("--api-key", metavar="KEY", help=f"Sent as bearer token, never printed.  [default: ${API_KEY_VARIABLE}]")
+@server("--api-key-file", metavar="FILE", type=click.Path(path_type=Path), help="File that holds the key instead.")
+@server(
+    "--header",
+    "headers",
+    metavar="NAME=VALUE…",
+    multiple=True,
+    callback=values.headers_option,
+    help="Sent with every request, its value never printed; 'Name: value' does as well.",
+)
 @server("--engine", metavar="NAME", help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]")
 @server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by hub id or folder.")
 @server("--model-type", metavar="NAME", help="The same by type: qwen-7b-chat, smollm2-135m-instruct …")
@@ -193,6 +204,14 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 @output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
 @output("--no-live", "--disable-tqdm", "no_live", is_flag=True, help="No live view.")
 @click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    callback=use_config,
+    help="YAML file of these options, such as concurrency: 64. What is typed goes first.",
+)
+@click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
 def load_test(**options: Any) -> Settings:
@@ -201,5 +220,9 @@ def load_test(**options: Any) -> Settings:
     Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks
     that say how far they can be trusted. Without a server it starts one: simulated, or over a real model.
     """
-    arguments: list[str] = click.get_current_context().obj
-    return read_settings(options, os.environ, arguments)
+    ctx = click.get_current_context()
+    settled, config = settle(ctx, options)
+    try:
+        return read_settings(settled, os.environ, ctx.obj, config)
+    except UsageError as error:
+        raise UsageError(with_source(str(error), ctx)) from None

@@ -11,6 +11,7 @@ import click
 
 from bench.cli.load_test import load_test
 from bench.cli.messages import explain
+from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.settings import Settings, UsageError
@@ -54,7 +55,7 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     command, rest = (load_test, arguments) if name is None else (COMMANDS[name], arguments[1:])
     try:
-        program = "python -m bench" + (f" {name}" if name else "")
+        program = program_name() + (f" {name}" if name else "")
         outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
         if isinstance(outcome, Settings):
             from bench.cli.carry_out import carry_out

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import click
 
+from bench.cli.config_file import config_of, is_from_file
 from bench.cli.grouped import dashes
 from bench.cli.vllm import REFUSED
 
@@ -20,6 +21,9 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{(error.param.name or '').upper()} is missing; --help says what it is"
     if isinstance(error, click.BadParameter) and error.param is not None:
+        config = config_of(error.ctx)
+        if config is not None and error.ctx is not None and is_from_file(error.ctx, str(error.param.name)):
+            return f"--config {config.where(str(error.param.name))} {error.message}"
         return f"{_as_written(error.param, arguments)} {error.message}"
     if error.message.startswith("Got unexpected extra argument"):
         words = error.message.partition("(")[2].rstrip(")")
@@ -32,8 +36,8 @@ def _unknown(name: str, ctx: click.Context | None) -> str:
     if option in REFUSED:
         return f"{option} of vllm bench serve is not carried here: {REFUSED[option]}"
     known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
-    near = get_close_matches(option, known, 1)
-    return f"unknown option {name}; " + (f"did you mean {near[0]}?" if near else "--help lists all")
+    near = get_close_matches(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")], 1)
+    return f"unknown option {name}; " + (f"did you mean --{near[0]}?" if near else "--help lists all")
 
 
 def _as_written(param: click.Parameter, arguments: Sequence[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from click import BadParameter, Context, Parameter
 
+from bench.headers import Header, parse_headers
 from bench.slo import parse_goodput
 from bench.units import parse_duration_s
 
@@ -88,6 +89,14 @@ def goodput_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> di
         raise BadParameter(str(error)) from None
 
 
+def headers_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> tuple[Header, ...]:
+    """Names and values from all uses of the option."""
+    try:
+        return parse_headers(value)
+    except ValueError as error:
+        raise BadParameter(str(error)) from None
+
+
 def shapes(value: Any) -> tuple[str, ...]:
     """Names of the self-test's shapes, separated by commas."""
     from bench.truth.script import SHAPES
@@ -101,12 +110,14 @@ def shapes(value: Any) -> tuple[str, ...]:
 
 def json_object(value: Any) -> dict[str, Any]:
     """A JSON object."""
+    if isinstance(value, dict):  # from a configuration file
+        return value
     try:
-        content = json.loads(value)
-    except ValueError as error:
-        raise BadParameter(f"must be a JSON object ({error})") from None
+        content = msgspec.json.decode(value)
+    except (ValueError, RecursionError) as error:
+        raise BadParameter(f"must be a JSON object ({error}; got {value!r:.60})") from None
     if not isinstance(content, dict):
-        raise BadParameter(f"must be a JSON object (got {value})")
+        raise BadParameter(f"must be a JSON object (got {value!r:.60})")
     return content
 
 

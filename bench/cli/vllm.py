@@ -11,7 +11,6 @@ REFUSED = {
     "--append-result": _NATIVE_RESULT,
     "--custom-output-len": "give --output-len, or output_len in the lines of --prompts",
     "--frequency-penalty": _EXTRA % "frequency_penalty",
-    "--header": "only the API key can be sent: give --api-key",
     "--label": "put a label into the name of --result-dir",
     "--logprobs": _EXTRA % "logprobs",
     "--lora-modules": "give one adapter's name as --model",

@@ -96,6 +96,8 @@ def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
         (("--ckpt-dir", "/a", "--model", "default-lora"), "model", "default-lora"),
         ((*URL, "--model", "a", "--served-model-name", "b"), "model", "b"),
         ((*URL, "--api-key", "k"), "api_key", "k"),
+        ((*URL, "--api-key", " k\n"), "api_key", "k"),
+        (("--extra-body", '{"n": 1}'), "extra_body", {"n": 1}),
     ],
 )
 def test_options_and_their_names_in_vllm(arguments: tuple[str, ...], field: str, value: object) -> None:
@@ -191,9 +193,24 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--metric-percentiles", "100"), "--metric-percentiles must be between 0 and 100"),
         (("--percentile-metrics", "ttft,foo"), "(got 'foo')"),
         (("--extra-body", "{"), "--extra-body must be a JSON object"),
-        (("--extra-body", "[1]"), "--extra-body must be a JSON object (got [1])"),
-        (("--extra-body", '{"n": 2}'), '"n" must be 1'),
-        (("--extra-body", '{"stream": false}'), '"stream" must be true'),
+        (("--extra-body", "[1]"), "--extra-body must be a JSON object (got '[1]')"),
+        (("--extra-body", '{"a": NaN}'), "--extra-body must be a JSON object (JSON is malformed"),
+        (("--extra-body", "[" * 100_000), "--extra-body must be a JSON object (maximum recursion depth exceeded"),
+        (("--extra-body", '{"n": 2}'), '"n" must be 1 (got 2)'),
+        (("--extra-body", '{"n": true}'), '"n" must be 1 (got True)'),
+        (("--no-stream", "--extra-body", '{"stream": true}'), 'must not set "stream" (got True): give --stream or'),
+        (("--extra-body", '{"max_tokens": 5}'), 'must not set "max_tokens" (got 5): give --output-len instead'),
+        ((*URL, "--api-key", ""), "--api-key is empty; leave it out to send no key"),
+        ((*URL, "--api-key", "a\nb"), "--api-key must be one word"),
+        ((*URL, "--api-key", "a", "--api-key-file", "f"), "--api-key and --api-key-file name the same thing"),
+        (
+            (*URL, "--api-key", "a", "--header", "authorization: b"),
+            "--api-key and --header Authorization name the same",
+        ),
+        ((*URL, "--api-key-file", "/nowhere"), "--api-key-file /nowhere: cannot be read (No such file or directory)"),
+        ((*URL, "--api-key-file", "/"), "--api-key-file /: cannot be read (Is a directory)"),
+        ((*URL, "--header", "X-A=1", "x-a: 2"), "--header gives x-a twice: keep one of them"),
+        ((*URL, "--header"), "--header needs a value"),
         (("--request-rate", "0"), "--request-rate must be more than 0 (got 0)"),
         (("--request-rate", "fast"), "--request-rate must be a number of requests a second, or inf (got 'fast')"),
         (("--arrivals", "constant"), "--arrivals spreads the requests of a rate: give --request-rate as well"),
@@ -233,6 +250,66 @@ def test_wrong_use_is_one_clear_line(arguments: tuple[str, ...], words: str) -> 
 
 def test_an_address_from_the_environment_is_blamed_by_its_variable() -> None:
     assert refusal(OPENAI_BASE_URL="ftp://h").startswith("OPENAI_BASE_URL: ")
+
+
+def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
+    for arguments in (("--api-key", "sec ret"), ("--header", "X-Key=sec\x07ret"), ("--header", "sec-ret")):
+        assert "ret" not in refusal(*URL, *arguments)
+    assert "ret" not in refusal(*URL, OPENAI_API_KEY="sec\nret")
+
+
+def test_the_key_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"\xef\xbb\xbf secret \r\n")
+    settings = parse(*URL, "--api-key-file", str(file), OPENAI_API_KEY="other")
+    assert (settings.api_key, settings.key_source) == ("secret", None)
+    assert f"--api-key-file {file}" in settings.again
+    assert "secret" not in repr(settings)
+    file.write_text("one\ntwo\n")
+    assert "must be one word" in refusal(*URL, "--api-key-file", str(file))
+    file.write_text(" \n")
+    assert refusal(*URL, "--api-key-file", str(file)).endswith(": is empty; leave it out to send no key")
+    file.write_bytes(b"\xff")
+    assert "is not UTF-8 text" in refusal(*URL, "--api-key-file", str(file))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--header", "X-A=1", "--header", "X-B: 2 = 3"),
+        ("--header", "X-A=1", "X-B: 2 = 3"),
+        ("--header=x-a=1", "--header=X-B:2 = 3", "--seed", "7"),
+    ],
+)
+def test_headers_in_every_spelling(arguments: tuple[str, ...]) -> None:
+    found = parse(*URL, *arguments).headers
+    assert [(name.upper(), value) for name, value in found] == [("X-A", "1"), ("X-B", "2 = 3")]
+
+
+def test_a_given_authorization_replaces_the_key_of_the_environment() -> None:
+    settings = parse(*URL, "--header", "Authorization: Basic abc", OPENAI_API_KEY="k")
+    assert (settings.api_key, settings.key_source) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        (("--header", "X-Key=topsecret"), "--header 'X-Key=<hidden>'"),
+        (("--header=X-Key: topsecret",), "'--header=X-Key=<hidden>'"),
+        (("--header", "X-A=topsecret", "X-B: topsecret"), "--header 'X-A=<hidden>' --header 'X-B=<hidden>'"),
+        (("--server-args", "--api-key topsecret other -v"), "--server-args '--api-key '\"'\"'<hidden>'"),
+        (("--server-args=--api_key=topsecret",), "--server-args="),
+    ],
+)
+def test_secrets_are_hidden_in_the_command_to_run_again(typed: tuple[str, ...], again: str) -> None:
+    settings = parse(*(URL if "--header" in typed[0] else ()), *typed)
+    assert again in settings.again
+    assert "topsecret" not in settings.again
+    assert "topsecret" not in repr(settings.headers and settings)
+
+
+def test_a_hidden_value_that_is_pasted_is_refused() -> None:
+    assert "which the bench prints in place of the real one" in refusal(*URL, "--header", "X-Key=<hidden>")
 
 
 @pytest.mark.parametrize("option", REFUSED)
