@@ -91,7 +91,7 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
-    """The failures of one class: how many, the statuses among them, their first one.
+    """The failures of one class: how many, the statuses among them, their first one, and what to try.
 
     `median_partial` is how much of the answer had arrived, in `partial_unit`: tokens where the server's usage told,
     else chunks; null where nothing had.
@@ -106,6 +106,7 @@ class FailureClass(msgspec.Struct, kw_only=True):
     first_request: int
     first_s: float
     first_error: str
+    remedy: str = ""
 
 
 class Counts(msgspec.Struct, kw_only=True):

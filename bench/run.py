@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -31,6 +32,12 @@ class TargetFacts(msgspec.Struct, kw_only=True):
     key_source: str | None = None
     address_source: str | None = None
     headers: list[str] = []
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the requests of the load go."""
+        origin = urlsplit(self.url)
+        return f"{origin.scheme}://{origin.netloc}{self.endpoint}"
 
 
 class LoadFacts(msgspec.Struct, kw_only=True):

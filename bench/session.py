@@ -19,13 +19,23 @@ from bench.arrivals import gaps_s
 from bench.attempt import Tally
 from bench.body import BodyForm, Features
 from bench.certificate import load_certificate, machine_name
+from bench.diagnosis import explain_refusal
 from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
 from bench.moments import Moments
 from bench.plan import ClosedLoop, OpenLoop
-from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
+from bench.preflight import (
+    RefusedError,
+    TargetError,
+    choose_kind,
+    find_model,
+    make_workload,
+    negotiate,
+    probe_with,
+    settle_length,
+)
 from bench.record import Record
 from bench.redaction import Redactor
 from bench.results import RunFolder
@@ -193,7 +203,10 @@ async def _prepare(
 
     features = Features(fixed_length=settings.fixed_length is not False)
     wanted = BodyForm(kind, model.name, features, settings.extra_body, settings.streamed)
-    agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
+    try:
+        agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
+    except RefusedError as error:
+        raise TargetError(await explain_refusal(target, wanted, error.record), wrong_use=error.wrong_use) from None
     exact_length, length_notes = settle_length(settings, agreed.form)
     notes += length_notes
     driver = make_driver(agreed.form, exact_length)

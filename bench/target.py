@@ -15,7 +15,7 @@ from bench.outcome import Outcome, status_outcome
 from bench.redaction import Redactor
 from bench.workload import Query
 from sdk.address import Address, parse_address
-from sdk.answer import error_facts, status_error
+from sdk.answer import error_facts, excerpt, status_error
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import (
     ConfigError,
@@ -40,6 +40,7 @@ from sdk.transport.reason import connect_error
 __all__ = [
     "AsyncExchange",
     "ConnectError",
+    "ConnectTimeoutError",
     "ConnectionLostError",
     "Deadline",
     "DirectTransport",
@@ -59,7 +60,9 @@ __all__ = [
     "TypedEvent",
     "connect_error",
     "encode_request",
+    "error_words",
     "event_error_message",
+    "excerpt",
     "read_address",
     "refusal",
     "status_failure",
@@ -129,6 +132,7 @@ class Target:
         key = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
         self._given = (*key, *headers)
         self._taken = {name.lower() for name, _ in headers}
+        self.sends_key = bool(key) or "authorization" in self._taken
         self.redact = Redactor([value for _, value in self._given])
 
     def deadline(self) -> Deadline:
@@ -149,14 +153,21 @@ class Target:
             msgspec.json.encode(form.build(query, max_tokens)),
         )
 
-    async def get(self, path: str) -> Any:
-        """The JSON that the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
-        return await self._ask(Request("GET", self.address.api.origin, self.address.api.target(path), self._headers()))
+    async def get(self, path: str) -> tuple[Head, bytes]:
+        """What the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
+        return await self._fetch(
+            Request("GET", self.address.api.origin, self.address.api.target(path), self._headers())
+        )
 
     async def post(self, target: str, body: dict[str, Any]) -> Any:
-        """The JSON answered to a POST, as in `get`; `target` is the whole path."""
+        """The JSON answered to a POST; `target` is the whole path. Raises SDKError as `get` does."""
         headers = self._headers(("Content-Type", "application/json"))
-        return await self._ask(Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body)))
+        request = Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body))
+        _, answer = await self._fetch(request)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -164,7 +175,7 @@ class Target:
 
     async def text(self, path: str) -> str:
         """What the server answers to a GET beside its API, such as `/metrics`. Raises SDKError as `get` does."""
-        body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers()))
+        _, body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers()))
         return body.decode("utf-8", "replace")
 
     def _headers(self, *own: Header) -> tuple[Header, ...]:
@@ -172,7 +183,7 @@ class Target:
         kept = [header for header in own if header[0].lower() not in self._taken] if self._taken else own
         return (*kept, *self._given)
 
-    async def _fetch(self, request: Request) -> bytes:
+    async def _fetch(self, request: Request) -> tuple[Head, bytes]:
         try:
             exchange = await self._transport.send(request, self.deadline())
             body = await _read_body(exchange)
@@ -181,14 +192,7 @@ class Target:
         except SDKError as error:
             error.message = self.redact(error.message)
             raise
-        return body
-
-    async def _ask(self, request: Request) -> Any:
-        body = await self._fetch(request)
-        try:
-            return json.loads(body)
-        except ValueError:
-            raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
+        return exchange.head, body
 
 
 async def _read_body(exchange: AsyncExchange) -> bytes:
@@ -209,13 +213,21 @@ def status_failure(head: Head, body: bytes) -> StatusError:
     return status_error(head, body)
 
 
-def event_error_message(payload: Any) -> str:
-    """What an error event says."""
+def error_words(payload: Any) -> str | None:
+    """The message and code of an error object, None when `payload` is not one."""
     facts = error_facts(payload)
     if facts is None:
-        return f"the server sent an event that is no chunk: {payload!r:.120}"
-    code = f" ({facts['code']})" if facts["code"] is not None else ""
-    return f"error in the stream{code}: {facts['server_message'] or 'no reason given'}"
+        return None
+    said, code = facts["server_message"] or "no reason given", facts["code"]
+    return said if code is None or str(code) in said else f"{said} ({code})"
+
+
+def event_error_message(payload: Any) -> str:
+    """What an error event says."""
+    said = error_words(payload)
+    if said is None:
+        return f"the server sent an event that is not a completion chunk: {payload!r:.120}"
+    return f"error in the stream: {said}"
 
 
 def refusal(error: SDKError) -> tuple[Outcome, str]:

@@ -14,6 +14,7 @@ from bench.units import format_count, format_rate
 
 WIDTH = 118
 _INDENT = "  "
+_ANSWERED = ("http_4xx", "http_429", "http_5xx", "stream_error", "protocol")  # by something at the endpoint's address
 _BOUND = "\N{NO-BREAK SPACE}"
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
 
@@ -116,8 +117,10 @@ class _Report:
             facts.append(f"after {found.median_partial:,.0f} {found.partial_unit} (median)")
         count = style(f"{format_count(found.count):>{digits}}", bold=True)
         line = f"{_INDENT}{style('✘', fg='red')} {count} {found.outcome:<{width}}  {_joined(facts)}".rstrip()
-        first = f"first: request {found.first_request}, {found.first_s:+.1f} s: {found.first_error}"
-        return line + "\n" + self._wrap(first, _INDENT * 3)
+        where = f" (POST {self._result.target.endpoint_url})" if found.outcome in _ANSWERED else ""
+        first = f"first: request {found.first_request}, {found.first_s:+.1f} s: {found.first_error}{where}"
+        told = [first, f"try:   {found.remedy}"] if found.remedy else [first]
+        return "\n".join([line, *(self._wrap(text, _INDENT * 3, hanging=" " * 7) for text in told)])
 
     def _counting_failures(self) -> str:
         """What the latencies are when a failure counts as an answer that never came."""

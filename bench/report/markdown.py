@@ -71,8 +71,10 @@ def _percentile(found: Percentile, percent: float) -> str:
 
 
 def _failures(result: Result) -> str:
-    rows = [[f.outcome, format_count(f.count), _cell(f.first_error)] for f in result.counts.failures]
-    return _table(["failed", "", "first"], rows) if rows else ""
+    rows = [
+        [f.outcome, format_count(f.count), _cell(f.first_error), _cell(f.remedy) or "–"] for f in result.counts.failures
+    ]
+    return _table([f"failed at {_cell(result.target.endpoint_url)}", "", "first", "try"], rows) if rows else ""
 
 
 def _verdict(result: Result) -> str:
