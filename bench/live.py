@@ -10,7 +10,7 @@ import contextlib
 import select
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import monotonic_ns
 from typing import TextIO
 
@@ -21,6 +21,7 @@ from bench.health import HealthWatch
 from bench.plan import ClosedLoop, OpenLoop
 from bench.run import Run
 from bench.session import Watcher
+from bench.terminal import can_move_cursor, wants_colour
 from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate
 
 PERIOD_S = 0.5
@@ -45,16 +46,18 @@ class Silence:
         return contextlib.nullcontext()
 
 
-def make_watcher(wanted: bool, stream: TextIO) -> Watcher:
+def make_watcher(wanted: bool, stream: TextIO, environment: Mapping[str, str]) -> Watcher:
     """A live view where there is a terminal to show it on."""
-    return LiveView(stream) if wanted and stream.isatty() else Silence()
+    if not wanted or not can_move_cursor(stream, environment):
+        return Silence()
+    return LiveView(stream, coloured=wants_colour(stream, environment))
 
 
 class LiveView:
     """Paints on a terminal. The cursor is hidden while the block stands, and what was painted is cleared."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, *, coloured: bool = True) -> None:
+        self._stream, self._coloured = stream, coloured
         self._painted = 0
 
     def stage(self, text: str) -> None:
@@ -93,7 +96,8 @@ class LiveView:
         width = shutil.get_terminal_size().columns
         up = f"\x1b[{self._painted}F" if self._painted else ""
         below = "\x1b[J" if len(lines) < self._painted else ""
-        body = "".join(f"{_CLEAR_LINE}{_cut(line, width)}\n" for line in lines)
+        shown = lines if self._coloured else map(unstyle, lines)
+        body = "".join(f"{_CLEAR_LINE}{_cut(line, width)}\n" for line in shown)
         self._write(f"{_HIDE_CURSOR}{up}{below}{body}")
         self._painted = len(lines)
 

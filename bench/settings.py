@@ -18,6 +18,8 @@ DEFAULT_STREAMS = 64
 DEFAULT_DURATION_S = 15.0
 DEFAULT_SEED = 7
 DEFAULT_OUTPUT_LEN = 128
+DEFAULT_RESULT_DIR = Path("runs")
+STDOUT = Path("-")
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 API_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -32,7 +34,7 @@ FORMATS = ("console", "markdown", "csv", "json", "vllm")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `result_dir`.
+    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `save_dir`.
 
     That file has a name made as vLLM makes it unless `result_filename` is given; with `save_detailed` it holds the
     details of each request.
@@ -40,7 +42,7 @@ class Output:
 
     format: str = "console"
     json: Path | None = None
-    result_dir: Path = Path("runs")
+    save_dir: Path = Path()
     save_result: bool = False
     save_detailed: bool = False
     result_filename: str | None = None
@@ -77,7 +79,7 @@ class Settings:
     warmup: int | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
-    result_dir: Path = Path("runs")
+    result_dir: Path = DEFAULT_RESULT_DIR
     output: Output = field(default_factory=Output)
     view: View = field(default_factory=View)
     live: bool = True

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.arrivals import Process
 from bench.body import OWNED_FIELDS, SAMPLING
 from bench.cli.again import again_line
+from bench.cli.files import check_file, check_json
 from bench.cli.grouped import dashes
 from bench.cli.keys import read_key
 from bench.cli.program import program_name
@@ -20,6 +21,7 @@ from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.settings import (
     DEFAULT_DURATION_S,
     DEFAULT_OUTPUT_LEN,
+    DEFAULT_RESULT_DIR,
     DEFAULT_STREAMS,
     Output,
     Settings,
@@ -76,7 +78,7 @@ def read_settings(
         warmup=options["warmup"],
         extra_body=_extra_body(options),
         timeouts=_timeouts(options),
-        result_dir=options["result_dir"],
+        result_dir=options["result_dir"] or DEFAULT_RESULT_DIR,
         output=read_output(options),
         view=View(
             percentiles=options["percentiles"] or DEFAULT_PERCENTILES,
@@ -92,17 +94,19 @@ def read_settings(
 
 def read_output(options: Options) -> Output:
     """What is to be printed and written. Raises UsageError."""
-    json, name = options["json_path"], options["result_filename"]
-    if json is not None and not json.parent.is_dir():
-        raise UsageError(f"--json {json}: there is no folder {json.parent}")
-    if json is not None and json.is_dir():
-        raise UsageError(f"--json {json}: is a folder; name a file in it")
-    if name is not None and ("/" in name or name in ("", ".", "..")):
-        raise UsageError(f"--result-filename {name}: must be a name; --result-dir says where")
+    json: Path | None = options["json_path"]
+    name: str | None = options["result_filename"]
+    # as `vllm bench serve` joins the two: without --result-dir from the current folder, and a whole path goes first
+    folder: Path = options["result_dir"] or Path()
+    check_json(json)
+    if name is not None:
+        check_file("--result-filename", name, folder / name)
+        if json is not None and (folder / name).resolve() == json.resolve():
+            raise UsageError(f"--result-filename {name} and --json {json} name the same file; keep one of them")
     return Output(
         format=options["format"],
         json=json,
-        result_dir=options["result_dir"],
+        save_dir=folder,
         save_result=options["save_result"] or options["save_detailed"] or name is not None,
         save_detailed=options["save_detailed"],
         result_filename=name,

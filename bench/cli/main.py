@@ -15,6 +15,7 @@ from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.settings import Settings, UsageError
+from bench.terminal import say
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -72,5 +73,5 @@ def _dispatch(arguments: list[str]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Say what is wrong in one line on standard error."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    say(f"{click.style('error:', fg='red', bold=True)} {message}", sys.stderr)
     return code

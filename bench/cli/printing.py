@@ -19,9 +19,8 @@ from bench.report.vllm import default_filename, vllm_result, vllm_text, without_
 from bench.result import Result
 from bench.results import to_json, write_bytes, write_json
 from bench.run import Run
-from bench.settings import Output, UsageError
-
-STDOUT = Path("-")
+from bench.settings import STDOUT, Output, UsageError
+from bench.terminal import say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
@@ -33,7 +32,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     if output.format == "console":
         width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
-        click.echo(render(result, run.view, folder, width), file=stream)
+        say(render(result, run.view, folder, width), stream)
     else:
         forms = {
             "markdown": lambda: render_markdown(result, run.view),
@@ -41,7 +40,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
             "json": lambda: to_json(result).decode(),
             "vllm": lambda: vllm_text(as_vllm),
         }
-        click.echo(forms[output.format](), file=stream, nl=False)
+        click.echo(forms[output.format](), file=stream, nl=False)  # as it is: no styles in any of them
     if output.json is not None:
         write_out(result, output.json)
     if output.save_result:
@@ -49,7 +48,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
 
 
 def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
-    path = output.result_dir / (output.result_filename or default_filename(result, result["backend"]))
+    path = output.save_dir / (output.result_filename or default_filename(result, result["backend"]))
     content = json.encode(result if output.save_detailed else without_details(result))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

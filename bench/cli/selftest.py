@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from bench.cli import values
+from bench.cli.files import check_json
 from bench.cli.grouped import CONTEXT, SectionedCommand, section
-from bench.settings import UsageError
 
 scope, output = map(section, ("Scope", "Output"))
 
@@ -52,8 +52,7 @@ def selftest(**options: Any) -> int:
     from bench.selftest import Scope
     from bench.truth.script import SHAPES
 
-    if options["json_path"] is not None and not options["json_path"].parent.is_dir():
-        raise UsageError(f"--json {options['json_path']}: there is no folder {options['json_path'].parent}")
+    check_json(options["json_path"])
     wanted = Scope(
         options["shapes"] or tuple(SHAPES),
         options["shape_duration"],

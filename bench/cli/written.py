@@ -33,14 +33,16 @@ _OPTIONS = (
     ),
     _option("--save-result", is_flag=True, help="Write a file with the keys and definitions of vllm bench serve."),
     _option("--save-detailed", is_flag=True, help="The same, with the details of each request."),
-    _option("--result-filename", metavar="NAME", help="Its name.  [default: made as vllm bench serve makes it]"),
+    _option(
+        "--result-filename",
+        metavar="PATH",
+        help="Its name or path, from --result-dir if that is given.  [default: made as vllm bench serve makes it]",
+    ),
     _option(
         "--result-dir",
         metavar="DIR",
         type=click.Path(path_type=Path),
-        default="runs",
-        show_default=True,
-        help="Where that file goes, and each run's folder.",
+        help="Where each run's folder goes, and that file.  [default: runs; that file goes to the current folder]",
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -130,13 +131,13 @@ def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
 def test_a_run_in_every_form(tmp_path: Path) -> None:
     with server_process("--profile", "instant") as server:
         arguments = ("--base-url", server.url, "--concurrency", "2", "--num-requests", "6", "--format", "vllm")
-        done = bench(tmp_path, *arguments, "--save-result", "--result-filename", "v.json", "--goodput", "ttft:1e6")
+        done = bench(tmp_path, *arguments, "--save-result", "--result-filename", "sub/v.json", "--goodput", "ttft:1e6")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Successful requests:                     6         " in done.stdout
-    saved = json.loads((tmp_path / "runs" / "v.json").read_text())
+    saved = json.loads((tmp_path / "runs" / "sub" / "v.json").read_text())
     assert (saved["completed"], saved["total_output_tokens"]) == (6, 6 * 128)
     assert "itls" not in saved
-    (tmp_path / "runs" / "v.json").unlink()
+    shutil.rmtree(tmp_path / "runs" / "sub")
     report = [*COMMAND, "report", str(folder_of(tmp_path)), "--result-dir", str(tmp_path / "again")]
     forms = {"markdown": "| ok | 6 |", "csv": "steady,ttft,", "json": '"goodput": {', "console": "✔ 6 ok"}
     for name, words in forms.items():
@@ -226,7 +227,7 @@ def test_address_and_key_come_from_the_environment_and_the_key_stays_secret(tmp_
     written = [file.read_bytes() for file in folder_of(tmp_path).iterdir()]
     assert all(b"top-secret" not in text for text in (done.stdout.encode(), done.stderr.encode(), *written))
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: {server.url} does not accept the API key")
+    assert refused.stderr.startswith(f"error: {server.url}/models does not accept the API key")
 
 
 def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -> None:

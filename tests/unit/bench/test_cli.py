@@ -110,6 +110,39 @@ def test_the_columns_and_rows_of_the_table() -> None:
     assert settings.view.rows == ("e2e", "ttft")
 
 
+def test_a_result_file_stands_where_vllm_would_put_it() -> None:
+    def place(*arguments: str) -> Path:
+        output = parse(*arguments).output
+        assert output.save_result
+        return output.save_dir / (output.result_filename or "")
+
+    assert place("--save-result") == Path()
+    assert place("--result-filename", "v.json") == Path("v.json")
+    assert place("--result-filename", "sub/v.json") == Path("sub/v.json")
+    assert place("--result-filename", "../v.json") == Path("../v.json")
+    assert place("--result-filename", "/tmp/v.json", "--result-dir", "d") == Path("/tmp/v.json")
+    assert place("--result-filename", "sub/v.json", "--result-dir", "d") == Path("d/sub/v.json")
+    assert place("--save-detailed", "--result-dir", "d") == Path("d")
+    assert parse("--result-filename", "v.json").result_dir == Path("runs")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "sub/", "/", "/tmp"])
+def test_a_result_file_that_is_a_folder_is_refused(name: str) -> None:
+    assert f"--result-filename {name or repr(name)}: is a folder; name a file in it" == refusal(
+        "--result-filename", name
+    )
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    below = str(tmp_path / "file" / "x")
+    assert refusal("--result-filename", below) == f"--result-filename {below}: {tmp_path / 'file'} is not a folder"
+    assert refusal("--json", below) == f"--json {below}: there is no folder {tmp_path / 'file'}"
+    both = str(tmp_path / "v.json")
+    assert "name the same file" in refusal("--result-filename", both, "--json", both)
+    assert parse("--json", "/dev/null").output.json == Path("/dev/null")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
