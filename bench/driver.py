@@ -165,12 +165,15 @@ class Driver:
         except BaseException:
             self._settle(attempt)
             raise
+        if attempt.outcome is Outcome.CLIENT_LIMIT and self.gave_up is None:
+            self.gave_up = f"stopped early: {attempt.error}"
+            plan.stop(attempt.end_ns)
         if attempt.outcome not in _UNREACHABLE:
             self._unreachable = 0
         else:
             self._unreachable += 1
             if self._unreachable >= max(_HOPELESS, plan.most or 0) and self.gave_up is None:
-                self.gave_up = f"stopped early: {self._unreachable} requests in a row found nobody there"
+                self.gave_up = f"stopped early: {self._unreachable} requests in a row could not connect"
                 plan.stop(attempt.end_ns)
         return attempt
 

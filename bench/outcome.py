@@ -25,10 +25,11 @@ class Outcome(StrEnum):
     PROTOCOL = "protocol"
     LENGTH_MISMATCH = "length_mismatch"
     CANCELLED = "cancelled"
+    CLIENT_LIMIT = "client_limit"  # last: old records know the others by their position
 
     @property
     def is_failure(self) -> bool:
-        """Whether the server is to blame: neither a success nor a request that the bench itself gave up."""
+        """Whether it is neither a success nor a request that the bench itself gave up."""
         return self not in (Outcome.OK, Outcome.CANCELLED)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import resource
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
 from bench.moments import Moments
+from bench.outcome import Outcome
+from bench.own_limits import allow_streams, check_rate
 from bench.plan import ClosedLoop, OpenLoop
 from bench.preflight import (
     RefusedError,
@@ -49,9 +50,6 @@ from bench.workload import Workload
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
 _WARMUP_STREAMS = 64
-
-# Sockets of the bench's own, besides one a stream.
-_SPARE_FILES = 64
 
 # A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
 _GC_THRESHOLDS = (10_000, 20, 1000)
@@ -118,7 +116,7 @@ class _Server:
 async def measure(settings: Settings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
     """Carry out a run. Raises UsageError, PromptFileError, TargetError or EmbeddedServerError before any load."""
     began = datetime.now(UTC).astimezone()
-    _allow_open_files(settings.streams)
+    limit_notes = allow_streams(settings.streams)
     async with _served(settings, watcher) as server:
         is_for_others = server.embedded is not None and settings.key_source is not None
         target = Target(
@@ -129,7 +127,7 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
         )
         wire = make_wire(server.address.api.origin, settings.streams or _MOST_CONNECTIONS)
         try:
-            prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name)
+            prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name, limit_notes)
             return await _load(prepared, settings, server, interruption, watcher)
         finally:
             await wire.aclose()
@@ -189,6 +187,7 @@ async def _prepare(
     began: datetime,
     watcher: Watcher,
     loop_name: str,
+    limit_notes: list[str],
 ) -> _Prepared:
     watcher.stage(f"asking {server.address}")
     model = await find_model(target, settings.model)
@@ -208,11 +207,15 @@ async def _prepare(
     except RefusedError as error:
         raise TargetError(await explain_refusal(target, wanted, error.record), wrong_use=error.wrong_use) from None
     exact_length, length_notes = settle_length(settings, agreed.form)
-    notes += length_notes
+    notes += length_notes + limit_notes
+    if settings.rate is not None and settings.streams is None and exact_length and settings.prompts is None:
+        check_rate(settings.rate, settings.limits, settings.output_len, agreed.answer)
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {warmup} requests")
     failures = await driver.warm_up(warmup, settings.streams or _WARMUP_STREAMS)
+    if any(failure.outcome is Outcome.CLIENT_LIMIT for failure in failures):
+        raise UsageError(f"a first wave of {warmup} requests met a limit of this machine: {failures[0].error}")
     if failures:
         notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began, moments)
@@ -328,21 +331,3 @@ def _default_warmup(settings: Settings) -> int:
     if settings.rate is not None:
         streams = min(streams, math.ceil(settings.rate))
     return min(streams, settings.limits.requests or streams)
-
-
-def _allow_open_files(streams: int | None) -> None:
-    """Raise the limit of open files to what the streams need, as far as the system lets us. Raises UsageError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if streams is None:  # an open loop opens what it needs
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return
-    needed = streams + _SPARE_FILES
-    if soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        fewer = f"ask for at most {hard - _SPARE_FILES} streams, or " if hard > _SPARE_FILES else ""
-        raise UsageError(
-            f"--concurrency {streams} needs {needed} open files, {hard} are allowed: "
-            f"{fewer}have the hard limit raised (ulimit -Hn)"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

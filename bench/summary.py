@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import failures
 from bench.checks import load_checks, no_steady_window, nothing_succeeded
-from bench.client_checks import client_checks
+from bench.client_checks import client_checks, own_limit
 from bench.clusters import design_effects
 from bench.flow import Moments, WindowFlow, flow
 from bench.health import Health
@@ -40,6 +40,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
     counts = failures.count(columns, requests, steady or whole, 0 if whole is None else whole.begin_ns)
     if counts.ok == 0:
         checks = [nothing_succeeded(counts.sent)]
+    checks = [*own_limit(counts), *checks]
     return Result(
         tool=run.tool,
         id=run.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -234,11 +235,16 @@ def refusal(error: SDKError) -> tuple[Outcome, str]:
     """The class of a request that `error` ended, and its message."""
     if isinstance(error, StatusError):
         return status_outcome(error.status), error.message
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OWN_LIMITS:
+        return Outcome.CLIENT_LIMIT, error.message
     for kind, outcome in _CLASSES:
         if isinstance(error, kind):
             return outcome, error.message
     raise error
 
+
+# What a machine runs out of before it can connect: open files, local ports, buffers.
+_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
 # A connection that breaks with the answer under way, or before its first byte, cuts that answer short.
 _CLASSES: tuple[tuple[type[SDKError], Outcome], ...] = (

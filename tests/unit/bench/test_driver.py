@@ -276,7 +276,7 @@ def test_nobody_there_ends_the_run_before_it_spins(drive: Drive) -> None:
     assert {record.outcome for record in records} == {Outcome.CONNECT}
     assert 10 <= len(records) < 20
     assert driver.gave_up is not None
-    assert "10 requests in a row found nobody there" in driver.gave_up
+    assert "10 requests in a row could not connect" in driver.gave_up
     assert records[0].send_ns is None
 
 
