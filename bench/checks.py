@@ -12,7 +12,7 @@ from bench.requests import Requests
 from bench.result import Check, Figures
 from bench.run import LoadFacts, ServerCounters
 from bench.stats import Floats, Ints
-from bench.units import NS_PER_MS, NS_PER_S, format_duration
+from bench.units import NS_PER_MS, NS_PER_S, format_duration, plural
 from bench.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 
 LITTLE_LIMIT = 0.02
@@ -70,7 +70,7 @@ def _tokens(requests: Requests) -> Check:
     return Check(
         code=code,
         status="pass",
-        text=f"{counted.sum():,} tokens = usage in all {compared:,} requests{beside}",
+        text=f"{counted.sum():,} tokens = usage in all {plural(compared, 'request')}{beside}",
         value=0,
         limit=0,
         unit="requests",
@@ -273,7 +273,7 @@ def nothing_succeeded(sent: int) -> Check:
     return Check(
         code="no_request_succeeded",
         status="fail",
-        text=f"none of {sent:,} requests succeeded",
+        text=f"none of {plural(sent, 'request')} succeeded",
         value=0.0,
         unit="requests",
         remedy="see the failures: they are all there is to measure",

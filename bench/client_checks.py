@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bench.health import Health, WireHealth
 from bench.outcome import Outcome
 from bench.result import Check, Counts, Figures
+from bench.units import plural
 
 ERROR_LIMIT_MS = 1.0
 ERROR_LIMIT_SHARE = 0.02
@@ -154,7 +155,7 @@ def own_limit(counts: Counts) -> Iterator[Check]:
             yield Check(
                 code="client_limit",
                 status="fail",
-                text=f"{found.count:,} request{'s' * (found.count != 1)} met a limit of this machine",
+                text=f"{plural(found.count, 'request')} met a limit of this machine",
                 value=found.count,
                 limit=0,
                 unit="requests",

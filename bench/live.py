@@ -22,7 +22,7 @@ from bench.plan import ClosedLoop, OpenLoop
 from bench.run import Run
 from bench.session import Watcher
 from bench.terminal import can_move_cursor, wants_colour
-from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate
+from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate, plural
 
 PERIOD_S = 0.5
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
@@ -140,12 +140,12 @@ class Gauges:
         limits, plan = self._plan.limits, self._plan
         elapsed_s = (now_ns - plan.begun_ns) / NS_PER_S if plan.begun_ns else 0.0
         if plan.stopped_ns is not None:
-            return f"{elapsed_s:.1f} s, waiting for the last {len(self._tally.under_way)} answers"
+            return f"{elapsed_s:.1f} s, waiting for the last {plural(len(self._tally.under_way), 'answer')}"
         left = []
         if limits.duration_s is not None:
             left.append(f"{max(0.0, limits.duration_s - elapsed_s):.1f} s left")
         if limits.requests is not None:
-            left.append(f"{format_count(limits.requests - plan.sent)} requests left")
+            left.append(f"{plural(limits.requests - plan.sent, 'request')} left")
         return f"{elapsed_s:.1f} s, {' or '.join(left)}"
 
 

@@ -15,6 +15,7 @@ from bench.driver import WARMUP_TOKENS, Driver
 from bench.outcome import Outcome, status_outcome
 from bench.plan import Start
 from bench.prompts import bundled_queries, load_queries
+from bench.proxies import proxy_note
 from bench.record import WARMUP, Record
 from bench.remedies import remedy
 from bench.run import Negotiated
@@ -30,6 +31,7 @@ from bench.target import (
     Target,
     TLSError,
 )
+from bench.units import plural
 from bench.workload import PromptList, SyntheticPrompts, Workload
 
 
@@ -135,11 +137,11 @@ async def make_workload(
         )
     found = await _count_by_server(target, model, kind)
     if found is None:
-        words, count, name = list(WORDS), length, f"synthetic prompts of about {length} tokens"
+        words, count, name = list(WORDS), length, f"synthetic prompts of about {plural(length, 'token')}"
         note = f"--input-len {length} is approximate: this server has no /tokenize that counts our words one by one"
     else:
         words, besides = found
-        count, name, note = length - besides, f"synthetic prompts of {length} tokens", ""
+        count, name, note = length - besides, f"synthetic prompts of {plural(length, 'token')}", ""
         if count < 1:
             raise TargetError(f"--input-len {length} is too short: the chat template alone takes {besides} tokens")
     workload = SyntheticPrompts(words, count, output_len, name=name, chat=kind == "chat", seed=seed, nonce=nonce)
@@ -257,13 +259,16 @@ def _silent_message(target: Target, error: SDKError) -> str:
     hint = plain_hint(target) if isinstance(error, ConnectTimeoutError) else ""
     if is_plain and not isinstance(error, RequestTimeoutError):
         hint = "; does it speak https?"
+    if isinstance(error, ConnectTimeoutError) and target.unused_proxy is not None:
+        hint += f" ({proxy_note(target.unused_proxy)})"
     return f"{target.address} does not answer as an OpenAI-compatible server does: {error.message}{hint}"
 
 
 def _absent_message(target: Target, error: ConnectError) -> str:
     said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    proxy = "" if target.unused_proxy is None else f" ({proxy_note(target.unused_proxy)})"
     if isinstance(error, TLSError):  # somebody is there
         said = said.removesuffix(", or give the transport an ssl_context")
         is_plain = said.endswith("does it speak plain http?")
-        return said.removesuffix("; does it speak plain http?") + plain_hint(target) if is_plain else said
-    return f"{said}. Is the server up? Leave --base-url out to use the embedded one."
+        return (said.removesuffix("; does it speak plain http?") + plain_hint(target) if is_plain else said) + proxy
+    return f"{said}. Is the server up? Leave --base-url out to use the embedded one.{proxy}"

@@ -43,7 +43,7 @@ def load_queries(path: Path, kind: Kind, output_len: int) -> list[Query]:
     Raises PromptFileError when the file cannot be read or a line is wrong.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PromptFileError(f"--prompts {path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:

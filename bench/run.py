@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.health import Health
+from bench.units import plural
 
 SCHEMA = 1
 METRICS_SPEC = 1
@@ -69,7 +70,7 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     def shape(self) -> str:
         """The load in a few words."""
         if self.plan == "closed" or self.rate is None:
-            return f"{self.streams:,} stream{'s' * (self.streams != 1)}"
+            return plural(self.streams or 0, "stream")
         process = f"gamma {self.burstiness:g}" if self.arrivals == "gamma" else self.arrivals
         most = "" if self.streams is None else f", at most {self.streams:,} at once"
         return f"{self.rate:g} req/s ({process}{most})"

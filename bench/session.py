@@ -37,6 +37,7 @@ from bench.preflight import (
     probe_with,
     settle_length,
 )
+from bench.proxies import proxy_note
 from bench.record import Record
 from bench.redaction import Redactor
 from bench.results import RunFolder
@@ -44,6 +45,7 @@ from bench.run import LoadFacts, Run, TargetFacts
 from bench.scrape import Scrape
 from bench.settings import Settings, UsageError
 from bench.target import Target, TargetAddress, read_address
+from bench.units import plural
 from bench.wire import Wire, make_wire
 from bench.workload import Workload
 
@@ -124,6 +126,7 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
             api_key=None if is_for_others else settings.api_key,
             timeouts=settings.timeouts,
             headers=settings.headers,
+            unused_proxy=settings.unused_proxy,
         )
         wire = make_wire(server.address.api.origin, settings.streams or _MOST_CONNECTIONS)
         try:
@@ -208,16 +211,18 @@ async def _prepare(
         raise TargetError(await explain_refusal(target, wanted, error.record), wrong_use=error.wrong_use) from None
     exact_length, length_notes = settle_length(settings, agreed.form)
     notes += length_notes + limit_notes
+    if settings.unused_proxy is not None:
+        notes.append(proxy_note(settings.unused_proxy))
     if settings.rate is not None and settings.streams is None and exact_length and settings.prompts is None:
         check_rate(settings.rate, settings.limits, settings.output_len, agreed.answer)
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
-    watcher.stage(f"warming up with {warmup} requests")
+    watcher.stage(f"warming up with {plural(warmup, 'request')}")
     failures = await driver.warm_up(warmup, settings.streams or _WARMUP_STREAMS)
     if any(failure.outcome is Outcome.CLIENT_LIMIT for failure in failures):
-        raise UsageError(f"a first wave of {warmup} requests met a limit of this machine: {failures[0].error}")
+        raise UsageError(f"the warm-up met a limit of this machine: {failures[0].error}")
     if failures:
-        notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
+        notes.append(f"{len(failures)} of {plural(warmup, 'warm-up request')} failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began, moments)
     keeper.open(folder)
     environment = describe_environment(loop_name)

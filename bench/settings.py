@@ -51,6 +51,7 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
+    `unused_proxy` is the variable of a proxy that is passed by.
 
     With `arrivals` it is an open loop at `rate`, and `streams` is None or the most that may be under way at once.
     `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
@@ -69,6 +70,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     key_source: str | None = None
     headers: tuple[Header, ...] = field(default=(), repr=False)
+    unused_proxy: str | None = None
     server: ServerChoice = field(default_factory=ServerChoice)
     output_len: int = DEFAULT_OUTPUT_LEN
     fixed_length: bool | None = None
@@ -103,6 +105,7 @@ def choose_address(
     """
     if base_url is not None and (host is not None or port is not None):
         raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
+    named_url = base_url is not None
     if base_url is None and (host is not None or port is not None):
         shown = host or "127.0.0.1"
         base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
@@ -119,6 +122,13 @@ def choose_address(
             raise UsageError(f"--endpoint {path}: a path needs a server of yours; give --base-url, or --endpoint chat")
         return None, None
     try:
+        address = read_address(base_url)
+    except ValueError as error:
+        blamed = source or ("--base-url" if named_url else "--host")
+        raise UsageError(f"{blamed}: {error}") from None
+    if path is None:
+        return address, source
+    try:
         return read_address(base_url, path), source
     except ValueError as error:
-        raise UsageError(f"{source or '--base-url'}: {error}") from None
+        raise UsageError(f"--endpoint: {error}") from None

@@ -17,7 +17,7 @@ from bench.record import Columns
 from bench.requests import Requests
 from bench.result import Check, ClientFacts, Counts, Figures, Result
 from bench.run import DEFAULT_PERCENTILES, Run
-from bench.units import NS_PER_MS, NS_PER_S
+from bench.units import NS_PER_MS, NS_PER_S, plural
 from bench.verdict import decide
 from bench.window import Span, steady_span
 
@@ -125,7 +125,7 @@ def _notes(run: Run, headline: Figures, counts: Counts) -> list[str]:
         whose = "the answers" if headline.tokens_are == "chunks" else "some answers"
         notes.append(f"the server sent no usage with {whose}: their tokens are chunks, which may hold several tokens")
     if counts.empty_events:
-        notes.append(f"{counts.empty_events:,} token events had an empty text (special tokens)")
+        notes.append(f"{plural(counts.empty_events, 'token event')} had an empty text (special tokens)")
     if run.health is not None and run.health.wire.stamps == "read":
         notes.append(
             "arrivals were stamped as they were read, not by the kernel: nothing bounds the client's own error"

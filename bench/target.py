@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -69,6 +70,7 @@ __all__ = [
     "status_failure",
 ]
 
+_IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
 
@@ -118,16 +120,22 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     prefix = (
         api.prefix if given.endswith(api.prefix) and not endpoint.startswith("/v1/") else api.prefix.removesuffix("/v1")
     )
-    return TargetAddress(api, prefix + endpoint)
+    return TargetAddress(api, prefix + quote(endpoint, safe=_IN_PATHS))
 
 
 class Target:
     """A server and how to ask it: the requests of the load, and a few of its own. Belongs to one event loop."""
 
     def __init__(
-        self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts, headers: Sequence[Header] = ()
+        self,
+        address: TargetAddress,
+        *,
+        api_key: str | None,
+        timeouts: Timeouts,
+        headers: Sequence[Header] = (),
+        unused_proxy: str | None = None,
     ) -> None:
-        self.address = address
+        self.address, self.unused_proxy = address, unused_proxy
         self._transport = DirectTransport(max_connections=1, replay=False)
         self._timeouts = timeouts
         key = (("Authorization", f"Bearer {api_key}"),) if api_key else ()

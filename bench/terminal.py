@@ -31,3 +31,15 @@ def can_move_cursor(stream: TextIO, environment: Mapping[str, str]) -> bool:
 def say(text: str, stream: TextIO, *, end: bool = True) -> None:
     """Print a text with its styles, or without them where colours are not wanted."""
     click.echo(text, file=stream, nl=end, color=wants_colour(stream, os.environ))
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """How wide the terminal is, None for what is not a terminal or does not say."""
+    if not stream.isatty():
+        return None
+    if (given := os.environ.get("COLUMNS", "")).isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None

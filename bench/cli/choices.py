@@ -17,6 +17,7 @@ from bench.cli.program import program_name
 from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
 from bench.embedded import ServerChoice
 from bench.plan import Limits
+from bench.proxies import unused_proxy
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.settings import (
     DEFAULT_DURATION_S,
@@ -68,6 +69,7 @@ def read_settings(
         api_key=key,
         key_source=key_source,
         headers=options["headers"],
+        unused_proxy=None if address is None else unused_proxy(address, environment),
         server=server,
         output_len=options["output_len"] or DEFAULT_OUTPUT_LEN,
         fixed_length=_fixed_length(options),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import click
 from msgspec import Struct, json
 
+from bench.cli.program import program_name
 from bench.flow import Moments
 from bench.record import Columns
-from bench.report.console import WIDTH, render
+from bench.report.console import render
 from bench.report.markdown import render_markdown
 from bench.report.spreadsheet import render_csv
 from bench.report.vllm import default_filename, vllm_result, vllm_text, without_details
@@ -20,7 +20,7 @@ from bench.result import Result
 from bench.results import to_json, write_bytes, write_json
 from bench.run import Run
 from bench.settings import STDOUT, Output, UsageError
-from bench.terminal import say
+from bench.terminal import columns_of, say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
@@ -31,8 +31,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
     as_vllm = vllm_result(run, columns, moments) if output.save_result or output.format == "vllm" else {}
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     if output.format == "console":
-        width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
-        say(render(result, run.view, folder, width), stream)
+        say(render(result, run.view, folder, width=columns_of(stream), program=program_name()), stream)
     else:
         forms = {
             "markdown": lambda: render_markdown(result, run.view),

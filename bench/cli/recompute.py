@@ -40,16 +40,21 @@ output = section("Output")
 def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import present
+    from bench.damage import missing_moments, missing_records
     from bench.restore import restore
-    from bench.results import ResultError, load_run
+    from bench.results import REQUESTS, ResultError, load_run
     from bench.spool import read_chunks
     from bench.summary import summarize
 
     wanted = read_output(options)
     try:
         facts, columns, moments = load_run(run)
+        if (lack := missing_moments(columns, read_chunks(moments))) is not None:
+            raise ResultError(f"{moments}: damaged: it {lack}{_what_is_left(moments.parent)}")
         if facts.ended_ns is None:
             restore(columns, read_chunks(moments))
+        elif (lack := missing_records(columns, read_chunks(moments))) is not None:
+            raise ResultError(f"{moments.with_name(REQUESTS)}: damaged: it {lack}{_what_is_left(moments.parent)}")
     except ResultError as error:
         raise UsageError(str(error)) from None
     for name in ("rows", "percentiles", "goodput"):
@@ -58,3 +63,7 @@ def report(run: Path, **options: Any) -> int:
     result = summarize(facts, columns, lambda: read_chunks(moments))
     present(result, facts, columns, lambda: read_chunks(moments), wanted, run)
     return int(options["strict"] and result.verdict.level != "trusted")
+
+
+def _what_is_left(folder: Path) -> str:
+    return "; the figures of the run are in its result.json" if (folder / "result.json").is_file() else ""

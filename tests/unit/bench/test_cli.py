@@ -170,6 +170,7 @@ def test_goodput_in_every_spelling(arguments: tuple[str, ...]) -> None:
         (("--base-url", "http://h:1/v1", "--endpoint", "/v1/chat/completions"), "http://h:1 /v1/chat/completions"),
         (("--base-url", "http://h:1/v1", "--endpoint", "/chat/completions"), "http://h:1 /v1/chat/completions"),
         (("--base-url", "http://h:1", "--endpoint", "/gate/completions"), "http://h:1 /gate/completions"),
+        (("--base-url", "http://h:1", "--endpoint", "/a b/é/completions"), "http://h:1 /a%20b/%C3%A9/completions"),
     ],
 )
 def test_addresses_in_every_form(arguments: tuple[str, ...], endpoint: str) -> None:
@@ -214,7 +215,9 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--top-p", "1.5"), "--top-p must be from 0 to 1 (got 1.5)"),
         (("--temperature", "nan"), "--temperature must be at least 0 (got nan)"),
         (("--endpoint", "embeddings"), "--endpoint must be chat, completions or a path"),
-        ((*URL, "--endpoint", "/v1/embeddings"), "'/v1/embeddings' is not an endpoint"),
+        ((*URL, "--endpoint", "/v1/embeddings"), "--endpoint: '/v1/embeddings' is not an endpoint"),
+        (("--base-url", "ftp://h", "--endpoint", "/v1/embeddings"), "--base-url: 'ftp://h' is not"),
+        (("--host", "a b"), "--host: 'a b' is not a host name"),
         (("--endpoint", "/v1/completions"), "a path needs a server of yours"),
         (("--backend", "tgi"), "--backend must be vllm or openai or openai-chat (got 'tgi')"),
         (

@@ -30,6 +30,11 @@ def test_lines_of_each_form(tmp_path: Path) -> None:
     ]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = write(tmp_path, '\ufeff{"prompt": "Once"}\n')
+    assert load_queries(path, "completions", 9) == [Query(9, prompt="Once")]
+
+
 def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
     assert load_queries(write(tmp_path, '{"prompt": "Once"}'), "completions", 9) == [Query(9, prompt="Once")]
 
