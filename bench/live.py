@@ -28,6 +28,7 @@ PERIOD_S = 0.5
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 30
+_NARROW = 56
 
 
 class Silence:
@@ -124,15 +125,27 @@ class Gauges:
         requests_s, tokens_s = (tally.ok + tally.failed - ended) / span_s, (tally.tokens - tokens) / span_s
         self._history.append(tokens_s)
         failed = f"{format_count(tally.failed)} failed"
+        failed = style(failed, fg="red", bold=True) if tally.failed else style(failed, dim=True)
+        outcomes = f"{format_count(tally.ok)} ok · {failed}"
         ttft = sorted(tally.ttft_ns)
+        p50, p99 = _ms(ttft, 0.5), _ms(ttft, 0.99)
+        model, bar = style(self._run.target.model, bold=True), _bar(plan.progress(now_ns), min(60, width - 4))
+        if width < _NARROW:
+            return [
+                f"  {model} · {self._progress(now_ns)}",
+                f"  {bar}",
+                f"  {len(tally.under_way):,} in flight · {outcomes}",
+                f"  {format_rate(requests_s)} req/s · {format_rate(tokens_s)} tok/s",
+                f"  TTFT p50 {p50} · p99 {p99} ms",
+                f"  client lag {self._health.lag_ms():.1f} ms",
+            ]
         return [
-            f"  {style(self._run.target.model, bold=True)} · {self._run.load.shape} · {self._progress(now_ns)}",
-            f"  {_bar(plan.progress(now_ns), min(60, width - 4))}",
-            f"  in flight  {len(tally.under_way):>8,}     {format_count(tally.ok)} ok · "
-            + (style(failed, fg="red", bold=True) if tally.failed else style(failed, dim=True)),
+            f"  {model} · {self._run.load.shape} · {self._progress(now_ns)}",
+            f"  {bar}",
+            f"  in flight  {len(tally.under_way):>8,}     {outcomes}",
             f"  req/s      {format_rate(requests_s):>8}     tok/s {format_rate(tokens_s):>8}  "
             + _sparkline(self._history),
-            f"  TTFT p50   {_ms(ttft, 0.5):>8}     p99   {_ms(ttft, 0.99):>8}  " + style("ms", dim=True),
+            f"  TTFT p50   {p50:>8}     p99   {p99:>8}  " + style("ms", dim=True),
             f"  client lag {self._health.lag_ms():>8.1f}     " + style("ms, worst of the last second", dim=True),
         ]
 

@@ -19,7 +19,7 @@ from bench.prompts import PromptFileError
 from bench.result import Result
 from bench.session import Finished, Interruption, Watcher, measure
 from bench.settings import STDOUT, Settings, UsageError
-from bench.terminal import can_move_cursor, say
+from bench.terminal import can_move_cursor, columns_of, say
 
 if TYPE_CHECKING:
     from bench.selftest import Scope
@@ -74,19 +74,20 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
     from bench.certificate import save_certificate
     from bench.cli.main import FAILED, INTERRUPTED, OK, fail
     from bench.cli.printing import write_out
-    from bench.report.selftest import closing, heading, trial_line
+    from bench.report.selftest import SelfTestReport
     from bench.selftest import SelfTestError, Trial, self_test
 
     stream = sys.stderr if json_path == STDOUT else sys.stdout
     interruption = Interruption(_leave)
+    report = SelfTestReport(columns_of(stream))
 
     def show(trial: Trial) -> None:
         watcher.clear()
-        say(trial_line(trial), stream)
+        say(report.trial_line(trial), stream)
 
     def begin(title: str, about: str) -> None:
         watcher.clear()
-        say(heading(title, about), stream)
+        say(report.heading(title, about), stream)
 
     watcher = make_watcher(True, sys.stderr, os.environ)
     try:
@@ -102,7 +103,7 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
             kept = save_certificate(result_dir, test.certificate)
         except OSError as error:
             raise UsageError(f"--result-dir {result_dir}: cannot be written ({error.strerror})") from None
-    say(closing(test, kept), stream)
+    say(report.closing(test, kept), stream)
     if json_path is not None:
         write_out(test, json_path)
     return OK if test.holds else FAILED

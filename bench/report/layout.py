@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from click import unstyle
 
 _LABELS = 9  # the room of a label
+# What belongs together: an option and its value, a number and its unit.
+_APART = re.compile(r"(?<=--duration) (?=\d)|(?<=--num-requests) (?=\d)|(?<=\d) (?=(?:ms|s|%)(?!\w))")
 _BOUND = "\N{NO-BREAK SPACE}"
 
 
@@ -33,19 +36,20 @@ class Layout:
     def wrapped(self, text: str, indent: str | None = None, hanging: str = "") -> str:
         """A text without styles on as many lines as it takes; `hanging` stands before all but its first."""
         before = self.indent if indent is None else indent
-        return textwrap.fill(
-            text,
+        filled = textwrap.fill(
+            _APART.sub(_BOUND, text),
             max(self.width, len(before + hanging) + 1),
             initial_indent=before,
             subsequent_indent=before + hanging,
             break_on_hyphens=False,
         )
+        return filled.replace(_BOUND, " ")
 
     def listed(self, parts: Sequence[str], indent: str | None = None) -> str:
         """Short facts on as many lines as they take, broken between them where that can be."""
         longest = (self.width - len(self.indent if indent is None else indent)) / 2
         bound = [part.replace(" ", _BOUND) if len(part) < longest else part for part in parts if part]
-        return self.wrapped(" · ".join(bound), indent).replace(_BOUND, " ")
+        return self.wrapped(" · ".join(bound), indent)
 
     def command(self, label: str, command: str, columns: int | None) -> str:
         """A command behind its label, on one line if `columns` is None or wide enough.
@@ -59,7 +63,7 @@ class Layout:
             return before + command
         words = _words(command)
         if len(hanging) + max(map(len, words)) + 2 > columns:
-            before, hanging = f"{self.indent}{label}\n{self.indent * 2}", self.indent * 2
+            before, hanging = f"{self.indent}{label}\n{self.indent}", self.indent
         lines: list[str] = []
         for word in words:
             if lines and len(hanging) + len(lines[-1]) + len(word) + 3 <= columns:  # a space, and the backslash

@@ -8,6 +8,7 @@ import pty
 import re
 from io import StringIO
 
+import pytest
 from click import unstyle
 
 from bench.attempt import Attempt, Tally
@@ -78,6 +79,18 @@ def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
     assert "waiting for the last 3 answers" in lines(gauges, 102)[0]
     assert len(lines(gauges, 102)) <= 10
     assert len(lines(gauges, 102, width=40)[1]) <= 40
+
+
+@pytest.mark.parametrize("width", [40, 55, 56, 80])
+def test_a_narrow_view_says_the_same(width: int) -> None:
+    tally = Tally()
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    tally.ok, tally.failed, tally.tokens = 30, 2, 1500
+    shown = lines(gauges, 101, width)
+    assert len(shown) == 6
+    assert max(map(len, shown)) <= width
+    for words in ("30 ok · 2 failed", "req/s", "tok/s", "TTFT p50", "client lag"):
+        assert words in "\n".join(shown)
 
 
 def test_only_a_terminal_has_a_view() -> None:
