@@ -115,7 +115,7 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes],
         if status == _WRONG_USE:
             raise EmbeddedServerError(f"the embedded server refuses: {_last_words(log)}", wrong_use=True)
         said = _log_end(log)
-        if "\n" not in said and said.strip().startswith("error: "):
+        if "\n" not in said and said.strip().lower().startswith("error: "):
             raise EmbeddedServerError(f"the embedded server did not start: {_last_words(log)}")
         raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{said}")
     raise EmbeddedServerError(f"the embedded server was not ready within {limit_s:g} s:\n{_log_end(log)}")

@@ -106,6 +106,8 @@ def choose_address(
     if base_url is not None and (host is not None or port is not None):
         raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
     named_url = base_url is not None
+    if host is not None:
+        _check_host(host)
     if base_url is None and (host is not None or port is not None):
         shown = host or "127.0.0.1"
         base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
@@ -128,7 +130,17 @@ def choose_address(
         raise UsageError(f"{blamed}: {error}") from None
     if path is None:
         return address, source
+    if address.path is not None and address.path.rstrip("/") != path.rstrip("/"):
+        raise UsageError(f"--endpoint {path} and the address {base_url} name different endpoints; keep one of them")
     try:
         return read_address(base_url, path), source
     except ValueError as error:
         raise UsageError(f"--endpoint: {error}") from None
+
+
+def _check_host(host: str) -> None:
+    if "/" in host:
+        raise UsageError(f"--host {host}: must be the name of a host; give a whole address as --base-url")
+    if host.count(":") == 1:
+        name, _, port = host.partition(":")
+        raise UsageError(f"--host {host}: must be a name without a port; give --host {name} --port {port}")

@@ -110,7 +110,8 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     try:
         api = parse_address(url)
     except ConfigError as error:
-        raise ValueError(error.message.removeprefix("url: ")) from None
+        said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
+        raise ValueError(said) from None
     given = url.rstrip("/")
     if endpoint is None:
         path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)

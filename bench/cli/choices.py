@@ -147,8 +147,9 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
     if options["engine"] is not None and options["model"] is not None and not sources:
         sources, asked = {"model_id_or_path": options["model"]}, options["served_model_name"]
     if address is None and asked is not None and not sources:
+        named = "model" if options["served_model_name"] is None else "served-model-name"
         raise UsageError(
-            f"--model {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
+            f"--{named} {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
         )
     model = [part for name, value in sources.items() for part in ("--" + dashes(name), value)]
     try:
@@ -170,6 +171,8 @@ def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "c
     by_endpoint = named if named in ("chat", "completions") else None
     if by_endpoint is None and address is not None:
         by_endpoint = address.kind
+    if named in BACKENDS.values() and address is not None and address.kind not in (None, named):
+        raise UsageError(f"--endpoint {named} and the path of the address, {address.path}, exclude each other")
     if by_backend and by_endpoint and by_backend != by_endpoint:
         raise UsageError(
             f"--backend {backend} speaks to {by_backend}, the endpoint given is {by_endpoint}; keep one of them"

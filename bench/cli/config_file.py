@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.grouped import dashes
+from bench.cli.program import program_name
 from bench.cli.vllm import REFUSED
 from bench.headers import HIDDEN, hide_value
 
@@ -143,7 +144,7 @@ class _Reader:
         if why := REFUSED.get(f"--{name}"):
             raise self._wrong(f"{key} of vllm bench serve is not carried here: {why}", line)
         near = get_close_matches(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES], 1)
-        hint = f"did you mean {near[0]}?" if near else "keys are the long options of python -m bench --help"
+        hint = f"did you mean {near[0]}?" if near else f"keys are the long options of {program_name()} --help"
         raise self._wrong(f"unknown option {key}; {hint}", line)
 
     def _value(self, key: str, line: int, option: click.Option, node: Any) -> Value:

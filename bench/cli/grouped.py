@@ -7,6 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli.program import program_name
+from bench.cli.values import text
+from bench.environment import tool_version
+
 # Options that take several words, and what each of those words has in it.
 _TAKES_SEVERAL = {"--goodput": ":", "--header": "=:"}
 
@@ -26,6 +30,11 @@ class SectionedCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write_text(self.epilog.replace("PROGRAM", program_name()))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -61,9 +70,23 @@ def section(title: str) -> Callable[..., Callable[[_Function], _Function]]:
     """An `option` decorator for one section: section("Load")("--seed", …)."""
 
     def option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
+        takes_a_word = not attributes.get("is_flag") and not attributes.get("multiple") and "/" not in names[0]
+        if takes_a_word:
+            attributes.setdefault("type", text)
         return click.option(*names, cls=SectionedOption, section=title, **attributes)
 
     return option
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(tool_version())
+        ctx.exit()
+
+
+version_option = click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 
 
 def dashes(name: str) -> str:

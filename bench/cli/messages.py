@@ -11,13 +11,15 @@ from bench.cli.config_file import config_of, is_from_file
 from bench.cli.grouped import dashes
 from bench.cli.vllm import REFUSED
 
+_COMMANDS = ("report", "selftest")
+
 
 def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
     """The line for an error of the command line."""
     if isinstance(error, click.NoSuchOption):
         return _unknown(error.option_name, error.ctx)
     if isinstance(error, click.BadOptionUsage):
-        return f"{error.option_name} needs a value"
+        return f"{error.option_name} " + ("takes no value" if "not take a value" in error.message else "needs a value")
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{(error.param.name or '').upper()} is missing; --help says what it is"
     if isinstance(error, click.BadParameter) and error.param is not None:
@@ -27,6 +29,9 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
         return f"{_as_written(error.param, arguments)} {error.message}"
     if error.message.startswith("Got unexpected extra argument"):
         words = error.message.partition("(")[2].rstrip(")")
+        near = get_close_matches(words.partition(" ")[0], _COMMANDS, 1)
+        if near:
+            return f"unknown command {words.partition(' ')[0]}; did you mean {near[0]}?"
         return f"unexpected words {words!r}: options begin with --, and a command such as report comes first"
     return error.format_message().rstrip(".")
 

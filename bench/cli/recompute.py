@@ -9,7 +9,7 @@ import click
 
 from bench.cli import values
 from bench.cli.choices import read_output
-from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
 from bench.cli.written import writing_options
 from bench.settings import UsageError
 
@@ -17,7 +17,7 @@ output = section("Output")
 
 
 @click.command(cls=SectionedCommand, context_settings=CONTEXT)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=values.path)
 @writing_options
 @output(
     "--percentile-metrics", "rows", metavar="LIST", type=values.rows, help="Rows of the table.  [default: the run's]"
@@ -37,6 +37,7 @@ output = section("Output")
     help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
 )
 @output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
+@version_option
 def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import present

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
-
-import click
 
 from bench.cli import values
 from bench.cli.grouped import section
@@ -28,7 +25,7 @@ _OPTIONS = (
         "--json",
         "json_path",
         metavar="PATH",
-        type=click.Path(path_type=Path),
+        type=values.path,
         help="Write the result as JSON; - is standard output.",
     ),
     _option("--save-result", is_flag=True, help="Write a file with the keys and definitions of vllm bench serve."),
@@ -41,7 +38,7 @@ _OPTIONS = (
     _option(
         "--result-dir",
         metavar="DIR",
-        type=click.Path(path_type=Path),
+        type=values.path,
         help="Where each run's folder goes, and that file.  [default: runs; that file goes to the current folder]",
     ),
 )

@@ -25,7 +25,7 @@ def _title(result: Result) -> str:
         load.shape,
         " or ".join(lengths),
         load.prompts,
-        f"{plural(load.output_len, 'token')} out",
+        f"{'' if load.fixed_length else 'at most '}{plural(load.output_len, 'token')} out",
         f"seed {load.seed}",
     ]
     return f"**{_cell(target.model)}** on {_cell(target.url)}: {_cell(', '.join(filter(None, facts)))}"

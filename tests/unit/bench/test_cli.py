@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -11,9 +12,11 @@ import pytest
 
 from bench.cli.grouped import dashes
 from bench.cli.load_test import load_test
+from bench.cli.main import main
 from bench.cli.messages import explain
 from bench.cli.vllm import REFUSED
 from bench.embedded import ServerChoice
+from bench.environment import tool_version
 from bench.plan import Limits
 from bench.settings import Settings, UsageError
 
@@ -126,11 +129,9 @@ def test_a_result_file_stands_where_vllm_would_put_it() -> None:
     assert parse("--result-filename", "v.json").result_dir == Path("runs")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "sub/", "/", "/tmp"])
+@pytest.mark.parametrize("name", [".", "..", "sub/", "/", "/tmp"])
 def test_a_result_file_that_is_a_folder_is_refused(name: str) -> None:
-    assert f"--result-filename {name or repr(name)}: is a folder; name a file in it" == refusal(
-        "--result-filename", name
-    )
+    assert refusal("--result-filename", name) == f"--result-filename {name}: is a folder; name a file in it"
 
 
 def test_files_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--base-url", "ftp://h", "--endpoint", "/v1/embeddings"), "--base-url: 'ftp://h' is not"),
         (("--host", "a b"), "--host: 'a b' is not a host name"),
         (("--endpoint", "/v1/completions"), "a path needs a server of yours"),
-        (("--backend", "tgi"), "--backend must be vllm or openai or openai-chat (got 'tgi')"),
+        (("--backend", "tgi"), "--backend must be one of vllm, openai, openai-chat (got 'tgi')"),
         (
             ("--backend", "vllm", "--endpoint", "chat"),
             "--backend vllm speaks to completions, the endpoint given is chat",
@@ -236,7 +237,7 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--extra-body", '{"n": true}'), '"n" must be 1 (got True)'),
         (("--no-stream", "--extra-body", '{"stream": true}'), 'must not set "stream" (got True): give --stream or'),
         (("--extra-body", '{"max_tokens": 5}'), 'must not set "max_tokens" (got 5): give --output-len instead'),
-        ((*URL, "--api-key", ""), "--api-key is empty; leave it out to send no key"),
+        ((*URL, "--api-key", ""), "--api-key must not be empty"),
         ((*URL, "--api-key", "a\nb"), "--api-key must be one word"),
         ((*URL, "--api-key", "a", "--api-key-file", "f"), "--api-key and --api-key-file name the same thing"),
         (
@@ -247,19 +248,22 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         ((*URL, "--api-key-file", "/"), "--api-key-file /: cannot be read (Is a directory)"),
         ((*URL, "--header", "X-A=1", "x-a: 2"), "--header gives x-a twice: keep one of them"),
         ((*URL, "--header"), "--header needs a value"),
-        (("--request-rate", "0"), "--request-rate must be more than 0 (got 0)"),
+        (("--request-rate", "0"), "--request-rate must be from 0.001 to 1,000,000 requests a second, or inf (got 0)"),
         (("--request-rate", "fast"), "--request-rate must be a number of requests a second, or inf (got 'fast')"),
         (("--arrivals", "constant"), "--arrivals spreads the requests of a rate: give --request-rate as well"),
         (("--burstiness", "2"), "--burstiness spreads the requests of a rate: give --request-rate as well"),
-        (("--request-rate", "4", "--burstiness", "0"), "--burstiness must be more than 0 (got 0)"),
-        (("--request-rate", "4", "--burstiness", "x"), "--burstiness must be a number more than 0, or inf (got 'x')"),
-        (("--request-rate", "4", "--arrivals", "uniform"), "--arrivals must be poisson or constant or gamma"),
+        (("--request-rate", "4", "--burstiness", "0"), "--burstiness must be from 0.01 to 1,000, or inf (got 0)"),
+        (
+            ("--request-rate", "4", "--burstiness", "x"),
+            "--burstiness must be a number from 0.01 to 1,000, or inf (got 'x')",
+        ),
+        (("--request-rate", "4", "--arrivals", "uniform"), "--arrivals must be one of poisson, constant, gamma"),
         (("--request-rate", "4", "--arrivals", "gamma"), "--arrivals gamma needs its shape: give --burstiness"),
         (("--request-rate", "4", "--arrivals", "poisson", "--burstiness", "2"), "exclude each other"),
         (("--goodput", "ttft"), "--goodput must give the limit in milliseconds, such as ttft:200 (got 'ttft')"),
-        (("--goodput", "itl:50"), "--goodput must be of ttft, ttft_sched, ttfv, tpot, e2e, max_gap (got 'itl:50')"),
+        (("--goodput", "itl:50"), "--goodput must be one of ttft, ttft_sched, ttfv, tpot, e2e, max_gap (got 'itl:50')"),
         (("--goodput", "ttft:0"), "--goodput must give the limit in milliseconds, such as ttft:200 (got 'ttft:0')"),
-        (("--goodput", "ttft:p99:200"), "--goodput is of single requests, which have no percentile: ttft:200"),
+        (("--goodput", "ttft:p99:200"), "--goodput limits apply to each request, not to a percentile: give ttft:200"),
         (("--goodput", "ttft:1", "--goodput", "ttft:2"), "--goodput gives ttft twice (got 'ttft:2')"),
         (("--dataset-name", "sharegpt"), "--dataset-name must be random or custom (got 'sharegpt')"),
         (("--dataset-name", "custom"), "needs --dataset-path FILE"),
@@ -275,6 +279,28 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--json",), "--json needs a value"),
         (("--json", "/"), "--json /: is a folder; name a file in it"),
         (("--no-stream", "--goodput", "e2e:9", "tpot:9"), "--goodput tpot needs streams"),
+        (("--model", ""), "--model must not be empty (got '')"),
+        (("--prompts", " "), "--prompts must not be empty (got ' ')"),
+        (("--result-dir", ""), "--result-dir must not be empty (got '')"),
+        (("--json", ""), "--json must not be empty (got '')"),
+        (("--num-requests", str(2**31)), "--num-requests must be at most 2147483647 (got 2147483648)"),
+        (("--output-len", "9" * 30), "--output-len must be at most 2147483647 (got 999"),
+        (("--input-len", "9999999"), "--input-len must be at most 2000000 (got 9999999)"),
+        (("--seed", str(2**63)), "--seed must be at most 9223372036854775807 (got 9223372036854775808)"),
+        (("--duration", "721h"), "--duration must be at most 720h, which is 30 days (got 721h)"),
+        (("--timeout", "99999999999h"), "--timeout must be at most 720h"),
+        (("--temperature", "inf"), "--temperature must be at least 0 (got inf)"),
+        (("--temperature", "1e999"), "--temperature must be at least 0 (got 1e999)"),
+        (("--request-rate", "1e-9"), "--request-rate must be from 0.001 to 1,000,000 requests a second"),
+        (("--request-rate", "4", "--burstiness", "1e-300"), "--burstiness must be from 0.01 to 1,000, or inf"),
+        (("--host", "http://h"), "--host http://h: must be the name of a host; give a whole address as --base-url"),
+        (("--host", "h:80"), "--host h:80: must be a name without a port; give --host h --port 80"),
+        (("--base-url", "http://u:secret@h"), "a user name in the address is not sent; give the key as --api-key"),
+        (("--base-url", "http://h/v1/completions", "--endpoint", "chat"), "the path of the address, /v1/completions,"),
+        (("--base-url", "http://h/v1/completions", "--endpoint", "/v1/chat/completions"), "name different endpoints"),
+        (("--served-model-name", "x"), "--served-model-name x needs a server that serves it"),
+        (("--strict=yes",), "--strict takes no value"),
+        (("reprot", "runs/1"), "unknown command reprot; did you mean report?"),
         (("run",), "unexpected words 'run': options begin with --"),
     ],
 )
@@ -368,3 +394,30 @@ def test_each_option_has_help_and_a_section() -> None:
         assert isinstance(param, click.Option)
         assert param.help
         assert param.opts[0] in text
+
+
+@pytest.mark.parametrize("command", [(), ("report",), ("selftest",)])
+def test_each_command_knows_its_version(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"{tool_version()}\n")
+
+
+@pytest.mark.parametrize(
+    ("started", "program"),
+    [
+        (["python", "-m", "bench"], "python -m bench"),
+        (["/usr/bin/python3", "/a/bin/streamgauge", "bench"], "streamgauge bench"),
+        (["/usr/bin/python3", "-m", "sdk.console", "bench"], "python -m bench"),
+    ],
+)
+def test_the_program_is_named_as_it_was_started(
+    started: list[str], program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "orig_argv", started)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Usage: {program} [OPTIONS]" in text
+    assert f"{program} report RUN." in text
+    assert parse().again == f"{program} --seed 7"

@@ -52,7 +52,10 @@ def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
         ('{"messages": []}', "at least one message"),
         ('{"messages": [{"content": "a"}]}', "messages[0] needs a 'role'"),
         ('{"messages": [{"role": "user", "content": ""}]}', "messages[0].content"),
-        ('{"prompt": "a", "output_len": 0}', "output_len must be a whole number of tokens, at least 1 (got 0)"),
+        (
+            '{"prompt": "a", "output_len": 0}',
+            "output_len must be a whole number of tokens, from 1 to",
+        ),
         ('{"prompt": "a", "max_tokens": true}', "max_tokens must be a whole number"),
         ('{"prompt": "a", "max_tokens": 1, "output_len": 1}', "mean the same"),
     ],
