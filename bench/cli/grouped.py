@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -31,6 +32,11 @@ class SectionedCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args))
 
+    def get_help(self, ctx: click.Context) -> str:
+        # click itself never writes less than 50 columns
+        ctx.terminal_width = max(30, min(shutil.get_terminal_size().columns, ctx.max_content_width or 80) - 1)
+        return super().get_help(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.epilog:
             formatter.write_paragraph()
@@ -46,7 +52,7 @@ class SectionedCommand(click.Command):
                 sections.setdefault(getattr(param, "section", "Help"), []).append(record)
         for title, records in sections.items():
             with formatter.section(title):
-                formatter.write_dl(records, col_max=38)
+                formatter.write_dl(records, col_max=min(38, formatter.width // 2))
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

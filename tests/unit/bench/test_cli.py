@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from unittest import mock
 
 import click
 import pytest
 
 from bench.cli.grouped import dashes
 from bench.cli.load_test import load_test
-from bench.cli.main import main
-from bench.cli.messages import explain
 from bench.cli.vllm import REFUSED
 from bench.embedded import ServerChoice
-from bench.environment import tool_version
 from bench.plan import Limits
-from bench.settings import Settings, UsageError
-
-
-def parse(*arguments: str, **environment: str) -> Settings:
-    with mock.patch.dict(os.environ, environment, clear=True):
-        settings = load_test.main(list(arguments), prog_name="bench", standalone_mode=False, obj=list(arguments))
-    assert isinstance(settings, Settings)
-    return settings
-
-
-def refusal(*arguments: str, **environment: str) -> str:
-    try:
-        parse(*arguments, **environment)
-    except UsageError as error:
-        return str(error)
-    except click.ClickException as error:
-        return explain(error, arguments)
-    raise AssertionError("accepted")
-
-
-URL = ("--base-url", "http://h:1")
+from tests.unit.bench.options import URL, parse, refusal
 
 
 def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
@@ -191,13 +165,6 @@ def test_what_is_not_given_comes_from_the_environment() -> None:
     assert parse("--server-profile", "demo", **environment).address is None
 
 
-def test_the_key_is_never_shown() -> None:
-    for arguments in (("--api-key", "secret"), ("--api-key=secret",), ("--api_key", "secret")):
-        settings = parse(*URL, *arguments, "--concurrency", "2")
-        assert settings.again == "python -m bench --base-url http://h:1 --concurrency 2 --seed 7"
-        assert "secret" not in repr(settings)
-
-
 def test_the_command_to_run_again_can_be_pasted() -> None:
     settings = parse("--seed", "3", "--extra-body", '{"a": 1}')
     assert settings.again == "python -m bench --seed 3 --extra-body '{\"a\": 1}'"
@@ -314,66 +281,6 @@ def test_an_address_from_the_environment_is_blamed_by_its_variable() -> None:
     assert refusal(OPENAI_BASE_URL="ftp://h").startswith("OPENAI_BASE_URL: ")
 
 
-def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
-    for arguments in (("--api-key", "sec ret"), ("--header", "X-Key=sec\x07ret"), ("--header", "sec-ret")):
-        assert "ret" not in refusal(*URL, *arguments)
-    assert "ret" not in refusal(*URL, OPENAI_API_KEY="sec\nret")
-
-
-def test_the_key_of_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_bytes(b"\xef\xbb\xbf secret \r\n")
-    settings = parse(*URL, "--api-key-file", str(file), OPENAI_API_KEY="other")
-    assert (settings.api_key, settings.key_source) == ("secret", None)
-    assert f"--api-key-file {file}" in settings.again
-    assert "secret" not in repr(settings)
-    file.write_text("one\ntwo\n")
-    assert "must be one word" in refusal(*URL, "--api-key-file", str(file))
-    file.write_text(" \n")
-    assert refusal(*URL, "--api-key-file", str(file)).endswith(": is empty; leave it out to send no key")
-    file.write_bytes(b"\xff")
-    assert "is not UTF-8 text" in refusal(*URL, "--api-key-file", str(file))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--header", "X-A=1", "--header", "X-B: 2 = 3"),
-        ("--header", "X-A=1", "X-B: 2 = 3"),
-        ("--header=x-a=1", "--header=X-B:2 = 3", "--seed", "7"),
-    ],
-)
-def test_headers_in_every_spelling(arguments: tuple[str, ...]) -> None:
-    found = parse(*URL, *arguments).headers
-    assert [(name.upper(), value) for name, value in found] == [("X-A", "1"), ("X-B", "2 = 3")]
-
-
-def test_a_given_authorization_replaces_the_key_of_the_environment() -> None:
-    settings = parse(*URL, "--header", "Authorization: Basic abc", OPENAI_API_KEY="k")
-    assert (settings.api_key, settings.key_source) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("typed", "again"),
-    [
-        (("--header", "X-Key=topsecret"), "--header 'X-Key=<hidden>'"),
-        (("--header=X-Key: topsecret",), "'--header=X-Key=<hidden>'"),
-        (("--header", "X-A=topsecret", "X-B: topsecret"), "--header 'X-A=<hidden>' --header 'X-B=<hidden>'"),
-        (("--server-args", "--api-key topsecret other -v"), "--server-args '--api-key '\"'\"'<hidden>'"),
-        (("--server-args=--api_key=topsecret",), "--server-args="),
-    ],
-)
-def test_secrets_are_hidden_in_the_command_to_run_again(typed: tuple[str, ...], again: str) -> None:
-    settings = parse(*(URL if "--header" in typed[0] else ()), *typed)
-    assert again in settings.again
-    assert "topsecret" not in settings.again
-    assert "topsecret" not in repr(settings.headers and settings)
-
-
-def test_a_hidden_value_that_is_pasted_is_refused() -> None:
-    assert "which the bench prints in place of the real one" in refusal(*URL, "--header", "X-Key=<hidden>")
-
-
 @pytest.mark.parametrize("option", REFUSED)
 def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -> None:
     for name in (option, "--" + option[2:].replace("-", "_")):
@@ -394,30 +301,3 @@ def test_each_option_has_help_and_a_section() -> None:
         assert isinstance(param, click.Option)
         assert param.help
         assert param.opts[0] in text
-
-
-@pytest.mark.parametrize("command", [(), ("report",), ("selftest",)])
-def test_each_command_knows_its_version(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main([*command, "--version"])
-    assert (end.value.code, capsys.readouterr().out) == (0, f"{tool_version()}\n")
-
-
-@pytest.mark.parametrize(
-    ("started", "program"),
-    [
-        (["python", "-m", "bench"], "python -m bench"),
-        (["/usr/bin/python3", "/a/bin/streamgauge", "bench"], "streamgauge bench"),
-        (["/usr/bin/python3", "-m", "sdk.console", "bench"], "python -m bench"),
-    ],
-)
-def test_the_program_is_named_as_it_was_started(
-    started: list[str], program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "orig_argv", started)
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    assert f"Usage: {program} [OPTIONS]" in text
-    assert f"{program} report RUN." in text
-    assert parse().again == f"{program} --seed 7"

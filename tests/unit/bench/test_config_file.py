@@ -10,7 +10,7 @@ import pytest
 from bench.cli.load_test import load_test
 from bench.plan import Limits
 from bench.settings import Settings
-from tests.unit.bench.test_cli import parse, refusal
+from tests.unit.bench.options import parse, refusal
 
 
 @pytest.fixture
