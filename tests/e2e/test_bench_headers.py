@@ -14,11 +14,11 @@ from tests.support.wire import WireServer
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
 
 
-def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments, "--result-dir", str(tmp_path / "runs")],
         cwd=ROOT,
-        env=PLAIN,
+        env=PLAIN | environment,
         capture_output=True,
         text=True,
         timeout=50,
@@ -87,3 +87,14 @@ def test_a_file_of_options_is_recorded_without_its_secrets(tmp_path: Path) -> No
     kept = everything(tmp_path)
     assert b'"api-key": "<hidden>"' in kept
     assert b"top-secret" not in kept + done.stdout.encode()
+
+
+def test_the_embedded_server_is_sent_the_key_that_was_given_and_no_other(tmp_path: Path) -> None:
+    load = ("--server-args", "--api-key top-secret-1", "--concurrency", "2", "--num-requests", "4", "--output-len", "2")
+    refused = bench(tmp_path, *load, OPENAI_API_KEY="top-secret-1")
+    assert refused.returncode == 1
+    assert "wants an API key, and none was given" in refused.stderr
+    done = bench(tmp_path, *load, "--api-key", "top-secret-1", OPENAI_API_KEY="other")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "top-secret-1" not in done.stdout
+    assert b"top-secret-1" not in everything(tmp_path)

@@ -18,7 +18,10 @@ REDIRECT = b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://other.test/v1/
 UNKNOWN_KEY = reply_json({"error": {"message": "unknown key"}}, "401 Unauthorized")
 NO_TEMPLATE = reply_json({"message": "the model has no chat template"}, "400 Bad Request")
 BARE_ERROR = reply(b'{"error": {"message": "quota exceeded"}}\n', headers="Content-Type: text/event-stream")
-WHOLE = reply_json({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
+ANSWER = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+WHOLE = reply_json(ANSWER)
+FAILED_ANSWER = reply_json(ANSWER | {"error": {"message": "out of memory"}})
+MOVED_ANSWER = WHOLE.replace(b"200 OK", b"302 Found\r\nLocation: /elsewhere")
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,8 @@ def run(*arguments: str) -> int:
         ({CHAT: QUOTA}, ("--no-stream",), 1, ["HTTP 200, but the body is an error: quota exceeded"]),
         ({CHAT: REDIRECT}, (), 1, ["HTTP 308: the server redirects to https://other.test/v1/models"]),
         ({CHAT: REDIRECT}, ("--no-stream",), 1, ["HTTP 308: the server redirects to https://other.test/v1/models"]),
+        ({CHAT: MOVED_ANSWER}, ("--no-stream",), 1, ["HTTP 302: the server redirects to /elsewhere"]),
+        ({CHAT: FAILED_ANSWER}, ("--no-stream",), 1, ["HTTP 200, but the body is an error: out of memory"]),
         ({CHAT: PAGE}, (), 1, ["(text/html) is not an answer: a web page, 'Sign in'"]),
         ({CHAT: reply(b"")}, ("--no-stream",), 1, ["HTTP 200 without a body"]),
         ({CHAT: WHOLE}, (), 1, ["with a whole answer where a stream was due; --no-stream measures those"]),
