@@ -8,7 +8,7 @@ from bench.body import BodyForm, Kind
 from bench.outcome import Outcome
 from bench.record import Record
 from bench.remedies import remedy
-from bench.target import ProtocolError, SDKError, Target
+from bench.target import ProtocolError, SDKError, Target, TargetAddress
 from bench.workload import Query
 
 _MISSING = (404, 405, 501)
@@ -47,21 +47,26 @@ async def _endpoint_advice(target: Target, form: BodyForm, record: Record) -> st
     is_missing = record.outcome is Outcome.HTTP_4XX and record.status in _MISSING and "model" not in said
     if not is_missing and not (form.kind == "chat" and record.status in (400, 422, 500) and "chat template" in said):
         return ""
-    other = _OTHER[form.kind]
-    here, there = (target.address.endpoint(kind) for kind in (form.kind, other))
-    if here == there:  # the path was given in full
-        return f"check the path {here}, or give --endpoint {form.kind} without one"
-    if await _answers(target, form, other):
-        return f"{there} is there: try --endpoint {other}"
-    return f"{there} is not there either: check the path in --base-url" if is_missing else ""
+    here, other = target.address.endpoint(form.kind), _OTHER[form.kind]
+    usual = TargetAddress(target.address.api)
+    for kind in (form.kind, other):
+        there = usual.endpoint(kind)
+        if there != here and await _answers(target, form, kind, there):
+            base = f"--base-url {usual} " if target.address.path is not None else ""
+            return f"{there} is there: try {base}--endpoint {kind}"
+    if not is_missing:
+        return ""
+    if target.address.path is not None:
+        return f"check the path {here}"
+    return f"{usual.endpoint(other)} is not there either: check the path in --base-url"
 
 
-async def _answers(target: Target, form: BodyForm, kind: Kind) -> bool:
-    """Whether the endpoint of that kind takes a plain request for one token."""
+async def _answers(target: Target, form: BodyForm, kind: Kind, path: str) -> bool:
+    """Whether the endpoint at that path takes a plain request for one token."""
     asked = replace(form, kind=kind, features=replace(form.features, usage=False, fixed_length=False), stream=False)
     query = Query(1, prompt="Hi", messages=[{"role": "user", "content": "Hi"}])
     try:
-        await target.post(target.address.endpoint(kind), asked.build(query))
+        await target.post(path, asked.build(query))
     except ProtocolError:  # it answered, if not in JSON
         return True
     except SDKError:

@@ -236,7 +236,7 @@ def _models_url(target: Target) -> str:
 
 def _unlisted(target: Target, asked: str | None, why: str) -> Model:
     if asked is None:
-        hint = "" if "--" in why else "; name the model with --model"
+        hint = "" if "--" in why else "; name the model with --model, or check the address in --base-url"
         raise TargetError(f"{_models_url(target)} has no list of models ({why}){hint}")
     return Model(asked)
 

@@ -7,17 +7,25 @@ from collections.abc import Iterable
 
 from bench.headers import HIDDEN
 
-# Shorter words, such as the value of `X-Debug: 1`, would black out texts that have nothing to do with them.
-_SHORTEST = 6
+_SHORTEST = 3
+_LONG = 8  # shorter ones are hidden as whole words alone: `X-Debug: on` must not black out half a text
 
 
 class Redactor:
-    """Replaces each secret in a text, and each word of it: `Bearer KEY` is quoted as KEY, too."""
+    """Replaces each secret in a text; of one with a scheme before it (`Bearer KEY`), the rest by itself, too."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        parts = {part for secret in secrets for part in (secret, *secret.split()) if len(part) >= _SHORTEST}
-        longest_first = sorted(parts - {"Bearer", "bearer"}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        parts = {part for secret in secrets for part in _parts(secret) if len(part) >= _SHORTEST}
+        patterns = [
+            re.escape(part) if len(part) >= _LONG else rf"(?<!\w){re.escape(part)}(?!\w)"
+            for part in sorted(parts, key=len, reverse=True)
+        ]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def __call__(self, text: str) -> str:
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+
+
+def _parts(secret: str) -> list[str]:
+    scheme, *words = secret.split()
+    return [secret, *words] if scheme.isalpha() else [secret, scheme, *words]

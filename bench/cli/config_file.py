@@ -13,7 +13,7 @@ import click
 
 from bench.cli.grouped import dashes
 from bench.cli.program import program_name
-from bench.cli.vllm import REFUSED
+from bench.cli.vllm import refusal_of
 from bench.headers import HIDDEN, hide_value
 
 Value = str | bool | list[str] | dict[str, Any]
@@ -141,8 +141,8 @@ class _Reader:
             return self._options[name]
         if name in _NOT_IN_FILES:
             raise self._wrong(f"{key} is for the command line alone", line)
-        if why := REFUSED.get(f"--{name}"):
-            raise self._wrong(f"{key} of vllm bench serve is not carried here: {why}", line)
+        if instead := refusal_of(f"--{name}"):
+            raise self._wrong(f"{key} of vllm bench serve is not carried here: {instead}", line)
         near = get_close_matches(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES], 1)
         hint = f"did you mean {near[0]}?" if near else f"keys are the long options of {program_name()} --help"
         raise self._wrong(f"unknown option {key}; {hint}", line)

@@ -9,7 +9,7 @@ import click
 
 from bench.cli.config_file import config_of, is_from_file
 from bench.cli.grouped import dashes
-from bench.cli.vllm import REFUSED
+from bench.cli.vllm import refusal_of
 
 _COMMANDS = ("report", "selftest")
 
@@ -38,8 +38,8 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 def _unknown(name: str, ctx: click.Context | None) -> str:
     option = dashes(name)
-    if option in REFUSED:
-        return f"{option} of vllm bench serve is not carried here: {REFUSED[option]}"
+    if (instead := refusal_of(option)) is not None:
+        return f"{option} of vllm bench serve is not carried here: {instead}"
     known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
     near = get_close_matches(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")], 1)
     return f"unknown option {name}; " + (f"did you mean --{near[0]}?" if near else "--help lists all")

@@ -57,7 +57,8 @@ def test_headers_that_the_bench_sets_are_refused_by_name(name: str) -> None:
 
 
 def test_a_secret_is_taken_out_of_a_text_whole_or_by_its_words() -> None:
-    redact = Redactor(["Bearer sk-12345678", "abc", "sk-12345678-longer"])
-    assert redact("Bearer sk-12345678 and sk-12345678-longer; abc") == f"{HIDDEN} and {HIDDEN}; abc"
+    redact = Redactor(["Bearer sk-12345678", "on", "prod", "sk-12345678-longer"])
+    assert redact("Bearer sk-12345678 and sk-12345678-longer; on") == f"{HIDDEN} and {HIDDEN}; on"
     assert redact("key sk-12345678.") == f"key {HIDDEN}."
+    assert redact("Bearer is missing in prod, not in production") == f"Bearer is missing in {HIDDEN}, not in production"
     assert Redactor([])("as it is") == "as it is"

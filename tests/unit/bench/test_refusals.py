@@ -43,7 +43,12 @@ def run(*arguments: str) -> int:
         # no list of models
         ({MODELS: QUOTA}, (), 2, ["/v1/models has no list of models", "quota exceeded", "--model"]),
         ({MODELS: REDIRECT}, (), 2, ["HTTP 308", "https://other.test/v1/models; --base-url https://other.test/v1"]),
-        ({MODELS: NOT_FOUND}, (), 2, ["/v1/models has no list", "HTTP 404: Not Found", "name the model with --model"]),
+        (
+            {MODELS: NOT_FOUND},
+            (),
+            2,
+            ["/v1/models has no list", "HTTP 404: Not Found", "name the model with --model, or check the address"],
+        ),
         ({MODELS: PAGE}, (), 2, ["HTTP 200, but the body (text/html) is not a list of models: a web page, 'Sign in'"]),
         ({MODELS: reply(b"")}, (), 2, ["HTTP 200 without a body"]),
         ({MODELS: UNKNOWN_KEY}, (), 2, ["/v1/models wants an API key, and none was given", "unknown key", "--header"]),
@@ -72,6 +77,12 @@ def run(*arguments: str) -> int:
         ),
         ({CHAT: NO_TEMPLATE, COMPLETIONS: answer}, (), 2, ["no chat template", "try --endpoint completions"]),
         ({}, ("--endpoint", "/v9/completions"), 2, ["/v9/completions failed", "check the path /v1/v9/completions"]),
+        (
+            {CHAT: answer},
+            ("--endpoint", "/v9/completions"),
+            2,
+            ["/v1/chat/completions is there: try --base-url http://"],
+        ),
         ({CHAT: reply_json({"error": "model m is gone"}, "404 No")}, (), 2, ["model m is gone; check --model"]),
         ({CHAT: reply(b"<html>Bad</html>", "502 Bad")}, (), 1, ["HTTP 502: a web page, 'Bad'"]),
     ],
