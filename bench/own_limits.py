@@ -35,13 +35,18 @@ def allow_streams(streams: int | None) -> list[str]:
         notes = _raise_files(soft, needed, hard)
     else:
         notes = []
+    check_ports(streams)
+    return notes
+
+
+def check_ports(streams: int) -> None:
+    """Raises UsageError for more connections to one address than there can be."""
     ports = _local_ports()
     if ports is not None and streams > ports:
         raise UsageError(
             f"--concurrency {streams} needs as many local ports, this machine has {ports}: "
             "ask for fewer, or widen net.ipv4.ip_local_port_range"
         )
-    return notes
 
 
 def check_rate(rate: float, limits: Limits, output_len: int, answer: Record) -> None:

@@ -77,6 +77,8 @@ class _Report:
             f"{tokens} out" if load.fixed_length else f"at most {tokens} out",
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
+            f"with {', '.join(target.headers)}" if target.headers else "",
+            f"options from {self._result.config.file}" if self._result.config else "",
         ]
         return self._layout.fitted(first, " · ") + "\n" + style(self._layout.listed(second), dim=True)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.outcome import Outcome
 from bench.report.console import render
-from bench.run import Negotiated, Run, TargetFacts
+from bench.run import ConfigFacts, Negotiated, Run, TargetFacts
 from tests.unit.bench.rows import Row, row
 from tests.unit.bench.runs import READ, health, run
 from tests.unit.bench.test_summary import back_to_back, result_of
@@ -63,11 +63,16 @@ def test_the_header_of_an_embedded_server_and_of_what_came_from_the_environment(
         model="m",
         address_source="OPENAI_BASE_URL",
         key_source="OPENAI_API_KEY",
+        headers=["X-A", "X-B"],
     )
     plain = Negotiated(usage=False, continuous_usage=False, fixed_length=False)
-    text = report(*back_to_back(10), of=run(target=named, negotiated=plain, load={"fixed_length": False}))
+    config = ConfigFacts(file="b.yaml", options={"strict": True})
+    facts = run(target=named, negotiated=plain, load={"fixed_length": False}, config=config)
+    text = report(*back_to_back(10), of=facts)
     assert "m on https://h (address from OPENAI_BASE_URL)" in text
-    assert "at most 128 tokens out · no usage · key from OPENAI_API_KEY" in text
+    assert "at most 128 tokens out · no usage · key from OPENAI_API_KEY · with X-A, X-B · options from b.yaml" in (
+        " ".join(text.split())
+    )
 
 
 def test_rates_and_rows() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.outcome import Outcome
-from bench.own_limits import check_rate
+from bench.own_limits import check_ports, check_rate
 from bench.plan import Limits
 from bench.record import Record
 from bench.settings import UsageError
@@ -51,6 +51,12 @@ def test_more_streams_than_files_are_refused(tmp_path: Path) -> None:
         "error: --concurrency 500 needs 564 open files, this process may have 128: "
         "ask for at most 64, or raise the hard limit (ulimit -Hn 564)\n"
     )
+
+
+def test_more_streams_than_local_ports_are_refused() -> None:
+    check_ports(1000)
+    with pytest.raises(UsageError, match="--concurrency 70000 needs as many local ports, this machine has "):
+        check_ports(70_000)
 
 
 def answered(ttft_ms: int, itl_ms: int, tokens: int = 16) -> Record:
