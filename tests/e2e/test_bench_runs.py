@@ -273,6 +273,7 @@ def without(tmp_path: Path, package: str, *arguments: str) -> subprocess.Complet
         "import sys\n"
         "class Without:\n"
         "    def __init__(self, finder): self.finder = finder\n"
+        "    def __getattr__(self, name): return getattr(self.finder, name)\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.partition('.')[0] == {package!r}: return None\n"
         "        return self.finder.find_spec(name, path, target)\n"
