@@ -14,7 +14,7 @@ from bench.run import LoadFacts, Run, ServerCounters
 from bench.schedule_checks import schedule_checks
 from bench.stats import Ints
 from bench.steady import Windows
-from bench.units import NS_PER_MS, NS_PER_S, format_duration
+from bench.units import NS_PER_MS, NS_PER_S, format_duration, plural
 from bench.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 
 LITTLE_LIMIT = 0.02
@@ -157,7 +157,7 @@ def _tokens(requests: Requests) -> Check:
     return Check(
         code=code,
         status="pass",
-        text=f"{counted.sum():,} tokens = usage in all {compared:,} requests{beside}",
+        text=f"{counted.sum():,} tokens = usage in all {plural(compared, 'request')}{beside}",
         value=0,
         limit=0,
         unit="requests",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.health import Health, WireHealth
-from bench.result import Check, Figures
+from bench.outcome import Outcome
+from bench.result import Check, Counts, Figures
 from bench.run import Run
+from bench.units import plural
 
 ERROR_LIMIT_MS = 1.0
 ERROR_LIMIT_SHARE = 0.02
@@ -171,6 +173,21 @@ def _retransmits(segments: int, requests: int) -> Check:
         unit="share",
         remedy="the network loses packets, and each costs 200 ms or more: these are not the server's",
     )
+
+
+def own_limit(counts: Counts) -> Iterator[Check]:
+    """The check that fails when requests could not be sent for what this machine does not have."""
+    for found in counts.failures:
+        if found.outcome == Outcome.CLIENT_LIMIT:
+            yield Check(
+                code="client_limit",
+                status="fail",
+                text=f"{plural(found.count, 'request')} met a limit of this machine",
+                value=found.count,
+                limit=0,
+                unit="requests",
+                remedy=found.first_error,
+            )
 
 
 def _remedy(health: Health) -> str:

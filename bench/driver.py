@@ -210,6 +210,8 @@ class Driver:
 
     def _why_give_up(self, attempt: Attempt, streams: int) -> str | None:
         """Why more requests make no sense, now that this one has ended; None as long as they do."""
+        if attempt.outcome is Outcome.CLIENT_LIMIT:
+            return attempt.error
         if attempt.was_unanswered:
             if (obituary := self._obituary()) is not None:
                 return obituary

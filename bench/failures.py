@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.outcome import Outcome
 from bench.record import Columns
+from bench.remedies import remedy
 from bench.requests import Requests
 from bench.result import Counts, FailureClass
 from bench.steady import Windows
@@ -63,6 +64,7 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
                 first_request=first.request,
                 first_s=(first.sched_ns - origin_ns) / NS_PER_S,
                 first_error=first.error,
+                remedy=remedy(outcome, first.status, first.error, under_load=True),
             )
         )
     return classes

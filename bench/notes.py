@@ -11,7 +11,7 @@ from bench.result import Counts, Figures
 from bench.run import Run
 from bench.stats import Bools
 from bench.steady import Windows
-from bench.units import NS_PER_MS
+from bench.units import NS_PER_MS, plural
 
 # Of the requests that open a connection, and of a stream's time that passes after its last token: less needs no words.
 _WORTH_TELLING = 0.02
@@ -51,7 +51,7 @@ def _of_tokens(run: Run, requests: Requests, headline: Figures, counts: Counts) 
     if (length := other_length(run, requests)) is not None:
         yield length
     if counts.empty_events:
-        yield f"{counts.empty_events:,} token events had an empty text (special tokens)"
+        yield f"{plural(counts.empty_events, 'token event')} had an empty text (special tokens)"
 
 
 def _of_connections(requests: Requests, inside: Bools) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bench.run import METRICS_SPEC, SCHEMA, Certificate, LoadFacts, Negotiated, ServerCounters, TargetFacts
+from bench.run import METRICS_SPEC, SCHEMA, Certificate, ConfigFacts, LoadFacts, Negotiated, ServerCounters, TargetFacts
 
 
 class Percentile(msgspec.Struct, kw_only=True):
@@ -104,7 +104,7 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
-    """The failures of one class: how many, the statuses among them, their first one.
+    """The failures of one class: how many, the statuses among them, their first one, and what to try.
 
     `median_partial` is how much of the answer had arrived, in `partial_unit`: tokens where the server's usage told,
     else chunks; null where nothing had.
@@ -119,6 +119,7 @@ class FailureClass(msgspec.Struct, kw_only=True):
     first_request: int
     first_s: float
     first_error: str
+    remedy: str = ""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -221,5 +222,6 @@ class Result(msgspec.Struct, kw_only=True):
     verdict: Verdict
     client: ClientFacts
     server: ServerCounters | None = None
+    config: ConfigFacts | None = None
     certificate: Certificate | None = None
     environment: dict[str, Any] = {}

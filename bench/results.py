@@ -211,7 +211,14 @@ def write_json(path: Path, content: msgspec.Struct) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader finds the old one or the new one, never half. Raises OSError."""
+    """Write a file so that a reader finds the old one or the new one, never half. Raises OSError.
+
+    What is there and not a file (a pipe, /dev/null) is written to.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    path = path.resolve()  # a link is followed, not replaced
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)

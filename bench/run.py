@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from bench.health import Health
+from bench.units import plural
 
 SCHEMA = 1
 METRICS_SPEC = 2
@@ -16,7 +18,10 @@ DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")
 
 
 class TargetFacts(msgspec.Struct, kw_only=True):
-    """The server: `profile` is the embedded one's; the sources say what was read from the environment."""
+    """The server: `profile` is the embedded one's; the sources say what was read from the environment.
+
+    `headers` are the names of those that `--header` added to each request.
+    """
 
     url: str
     endpoint: str
@@ -27,6 +32,13 @@ class TargetFacts(msgspec.Struct, kw_only=True):
     profile: str | None = None
     key_source: str | None = None
     address_source: str | None = None
+    headers: list[str] = []
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the requests of the load go."""
+        origin = urlsplit(self.url)
+        return f"{origin.scheme}://{origin.netloc}{self.endpoint}"
 
 
 class LoadFacts(msgspec.Struct, kw_only=True):
@@ -60,7 +72,7 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     def shape(self) -> str:
         """The load in a few words."""
         if self.plan == "closed" or self.rate is None:
-            return f"{self.streams:,} stream{'s' * (self.streams != 1)}"
+            return plural(self.streams or 0, "stream")
         process = f"gamma {self.burstiness:g}" if self.arrivals == "gamma" else self.arrivals
         most = "" if self.streams is None else f", at most {self.streams:,} at once"
         return f"{self.rate:g} req/s ({process}{most})"
@@ -96,6 +108,13 @@ class ServerCounters(msgspec.Struct, kw_only=True):
     prompt_tokens: int | None = None
     generation_tokens: int | None = None
     problem: str | None = None
+
+
+class ConfigFacts(msgspec.Struct, kw_only=True):
+    """The options that a configuration file set, under their names there; secrets among them are hidden."""
+
+    file: str
+    options: dict[str, Any]
 
 
 class Certificate(msgspec.Struct, kw_only=True):
@@ -138,5 +157,6 @@ class Run(msgspec.Struct, kw_only=True):
     interrupted: bool = False
     gave_up: str | None = None
     server: ServerCounters | None = None
+    config: ConfigFacts | None = None
     certificate: Certificate | None = None
     health: Health | None = None

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bench import failures
 from bench.checks import load_checks, nothing_succeeded
-from bench.client_checks import client_checks
+from bench.client_checks import client_checks, own_limit
 from bench.clusters import design_effects
 from bench.flow import Moments, WindowFlow, flow
 from bench.health import Health
@@ -43,6 +43,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
         checks += client_checks(headline, run, len(requests), int(requests.merged_reads.sum()))
     else:
         checks += nothing_succeeded(run, requests)
+    checks = [*own_limit(counts), *checks]
     return Result(
         tool=run.tool,
         id=run.id,
@@ -62,6 +63,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
         verdict=decide(checks),
         client=_client_facts(run.health, requests),
         server=run.server,
+        config=run.config,
         certificate=run.certificate,
         environment=run.environment,
     )

@@ -50,6 +50,10 @@ def test_what_the_sdk_lends_from_the_server_is_imported_when_asked_for() -> None
     assert not [name for name in light.stdout.split() if name.startswith("mock_server")]
 
 
+def test_facts_about_the_distribution_depend_on_no_package_of_it() -> None:
+    assert [file for file, names in importers("streamgauge").items() if names & {*PACKAGES}] == []
+
+
 def test_the_server_knows_neither_of_the_others() -> None:
     assert who_imports("sdk", "mock_server") == []
     assert who_imports("bench", "mock_server") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.report.table import LABELS
 from bench.result import Distribution, Percentile, Result, percent_key
 from bench.run import View
-from bench.units import format_count, format_rate
+from bench.units import format_count, format_rate, plural
 
 
 def render_markdown(result: Result, view: View) -> str:
@@ -20,8 +20,14 @@ def render_markdown(result: Result, view: View) -> str:
 def _title(result: Result) -> str:
     target, load = result.target, result.load
     lengths = [] if load.duration_s is None else [f"{load.duration_s:g} s"]
-    lengths += [] if load.requests is None else [f"{format_count(load.requests)} requests"]
-    facts = [load.shape, " or ".join(lengths), load.prompts, f"{load.output_len} tokens out", f"seed {load.seed}"]
+    lengths += [] if load.requests is None else [plural(load.requests, "request")]
+    facts = [
+        load.shape,
+        " or ".join(lengths),
+        load.prompts,
+        f"{'' if load.fixed_length else 'at most '}{plural(load.output_len, 'token')} out",
+        f"seed {load.seed}",
+    ]
     return f"**{_cell(target.model)}** on {_cell(target.url)}: {_cell(', '.join(filter(None, facts)))}"
 
 
@@ -49,7 +55,7 @@ def _latencies(result: Result, view: View) -> str:
     rows = [[LABELS[name], *_figures(result.headline.latency[name], view)] for name in view.rows]
     window = result.headline.window
     return _table(header, rows) + (
-        f"\n\n{format_count(result.headline.requests)} requests sent within {window.length_s:.1f} s; "
+        f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
         "p99 with its 95 % interval; client: the most that the bench itself may be off by."
     )
 
@@ -72,8 +78,10 @@ def _percentile(found: Percentile, percent: float) -> str:
 
 
 def _failures(result: Result) -> str:
-    rows = [[f.outcome, format_count(f.count), _cell(f.first_error)] for f in result.counts.failures]
-    return _table(["failed", "", "first"], rows) if rows else ""
+    rows = [
+        [f.outcome, format_count(f.count), _cell(f.first_error), _cell(f.remedy) or "–"] for f in result.counts.failures
+    ]
+    return _table([f"failed at {_cell(result.target.endpoint_url)}", "", "first", "try"], rows) if rows else ""
 
 
 def _verdict(result: Result) -> str:

@@ -63,7 +63,7 @@ def test_a_load_that_is_measured_well_earns_a_certificate_beside_the_results(tmp
 
 def test_wrong_use_is_one_line() -> None:
     wrong = {
-        ("--shapes", "odd"): f"error: --shapes must be out of {', '.join(SHAPES)} (got 'odd')\n",
+        ("--shapes", "odd"): f"error: --shapes must be one of {', '.join(SHAPES)} (got 'odd')\n",
         ("--most-streams", "-1"): "error: --most-streams must be at least 0 (got -1)\n",
         ("--json", "/nowhere/s.json"): "error: --json /nowhere/s.json: there is no folder /nowhere\n",
     }

@@ -110,7 +110,11 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
     ),
     "404": (respond("404 No", b'{"detail":"Not Found"}'), Outcome.HTTP_4XX, "HTTP 404: Not Found"),
     "HTML with a 502": (respond("502 Bad", b"<h1>Bad</h1>", "Content-Type: text/html"), Outcome.HTTP_5XX, "HTTP 502"),
-    "JSON where a stream was due": (respond("200 OK", b"{}"), Outcome.PROTOCOL, "a stream was asked for"),
+    "JSON where a stream was due": (
+        respond("200 OK", b"{}"),
+        Outcome.PROTOCOL,
+        "(application/json) is not an answer: {}",
+    ),
     "compressed": (
         respond("200 OK", b"\x1f\x8b\x08", "Content-Type: text/event-stream\r\nContent-Encoding: gzip"),
         Outcome.PROTOCOL,
@@ -123,7 +127,7 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
     "DONE without finish": (answering(*TOKENS, frame(b"[DONE]")), Outcome.TRUNCATED, "[DONE] but no finish reason"),
     "error event": (answering(*TOKENS, ERROR_EVENT, frame(b"[DONE]")), Outcome.STREAM_ERROR, "engine died"),
     "error by type": (answering(b"event: error\ndata: gone\n\n"), Outcome.STREAM_ERROR, "gone"),
-    "broken JSON": (answering(*TOKENS, frame(b'{"choices":[{')), Outcome.PROTOCOL, "event 3 of the stream is no chunk"),
+    "broken JSON": (answering(*TOKENS, frame(b'{"choices":[{')), Outcome.PROTOCOL, "event 3 of the stream is not a"),
     "another length": (answering(*SHORT), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were asked for"),
     "no blank line at the end": (answering(*WHOLE[:-1], b"data: [DONE]"), Outcome.OK, ""),
     "comments": (answering(b": ping\n\n", *WHOLE), Outcome.OK, ""),
@@ -202,7 +206,7 @@ def test_a_fault_of_the_bench_itself_is_no_quiet_stream(drive: Drive) -> None:
 ANSWER = b'{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}],"usage":{"completion_tokens":3}}'
 WHOLE_ENDINGS: dict[str, tuple[bytes, Outcome, str]] = {
     "whole": (ANSWER, Outcome.OK, ""),
-    "no JSON": (b"<html>", Outcome.PROTOCOL, "the answer is no completion"),
+    "no JSON": (b"<html>", Outcome.PROTOCOL, "is not an answer: a web page"),
     "no finish reason": (b'{"choices":[{"message":{"content":"ab"}}]}', Outcome.TRUNCATED, "no finish reason"),
     "nothing in it": (
         b'{"choices":[{"text":"","finish_reason":"stop"}]}',

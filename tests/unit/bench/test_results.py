@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bench.moments import Kind, Moments
 from bench.record import WARMUP
 from bench.result import Result
-from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_json
+from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_bytes, write_json
 from bench.spool import read_chunks
 from bench.summary import summarize
 from tests.unit.bench.rows import Row, moments, row
@@ -236,3 +236,19 @@ def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) ->
     os.close(write)
     path = tmp_path / "2026-01-02-030405" / "requests.jsonl"
     assert [record.request for record in load_records(path)] == [0]
+
+
+def test_what_is_not_a_file_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    """Else `--json /dev/null` would put a file in its place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"one")
+    assert os.read(reader, 100) == b"one"
+    os.close(reader)
+    assert pipe.is_fifo()
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    write_bytes(link, b"two")
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"two")

@@ -16,7 +16,7 @@ from bench.events import ChunkError, Reading
 from bench.moments import Moments
 from bench.outcome import Outcome, judge
 from bench.record import Record
-from bench.report.selftest import trial_line
+from bench.report.selftest import SelfTestReport
 from bench.result import Figures, Verdict
 from bench.run import Certificate
 from bench.selftest import Trial
@@ -154,7 +154,7 @@ def test_a_check_that_fails_for_the_servers_doing_is_found() -> None:
     )
     assert trial.comparison.holds
     assert not trial.is_true
-    assert "✘ 400 ok: blames littles_law" in click.unstyle(trial_line(trial))
+    assert "✘ 400 ok: blames littles_law" in click.unstyle(SelfTestReport(None).trial_line(trial))
     assert msgspec.structs.replace(trial, blamed=[]).is_true
 
 
