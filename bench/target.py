@@ -17,7 +17,8 @@ from bench.outcome import Outcome, status_outcome
 from bench.redaction import Redactor
 from bench.workload import Query
 from sdk.address import Address, parse_address
-from sdk.answer import error_facts, excerpt, status_error
+from sdk.answer import status_error
+from sdk.body import excerpt
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import (
     ConfigError,
@@ -33,6 +34,7 @@ from sdk.errors import (
     StatusError,
     TLSError,
 )
+from sdk.reported import error_facts
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
 from sdk.transport.connection import Connection as PoolConnection

@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sdk.answer import read_json
+from sdk.body import read_json
 from sdk.types import UsageInfo
-
-if TYPE_CHECKING:
-    Text = str
-else:
-    Text = str | None  # null on the wire; the reader of the stream turns it into empty text
 
 
 class FunctionPiece(msgspec.Struct, gc=False):
@@ -27,13 +22,24 @@ class FunctionPiece(msgspec.Struct, gc=False):
     arguments: str | None = None
 
 
-class ToolCallPiece(msgspec.Struct, gc=False):
-    """A piece of a tool call; `index` says of which."""
+if TYPE_CHECKING:
+    Text = str
+    RareText = str | None
+    RarePiece = FunctionPiece | None
+    RareValue = Any
+else:
+    Text = str | None  # null on the wire; the reader of the stream turns it into empty text
+    # Only null is taken at full speed: an event with more is read by `sdk.odd_answer`, which sets the field.
+    RareText = RarePiece = RareValue = None
+
+
+class ToolCallPiece(msgspec.Struct, gc=False, kw_only=True):
+    """A piece of a tool call; `id` or `index` says of which."""
 
     index: int | None = None
     id: str | None = None
     type: str | None = None
-    function: FunctionPiece | None = None
+    function: FunctionPiece | None  # one that lacks it is read with more care: its name may stand a level higher
 
 
 class DeltaMessage(msgspec.Struct, gc=False):
@@ -44,6 +50,8 @@ class DeltaMessage(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
+    refusal: RareText = None
+    function_call: RarePiece = None
 
     @property
     def thoughts(self) -> str:
@@ -81,7 +89,7 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
     object: str | None = None
     created: int | float | None = None
     model: str | None = None
-    error: Any = None  # some gateways put it beside choices
+    error: RareValue = None  # some gateways put it beside choices
     usage_fields: dict[str, Any] | None = msgspec.field(default=None, name="usage")
     raw: bytes = msgspec.field(default=b"", name="(raw)")  # no name that a server uses
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head, whole_characters
+from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
 from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
@@ -130,13 +130,13 @@ class Caller:
         ask_usage = question.stream and not self.memory.refuses_usage
         request = self._request(question, is_chat, ask_usage)
         try:
-            reply = yield from self._attempts(Send(request, question.stream), deadline)
+            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
         except StatusError as error:
             if not ask_usage or "stream_options" in question.config or not says_no_usage(error):
                 raise
             self.memory.refuses_usage = True
             request = self._request(question, is_chat, False)
-            reply = yield from self._attempts(Send(request, question.stream), deadline)
+            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
         return Answered(question, deadline, request, reply, is_chat)
 
     def _request(self, question: Question, is_chat: bool, ask_usage: bool) -> Request:
@@ -174,14 +174,14 @@ class Caller:
         if served and not all(name in error.message for name in served):
             error.message += f" (model {model!r}; served: {', '.join(served)})"
 
-    def _attempts(self, step: Send, deadline: Deadline) -> Flow[Reply]:
+    def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Flow[Reply]:
         attempt = 1
         while True:
             try:
                 reply: Reply = yield step
                 if reply.head.status >= 400:
-                    raise status_error(reply.head, reply.body)
-                if (unfit := unfit_head(reply.head)) is not None:
+                    raise status_error(reply.head, reply.body, step.request, model)
+                if (unfit := unfit_head(reply.head, step.request)) is not None:
                     if reply.exchange is not None:
                         reply.exchange.close()
                     raise unfit
@@ -242,11 +242,29 @@ def sent_request_id(request: Request) -> str:
 
 
 def decode(kind: type[T], body: bytes, request: Request) -> T:
-    """A whole answer. Raises StreamServerError for an error object under status 200, ProtocolError for other stuff."""
+    """A whole answer. Raises StreamServerError for an error under status 200, else ProtocolError for other stuff."""
     try:
-        return kind.model_validate_json(body)
+        answer = kind.model_validate_json(body)
     except ValidationError as error:
+        from sdk.odd_answer import read_odd_answer  # few servers need it
+
         first = error.errors()[0]
-        if first["type"] == "json_invalid" and (whole := whole_characters(body)) != body:
-            return decode(kind, whole, request)
-        raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
+        try:
+            answer = read_odd_answer(kind, body)
+        except (ValueError, RecursionError):
+            raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
+    choices = getattr(answer, "choices", True)
+    if not choices or (answer.model_extra and "error" in answer.model_extra):
+        problem = not_an_answer(body, request.url, "it has no choices")
+        if not choices or isinstance(problem, StreamServerError):
+            problem.partial = "" if choices is True else _text(choices)
+            raise problem
+    return answer
+
+
+def _text(choices: Any) -> str:
+    """The text of the first of the choices beside which an error stood."""
+    for choice in choices or ():
+        text: str = choice.message.content if hasattr(choice, "message") else choice.text
+        return text
+    return ""

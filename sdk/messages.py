@@ -69,7 +69,7 @@ def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _plain(message: Any) -> dict[str, Any]:
     if hasattr(message, "model_dump"):
-        return dict(message.model_dump(exclude_none=True))
+        return dict(message.model_dump(exclude_none=True, exclude={"content_parts"}))  # `content` has its text
     return dict(message)
 
 
