@@ -50,10 +50,11 @@ def status_error(head: Head, body: bytes, request: Request | None = None, model:
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
     if kind is NotFoundError and model is not None and _is_about_model(facts, model):
         kind = ModelNotFoundError
-    elif head.status in (404, 405) and request is not None:
-        said = f"{said.rstrip('.')}. There is no {request.method} {request.url}; {_advice(request.url)}"
+    message = f"HTTP {head.status}: {said}"
+    if head.status in (404, 405) and kind is not ModelNotFoundError and request is not None:
+        message = f"HTTP {head.status} for {request.method} {request.url}: {said.rstrip('.')}; {_advice(request.url)}"
     return kind(
-        f"HTTP {head.status}: {said}",
+        message,
         status=head.status,
         retry_after_s=retry_after_s(head),
         body=body[:MAX_ERROR_BYTES],
@@ -75,8 +76,8 @@ def _advice(url: str) -> str:
     """What to try where an address is not that of an API."""
     base, origin = _base(url), "{0.scheme}://{0.netloc}".format(urlsplit(url))
     if base == f"{origin}/v1":
-        return f"does the API of this server begin at {base}, the base URL?"
-    return f"is the base URL, {base}, right? Most servers have their API at {origin}/v1"
+        return f"check the base URL: is the API of this server at {base}?"
+    return f"check the base URL, {base}: most servers have their API at {origin}/v1"
 
 
 def _base(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from secrets import token_hex
+from os import urandom
 from typing import Any, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -14,7 +14,7 @@ from sdk.address import Address
 from sdk.config import XRequestConfig
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles, chat_messages
-from sdk.transport.base import Request
+from sdk.transport.base import USER_AGENT, Request
 from sdk.types import Message, ToolChoice
 
 Query = str | Sequence[Message] | None
@@ -32,7 +32,12 @@ class Endpoint:
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
     ) -> Request:
         """A GET, or a POST when there is a body. Raises ConfigError when the body does not fit into JSON."""
-        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", token_hex(16))]
+        headers = [
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", USER_AGENT),
+            ("X-Request-Id", urandom(16).hex()),
+        ]
         if self.api_key is not None:
             headers.append(("Authorization", f"Bearer {self.api_key}"))
         if body is not None:
