@@ -26,13 +26,11 @@ from sdk.transport.direct import DirectTransport
 from sdk.types import (
     ChatCompletionResponse,
     CompletionResponse,
-    Message,
     ModelList,
     ToolChoice,
 )
 
 T = TypeVar("T")
-Messages = str | Sequence[Message]
 AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 
@@ -65,30 +63,69 @@ class AsyncInferenceClient(Settings):
     async def chat(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
-        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=False, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return (await self._ask(asked, True, timeout)).whole(ChatCompletionResponse)
 
     async def chat_stream(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> AsyncStream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=True, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return AsyncStream(await self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     async def complete(
@@ -97,11 +134,13 @@ class AsyncInferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
+        made = typed_config(config, request_config, fields, stream=False, chat=False)
+        asked = question(model, prompt, request_config=made)
         return (await self._ask(asked, False, timeout)).whole(CompletionResponse)
 
     async def complete_stream(
@@ -110,11 +149,13 @@ class AsyncInferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> AsyncStream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        made = typed_config(config, request_config, fields, stream=True, chat=False)
+        asked = question(model, prompt, request_config=made)
         return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(

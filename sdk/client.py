@@ -26,13 +26,11 @@ from sdk.transport.blocking import BlockingTransport
 from sdk.types import (
     ChatCompletionResponse,
     CompletionResponse,
-    Message,
     ModelList,
     ToolChoice,
 )
 
 T = TypeVar("T")
-Messages = str | Sequence[Message]
 AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
 
@@ -79,30 +77,69 @@ class InferenceClient(Settings):
     def chat(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
-        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=False, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return self._ask(asked, True, timeout).whole(ChatCompletionResponse)
 
     def chat_stream(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> Stream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=True, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return Stream(self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     def complete(
@@ -111,11 +148,13 @@ class InferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
+        made = typed_config(config, request_config, fields, stream=False, chat=False)
+        asked = question(model, prompt, request_config=made)
         return self._ask(asked, False, timeout).whole(CompletionResponse)
 
     def complete_stream(
@@ -124,11 +163,13 @@ class InferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> Stream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        made = typed_config(config, request_config, fields, stream=True, chat=False)
+        asked = question(model, prompt, request_config=made)
         return Stream(self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
-from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
+from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
@@ -190,6 +190,8 @@ class Caller:
                 error.attempts = attempt
                 error.url = step.request.url
                 error.request_id = error.request_id or sent_request_id(step.request)
+                if isinstance(error, AuthenticationError) and self.endpoint.key_advice:
+                    error.message += f" ({self.endpoint.key_advice})"
                 delay_s = self.retries.delay_s(error, attempt)
                 left_s = deadline.total_left_s()
                 if delay_s is None or (left_s is not None and delay_s >= left_s):

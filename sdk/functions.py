@@ -18,10 +18,9 @@ from sdk.client import AnyAnswer, AnyStream, InferenceClient
 from sdk.client_cache import ClientCache
 from sdk.config import XRequestConfig
 from sdk.deadline import Timeouts, timeouts
-from sdk.errors import ConfigError
 from sdk.messages import History, Roles
 from sdk.request import Query
-from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY
+from sdk.settings import NO_KEY, refuse_media
 from sdk.stream import AsyncStream, Stream
 from sdk.types import (
     ChatCompletionResponse,
@@ -37,10 +36,14 @@ Tools = Sequence[Mapping[str, Any]]
 
 
 class Where(TypedDict, total=False):
-    """Keyword arguments that say which server: `url` wins over `host` and `port`."""
+    """Keyword arguments that say which server.
 
-    host: str
-    port: int | str
+    The address is `url`, else `host` and `port`, else `OPENAI_BASE_URL`, else this machine at port 8000. `api_key` is
+    sent as a bearer token, and None sends none; left out, it is `OPENAI_API_KEY` where that belongs to this server.
+    """
+
+    host: str | None
+    port: int | str | None
     api_key: str | None
     url: str | None
     timeout: float | Timeouts | None
@@ -61,8 +64,8 @@ class Options(Where, total=False):
 
 
 def get_model_list_client(
-    host: str = DEFAULT_HOST,
-    port: int | str = DEFAULT_PORT,
+    host: str | None = None,
+    port: int | str | None = None,
     api_key: str | None = NO_KEY,
     *,
     url: str | None = None,
@@ -77,8 +80,8 @@ def get_model_list_client(
 
 
 async def get_model_list_client_async(
-    host: str = DEFAULT_HOST,
-    port: int | str = DEFAULT_PORT,
+    host: str | None = None,
+    port: int | str | None = None,
     api_key: str | None = NO_KEY,
     *,
     url: str | None = None,
@@ -144,6 +147,20 @@ def inference_client(
     request_config: Streaming,
     **options: Unpack[Options],
 ) -> Stream[CompletionStreamResponse]: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: XRequestConfig[bool],
+    **options: Unpack[Options],
+) -> ChatCompletionResponse | Stream[ChatCompletionStreamResponse]: ...
 @overload
 def inference_client(
     model_type: str,
@@ -258,6 +275,20 @@ async def inference_client_async(
     tools: Tools | None = None,
     tool_choice: ToolChoice | None = "auto",
     *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: XRequestConfig[bool],
+    **options: Unpack[Options],
+) -> ChatCompletionResponse | AsyncStream[ChatCompletionStreamResponse]: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
     is_chat_request: bool | None = None,
     request_config: XRequestConfig[bool] | None = None,
     **options: Unpack[Options],
@@ -297,19 +328,15 @@ os.register_at_fork(after_in_child=_clients.unlock)
 
 def _sort(
     options: Options, is_chat_request: bool | None
-) -> tuple[tuple[str, int | str, str | None, str | None], dict[str, Any]]:
+) -> tuple[tuple[str | None, int | str | None, str | None, str | None], dict[str, Any]]:
     """Options by whom they are for: the choice of the client, and its call."""
-    for name in ("audios", "videos"):
-        if options.get(name):
-            raise ConfigError(
-                f"{name}: not carried; pass the content parts that your server takes as query=[{{'role': …}}]"
-            )
+    refuse_media(options)
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}; known: {', '.join(Options.__annotations__)}")
     where = (
-        options.get("host", DEFAULT_HOST),
-        options.get("port", DEFAULT_PORT),
+        options.get("host"),
+        options.get("port"),
         options.get("api_key", NO_KEY),
         options.get("url"),
     )

@@ -22,11 +22,15 @@ Query = str | Sequence[Message] | None
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API and how to be let in: `headers` go with every request."""
+    """An API and how to be let in: `headers` go with every request.
+
+    `key_advice` is for who is not let in; empty where the caller gave the key.
+    """
 
     address: Address
     api_key: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    key_advice: str = ""
 
     def request(
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
@@ -106,6 +110,8 @@ class Question:
     tool_choice: ToolChoice | None = "auto"
     roles: Roles | None = None
     extra_headers: dict[str, str] | None = None
+    verbatim: frozenset[str] = frozenset()
+    """Fields that go out as they are: those of `extra_body`."""
 
     @property
     def stream(self) -> bool:
@@ -119,7 +125,12 @@ class Question:
     def chat_body(self, *, ask_usage: bool) -> dict[str, Any]:
         """The body of `/chat/completions`. Raises ConfigError."""
         messages = chat_messages(self.query, self.history, self.system, images=self.images, roles=self.roles)
-        body = {"model": self.model, "messages": messages, **self._config(ask_usage)}
+        config = self._config(ask_usage)
+        logprobs = config.get("logprobs")
+        if "logprobs" not in self.verbatim and logprobs is not None and not isinstance(logprobs, bool):
+            _refuse_disagreement(config, "logprobs", "top_logprobs")
+            config |= {"logprobs": True, "top_logprobs": logprobs}  # here the number has a field of its own
+        body = {"model": self.model, "messages": messages, **config}
         if self.tools:
             body["tools"] = list(self.tools)
             if self.tool_choice and self.tool_choice != "auto":
@@ -136,19 +147,40 @@ class Question:
         if not isinstance(self.query, str):
             raise ConfigError(f"query: a model that completes text takes a text, not {type(self.query).__name__}")
         config = self._config(ask_usage)
-        top_logprobs = config.pop("top_logprobs", None)
-        if isinstance(logprobs := config.get("logprobs"), bool):  # here a number: how many alternatives
-            if logprobs:
-                config["logprobs"] = top_logprobs or 0
-            else:
-                del config["logprobs"]
+        self._name_as_completions_do(config)
         return {"model": self.model, "prompt": self.query, **config}
+
+    def _name_as_completions_do(self, config: dict[str, Any]) -> None:
+        """Give what was set the names and forms that `/completions` has for it."""
+        own = {name: value for name, value in config.items() if name not in self.verbatim}
+        if "max_completion_tokens" in own:
+            _refuse_disagreement(config, "max_completion_tokens", "max_tokens")
+            config["max_tokens"] = config.pop("max_completion_tokens")
+        logprobs, alternatives = own.get("logprobs"), own.get("top_logprobs")
+        if not isinstance(logprobs, bool | None):
+            _refuse_disagreement(own, "logprobs", "top_logprobs")
+            alternatives = logprobs
+        elif logprobs is False:
+            alternatives = None
+        elif logprobs and alternatives is None:
+            alternatives = 0
+        for name in own.keys() & {"logprobs", "top_logprobs"}:
+            del config[name]
+        if alternatives is not None:  # here a number says both
+            config.setdefault("logprobs", alternatives)
 
     def _config(self, ask_usage: bool) -> dict[str, Any]:
         config = dict(self.config)
         if self.stream and ask_usage:
             config.setdefault("stream_options", {"include_usage": True})
         return config
+
+
+def _refuse_disagreement(config: dict[str, Any], one: str, other: str) -> None:
+    if config.get(other) not in (None, config[one]):
+        raise ConfigError(
+            f"{one}: {config[one]}, but {other} is {config[other]}; both mean the same here, so set one of them"
+        )
 
 
 def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[str, str] | None]:

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from sdk.address import Address, local_address, parse_address
 from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts, timeouts
+from sdk.environment import API_KEY_VARIABLE, key_advice, named_address, named_key
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles, plain_messages
@@ -22,19 +23,28 @@ from sdk.types import ToolChoice
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+
+
+class _NoKey(str):
+    """A key that nobody gave, told from the same word given."""
+
+    __slots__ = ()
+
+
 # ms-swift's clients send this word when no key is given; servers without keys do not look at it.
-NO_KEY = "EMPTY"
+NO_KEY: str = _NoKey("EMPTY")
 
 
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments of both clients.
 
     `host` and `port` name the server where no base URL is given; `api_key` is sent as a bearer token (None sends
-    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request.
+    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request. Where neither address nor
+    key is given, `OPENAI_BASE_URL` and `OPENAI_API_KEY` are looked up; see `sdk.environment`.
     """
 
-    host: str
-    port: int | str
+    host: str | None
+    port: int | str | None
     api_key: str | None
     timeout: float | Timeouts | None
     retries: RetryPolicy | None
@@ -48,8 +58,8 @@ class Settings:
         self,
         base_url: str | None = None,
         *,
-        host: str = DEFAULT_HOST,
-        port: int | str = DEFAULT_PORT,
+        host: str | None = None,
+        port: int | str | None = None,
         api_key: str | None = NO_KEY,
         timeout: float | Timeouts | None = None,
         retries: RetryPolicy | None = None,
@@ -57,7 +67,13 @@ class Settings:
     ) -> None:
         self.address = _address(base_url, host, port)
         self._timeouts = timeouts(timeout)
-        endpoint = Endpoint(self.address, api_key, checked_headers("headers", headers or {}))
+        own_headers = checked_headers("headers", headers or {})
+        key, advice = api_key, ""
+        if api_key is NO_KEY:
+            key = named_key(self.address.origin, os.environ) or NO_KEY
+            if not any(name.lower() == "authorization" for name, _ in own_headers):
+                advice = key_advice(os.environ) if key is NO_KEY else f"the key is that of {API_KEY_VARIABLE}"
+        endpoint = Endpoint(self.address, key, own_headers, advice)
         self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
 
     def __repr__(self) -> str:
@@ -67,8 +83,12 @@ class Settings:
         return Deadline(self._timeouts if timeout is None else timeouts(timeout))
 
 
-def _address(base_url: str | None, host: str, port: int | str) -> Address:
-    return local_address(host, port) if base_url is None else parse_address(base_url)
+def _address(base_url: str | None, host: str | None, port: int | str | None) -> Address:
+    if base_url is not None:
+        return parse_address(base_url)
+    if host is None and port is None and (named := named_address(os.environ)) is not None:
+        return named
+    return local_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
 
 
 def question(
@@ -89,6 +109,8 @@ def question(
         raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
     if images and is_multimodal is False:
         raise ConfigError("images: is_multimodal=False says that the model sees none")
+    if not tools and tool_choice not in (None, "auto", "none"):
+        raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
     body, headers = snapshot(request_config)
     return Question(
         model,
@@ -101,19 +123,52 @@ def question(
         tool_choice,
         roles,
         extra_headers=headers,
+        verbatim=frozenset(request_config.extra_body or ()) if request_config else frozenset(),
     )
 
 
-def typed_config(config: XRequestConfig[Any] | None, fields: RequestFields, *, stream: bool) -> XRequestConfig[Any]:
+_OF_CHATS = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")
+
+
+def typed_config(
+    config: XRequestConfig[Any] | None,
+    request_config: XRequestConfig[Any] | None,
+    fields: RequestFields,
+    *,
+    stream: bool,
+    chat: bool,
+) -> XRequestConfig[Any]:
     """The config of a call that says by its name whether it streams; `fields` win over `config`."""
     if "stream" in fields:
         raise ConfigError(
             "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
         )
-    if config is not None and not isinstance(config, XRequestConfig):
-        raise ConfigError(f"config: {type(config).__name__} is not an XRequestConfig")
-    given = {} if config is None else {name: getattr(config, name) for name in config.model_fields_set}
+    if config is not None and request_config is not None:
+        raise ConfigError("config: it is another name of request_config; give one of the two")
+    refuse_media(fields)
+    for name in fields.keys() & set(_OF_CHATS) if not chat else ():
+        raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
+    for name in fields.keys() - XRequestConfig.model_fields.keys():
+        from sdk.suggestions import remedy  # for who misspelt something
+
+        known = [*XRequestConfig.model_fields, *(_OF_CHATS if chat else ()), "timeout"]
+        raise ConfigError(
+            f"{name}: neither an argument of the call nor a field of XRequestConfig; {remedy(name, known)}"
+        )
+    chosen = request_config if config is None else config
+    if chosen is not None and not isinstance(chosen, XRequestConfig):
+        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
+    given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
     return XRequestConfig(**{**given, **fields, "stream": stream})
+
+
+def refuse_media(options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what ms-swift's calls take and no request here carries."""
+    for name in ("audios", "videos"):
+        if options.get(name):
+            raise ConfigError(
+                f"{name}: not carried; pass the content parts that your server takes in a message: [{{'role': …}}]"
+            )
 
 
 def needs_proxy(origin: Origin) -> bool:
