@@ -5,33 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
 
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.event_loop import LoopTransports, sleep
 from sdk.flight import LoopFlights
 from sdk.flow import Answered, Once, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
-from sdk.request import Query, Question
+from sdk.request import Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import AsyncStream
 from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    ModelList,
-    ToolChoice,
-)
+
+if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
-AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 
 
@@ -94,7 +93,7 @@ class AsyncInferenceClient(Settings):
             is_multimodal=is_multimodal,
             roles=roles,
         )
-        return (await self._ask(asked, True, timeout)).whole(ChatCompletionResponse)
+        return (await self._ask(asked, True, timeout)).whole_chat()
 
     async def chat_stream(
         self,
@@ -141,7 +140,7 @@ class AsyncInferenceClient(Settings):
         """The text that follows a prompt. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=False, chat=False)
         asked = question(model, prompt, request_config=made)
-        return (await self._ask(asked, False, timeout)).whole(CompletionResponse)
+        return (await self._ask(asked, False, timeout)).whole_completion()
 
     async def complete_stream(
         self,
@@ -198,8 +197,8 @@ class AsyncInferenceClient(Settings):
                 return AsyncStream(answered, ChatCompletionStreamResponse, self)
             return AsyncStream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
-            return answered.whole(ChatCompletionResponse)
-        return answered.whole(CompletionResponse)
+            return answered.whole_chat()
+        return answered.whole_completion()
 
     async def aclose(self) -> None:
         """Drop the connections of the running loop."""

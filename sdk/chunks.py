@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sdk.body import read_json
-from sdk.types import UsageInfo
+
+if TYPE_CHECKING:
+    from sdk.types import UsageInfo
 
 
 class FunctionPiece(msgspec.Struct, gc=False):
@@ -96,7 +98,7 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
     @property
     def usage(self) -> UsageInfo | None:
         """Tokens so far, where the server counts on every chunk."""
-        return None if self.usage_fields is None else UsageInfo.model_validate(self.usage_fields)
+        return None if self.usage_fields is None else read_usage(self.usage_fields)
 
     def model_dump(self) -> dict[str, Any]:
         """All that the server sent, its own fields included."""
@@ -134,6 +136,13 @@ class CompletionStreamResponse(_Chunk, gc=False, kw_only=True):
         choices: list[CompletionResponseStreamChoice]
     else:
         choices: list[CompletionResponseStreamChoice] | None = None
+
+
+def read_usage(fields: dict[str, Any]) -> UsageInfo:
+    """A server's count of tokens."""
+    from sdk.types import UsageInfo  # pydantic's models take long to import, and most chunks have no count
+
+    return UsageInfo.model_validate(fields)
 
 
 DECODERS: dict[type[Any], Callable[[bytes], Any]] = {

@@ -6,32 +6,31 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
 
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.flight import Flights
 from sdk.flow import Answered, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
-from sdk.request import Query, Question
+from sdk.request import Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import Stream
 from sdk.transport.base import Exchange, Transport
 from sdk.transport.blocking import BlockingTransport
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    ModelList,
-    ToolChoice,
-)
+
+if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
-AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
 
 
@@ -108,7 +107,7 @@ class InferenceClient(Settings):
             is_multimodal=is_multimodal,
             roles=roles,
         )
-        return self._ask(asked, True, timeout).whole(ChatCompletionResponse)
+        return self._ask(asked, True, timeout).whole_chat()
 
     def chat_stream(
         self,
@@ -155,7 +154,7 @@ class InferenceClient(Settings):
         """The text that follows a prompt. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=False, chat=False)
         asked = question(model, prompt, request_config=made)
-        return self._ask(asked, False, timeout).whole(CompletionResponse)
+        return self._ask(asked, False, timeout).whole_completion()
 
     def complete_stream(
         self,
@@ -207,8 +206,8 @@ class InferenceClient(Settings):
                 return Stream(answered, ChatCompletionStreamResponse, self)
             return Stream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
-            return answered.whole(ChatCompletionResponse)
-        return answered.whole(CompletionResponse)
+            return answered.whole_chat()
+        return answered.whole_completion()
 
     def close(self) -> None:
         """Drop the connections; the next call makes others."""

@@ -70,7 +70,13 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     {'seed': 42, 'stop': ['\\n']}
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_assignment=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        defer_build=True,  # a program that only imports it does not wait for it
+    )
 
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)

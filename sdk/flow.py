@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic_core import ValidationError
 
 from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
@@ -20,12 +20,16 @@ from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, S
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
-from sdk.types import ModelList
+
+if TYPE_CHECKING:  # imported when an answer is read
+    from pydantic import BaseModel
+
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList
 
 CARDS_TTL_S = 60.0
 # A list of models that is refused so says that questions will be, too.
 _ALSO_FOR_ANSWERS = frozenset({401, 403, 429, 503})
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T", bound="BaseModel")
 
 
 class Send(NamedTuple):
@@ -96,6 +100,8 @@ class Caller:
 
     def models(self, deadline: Deadline) -> Flow[ModelList]:
         """The models served, asked anew."""
+        from sdk.types import ModelList
+
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request), deadline)
         cards = decode(ModelList, reply.body, request)
@@ -155,11 +161,11 @@ class Caller:
         try:
             yield from self.models(deadline)
         except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
-            self.memory.remember_cards(ModelList(data=[]))
+            self.memory.remember_cards(_no_cards())
         except StatusError as error:
             if error.status in _ALSO_FOR_ANSWERS:
                 raise
-            self.memory.remember_cards(ModelList(data=[]))
+            self.memory.remember_cards(_no_cards())
 
     def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
         """Whether a model unknown a moment ago is served by now: adapters come and go."""
@@ -200,6 +206,12 @@ class Caller:
             attempt += 1
 
 
+def _no_cards() -> ModelList:
+    from sdk.types import ModelList
+
+    return ModelList(data=[])
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A question and the reply it got."""
@@ -215,15 +227,26 @@ class Answered:
         """The server's id of the request where it names one, else the one that was sent."""
         return self.reply.head.headers.get("x-request-id") or sent_request_id(self.request)
 
-    def whole(self, kind: type[T]) -> T:
-        """The answer as a `kind`. Raises StreamServerError for an error under a good status, else ProtocolError."""
+    def whole_chat(self) -> ChatCompletionResponse:
+        """The answer of a chat. Raises StreamServerError for an error under a good status, else ProtocolError."""
+        from sdk.types import ChatCompletionResponse
+
+        return self._whole(ChatCompletionResponse)
+
+    def whole_completion(self) -> CompletionResponse:
+        """The same of a completion."""
+        from sdk.types import CompletionResponse
+
+        return self._whole(CompletionResponse)
+
+    def _whole(self, kind: type[T]) -> T:
         try:
             return decode(kind, self.reply.body, self.request)
         except SDKError as error:
             raise tell(error, self.question, self.deadline, self.request) from None
 
     def exchange(self) -> Any:
-        """The exchange that brings the stream. Raises as `whole` when the server answered otherwise."""
+        """The exchange that brings the stream. Raises as `whole_chat` when the server answered otherwise."""
         if self.reply.exchange is None:
             raise tell(not_an_answer(self.reply.body, self.request.url), self.question, self.deadline, self.request)
         return self.reply.exchange

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
-from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
-from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.client import AnyAnswer, AnyStream, InferenceClient
 from sdk.client_cache import ClientCache
-from sdk.config import XRequestConfig
 from sdk.deadline import Timeouts, timeouts
 from sdk.messages import History, Roles
-from sdk.request import Query
 from sdk.settings import NO_KEY, refuse_media
-from sdk.stream import AsyncStream, Stream
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    ModelList,
-    ToolChoice,
-)
 
-Streaming = XRequestConfig[Literal[True]]
-Whole = XRequestConfig[Literal[False]]
+if TYPE_CHECKING:
+    from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
+    from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
+    from sdk.client import AnyAnswer, AnyStream, InferenceClient
+    from sdk.config import XRequestConfig
+    from sdk.request import Query
+    from sdk.stream import AsyncStream, Stream
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    Streaming = XRequestConfig[Literal[True]]
+    Whole = XRequestConfig[Literal[False]]
+
 Images = Sequence[Any]
 Tools = Sequence[Mapping[str, Any]]
 
@@ -76,7 +74,7 @@ def get_model_list_client(
     >>> get_model_list_client().data[0].id
     'qwen-7b-chat'
     """
-    return _clients.client(InferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return _sync_client(host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 async def get_model_list_client_async(
@@ -88,7 +86,7 @@ async def get_model_list_client_async(
     timeout: float | Timeouts | None = None,
 ) -> ModelList:
     """`get_model_list_client` as a coroutine."""
-    return await _clients.client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return await _async_client(host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 @overload
@@ -203,8 +201,7 @@ def inference_client(
     'In Hangzhou.'
     """
     where, call = _sort(options, is_chat_request)
-    client = _clients.client(InferenceClient, *where)
-    return client.infer(
+    return _sync_client(*where).infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
 
@@ -316,10 +313,23 @@ def inference_client_async(
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
     """
     where, call = _sort(options, is_chat_request)
-    client = _clients.client(AsyncInferenceClient, *where)
-    return client.infer(
+    return _async_client(*where).infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
+
+
+def _sync_client(host: str | None, port: int | str | None, api_key: str | None, url: str | None) -> InferenceClient:
+    from sdk.client import InferenceClient  # each kind of client brings modules that the other does not need
+
+    return _clients.client(InferenceClient, host, port, api_key, url)
+
+
+def _async_client(
+    host: str | None, port: int | str | None, api_key: str | None, url: str | None
+) -> AsyncInferenceClient:
+    from sdk.async_client import AsyncInferenceClient
+
+    return _clients.client(AsyncInferenceClient, host, port, api_key, url)
 
 
 _clients = ClientCache()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdk.errors import ConfigError
-from sdk.types import Message
+
+if TYPE_CHECKING:
+    from sdk.types import Message
 
 History = Sequence[Sequence[str]]
 Roles = Sequence[Sequence[str]]

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from os import urandom
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from sdk.address import Address
-from sdk.config import XRequestConfig
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles, chat_messages
 from sdk.transport.base import USER_AGENT, Request
-from sdk.types import Message, ToolChoice
 
-Query = str | Sequence[Message] | None
+if TYPE_CHECKING:
+    from sdk.config import XRequestConfig
+    from sdk.types import Message, ToolChoice
+
+    Query = str | Sequence[Message] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,8 @@ def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[s
     """Body fields and headers of a config as it stands now; later changes to it do not reach the call."""
     if config is None:
         return {}, None
+    from sdk.config import XRequestConfig
+
     if not isinstance(config, XRequestConfig):
         raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
     body = as_it_is(config.body())

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from typing_extensions import TypedDict
 
 from sdk.address import Address, local_address, parse_address
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts, timeouts
 from sdk.environment import API_KEY_VARIABLE, key_advice, named_address, named_key
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles, plain_messages
-from sdk.request import Endpoint, Query, Question, as_it_is, checked_headers, snapshot
+from sdk.request import Endpoint, Question, as_it_is, checked_headers, snapshot
 from sdk.retry import RetryPolicy
 from sdk.transport.base import Origin
-from sdk.types import ToolChoice
+
+if TYPE_CHECKING:
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ToolChoice
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -139,6 +142,8 @@ def typed_config(
     chat: bool,
 ) -> XRequestConfig[Any]:
     """The config of a call that says by its name whether it streams; `fields` win over `config`."""
+    from sdk.config import XRequestConfig
+
     if "stream" in fields:
         raise ConfigError(
             "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"

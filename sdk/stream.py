@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from sdk.errors import SDKError
 from sdk.flow import Answered
 from sdk.stream_reader import Chunk, StreamReader
 from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import AsyncExchange, Exchange
-from sdk.types import Function, ToolCall, UsageInfo
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall, UsageInfo
 
 
 class _StreamFacts(Generic[Chunk]):

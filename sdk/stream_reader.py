@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ from sdk.chunks import (
     CompletionResponseStreamChoice,
     CompletionStreamResponse,
     DeltaMessage,
+    read_usage,
 )
 from sdk.deadline import Deadline
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
@@ -22,7 +23,9 @@ from sdk.reported import error_words, reported_error
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import Block
-from sdk.types import UsageInfo
+
+if TYPE_CHECKING:
+    from sdk.types import UsageInfo
 
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 
@@ -127,7 +130,7 @@ class StreamReader(Generic[Chunk]):
     @property
     def usage(self) -> UsageInfo | None:
         """The server's count so far; None until it says."""
-        return None if self._usage is None else UsageInfo.model_validate(self._usage)
+        return None if self._usage is None else read_usage(self._usage)
 
     def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
         chunks: list[Chunk] = []

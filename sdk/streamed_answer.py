@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sdk.chunks import DeltaMessage, FunctionPiece
 from sdk.tool_calls import PartialCall, ToolCalls
-from sdk.types import Function, ToolCall
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall
 
 
 class StreamedAnswer:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdk.chunks import FunctionPiece, ToolCallPiece
-from sdk.types import Function, ToolCall
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall
 
 _STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
@@ -66,6 +68,8 @@ class ToolCalls:
 
     def whole(self) -> list[ToolCall]:
         """The calls as far as they have come."""
+        from sdk.types import ToolCall
+
         return [ToolCall(id=call.id, type=call.type or "function", function=call.function()) for call in self._calls]
 
     def _owner(self, piece: ToolCallPiece, function: FunctionPiece) -> PartialCall | None:
@@ -168,6 +172,8 @@ class PartialCall:
 
     def function(self) -> Function:
         """Its name and arguments, as far as they have come."""
+        from sdk.types import Function
+
         return Function(name=self.name, arguments=self._text())
 
     def _text(self) -> str:
