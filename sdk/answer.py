@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from math import isnan
 from time import time
 from typing import Any
@@ -23,6 +24,7 @@ from sdk.errors import (
     StatusError,
 )
 from sdk.reported import error_facts, reported_error
+from sdk.sse import EventDecoder
 from sdk.transport.base import Head, Request
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -42,10 +44,7 @@ _KINDS: dict[int, type[StatusError]] = {
 
 def status_error(head: Head, body: bytes, request: Request | None = None, model: str | None = None) -> StatusError:
     """The error for a response whose status is 400 or more; `model` is the one that the request asked for."""
-    try:
-        facts = error_facts(read_json(body)) or _NO_FACTS
-    except ValueError:
-        facts = _NO_FACTS
+    facts = error_facts(_payload(body)) or _NO_FACTS
     said = facts["server_message"] or excerpt(body) or "(no body)"
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
     if kind is NotFoundError and model is not None and _is_about_model(facts, model):
@@ -61,6 +60,19 @@ def status_error(head: Head, body: bytes, request: Request | None = None, model:
         request_id=head.headers.get("x-request-id"),
         **facts,
     )
+
+
+def _payload(body: bytes) -> Any:
+    """What a body says in JSON, also as an event of a stream; None when it is neither."""
+    for data in (body, *_first_event(body)):
+        with suppress(ValueError):
+            return read_json(data)
+    return None
+
+
+def _first_event(body: bytes) -> list[bytes]:
+    decoder = EventDecoder()
+    return [*decoder.feed(body), *decoder.feed_eof()][:1]
 
 
 def _is_about_model(facts: dict[str, Any], model: str) -> bool:

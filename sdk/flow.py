@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
 from time import monotonic
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic_core import ValidationError
@@ -100,11 +102,9 @@ class Caller:
 
     def models(self, deadline: Deadline) -> Flow[ModelList]:
         """The models served, asked anew."""
-        from sdk.types import ModelList
-
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request), deadline)
-        cards = decode(ModelList, reply.body, request)
+        cards: ModelList = decode(_models().ModelList, reply.body, request)
         self.memory.remember_cards(cards)
         return cards
 
@@ -161,11 +161,11 @@ class Caller:
         try:
             yield from self.models(deadline)
         except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
-            self.memory.remember_cards(_no_cards())
+            self.memory.remember_cards(_models().ModelList(data=[]))
         except StatusError as error:
             if error.status in _ALSO_FOR_ANSWERS:
                 raise
-            self.memory.remember_cards(_no_cards())
+            self.memory.remember_cards(_models().ModelList(data=[]))
 
     def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
         """Whether a model unknown a moment ago is served by now: adapters come and go."""
@@ -206,10 +206,12 @@ class Caller:
             attempt += 1
 
 
-def _no_cards() -> ModelList:
-    from sdk.types import ModelList
+@cache
+def _models() -> ModuleType:
+    """The models of answers, imported when the first one comes: pydantic's take long."""
+    import sdk.types
 
-    return ModelList(data=[])
+    return sdk.types
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +231,13 @@ class Answered:
 
     def whole_chat(self) -> ChatCompletionResponse:
         """The answer of a chat. Raises StreamServerError for an error under a good status, else ProtocolError."""
-        from sdk.types import ChatCompletionResponse
-
-        return self._whole(ChatCompletionResponse)
+        answer: ChatCompletionResponse = self._whole(_models().ChatCompletionResponse)
+        return answer
 
     def whole_completion(self) -> CompletionResponse:
         """The same of a completion."""
-        from sdk.types import CompletionResponse
-
-        return self._whole(CompletionResponse)
+        answer: CompletionResponse = self._whole(_models().CompletionResponse)
+        return answer
 
     def _whole(self, kind: type[T]) -> T:
         try:
@@ -279,7 +279,8 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
         except (ValueError, RecursionError):
             raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
     choices = getattr(answer, "choices", True)
-    if not choices or (answer.model_extra and "error" in answer.model_extra):
+    extra = answer.__pydantic_extra__
+    if not choices or (extra and "error" in extra):
         problem = not_an_answer(body, request.url, "it has no choices")
         if not choices or isinstance(problem, StreamServerError):
             problem.partial = "" if choices is True else _text(choices)

@@ -70,6 +70,8 @@ def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def _plain(message: Any) -> dict[str, Any]:
+    if type(message) is dict:
+        return message
     if hasattr(message, "model_dump"):
         return dict(message.model_dump(exclude_none=True, exclude={"content_parts"}))  # `content` has its text
     return dict(message)

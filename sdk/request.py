@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 from os import urandom
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from sdk.types import Message, ToolChoice
 
     Query = str | Sequence[Message] | None
+
+
+@cache
+def config_class() -> type[XRequestConfig[Any]]:
+    """`XRequestConfig`, imported when first needed: pydantic's models take long."""
+    from sdk.config import XRequestConfig
+
+    return XRequestConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ class Question:
     tool_choice: ToolChoice | None = "auto"
     roles: Roles | None = None
     extra_headers: dict[str, str] | None = None
-    verbatim: frozenset[str] = frozenset()
+    verbatim: tuple[str, ...] = ()
     """Fields that go out as they are: those of `extra_body`."""
 
     @property
@@ -129,7 +138,7 @@ class Question:
         messages = chat_messages(self.query, self.history, self.system, images=self.images, roles=self.roles)
         config = self._config(ask_usage)
         logprobs = config.get("logprobs")
-        if "logprobs" not in self.verbatim and logprobs is not None and not isinstance(logprobs, bool):
+        if logprobs is not None and not isinstance(logprobs, bool) and "logprobs" not in self.verbatim:
             _refuse_disagreement(config, "logprobs", "top_logprobs")
             config |= {"logprobs": True, "top_logprobs": logprobs}  # here the number has a field of its own
         body = {"model": self.model, "messages": messages, **config}
@@ -189,9 +198,7 @@ def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[s
     """Body fields and headers of a config as it stands now; later changes to it do not reach the call."""
     if config is None:
         return {}, None
-    from sdk.config import XRequestConfig
-
-    if not isinstance(config, XRequestConfig):
+    if not isinstance(config, config_class()):
         raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
     body = as_it_is(config.body())
     if bool(body.get("stream")) != config.stream:
@@ -207,7 +214,7 @@ T = TypeVar("T")
 def as_it_is(value: T) -> T:
     """The lists and objects of `value` copied, so that a later change to them does not reach a call already made."""
     if isinstance(value, dict):
-        return cast(T, {name: as_it_is(item) for name, item in value.items()})
+        return cast(T, {name: item if type(item) is str else as_it_is(item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
         return cast(T, [as_it_is(item) for item in value])
     return value

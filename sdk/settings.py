@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from sdk.environment import API_KEY_VARIABLE, key_advice, named_address, named_k
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles, plain_messages
-from sdk.request import Endpoint, Question, as_it_is, checked_headers, snapshot
+from sdk.request import Endpoint, Question, as_it_is, checked_headers, config_class, snapshot
 from sdk.retry import RetryPolicy
 from sdk.transport.base import Origin
 
@@ -112,9 +112,10 @@ def question(
         raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
     if images and is_multimodal is False:
         raise ConfigError("images: is_multimodal=False says that the model sees none")
-    if not tools and tool_choice not in (None, "auto", "none"):
+    if tool_choice != "auto" and not tools and tool_choice not in (None, "none"):
         raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
     body, headers = snapshot(request_config)
+    verbatim = request_config.extra_body if request_config is not None else None
     return Question(
         model,
         query if query is None or isinstance(query, str) else as_it_is(plain_messages(query)),
@@ -126,7 +127,7 @@ def question(
         tool_choice,
         roles,
         extra_headers=headers,
-        verbatim=frozenset(request_config.extra_body or ()) if request_config else frozenset(),
+        verbatim=tuple(verbatim) if verbatim else (),
     )
 
 
@@ -142,29 +143,35 @@ def typed_config(
     chat: bool,
 ) -> XRequestConfig[Any]:
     """The config of a call that says by its name whether it streams; `fields` win over `config`."""
-    from sdk.config import XRequestConfig
-
     if "stream" in fields:
         raise ConfigError(
             "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
         )
     if config is not None and request_config is not None:
         raise ConfigError("config: it is another name of request_config; give one of the two")
-    refuse_media(fields)
-    for name in fields.keys() & set(_OF_CHATS) if not chat else ():
-        raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
-    for name in fields.keys() - XRequestConfig.model_fields.keys():
-        from sdk.suggestions import remedy  # for who misspelt something
+    chosen = request_config if config is None else config
+    if chosen is not None and not isinstance(chosen, config_class()):
+        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
+    given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
+    try:
+        return config_class()(**{**given, **fields, "stream": stream})
+    except ConfigError:
+        _refuse_names(fields, config_class().model_fields, chat)
+        raise
 
-        known = [*XRequestConfig.model_fields, *(_OF_CHATS if chat else ()), "timeout"]
+
+def _refuse_names(names: Mapping[str, Any], fields: Collection[str], chat: bool) -> None:
+    """Raises ConfigError for names that are neither arguments of a call nor fields of its config."""
+    refuse_media(names)
+    for name in sorted(names.keys() - set(fields)):
+        if name in _OF_CHATS and not chat:
+            raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
+        from sdk.suggestions import remedy
+
+        known = [*fields, *(_OF_CHATS if chat else ()), "timeout"]
         raise ConfigError(
             f"{name}: neither an argument of the call nor a field of XRequestConfig; {remedy(name, known)}"
         )
-    chosen = request_config if config is None else config
-    if chosen is not None and not isinstance(chosen, XRequestConfig):
-        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
-    given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
-    return XRequestConfig(**{**given, **fields, "stream": stream})
 
 
 def refuse_media(options: Mapping[str, Any]) -> None:

@@ -212,7 +212,7 @@ class PartialCall:
 
 
 _NO_FUNCTION = FunctionPiece()
-_MAY_BEGIN = "{[ \n\t\r"
+_MAY_BEGIN = "{[\n\t\r"  # behind a space, a new value would not come without a name
 
 
 def _begins_value(arguments: str) -> bool:

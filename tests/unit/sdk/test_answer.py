@@ -42,6 +42,28 @@ def test_a_status_has_its_class(status: int, body: bytes, kind: type[StatusError
     assert f"HTTP {status}" in str(error)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"message":"too long","param":"messages"}}',
+        b'{"error":"too long"}',
+        b'{"object":"error","message":"too long"}',
+        b'{"detail":"too long"}',
+        b'{"detail":[{"loc":["body","messages"],"msg":"too long"}]}',
+        b'[{"error":{"message":"too long"}}]',
+        b'\xef\xbb\xbf{"error":"too long"}',
+        b'event: error\ndata: {"error":{"message":"too long"}}\n\n',
+        b'data: {"error":"too long"}',
+        b"too long",
+    ],
+)
+def test_the_servers_words_are_told_whatever_form_they_have(body: bytes) -> None:
+    error = status_error(Head(400, {}), body)
+    assert error.message.startswith("HTTP 400: ")
+    assert error.message.endswith("too long")
+    assert (error.server_message or "too long").endswith("too long")
+
+
 def test_what_is_not_json_is_quoted_and_cut() -> None:
     error = status_error(Head(502, {}), b"<html>\n  bad   gateway " + b"x" * 5000)
     assert "<html> bad gateway xxx" in error.message
