@@ -55,8 +55,8 @@ class ToolCalls:
             call = self._owner(piece, function)
             if call is None or call.is_left_for(piece, function, self._events):
                 opened = PartialCall()
-                if not function.name and call is not None:
-                    opened.name = call.name  # it was given a moment ago, in a piece without arguments
+                if not function.name and call is not None and call.was_named_again:
+                    opened.name = call.name  # given a moment ago, in a piece without arguments
                 self._calls.append(opened)
                 call = opened
                 if piece.index is not None:
@@ -86,13 +86,12 @@ class ToolCalls:
         return call if call is not None and call.id is None else None
 
     def _at(self, index: int, function: FunctionPiece) -> PartialCall | None:
-        """The call at an index. Calls that came without one are counted, and a lone piece goes to the latest."""
+        """The call at an index. What neither has nor names a call there goes by place, or to the latest call."""
         call = self._known.get(index)
-        if call is None and 0 <= index < len(self._calls) and self._calls[index].index is None:
-            call = self._calls[index]
-        if call is None and self._latest is not None and self._latest.index is None and not function.name:
-            call = self._latest
-        return call
+        if call is None and 0 <= index < len(self._calls):
+            counted = self._calls[index]
+            call = counted if counted.index is None or not function.name else None
+        return self._latest if call is None and not function.name else call
 
     def _remember(self, call: PartialCall, piece: ToolCallPiece) -> None:
         if piece.id:
@@ -112,7 +111,6 @@ class PartialCall:
         "_depth",
         "_escape",
         "_is_quoted",
-        "_named_again",
         "_read",
         "event",
         "id",
@@ -120,6 +118,7 @@ class PartialCall:
         "name",
         "pieces",
         "type",
+        "was_named_again",
     )
 
     def __init__(self) -> None:
@@ -133,7 +132,7 @@ class PartialCall:
         self._depth = 0
         self._is_quoted = False
         self._escape = ""  # a backslash at the end of what was read
-        self._named_again = False
+        self.was_named_again = False  # a name without arguments came after its own
 
     def take(self, id_: str | None, type_: str | None, function: FunctionPiece) -> None:
         """Add a piece of this call."""
@@ -141,7 +140,7 @@ class PartialCall:
         self.type = type_ or self.type
         if name := function.name:
             if self.pieces:
-                self._named_again = True
+                self.was_named_again = True
             elif name != self.name:
                 self.name = (self.name or "") + name
             self.name = self.name or name
@@ -149,7 +148,7 @@ class PartialCall:
             if _begins_value(arguments) and self._is_complete():
                 if self._repeats(arguments):
                     return
-                if self._text().strip() == "{}":  # stood for arguments that had not come yet
+                if self._is_placeholder():
                     self.pieces.clear()
                     self._read = 0
             self.pieces.append(arguments)
@@ -158,7 +157,7 @@ class PartialCall:
         """Whether a piece that would go here begins another call instead."""
         name, arguments = function.name, function.arguments or ""
         if not name:
-            return self._named_again and _begins_value(arguments) and self._is_complete()
+            return _begins_value(arguments) and self._is_complete() and not self._takes_again(arguments)
         if self.name is None:
             return False
         is_sure = bool(piece.id and piece.id == self.id) or (piece.index is not None and piece.index == self.index)
@@ -168,7 +167,7 @@ class PartialCall:
             return name != self.name and not is_sure
         if name != self.name:
             return True
-        return _begins_value(arguments) and self._is_complete() and not (is_sure and self._repeats(arguments))
+        return _begins_value(arguments) and self._is_complete() and not (is_sure and self._takes_again(arguments))
 
     def function(self) -> Function:
         """Its name and arguments, as far as they have come."""
@@ -182,6 +181,14 @@ class PartialCall:
             self.pieces[:] = ["".join(self.pieces)]
             self._read = 1
         return self.pieces[0] if self.pieces else ""
+
+    def _takes_again(self, arguments: str) -> bool:
+        """Whether it takes arguments though it is complete: those that it has, or the first real ones."""
+        return self._repeats(arguments) or (self._is_placeholder() and not self.was_named_again)
+
+    def _is_placeholder(self) -> bool:
+        """Whether its arguments are the empty ones that some servers send before the real ones."""
+        return self._text().strip() == "{}"
 
     def _repeats(self, arguments: str) -> bool:
         """Whether these are the arguments that are here already, however they are written."""

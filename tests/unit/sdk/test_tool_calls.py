@@ -142,6 +142,28 @@ CASES: dict[str, tuple[list[list[Piece]], list[Call]]] = {
         ],
         TWO,
     ),
+    "the second call's head on the first one's index, its tail on its own": (
+        [
+            [piece("", id="a", name="f", index=0)],
+            [piece('{"c":1}', index=0)],
+            [piece("", id="b", name="g", index=0)],
+            [piece('{"c"', index=1)],
+            [piece(":2}", index=1)],
+        ],
+        TWO,
+    ),
+    "new arguments behind complete ones, without a name": (
+        [[piece('{"c":1}', id="a", name="f", index=0)], [piece('{"c":2}', index=1)], [piece("", index=1)]],
+        [("a", "f", '{"c":1}'), (None, None, '{"c":2}')],
+    ),
+    "the same on one index": (
+        [[piece('{"c":1}', id="a", name="f", index=0)], [piece('{"c"', index=0)], [piece(":2}", index=0)]],
+        [("a", "f", '{"c":1}'), (None, None, '{"c":2}')],
+    ),
+    "a call of no arguments, repeated": (
+        [[piece("{}", id="a", name="f", index=0)], [piece("{}", id="a", name="f", index=0)]],
+        [("a", "f", "{}")],
+    ),
     "interleaved, by place where the ids came without indexes": (
         [
             [piece("", id="a", name="f"), piece("", id="b", name="g")],
@@ -209,6 +231,10 @@ CASES: dict[str, tuple[list[list[Piece]], list[Call]]] = {
     ),
     "empty arguments that stand for those to come": (
         [[piece("{}", id="a", name="f", index=0)], [piece('{"x"', index=0)], [piece(":1}", index=0)]],
+        ONE,
+    ),
+    "the same with all marks on every piece": (
+        [[piece(text, id="a", name="f", index=0)] for text in ("{}", '{"x"', ":1}")],
         ONE,
     ),
     "an empty object that stands for those to come": ([[piece({}, id="a", name="f")], [piece('{"x":1}', id="a")]], ONE),
