@@ -26,8 +26,8 @@ def split_content(content: list[Any] | dict[str, Any]) -> Parts:
         if isinstance(part, str):
             text.append(part)
         elif isinstance(part, dict):
-            kind = part.get("type")
-            if kind in _TEXT or (kind is None and "text" in part):
+            kind = str(part.get("type", "text" if "text" in part else ""))
+            if kind in _TEXT:
                 text.append(plain_text(part.get("text")))
             elif kind in _REASONING:
                 said = next((part[key] for key in _REASONING_KEYS if part.get(key)), "")

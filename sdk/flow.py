@@ -278,19 +278,19 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
             answer = read_odd_answer(kind, body)
         except (ValueError, RecursionError):
             raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
-    choices = getattr(answer, "choices", True)
+    choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
     extra = answer.__pydantic_extra__
     if not choices or (extra and "error" in extra):
         problem = not_an_answer(body, request.url, "it has no choices")
         if not choices or isinstance(problem, StreamServerError):
-            problem.partial = "" if choices is True else _text(choices)
+            problem.partial = _text(choices)
             raise problem
     return answer
 
 
 def _text(choices: Any) -> str:
     """The text of the first of the choices beside which an error stood."""
-    for choice in choices or ():
-        text: str = choice.message.content if hasattr(choice, "message") else choice.text
-        return text
-    return ""
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(first, "message", first)
+    text = getattr(message, "content", None) or getattr(first, "text", None)
+    return text if isinstance(text, str) else ""
