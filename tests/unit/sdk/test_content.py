@@ -64,6 +64,7 @@ MESSAGES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"content": "yes", "reasoning": {"effort": 1}, "refusal": {}}, "yes", "", ""),
     ({"content": [{"type": "thinking", "thinking": "hm"}], "reasoning_content": "hm"}, "", "hm", ""),
     ({"content": [{"type": "thinking", "thinking": ", so"}], "reasoning": "hm"}, "", "hm, so", ""),
+    ({"content": [{"type": ["text"], "text": "t"}, {"type": "text", "text": "a"}]}, "a", "", ""),
     ({"content": [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "a"}]}, "a", "", ""),
 ]
 
