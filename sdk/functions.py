@@ -37,7 +37,7 @@ class Where(TypedDict, total=False):
     """Keyword arguments that say which server.
 
     The address is `url`, else `host` and `port`, else `OPENAI_BASE_URL`, else this machine at port 8000. `api_key` is
-    sent as a bearer token, and None sends none; left out, it is `OPENAI_API_KEY` where that belongs to this server.
+    sent as a bearer token, and None sends none; left out, it is `OPENAI_API_KEY`.
     """
 
     host: str | None

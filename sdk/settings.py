@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from sdk.address import Address, local_address, parse_address
 from sdk.deadline import Deadline, Timeouts, timeouts
-from sdk.environment import API_KEY_VARIABLE, key_advice, named_address, named_key
+from sdk.environment import API_KEY_VARIABLE, named_address, named_key
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles, plain_messages
@@ -73,9 +73,10 @@ class Settings:
         own_headers = checked_headers("headers", headers or {})
         key, advice = api_key, ""
         if api_key is NO_KEY:
-            key = named_key(self.address.origin, os.environ) or NO_KEY
+            key = named_key(os.environ) or NO_KEY
             if not any(name.lower() == "authorization" for name, _ in own_headers):
-                advice = key_advice(os.environ) if key is NO_KEY else f"the key is that of {API_KEY_VARIABLE}"
+                missing = f"no API key was given; pass api_key or set {API_KEY_VARIABLE}"
+                advice = missing if key is NO_KEY else f"the key came from {API_KEY_VARIABLE}"
         endpoint = Endpoint(self.address, key, own_headers, advice)
         self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
 
