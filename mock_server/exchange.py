@@ -12,7 +12,7 @@ from uuid import uuid4
 from starlette.types import Receive, Scope, Send
 
 from .body_writer import body_writer
-from .errors import ApiError, bad_request, body_too_large
+from .errors import ApiError, bad_request, body_too_large, unsupported_encoding
 
 _MAX_REQUEST_ID_LENGTH = 128
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:;/+=@,-]+")
@@ -57,7 +57,7 @@ class Exchange:
         return params
 
     async def read_json(self, max_bytes: int, on_progress: Callable[[int], None] | None = None) -> bytes:
-        """The body, unparsed. Raises `ApiError` for another media type and for too long a body.
+        """The body, unparsed. Raises `ApiError` for another media type, an encoded body and one that is too long.
 
         `on_progress` is called with the number of bytes so far, as long as there are more to come.
         """
@@ -65,6 +65,7 @@ class Exchange:
         if media_type != _JSON and not media_type.endswith(b"+json"):
             shown = media_type.decode("latin-1")
             raise bad_request(f"The content type must be application/json (got {shown[:100]!r})")
+        self._refuse_encoded()
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length[:20]) > max_bytes:
             raise body_too_large(max_bytes)
@@ -80,6 +81,14 @@ class Exchange:
                 return bytes(body)
             if on_progress is not None:
                 on_progress(len(body))
+
+    def _refuse_encoded(self) -> None:
+        """Bodies are read as they are: a compressed one could grow to a thousand times its size."""
+        values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
+        encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
+        if encoded:
+            raise unsupported_encoding(encoded[:100])
 
     async def while_connected(self, work: Coroutine[None, None, None]) -> None:
         """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .endpoint import Endpoint, api_error
+from .endpoint import Endpoint
 from .engine.base import FinishReason
 from .engine.errors import EngineBusyError
 from .errors import ApiError
@@ -64,7 +64,7 @@ class GenerationEndpoint(Endpoint):
             with self.state.traffic.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as exc:
-            error = exc if isinstance(exc, ApiError) else api_error(exc)
+            error = exc if isinstance(exc, ApiError) else self.error_of(exc)
             if error.status in _NOT_ADMITTED:
                 self.state.metrics.rejections[error.code or ""] += 1
             raise error from None
@@ -102,13 +102,17 @@ class GenerationEndpoint(Endpoint):
         if generation.runs[0].params.prompt_logprobs is not None:
             check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
         meter = RequestMeter(self.state.metrics, generation)
-        try:
+
+        async def work() -> None:
+            await generation.start()
             if request.stream:
-                work = EventStream(exchange, form.frames(options), generation, meter).run()
+                await EventStream(exchange, form.frames(options), generation, meter, self.error_of).run()
             else:
-                with_prompt = request.prompt_logprobs is not None
-                work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
-            await exchange.while_connected(work)
+                top_of_prompt = request.prompt_logprobs
+                await self._gather(exchange, options, generation, meter, form, top_of_prompt=top_of_prompt)
+
+        try:
+            await exchange.while_connected(work())
         except ClientGoneError:
             raise
         except Exception:
@@ -127,9 +131,8 @@ class GenerationEndpoint(Endpoint):
         meter: RequestMeter,
         form: AnswerForm,
         *,
-        with_prompt: bool,
+        top_of_prompt: int | None,
     ) -> None:
-        await generation.start()
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         likelihoods_each = 1 + (generation.runs[0].params.logprobs or 0)
         likelihoods = 0
@@ -146,8 +149,8 @@ class GenerationEndpoint(Endpoint):
                     check_answer(likelihoods)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
-        if with_prompt:
-            await self._add_prompts(choices, generation)
+        if top_of_prompt is not None:
+            await self._add_prompts(choices, generation, top_of_prompt)
         meter.end()
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
@@ -161,7 +164,7 @@ class GenerationEndpoint(Endpoint):
                 await asyncio.sleep(0)
         await exchange.send_json(200, bytes(body))
 
-    async def _add_prompts(self, choices: list[WholeChoice], generation: Generation) -> None:
+    async def _add_prompts(self, choices: list[WholeChoice], generation: Generation, top: int) -> None:
         """Those of one prompt are shared by its choices; others have their turn between pieces of them."""
         written: dict[int, PromptLogprobs] = {}
         for index, choice in enumerate(choices):
@@ -171,7 +174,7 @@ class GenerationEndpoint(Endpoint):
                 written[number] = []
                 for start in range(0, len(positions), _POSITIONS_A_TURN):
                     piece = positions[start : start + _POSITIONS_A_TURN]
-                    written[number] += prompt_logprobs(piece, self.state.engine.token_bytes)
+                    written[number] += prompt_logprobs(piece, self.state.engine.token_bytes, top)
                     await asyncio.sleep(0)
             choice.prompt_logprobs = written[number]
 

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .body_writer import BodyWriter, offer
 from .errors import ApiError, head_too_large, request_timeout
+from .response_tally import NO_HANDLER, UNKNOWN_METHOD
 from .settings import Settings
 from .state import ServerState
 
@@ -102,6 +103,12 @@ class HttpProtocol(HttpToolsProtocol):
     def eof_received(self) -> None:
         self._is_discarding = self._is_discarding or self._stage is not _Stage.START
 
+    def send_400_response(self, msg: str) -> None:
+        """Of what is not HTTP, which no application sees."""
+        if self._server is not None:
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, 400] += 1
+        super().send_400_response(msg)
+
     def pause_writing(self) -> None:
         self._writer.is_writable = False
         super().pause_writing()
@@ -167,7 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Answers in place of the application, which has not seen the request."""
         if self._server is not None:
-            self._server.metrics.responses["unknown", "none", error.status] += 1
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, error.status] += 1
         if not self._is_answering():  # else this would stand within an answer
             body = error.body()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)

@@ -17,6 +17,8 @@ class Traffic:
         self._empty.set()
         self._being_read: set[asyncio.Timeout] = set()
         self.is_closed = False
+        self.is_cut_off = False
+        """What is still inside is being ended."""
 
     @property
     def under_way(self) -> int:
@@ -52,6 +54,10 @@ class Traffic:
         for limit in self._being_read:
             if not limit.expired():
                 limit.reschedule(0)
+
+    def cut_off(self) -> None:
+        """Before the engine is stopped under what is inside: its failures are the shutdown's."""
+        self.is_cut_off = True
 
     async def wait_until_empty(self) -> None:
         await self._empty.wait()

@@ -189,7 +189,7 @@ class ScriptedEngine(BundledText):
         prompt_logprobs = (
             None if self._author is None else await self.prompt_logprobs(self._author, prompt_token_ids, params)
         )
-        self.check_health()
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
         key = self._requests

@@ -110,7 +110,7 @@ class SimulatedEngine(BundledText):
         prompt_logprobs = None
         if params.prompt_logprobs is not None:
             prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
-        self.check_health()
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
             for choice, tokens in enumerate(texts)
