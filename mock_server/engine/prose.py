@@ -96,7 +96,9 @@ class Author:
         wishes = self._wishes(prompt_token_ids) if wanted is None else None
         if budget is None and (wanted is not None or wishes is not None):
             budget = Budget.for_answers(params.n)
-        writer = None if wanted is None or budget is None else StructuredWriter(wanted, budget)
+        writer = None
+        if wanted is not None and budget is not None:
+            writer = StructuredWriter(wanted, budget, lambda: self.tokenizer.decode(prompt_token_ids))
         choices = []
         text = ""
         for index in range(params.n):

@@ -14,6 +14,7 @@ from .drawing.free_object import free_object
 from .drawing.instances import InstanceDrawer
 from .drawing.problems import TooMuchWorkError, UndrawableError
 from .errors import RequestRefusedError
+from .prompted_schema import prompted_schema
 
 _MOST_SHOWN = 80
 _ANY_OBJECT = {"type": "object"}
@@ -22,9 +23,10 @@ _ANY_OBJECT = {"type": "object"}
 class StructuredWriter:
     """Writes the answers of one request; what it asks for is read once, and all its answers share the budget."""
 
-    def __init__(self, wanted: StructuredOutput, budget: Budget) -> None:
+    def __init__(self, wanted: StructuredOutput, budget: Budget, prompt: Callable[[], str] = str) -> None:
         self._wanted = wanted
         self._budget = budget
+        self._prompt = prompt
         self._draw: Callable[[random.Random], str] | None = None
 
     def text(self, source: random.Random) -> str:
@@ -49,7 +51,7 @@ class StructuredWriter:
                 drawer = InstanceDrawer(_schema(wanted.value), budget)
                 return lambda source: _written(drawer.draw(source))
             case "json_object":
-                return lambda source: _written(free_object(source))
+                return self._object_reader()
             case "choice":
                 return lambda source: str(source.choice(wanted.value))
             case "regex":
@@ -58,6 +60,25 @@ class StructuredWriter:
         raise RequestRefusedError(
             f"the simulated engine does not do structured output by {wanted.kind}", "structured_outputs"
         )
+
+    def _object_reader(self) -> Callable[[random.Random], str]:
+        """Follows the schema in the prompt if there is one that can be drawn: no prompt makes JSON mode fail."""
+        schema = prompted_schema(self._prompt())
+        if schema is None:
+            return lambda source: _written(free_object(source))
+        drawer = InstanceDrawer(schema, self._budget)
+
+        def text(source: random.Random) -> str:
+            try:
+                drawn = drawer.draw(source)
+                if isinstance(drawn, dict):
+                    return _written(drawn)
+            except (UndrawableError, RecursionError) as exc:
+                if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                    raise
+            return _written(free_object(source))
+
+        return text
 
 
 class CallListDrawer:
