@@ -1,8 +1,9 @@
 """Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic_core import from_json
 
 from .engine.base import ChatOptions, ChatTurn
 from .errors import ApiError, bad_request
@@ -85,7 +86,7 @@ def _arguments(call: ToolCalled) -> dict[str, Any]:
     A call that `max_tokens` cut off stays in the conversation: refusing it would end every later turn as well.
     """
     try:
-        arguments = json.loads(call.function.arguments)
+        arguments = from_json(call.function.arguments)
     except ValueError:
         return {}
     return arguments if isinstance(arguments, dict) else {}

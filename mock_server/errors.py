@@ -7,6 +7,9 @@ from pydantic_core import to_json
 _MAX_MESSAGE_LENGTH = 1000  # an echo of bad input stays small, whatever was sent
 
 
+_CLOSE = {"connection": "close"}  # the rest of the request is not read
+
+
 class ApiError(Exception):
     """A refusal or failure with its HTTP status; `headers` go with the response."""
 
@@ -42,8 +45,32 @@ def bad_request(message: str, param: str | None = None, code: str | None = None)
     return ApiError(400, message, param=param, code=code)
 
 
+def request_timeout(part: str, limit_s: float) -> ApiError:
+    message = f"The request's {part} did not come within the limit of {limit_s:g} seconds (--read-timeout)"
+    return ApiError(408, message, code="request_timeout", headers=_CLOSE)
+
+
+def body_too_large(limit: int) -> ApiError:
+    message = f"The body is larger than {limit} bytes (--max-body-size)"
+    return ApiError(413, message, code="request_too_large", headers=_CLOSE)
+
+
+def too_many_values(problem: str) -> ApiError:
+    return ApiError(413, f"The body has {problem}: send less in one request", code="request_too_large")
+
+
+def head_too_large(limit: int) -> ApiError:
+    message = f"The request line and headers are larger than {limit} bytes (--max-header-size)"
+    return ApiError(431, message, code="headers_too_large", headers=_CLOSE)
+
+
 def model_not_found(message: str) -> ApiError:
     return ApiError(404, message, param="model", code="model_not_found")
+
+
+def unsupported_encoding(encoding: str) -> ApiError:
+    message = f"The body has the content encoding {encoding!r}: send it as plain JSON, without Content-Encoding"
+    return ApiError(415, message, code="unsupported_encoding", headers={"accept-encoding": "identity"})
 
 
 def unauthorized(message: str) -> ApiError:
@@ -76,6 +103,10 @@ def name_taken(message: str, param: str) -> ApiError:
     return ApiError(409, message, param=param, code="name_taken")
 
 
-def shutting_down() -> ApiError:
-    message = "The server is shutting down and takes no new requests"
+def shutting_down(message: str = "The server is shutting down and takes no new requests") -> ApiError:
     return ApiError(503, message, type="server_error", code="shutting_down", headers={"retry-after": "1"})
+
+
+def cut_off() -> ApiError:
+    """Of a request that was under way; to clients it is the same as `shutting_down`."""
+    return shutting_down("The server is shutting down and has ended this request")

@@ -4,15 +4,20 @@ Written against ASGI itself: a framework's streaming response costs half as much
 """
 
 import asyncio
+import logging
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
 from .body_writer import body_writer
-from .errors import ApiError, bad_request
+from .errors import ApiError, bad_request, body_too_large, unsupported_encoding
 
 _MAX_REQUEST_ID_LENGTH = 128
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:;/+=@,-]+")
+_LONGEST_FAREWELL_S = 2.0
+_log = logging.getLogger(__name__)
 _JSON = b"application/json"
 _TEXT = "text/plain; charset=utf-8"
 _EVENT_STREAM_HEADERS = [
@@ -51,12 +56,19 @@ class Exchange:
         params: Mapping[str, str] = self._scope["path_params"]
         return params
 
-    async def read_json(self, max_bytes: int) -> bytes:
-        """The body, unparsed. Raises `ApiError` for another media type and for too long a body."""
+    async def read_json(self, max_bytes: int, on_progress: Callable[[int], None] | None = None) -> bytes:
+        """The body, unparsed. Raises `ApiError` for another media type, an encoded body and one that is too long.
+
+        `on_progress` is called with the number of bytes so far, as long as there are more to come.
+        """
         media_type = self._headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
         if media_type != _JSON and not media_type.endswith(b"+json"):
             shown = media_type.decode("latin-1")
             raise bad_request(f"The content type must be application/json (got {shown[:100]!r})")
+        self._refuse_encoded()
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > max_bytes:
+            raise body_too_large(max_bytes)
         body = bytearray()
         while True:
             message = await self._receive()
@@ -64,9 +76,19 @@ class Exchange:
                 raise ClientGoneError
             body += message.get("body", b"")
             if len(body) > max_bytes:
-                raise ApiError(413, f"The body is larger than {max_bytes} bytes", code="request_too_large")
+                raise body_too_large(max_bytes)
             if not message.get("more_body", False):
                 return bytes(body)
+            if on_progress is not None:
+                on_progress(len(body))
+
+    def _refuse_encoded(self) -> None:
+        """Bodies are read as they are: a compressed one could grow to a thousand times its size."""
+        values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
+        encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
+        if encoded:
+            raise unsupported_encoding(encoded[:100])
 
     async def while_connected(self, work: Coroutine[None, None, None]) -> None:
         """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.
@@ -81,7 +103,10 @@ class Exchange:
             watcher.cancel()
             if not task.done():
                 task.cancel()
-                await asyncio.wait((task,))
+                await asyncio.wait((task,), timeout=_LONGEST_FAREWELL_S)
+        if not task.done():
+            _log.error("request %s: the engine does not let go of it although the client left", self.request_id)
+            raise ClientGoneError
         if task.cancelled():
             raise ClientGoneError
         await task
@@ -136,6 +161,7 @@ class Exchange:
 
 
 def _usable_id(value: bytes | None) -> str | None:
-    if value is None or not 0 < len(value) <= _MAX_REQUEST_ID_LENGTH:
+    """It goes into headers, JSON and logs: an id with quotes or brackets, which could be markup there, is not taken."""
+    if value is None or len(value) > _MAX_REQUEST_ID_LENGTH or _REQUEST_ID.fullmatch(value) is None:
         return None
-    return value.decode("ascii") if all(0x21 <= byte < 0x7F for byte in value) else None
+    return value.decode("ascii")

@@ -1,8 +1,9 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .choice import ChoiceText
@@ -18,6 +19,8 @@ from .engine.base import (
 )
 from .engine.errors import EngineError
 from .logprobs import Logprobs, LogprobsWriter
+
+_BATCHES_A_TURN = 32
 
 ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
 """The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
@@ -55,6 +58,7 @@ class Generation:
 
     __slots__ = (
         "_adapter",
+        "_batches",
         "_choices",
         "_choices_each",
         "_engine",
@@ -62,6 +66,7 @@ class Generation:
         "_logprobs",
         "_open",
         "_plain",
+        "_prompt_only",
         "_pushing",
         "_request_id",
         "_runs",
@@ -86,10 +91,12 @@ class Generation:
         self._request_id = request_id
         self._adapter = adapter
         self._logprobs = text.logprobs
+        self._batches = 0
         self._streams: list[DeltaStream] = []
         self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
         self._choices_each = runs[0].params.n
+        self._prompt_only = runs[0].params.max_tokens == 0
         self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
         self._open = len(self._choices)
         self.is_finished = False
@@ -137,7 +144,7 @@ class Generation:
     def unread_tokens(self, choice: int) -> int:
         """Tokens that an unfinished choice has gained beyond those that came in batches."""
         number, position = divmod(choice, self._choices_each)
-        return self._streams[number].unread_tokens(position)
+        return 0 if self._prompt_only else self._streams[number].unread_tokens(position)
 
     @property
     def has_started(self) -> bool:
@@ -161,10 +168,12 @@ class Generation:
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
             request_id = f"{self._request_id}-{number}" if several else self._request_id
-            stream = await self._engine.generate(
-                run.token_ids, run.params, request_id=request_id, adapter=self._adapter
-            )
+            # an engine reads a prompt only to go on from it: one token, the same in each choice, which is never shown
+            params = replace(run.params, max_tokens=1, temperature=0.0) if self._prompt_only else run.params
+            stream = await self._engine.generate(run.token_ids, params, request_id=request_id, adapter=self._adapter)
             self._streams.append(stream)
+            if several:
+                await asyncio.sleep(0)
         if several:
             self._interleaved = _interleaved(self._streams)
 
@@ -174,6 +183,9 @@ class Generation:
         Raises `EngineError` when the engine fails or ends too soon.
         """
         number = 0
+        self._batches += 1
+        if not self._batches % _BATCHES_A_TURN:  # an engine that never waits still lets others have their turn
+            await asyncio.sleep(0)
         try:
             if self._interleaved is None:
                 deltas = await self._streams[0].__anext__()
@@ -212,6 +224,8 @@ class Generation:
         for _, token_ids, engine_finish_reason, _ in deltas:
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
             texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
+            if finish_reason is not None:  # what comes after the end is no part of the answer
+                break
         self.completion_tokens = choice.completion_tokens
         if choice.finish_reason is not None:
             self.is_finished = True
@@ -226,6 +240,10 @@ class Generation:
             choice = self._choices[index]
             if choice.finish_reason is not None:  # stopped by a string; the engine does not know
                 continue
+            if self._prompt_only:
+                if engine_finish_reason is None:
+                    continue
+                token_ids, positions, engine_finish_reason = (), (), "length"
             before = choice.completion_tokens
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
             gained = choice.completion_tokens - before
@@ -262,29 +280,42 @@ class Generation:
 
 async def _interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[int, Sequence[Delta]], None]:
     """Batches of all streams as they come, each with its stream's number."""
-    pending = {asyncio.ensure_future(_next_batch(stream)): number for number, stream in enumerate(streams)}
+    ready: deque[tuple[int, Sequence[Delta]] | BaseException] = deque()
+    has_more = asyncio.Event()
+    open_streams = len(streams)
+
+    async def read(number: int, stream: DeltaStream) -> None:
+        nonlocal open_streams
+        try:
+            taken = 0
+            async for batch in stream:
+                ready.append((number, batch))
+                has_more.set()
+                taken += 1
+                if not taken % _BATCHES_A_TURN:
+                    await asyncio.sleep(0)
+        except Exception as exc:
+            ready.append(exc)
+        finally:
+            open_streams -= 1
+            has_more.set()
+
+    readers = [asyncio.ensure_future(read(number, stream)) for number, stream in enumerate(streams)]
     try:
-        while pending:
-            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for future in sorted(done, key=pending.__getitem__):
-                number = pending.pop(future)
-                batch = future.result()
-                if batch is not None:
-                    yield number, batch
-                    pending[asyncio.ensure_future(_next_batch(streams[number]))] = number
+        while ready or open_streams:
+            if not ready:
+                has_more.clear()
+                await has_more.wait()
+                continue
+            found = ready.popleft()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
     finally:
-        for future in pending:
-            future.cancel()
-        if pending:
-            await asyncio.wait(pending)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.wait(readers)
 
 
 def _ended_too_soon() -> EngineError:
     return EngineError("the engine's stream ended without a finish reason")
-
-
-async def _next_batch(stream: DeltaStream) -> Sequence[Delta] | None:
-    try:
-        return await anext(stream)
-    except StopAsyncIteration:
-        return None

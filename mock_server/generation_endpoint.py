@@ -1,12 +1,14 @@
 """What chat and completions have in common: run the generation, then stream its events or gather its answer."""
 
+import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from .endpoint import Endpoint, api_error
+from .endpoint import Endpoint
 from .engine.base import FinishReason
 from .engine.errors import EngineBusyError
 from .errors import ApiError
@@ -14,14 +16,15 @@ from .event_stream import EventStream
 from .exchange import ClientGoneError, Exchange
 from .frames import FrameOptions, Frames
 from .generation import Generation
-from .logprobs import prompt_logprobs
+from .likelihood_limits import check_answer, check_prompts
+from .logprobs import WrittenLogprobs, prompt_logprobs
 from .metrics import RequestMeter
 from .requests import GenerationRequest
 from .responses import PromptLogprobs, Usage
-from .validation import parse
 
 _R = TypeVar("_R", bound=GenerationRequest)
 _NOT_ADMITTED = (429, 503)
+_POSITIONS_A_TURN = 500
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +33,7 @@ class WholeChoice:
     """A choice as it is gathered."""
 
     pieces: list[str] = field(default_factory=list)
-    logprobs: list[Any] = field(default_factory=list)
+    logprobs: WrittenLogprobs = field(default_factory=WrittenLogprobs)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     prompt_logprobs: PromptLogprobs | None = None
@@ -47,7 +50,8 @@ class AnswerForm(ABC):
     def frames(self, options: FrameOptions) -> Frames: ...
 
     @abstractmethod
-    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes: ...
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
+        """In pieces, each made when it is taken."""
 
 
 class GenerationEndpoint(Endpoint):
@@ -60,7 +64,7 @@ class GenerationEndpoint(Endpoint):
             with self.state.traffic.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as exc:
-            error = exc if isinstance(exc, ApiError) else api_error(exc)
+            error = exc if isinstance(exc, ApiError) else self.error_of(exc)
             if error.status in _NOT_ADMITTED:
                 self.state.metrics.rejections[error.code or ""] += 1
             raise error from None
@@ -70,7 +74,7 @@ class GenerationEndpoint(Endpoint):
 
     async def read(self, exchange: Exchange, model: type[_R]) -> _R:
         """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
-        request = parse(model, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = await self.state.bodies.request(exchange, model)
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 
@@ -95,15 +99,20 @@ class GenerationEndpoint(Endpoint):
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
         )
+        if generation.runs[0].params.prompt_logprobs is not None:
+            check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
         meter = RequestMeter(self.state.metrics, generation)
-        try:
+
+        async def work() -> None:
             await generation.start()
             if request.stream:
-                work = EventStream(exchange, form.frames(options), generation, meter).run()
+                await EventStream(exchange, form.frames(options), generation, meter, self.error_of).run()
             else:
-                with_prompt = request.prompt_logprobs is not None
-                work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
-            await exchange.while_connected(work)
+                top_of_prompt = request.prompt_logprobs
+                await self._gather(exchange, options, generation, meter, form, top_of_prompt=top_of_prompt)
+
+        try:
+            await exchange.while_connected(work())
         except ClientGoneError:
             raise
         except Exception:
@@ -122,9 +131,11 @@ class GenerationEndpoint(Endpoint):
         meter: RequestMeter,
         form: AnswerForm,
         *,
-        with_prompt: bool,
+        top_of_prompt: int | None,
     ) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]
+        likelihoods_each = 1 + (generation.runs[0].params.logprobs or 0)
+        likelihoods = 0
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
@@ -133,20 +144,39 @@ class GenerationEndpoint(Endpoint):
                 choice.token_ids += token_ids
                 choice.pieces.append(text)
                 if logprobs is not None:
-                    choice.logprobs.append(logprobs)
+                    choice.logprobs.add(logprobs)
+                    likelihoods += len(token_ids) * likelihoods_each
+                    check_answer(likelihoods)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
-        if with_prompt:
-            for index, choice in enumerate(choices):
-                positions = generation.prompt_logprobs(index)
-                choice.prompt_logprobs = prompt_logprobs(positions or (), self.state.engine.token_bytes)
+        if top_of_prompt is not None:
+            await self._add_prompts(choices, generation, top_of_prompt)
         meter.end()
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,
             total_tokens=generation.prompt_tokens + generation.completion_tokens,
         )
-        await exchange.send_json(200, form.whole(options, choices, usage))
+        body = bytearray()
+        for piece in form.whole(options, choices, usage):
+            body += piece
+            if len(choices) > 1:
+                await asyncio.sleep(0)
+        await exchange.send_json(200, bytes(body))
+
+    async def _add_prompts(self, choices: list[WholeChoice], generation: Generation, top: int) -> None:
+        """Those of one prompt are shared by its choices; others have their turn between pieces of them."""
+        written: dict[int, PromptLogprobs] = {}
+        for index, choice in enumerate(choices):
+            number = generation.prompt_number(index)
+            if number not in written:
+                positions = generation.prompt_logprobs(index) or ()
+                written[number] = []
+                for start in range(0, len(positions), _POSITIONS_A_TURN):
+                    piece = positions[start : start + _POSITIONS_A_TURN]
+                    written[number] += prompt_logprobs(piece, self.state.engine.token_bytes, top)
+                    await asyncio.sleep(0)
+            choice.prompt_logprobs = written[number]
 
     def _note(self, options: FrameOptions, generation: Generation, elapsed_s: float) -> None:
         if generation.is_finished:

@@ -1,23 +1,113 @@
-"""uvicorn's HTTP protocol, which offers each request a `BodyWriter`."""
+"""uvicorn's HTTP protocol under limits: how long a request may take to come, and how large its head may be.
+
+It also offers each request a `BodyWriter`, and tells every request of a connection when the client has left.
+"""
 
 import asyncio
+from enum import Enum, auto
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .body_writer import BodyWriter, offer
+from .errors import ApiError, head_too_large, request_timeout
+from .response_tally import NO_HANDLER, UNKNOWN_METHOD
+from .settings import Settings
+from .state import ServerState
+
+_LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal that came before it had sent everything
+
+
+class _Stage(Enum):
+    """What of a request is expected next."""
+
+    START = auto()
+    HEAD = auto()
+    BODY = auto()
 
 
 class HttpProtocol(HttpToolsProtocol):
     _writer: BodyWriter
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._server = _server_of(self.config.app)
+        settings = self._server.settings if self._server is not None else Settings()
+        self._max_head_bytes = settings.max_head_bytes
+        self._read_timeout_s = settings.read_timeout_s
+        self._stage = _Stage.START
+        self._head_bytes = 0
+        self._chunk_bytes = 0
+        self._bytes_around_body = 0
+        self._is_discarding = False
+        """Whatever still comes is thrown away."""
+        self._earlier_cycles: list[RequestResponseCycle] = []
+        """Not answered when the next one came: uvicorn tells the latest alone that the client has left."""
+        self._timer: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._writer = BodyWriter(transport)
+        self._outlet = _Outlet(self, transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_discarding:
+            return
+        self._chunk_bytes = len(data)
+        super().data_received(data)
+        if self._stage is _Stage.BODY:
+            self._bytes_around_body += len(data)
+            if self._bytes_around_body > self._max_head_bytes:
+                self.transport.abort()  # an endless trailer, or an endless extension of a chunk
+        if self._stage is _Stage.HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._max_head_bytes:
+                self._refuse(head_too_large(self._max_head_bytes))
+            elif self._timer is None:
+                self._start_timer()
+        elif self._timer is not None:
+            self._stop_timer()
+
+    def on_message_begin(self) -> None:
+        self._stage = _Stage.HEAD
+        self._head_bytes = 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._stage = _Stage.BODY
+        self._bytes_around_body = -self._chunk_bytes
+        if self._head_bytes + self._chunk_bytes > self._max_head_bytes and self._size_of_head() > self._max_head_bytes:
+            self._refuse(head_too_large(self._max_head_bytes))
+            return
+        if self._is_answering():
+            self._earlier_cycles.append(self.cycle)
+        else:
+            self._earlier_cycles.clear()
         super().on_headers_complete()
-        if self.cycle.scope is self.scope:  # its task begins in the loop's next pass
-            offer(self.scope, self.cycle.send, self._writer)
+        cycle = self.cycle
+        if cycle.scope is self.scope:  # its task begins in the loop's next pass
+            cycle.transport = self._outlet  # type: ignore[assignment]
+            offer(self.scope, cycle.send, self._writer)
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_around_body = -self._chunk_bytes  # what came with it does not count
+        if not self._is_discarding:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stage = _Stage.START
+        if not self._is_discarding:
+            super().on_message_complete()
+
+    def eof_received(self) -> None:
+        self._is_discarding = self._is_discarding or self._stage is not _Stage.START
+
+    def send_400_response(self, msg: str) -> None:
+        """Of what is not HTTP, which no application sees."""
+        if self._server is not None:
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, 400] += 1
+        super().send_400_response(msg)
 
     def pause_writing(self) -> None:
         self._writer.is_writable = False
@@ -29,4 +119,93 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writer.is_writable = False
+        self._stop_timer()
+        for cycle in self._earlier_cycles:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
+
+    @property
+    def is_waiting_for_body(self) -> bool:
+        """The request being read has more to come."""
+        return self._stage is _Stage.BODY
+
+    def close_gently(self) -> None:
+        """Ends the connection so that a client that is still sending can read what was answered."""
+        self._is_discarding = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._stop_timer()
+        self._timer = self.loop.call_later(_LONGEST_FAREWELL_S, self.transport.abort)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Not by a body that nobody waits for: the connection ends where nothing but that keeps it open."""
+        if self._stage is not _Stage.BODY or not self.cycle.response_complete:
+            super()._unset_keepalive_if_required()
+
+    def _is_answering(self) -> bool:
+        """Whether an earlier request has no whole answer yet; they are answered in their order."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _start_timer(self) -> None:
+        if self._read_timeout_s:
+            self._timer = self.loop.call_later(self._read_timeout_s, self._is_late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_late(self) -> None:
+        """Of a head that began, or of a connection that nothing has come on."""
+        self._timer = None
+        if self._is_answering():
+            self._start_timer()  # an earlier request is being answered
+        elif self._stage is _Stage.START:
+            self.transport.close()
+        else:
+            self._refuse(request_timeout("head", self._read_timeout_s))
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answers in place of the application, which has not seen the request."""
+        if self._server is not None:
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, error.status] += 1
+        if not self._is_answering():  # else this would stand within an answer
+            body = error.body()
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[error.status] + head + body)
+        self.close_gently()
+
+
+class _Outlet:
+    """What uvicorn writes responses to: the transport, as long as there is a client."""
+
+    __slots__ = ("_protocol", "_transport")
+
+    def __init__(self, protocol: HttpProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._protocol.is_waiting_for_body and not self._transport.is_closing():
+            self._protocol.close_gently()
+        else:
+            self._transport.close()
+
+
+def _server_of(app: Any) -> ServerState | None:
+    """That of this project's application; other applications have none."""
+    found = getattr(getattr(app, "state", None), "server", None)
+    return found if isinstance(found, ServerState) else None

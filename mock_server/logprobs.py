@@ -1,7 +1,8 @@
 """Log probabilities as the wire has them: one shape for chat, OpenAI's older one for completions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from .engine.base import PositionLogprobs, TokenLogprob
@@ -85,8 +86,10 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
         )
 
     def _likeliest(self, position: PositionLogprobs) -> dict[str, float]:
-        likeliest = {self._text(token.token_id): _finite(token.logprob) for token in position.top[: self._top]}
-        likeliest.setdefault(self._text(position.chosen.token_id), _finite(position.chosen.logprob))
+        likeliest: dict[str, float] = {}
+        for token in (*position.top[: self._top], position.chosen):
+            # parts of characters have the same text: the likeliest of them stands for it
+            likeliest.setdefault(self._text(token.token_id), _finite(token.logprob))
         return likeliest
 
     @staticmethod
@@ -100,19 +103,63 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
         return joined
 
 
-def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes) -> PromptLogprobs:
-    """vLLM's shape: for each prompt token the likeliest ids and its own, each with its rank."""
-    return [None if position is None else _by_id(position, token_bytes) for position in positions]
+class WrittenLogprobs:
+    """What the deltas of one choice brought, as JSON: that takes a tenth of the memory of the models."""
+
+    __slots__ = ("_columns", "_kind")
+
+    def __init__(self) -> None:
+        self._kind: type[Logprobs] | None = None
+        self._columns: list[list[str]] = []
+
+    def add(self, logprobs: Logprobs) -> None:
+        if self._kind is None:
+            self._kind = type(logprobs)
+            self._columns = [[] for _ in _COLUMNS[self._kind]]
+        opening, *borders, closing = _frame(self._kind)
+        rest = logprobs.model_dump_json().removeprefix(opening).removesuffix(closing)
+        for column, border in zip_longest(self._columns, borders):
+            piece, _, rest = (rest, "", "") if border is None else rest.partition(border)
+            if piece:
+                column.append(piece)
+
+    def json(self) -> bytes | None:
+        """None where they brought none."""
+        if self._kind is None:
+            return None
+        opening, *borders, closing = _frame(self._kind)
+        parts = [opening]
+        for column, border in zip_longest(self._columns, borders, fillvalue=closing):
+            parts += (",".join(column), border)
+        return "".join(parts).encode()
 
 
-def _by_id(position: PositionLogprobs, token_bytes: TokenBytes) -> dict[str, PromptTokenLogprob]:
+_COLUMNS: Mapping[type[Logprobs], Sequence[str]] = {
+    ChatLogprobs: ("content",),
+    CompletionLogprobs: ("text_offset", "token_logprobs", "tokens", "top_logprobs"),
+}
+
+
+def _frame(kind: type[Logprobs]) -> list[str]:
+    """The JSON around the lists and between them; none of it can stand within a string."""
+    first, *others = _COLUMNS[kind]
+    closing = '],"refusal":null}' if kind is ChatLogprobs else "]}"
+    return [f'{{"{first}":[', *(f'],"{name}":[' for name in others), closing]
+
+
+def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int) -> PromptLogprobs:
+    """vLLM's shape: for each prompt token the `top` likeliest ids and its own, each with its rank."""
+    return [None if position is None else _by_id(position, token_bytes, top) for position in positions]
+
+
+def _by_id(position: PositionLogprobs, token_bytes: TokenBytes, top: int) -> dict[str, PromptTokenLogprob]:
     return {
         str(token.token_id): PromptTokenLogprob(
             logprob=_finite(token.logprob),
             rank=token.rank,
             decoded_token=token_bytes(token.token_id).decode("utf-8", "replace"),
         )
-        for token in (position.chosen, *position.top)
+        for token in (position.chosen, *position.top[:top])
     }
 
 

@@ -96,6 +96,7 @@ class ReasoningReader(MessageReader):
         self._start = ""
         self._end = _Tag("</think>")
         self._strips = True  # line ends around the thoughts are no part of them, nor of the content
+        self._line_end = ""  # which may turn out to be the last thing before the closing tag
 
     @property
     def num_calls(self) -> int:  # type: ignore[override]
@@ -131,7 +132,9 @@ class ReasoningReader(MessageReader):
         if not text:
             return []
         self._strips = False
-        return [Reasoning(text)] if self._shown else []
+        shown = (self._line_end + text).removesuffix("\n")
+        self._line_end = "\n" if text.endswith("\n") else ""
+        return [Reasoning(shown)] if shown and self._shown else []
 
     def end(self) -> list[Part]:
         parts: list[Part] = []
@@ -284,7 +287,7 @@ def _call_of(text: str, arguments_key: str) -> tuple[str, str] | None:
     """Name and arguments as JSON, or None for what is no call."""
     try:
         call: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
         return None

@@ -4,16 +4,40 @@ bounded; unknown ones are ignored, since clients send new ones before servers kn
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic_core import PydanticKnownError
 
 INT64_MAX = 2**63 - 1
 MAX_CHOICES = 128
 MAX_STOP_STRINGS = 16
 MAX_TOOLS = 128
+MAX_PROMPTS = 4_096
+MAX_BIASES = 20_000
+MAX_BAD_WORDS = 1_000
 
-StopString = Annotated[str, Field(min_length=1)]
+MAX_STOP_LENGTH = 1_000
+
+
+def _integral(value: Any) -> Any:
+    """5.0 is an integer in JSON, and some languages write integers so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _not_too_many(value: Any) -> Any:
+    """Before each of them is looked at."""
+    if isinstance(value, dict) and len(value) > MAX_BIASES:
+        raise PydanticKnownError(
+            "too_long", {"field_type": "Dictionary", "max_length": MAX_BIASES, "actual_length": len(value)}
+        )
+    return value
+
+
+_INTEGRAL = BeforeValidator(_integral)
+Integer = Annotated[int, _INTEGRAL]
+BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
+StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
-TokenIds = Annotated[list[TokenId], Field(min_length=1)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
 
 
 class _Request(BaseModel):
@@ -45,6 +69,8 @@ class ResponseFormat(BaseModel):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    plain_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    """A schema without OpenAI's wrapping, as clients of llama.cpp and others send it."""
 
 
 class StructuredOutputs(BaseModel):
@@ -54,7 +80,7 @@ class StructuredOutputs(BaseModel):
 
     json_schema: str | dict[str, Any] | None = Field(default=None, alias="json")
     regex: str | None = None
-    choice: Annotated[list[str], Field(min_length=1)] | None = None
+    choice: Annotated[list[str], Field(min_length=1, fail_fast=True)] | None = None
     grammar: str | None = None
     json_object: bool | None = None
     structural_tag: str | None = None
@@ -66,33 +92,35 @@ class StructuredOutputs(BaseModel):
 class GenerationRequest(_Request):
     """What chat and completions have in common. None = not said."""
 
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    min_tokens: Annotated[int, Field(ge=0)] | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)] | None = None
-    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
-    stop_token_ids: list[TokenId] | None = None
+    max_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
+    min_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), _INTEGRAL] | None = None
+    seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
+    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True)] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1)] | None = None
+    top_k: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: (
+        Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], BeforeValidator(_not_too_many)] | None
+    ) = None
     allowed_token_ids: TokenIds | None = None
-    bad_words: list[Annotated[str, Field(min_length=1)]] | None = None
-    top_logprobs: Annotated[int, Field(ge=0)] | None = None
-    prompt_logprobs: Annotated[int, Field(ge=0)] | None = None
+    bad_words: Annotated[list[BadWord], Field(max_length=MAX_BAD_WORDS, fail_fast=True)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    prompt_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
-    priority: int | None = None
+    priority: Integer | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
     return_token_ids: bool | None = None
-    truncate_prompt_tokens: Annotated[int, Field(ge=-1)] | None = None
+    truncate_prompt_tokens: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
     """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
 
     @property
@@ -139,9 +167,9 @@ class ChatRequestMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     role: Annotated[str, Field(min_length=1)]
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
     name: str | None = None
-    tool_calls: list[ToolCalled] | None = None
+    tool_calls: Annotated[list[ToolCalled], Field(fail_fast=True)] | None = None
     tool_call_id: str | None = None
 
 
@@ -176,13 +204,13 @@ class NamedTool(BaseModel):
 
 
 class ChatRequest(GenerationRequest):
-    messages: Annotated[list[ChatRequestMessage], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)]
+    max_completion_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
     logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -190,14 +218,16 @@ class ChatRequest(GenerationRequest):
 
 
 class CompletionRequest(GenerationRequest):
+    max_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    """0 goes with `echo` alone: the prompt comes back, with its log probabilities if wanted, and nothing more."""
     prompt: (
         StrictStr
         | TokenIds
-        | Annotated[list[StrictStr], Field(min_length=1)]
-        | Annotated[list[TokenIds], Field(min_length=1)]
+        | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
     )
     echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0)] | bool | None = None
+    logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | bool | None = None
     """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
 
 
@@ -205,11 +235,11 @@ class TokenizeRequest(_Request):
     """vLLM's form: a prompt, or messages."""
 
     prompt: str | None = None
-    messages: Annotated[list[ChatRequestMessage], Field(min_length=1)] | None = None
+    messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] | None = None
     return_token_strs: bool | None = None
 
 
@@ -230,4 +260,4 @@ class UnloadAdapterRequest(BaseModel):
 
 
 class DetokenizeRequest(_Request):
-    tokens: list[TokenId]
+    tokens: Annotated[list[TokenId], Field(fail_fast=True)]

@@ -2,6 +2,7 @@
 of its JSON; a null one was set to null.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from pydantic import BaseModel
@@ -191,3 +192,27 @@ class TokenizeResponse(_Response):
 
 class DetokenizeResponse(_Response):
     prompt: str
+
+
+# Within a string their quotes would be escaped.
+_NO_CHOICES, _NO_LOGPROBS = b'"choices":[]', b'"logprobs":null'
+
+
+def in_pieces(
+    frame: ChatCompletion | Completion,
+    choices: Iterable[ChatChoice | CompletionChoice],
+    logprobs: Sequence[bytes | None],
+) -> Iterator[bytes]:
+    """The JSON of a response in pieces, one for each of its choices.
+
+    `frame` is the response without them; `logprobs` are those of each choice as JSON.
+    """
+    head, _, tail = frame.json_bytes().partition(_NO_CHOICES)
+    head += b'"choices":['
+    for choice, written in zip(choices, logprobs, strict=True):
+        text = choice.json_bytes()
+        if written is not None:
+            text = text.replace(_NO_LOGPROBS, b'"logprobs":' + written, 1)
+        yield head + text
+        head = b","
+    yield b"]" + tail

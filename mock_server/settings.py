@@ -38,6 +38,12 @@ class Settings:
     """Seconds between statistics lines in the log; 0 or less: none."""
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
+    max_head_bytes: int = 64 * 1024
+    """Of a request's first line and its headers."""
+    read_timeout_s: float = 30.0
+    """Within which a request's head must come, and its body but for a second more for each 1,000 bytes; 0: any time."""
+    root_path: str = ""
+    """The prefix under which a proxy serves this server; `root_path.checked_root_path` makes it."""
     require_model: bool = False
     """Whether a request that names no model is a 400; else it gets the base model."""
     max_requests: int = 0

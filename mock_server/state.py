@@ -2,6 +2,7 @@
 
 import time
 
+from .body_reading import BodyReading
 from .engine.base import Engine
 from .metrics import ServerMetrics
 from .model_registry import ModelRegistry
@@ -18,5 +19,6 @@ class ServerState:
         self.settings = settings
         self.throughput = Throughput()
         self.traffic = Traffic(settings.max_requests)
+        self.bodies = BodyReading(settings, self.traffic)
         self.metrics = ServerMetrics()
         self.models = ModelRegistry(settings, engine, created=int(time.time()))

@@ -1,38 +1,77 @@
 """Stop strings over text that comes in pieces: text that may be the beginning of one is held back."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 class StopStrings:
-    """The string that is complete first wins, of two that end together the longer: whatever the pieces are."""
+    """The string that is complete first wins, of two that end together the longer: whatever the pieces are.
 
-    __slots__ = ("_held", "_strings", "matched")
+    Each character is looked at once, however much is held back.
+    """
+
+    __slots__ = ("_firsts", "_held", "_matched_lengths", "_strings", "matched")
 
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = tuple(strings)
+        self._firsts = frozenset(string[0] for string in self._strings) if strings else _NOTHING
+        self._matched_lengths = [0] * len(self._strings)
         self._held = ""
         self.matched: str | None = None
 
     def push(self, text: str) -> str:
         """Text that may be shown. After a match (`matched`) what came before it is returned, and nothing more."""
+        if not self._held and self._firsts.isdisjoint(text):
+            return text
         buffer = self._held + text
-        end, found = len(buffer) + 1, None
-        for string in self._strings:
-            at = buffer.find(string)
-            if at >= 0 and (at + len(string), at) < (end, end - len(found or "")):
-                end, found = at + len(string), string
-        if found is not None:
-            self.matched = found
-            self._held = ""
-            return buffer[: end - len(found)]
-        keep = max((overlap(buffer, string) for string in self._strings), default=0)
-        self._held = buffer[len(buffer) - keep :]
-        return buffer[: len(buffer) - keep]
+        for at, character in enumerate(text, start=len(self._held) + 1):
+            complete = self._read(character)
+            if complete is not None:
+                self.matched = complete
+                self._held = ""
+                return buffer[: at - len(complete)]
+        border = len(buffer) - max(self._matched_lengths)
+        self._held = buffer[border:]
+        return buffer[:border]
+
+    def _read(self, character: str) -> str | None:
+        """The longest string that this character completes."""
+        complete: str | None = None
+        lengths = self._matched_lengths
+        for number, string in enumerate(self._strings):
+            length = lengths[number]
+            if length and string[length] != character:
+                borders = _borders(string)
+                while length and string[length] != character:
+                    length = borders[length - 1]
+            if string[length] == character:
+                length += 1
+            lengths[number] = length
+            if length == len(string) and (complete is None or length > len(complete)):
+                complete = string
+        return complete
 
     def flush(self) -> str:
         """The text held back, when no more comes."""
         held, self._held = self._held, ""
+        self._matched_lengths = [0] * len(self._strings)
         return held
+
+
+@lru_cache(maxsize=256)
+def _borders(string: str) -> tuple[int, ...]:
+    """For each beginning of a string the length of its longest own beginning that it also ends with."""
+    borders = [0] * len(string)
+    length = 0
+    for at in range(1, len(string)):
+        while length and string[at] != string[length]:
+            length = borders[length - 1]
+        if string[at] == string[length]:
+            length += 1
+        borders[at] = length
+    return tuple(borders)
 
 
 def overlap(text: str, string: str) -> int:

@@ -32,14 +32,17 @@ def structured_output(request: GenerationRequest) -> StructuredOutput | None:
 def _from_format(wanted: ResponseFormat) -> StructuredOutput | None:
     if wanted.type == "text":
         return None
+    wrapped = wanted.json_schema.json_schema if wanted.json_schema is not None else None
+    if wanted.type == "json_schema" and wrapped is not None:
+        return StructuredOutput("json", wrapped, origin="response_format.json_schema.schema")
+    if wanted.plain_schema is not None:
+        return StructuredOutput("json", wanted.plain_schema, origin="response_format.schema")
     if wanted.type == "json_object":
-        return StructuredOutput("json_object", True)
-    if wanted.json_schema is None or wanted.json_schema.json_schema is None:
-        raise bad_request(
-            "response_format.json_schema.schema is required for type 'json_schema'",
-            param="response_format.json_schema.schema",
-        )
-    return StructuredOutput("json", wanted.json_schema.json_schema)
+        return StructuredOutput("json_object", True, origin="response_format")
+    raise bad_request(
+        "response_format.json_schema.schema is required for type 'json_schema'",
+        param="response_format.json_schema.schema",
+    )
 
 
 def _from_constraints(wanted: StructuredOutputs) -> StructuredOutput:
@@ -56,4 +59,4 @@ def _from_constraints(wanted: StructuredOutputs) -> StructuredOutput:
         )
     ((kind, value),) = given.items()
     options = {name: option for name in _OPTIONS if (option := getattr(wanted, name))}
-    return StructuredOutput(kind, value, options)  # type: ignore[arg-type]
+    return StructuredOutput(kind, value, options, origin=f"structured_outputs.{kind}")  # type: ignore[arg-type]

@@ -1,14 +1,13 @@
 """Tools of a chat request: which the model is offered, whether it must call one, and how its answer is to be read."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from .engine.base import StructuredOutput
-from .errors import ApiError, bad_request
+from .engine.base import CallForm, StructuredOutput
+from .errors import bad_request
 from .message_reader import (
     CallListReader,
     ContentReader,
@@ -44,12 +43,14 @@ def tool_use(request: ChatRequest, tool_format: str | None) -> ToolUse:
         return ToolUse()
     offered = tuple(tool.model_dump(exclude_unset=True) for tool in tools)
     most = 1 if request.parallel_tool_calls is False else None
+    calls = [_call(number, tool) for number, tool in enumerate(tools)]
     if isinstance(choice, NamedTool):
-        schema = _named(tools, choice.function.name).function.parameters or _ANY_OBJECT
-        reader = partial(NamedCallReader, choice.function.name, new_call_id)
-        return ToolUse(offered, StructuredOutput("json", schema), reader, ends_with_calls=False)
+        named = _named(calls, choice.function.name)
+        constraint = StructuredOutput("json", named.parameters, origin=named.origin, subject=f"function {named.name!r}")
+        return ToolUse(offered, constraint, partial(NamedCallReader, named.name, new_call_id), ends_with_calls=False)
     if choice == "required":
-        return ToolUse(offered, StructuredOutput("json", _any_calls(tools, most)), partial(CallListReader, new_call_id))
+        constraint = StructuredOutput("json", None, origin="tools", calls=tuple(calls), max_calls=most)
+        return ToolUse(offered, constraint, partial(CallListReader, new_call_id))
     if tool_format is None:
         raise bad_request(
             'tool_choice "auto" needs a model whose calls can be read: start the server with --tool-call-parser hermes'
@@ -71,37 +72,14 @@ def new_call_id() -> str:
     return f"call_{uuid4().hex[:24]}"
 
 
-def _named(tools: list[Tool], name: str) -> Tool:
-    for tool in tools:
-        if tool.function.name == name:
-            return tool
-    known = ", ".join(tool.function.name for tool in tools)
+def _call(number: int, tool: Tool) -> CallForm:
+    function = tool.function
+    return CallForm(function.name, function.parameters or _ANY_OBJECT, f"tools.{number}.function.parameters")
+
+
+def _named(calls: Sequence[CallForm], name: str) -> CallForm:
+    for call in calls:
+        if call.name == name:
+            return call
+    known = ", ".join(call.name for call in calls)
     raise bad_request(f"tool_choice names {name[:100]!r}, which is not among the tools: {known[:500]}", "tool_choice")
-
-
-def _any_calls(tools: list[Tool], most: int | None) -> dict[str, Any]:
-    """The schema of an array of calls, with the functions' own definitions at its root."""
-    definitions: dict[str, Any] = {}
-    calls = []
-    for tool in tools:
-        parameters = dict(tool.function.parameters or _ANY_OBJECT)
-        for name, definition in (parameters.pop("$defs", None) or {}).items():
-            if definitions.setdefault(name, definition) != definition:
-                raise _clash(name)
-        calls.append({
-            "type": "object",
-            "properties": {"name": {"enum": [tool.function.name]}, "parameters": parameters},
-            "required": ["name", "parameters"],
-            "additionalProperties": False,
-        })  # fmt: skip
-    schema: dict[str, Any] = {"type": "array", "minItems": 1, "items": {"anyOf": calls}}
-    if most is not None:
-        schema["maxItems"] = most
-    return {**schema, "$defs": definitions} if definitions else schema
-
-
-def _clash(name: str) -> ApiError:
-    shown = json.dumps(name[:100])
-    return bad_request(
-        f"two tools define {shown} in $defs, each in another way: give one of them another name", "tools"
-    )

@@ -15,7 +15,10 @@ class Traffic:
         self._under_way = 0
         self._empty = asyncio.Event()
         self._empty.set()
+        self._being_read: set[asyncio.Timeout] = set()
         self.is_closed = False
+        self.is_cut_off = False
+        """What is still inside is being ended."""
 
     @property
     def under_way(self) -> int:
@@ -37,8 +40,24 @@ class Traffic:
             if not self._under_way:
                 self._empty.set()
 
+    def begin_reading(self, limit: asyncio.Timeout) -> None:
+        """Of one body, whose time is up when the traffic is closed."""
+        self._being_read.add(limit)
+        if self.is_closed:
+            limit.reschedule(0)
+
+    def end_reading(self, limit: asyncio.Timeout) -> None:
+        self._being_read.discard(limit)
+
     def close(self) -> None:
         self.is_closed = True
+        for limit in self._being_read:
+            if not limit.expired():
+                limit.reschedule(0)
+
+    def cut_off(self) -> None:
+        """Before the engine is stopped under what is inside: its failures are the shutdown's."""
+        self.is_cut_off = True
 
     async def wait_until_empty(self) -> None:
         await self._empty.wait()

@@ -21,7 +21,8 @@ _RULES = {
     "model_type": "must be an object",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
-    "too_long": "may have at most {max_length} items",
+    "too_long": "must have at most {max_length} items",
+    "string_too_long": "must have at most {max_length} characters",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
@@ -59,10 +60,15 @@ def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
         return bad_request("The body must be a JSON object")
     field = _path(first["loc"])[0]
     about_field = [error for error in errors if error["loc"][0] == field]
-    worst = max(about_field, key=lambda error: (len(_path(error["loc"])), error["type"] == "too_short"))
+    worst = max(about_field, key=_severity)
     path = _path(worst["loc"])
     name = ".".join(map(str, path))
     return bad_request(f"{name} {_rule(worst, path)}{_got(worst)}", param=name)
+
+
+def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
+    """Of the forms that a field may have, which was meant: one that is too long, else the one that got furthest."""
+    return error["type"] == "too_long", len(_path(error["loc"])), error["type"] == "too_short"
 
 
 def _path(loc: Sequence[int | str]) -> list[int | str]:
@@ -82,7 +88,11 @@ def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
 
 
 def _got(error: ErrorDetails) -> str:
-    return "" if error["type"] == "missing" else f" (got {_shown(error['input'])})"
+    if error["type"] == "missing":
+        return ""
+    if error["type"] in ("too_long", "string_too_long"):
+        return f" (got {error.get('ctx', {}).get('actual_length') or len(error['input'])})"
+    return f" (got {_shown(error['input'])})"
 
 
 def _shown(value: Any) -> str:

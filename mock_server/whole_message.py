@@ -25,6 +25,5 @@ def whole_message(text: str, reader: MessageReader | None) -> ChatMessage:
                 calls[index].function.arguments += piece
     extra: dict[str, Any] = {"tool_calls": calls} if calls else {}
     if reasoning:
-        reasoning = reasoning.removesuffix("\n")
         extra |= {"reasoning": reasoning, "reasoning_content": reasoning}
     return ChatMessage(role="assistant", content=content or (None if calls else ""), refusal=None, **extra)

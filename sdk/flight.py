@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 from sdk.deadline import Deadline
 from sdk.errors import RequestTimeoutError, SDKError, TotalTimeoutError
-from sdk.event_loop import event, running_loop, wait
 
 
 class _Signal(Protocol):
@@ -86,6 +85,8 @@ class LoopFlights:
 
     async def run(self, key: Hashable, deadline: Deadline, look_up: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """The same as `Flights.run`; who is cancelled while it leads leaves the look-up to another."""
+        from sdk.event_loop import event, running_loop, wait  # brings asyncio, which blocking programs do without
+
         under_way = self._by_loop.setdefault(running_loop(), {})
         while (flight := under_way.get(key)) is not None:
             if not await wait(flight.landed, deadline.total_left_s()):

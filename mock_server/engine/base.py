@@ -100,12 +100,28 @@ class Detokenizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CallForm:
+    """A function that an answer may call: the schema of its arguments, and the request's field that has it."""
+
+    name: str
+    parameters: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class StructuredOutput:
     """What the answer must be an instance of: a JSON schema, a regular expression, one of several strings …"""
 
     kind: Literal["json", "json_object", "regex", "choice", "grammar", "structural_tag"]
     value: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
+    """The request's field that asks for it."""
+    subject: str = field(default="", compare=False)
+    """What that field is about, where its name does not say."""
+    calls: tuple[CallForm, ...] = field(default=(), compare=False)
+    """The functions, where the answer must be a list of calls and not what `value` says."""
+    max_calls: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,7 @@ class GenerationParams:
     """How to generate; None means that the request did not say, and the engine's default holds."""
 
     max_tokens: int
+    """At least 1 where an engine sees it."""
     min_tokens: int = 0
     n: int = 1
     temperature: float | None = None

@@ -1,13 +1,25 @@
 """What the engines without a model share: the bundled tokenizer, its chat template, adapters by name."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from .base import DEFAULT_CHAT, Adapter, ChatOptions, ChatTurn, EngineInfo, Feature, check_template_kwargs
-from .chat_template import render_chat
+from .base import (
+    DEFAULT_CHAT,
+    Adapter,
+    ChatOptions,
+    ChatTurn,
+    EngineInfo,
+    Feature,
+    GenerationParams,
+    PositionLogprobs,
+    check_template_kwargs,
+)
+from .chat_template import all_turns, chat_pieces, render_chat
 from .detokenizer import IncrementalDetokenizer
-from .errors import EngineDeadError, EngineError
+from .errors import EngineDeadError, EngineError, PromptTooLongError
+from .prose import Author
 from .tokenizer import Tokenizer
+from .worker import Worker
 
 DEFAULT_MAX_MODEL_LEN = 32_768
 FEATURES: frozenset[Feature] = frozenset(
@@ -36,6 +48,14 @@ def make_info(
     )
 
 
+_SHORT = 4_000
+_FEW = 32
+_SHORT_PROMPT = 100
+_PIECES_A_TURN, _LONG_PIECE = 32, 500
+_MOST_CHARACTERS = 2_000_000  # that are turned into tokens, unless they may fit the context
+_MOST_TOKENS = 500_000
+
+
 class BundledText:
     """The textual half of an `Engine`; adapters need no files here."""
 
@@ -44,23 +64,76 @@ class BundledText:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._adapters: dict[str, Adapter] = {}
+        self.worker = Worker()
         self._own_death: asyncio.Future[EngineDeadError] | None = None
 
     async def tokenize(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text)
+        if len(text) <= _SHORT:
+            return self.tokenizer.encode(text)
+        self._check_length(len(text), "prompt")
+        return await self._gathered(self.tokenizer.pieces(text), "prompt")
 
     async def detokenize(self, token_ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(token_ids, special=True)
+        if len(token_ids) <= _SHORT:
+            return self.tokenizer.decode(token_ids, special=True)
+        data = bytearray()
+        for start in range(0, len(token_ids), _SHORT):
+            data += self.tokenizer.written_bytes(token_ids[start : start + _SHORT])
+            await asyncio.sleep(0)
+        return data.decode("utf-8", "replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         return self.tokenizer.shown_bytes(token_id) or self.tokenizer.decode([token_id], special=True).encode()
 
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
-        return render_chat(self.tokenizer, turns, options, image_tokens=self.info.image_tokens or 0)
+        image_tokens = self.info.image_tokens or 0
+        is_plain = not image_tokens and not options.tools and len(turns) <= _FEW
+        if is_plain and sum([len(turn.content) for turn in turns]) <= _SHORT:
+            return render_chat(self.tokenizer, turns, options, image_tokens=image_tokens)
+        everything = all_turns(turns, options)
+        images = sum(turn.images for turn in turns)
+        characters = sum(len(turn.content) for turn in everything)
+        self._check_length(characters + images * image_tokens * self.tokenizer.longest_piece, "messages")
+        pieces = chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens)
+        return await self._gathered(pieces, "messages")
+
+    async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
+        """All of them; others have their turn between. Raises `PromptTooLongError`."""
+        ids: list[int] = []
+        most = max(_MOST_TOKENS, 4 * self.info.max_model_len)
+        for number, piece in enumerate(pieces, 1):
+            ids += piece
+            if len(piece) > _LONG_PIECE or number % _PIECES_A_TURN == 0:
+                await asyncio.sleep(0)
+                if len(ids) > most:
+                    raise self._too_long(len(ids), field)
+        return ids
+
+    def _check_length(self, characters: int, field: str) -> None:
+        """Raises `PromptTooLongError` for text that is too long whatever is in it, which is not even read."""
+        least = characters // self.tokenizer.longest_piece
+        if characters > _MOST_CHARACTERS and least > self.info.max_model_len:
+            raise self._too_long(least, field)
+
+    def _too_long(self, least: int, field: str) -> PromptTooLongError:
+        context = self.info.max_model_len
+        return PromptTooLongError(
+            f"This model's maximum context length is {context} tokens. However, the prompt has at least {least} tokens:"
+            " shorten it.",
+            field,
+        )
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)
+
+    async def prompt_logprobs(
+        self, author: Author, prompt_token_ids: Sequence[int], params: GenerationParams
+    ) -> list[PositionLogprobs | None] | None:
+        """None where they were not asked for."""
+        if params.prompt_logprobs is None or len(prompt_token_ids) <= _SHORT_PROMPT:
+            return author.prompt_logprobs(prompt_token_ids, params)
+        return await self.worker.run_in_thread(lambda: author.prompt_logprobs(prompt_token_ids, params))
 
     def own_metrics(self) -> bytes | None:
         return None

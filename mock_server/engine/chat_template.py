@@ -10,6 +10,7 @@ from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, asks_to_think
 from .tokenizer import Tokenizer
 from .vocabulary import IMAGE
 
+_SHORT = 1_000
 TOOLS_ROLE, THINKING_ROLE = "tools", "thinking"
 _ROLE_TOKENS = {
     "system": "<|system|>",
@@ -23,22 +24,39 @@ def render_chat(
     tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT, *, image_tokens: int = 0
 ) -> list[int]:
     """Prompt ids. `continue_final` leaves the last message open, so that the model goes on with it."""
-    special = tokenizer.special_ids
     ids: list[int] = []
-    for turn in [*_wishes(options), *turns]:
+    for piece in chat_pieces(tokenizer, all_turns(turns, options), options, image_tokens=image_tokens):
+        ids += piece
+    return ids
+
+
+def all_turns(turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
+    """With those that say what is wished for: as many as the template writes."""
+    return [*_wishes(options), *turns]
+
+
+def chat_pieces(
+    tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions, *, image_tokens: int = 0
+) -> Iterator[Sequence[int]]:
+    """The ids of all turns, some thousand at a time, each piece made when it is taken."""
+    special = tokenizer.special_ids
+    end = [special["<|end|>"]]
+    for number, turn in enumerate(turns, 1):
         token = _ROLE_TOKENS.get(turn.role)
         if token is not None:
-            ids.append(special[token])
+            opening = [special[token]]
         else:
-            ids += [special["<|role|>"], *tokenizer.encode(turn.role), special["<|content|>"]]
-        ids += [special[IMAGE]] * (turn.images * image_tokens)
-        ids += tokenizer.encode(turn.content + _calls(turn))
-        ids.append(special["<|end|>"])
-    if options.continue_final:
-        ids.pop()
-    elif options.add_generation_prompt:
-        ids.append(special["<|assistant|>"])
-    return ids
+            opening = [special["<|role|>"], *tokenizer.encode(turn.role), special["<|content|>"]]
+        yield opening + [special[IMAGE]] * (turn.images * image_tokens)
+        content = turn.content + _calls(turn)
+        if len(content) <= _SHORT:
+            yield tokenizer.encode(content)
+        else:
+            yield from tokenizer.pieces(content)
+        if number < len(turns) or not options.continue_final:
+            yield end
+    if options.add_generation_prompt and not options.continue_final:
+        yield [special["<|assistant|>"]]
 
 
 def write_call(name: str, arguments: object) -> str:

@@ -3,11 +3,14 @@
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from .timer import Timer, make_timer
+
+_log = logging.getLogger(__name__)
 
 _Alarm = tuple[float, int, Callable[[], None]]
 
@@ -49,6 +52,14 @@ class _Alarms:
 
     def clear(self) -> None:
         self._heap.clear()
+
+
+def _call(callback: Callable[[], None]) -> None:
+    """Without letting its failure stop the clock."""
+    try:
+        callback()
+    except Exception:
+        _log.exception("what was to happen at a time failed")
 
 
 async def _sleep_on(clock: Clock, when: float) -> None:
@@ -102,7 +113,7 @@ class RealClock:
         while self._alarms and self._alarms.next_at <= now:
             due.append(self._alarms.pop())
         for callback in due:  # what they set for a time that has passed waits until the loop has had its turn
-            callback()
+            _call(callback)
         if self._alarms and self._alarms.next_at < self._armed_at:
             self._arm(self._alarms.next_at)
 
@@ -147,4 +158,4 @@ class VirtualClock:
                 return
             self._now = max(self._now, self._alarms.next_at)
             while self._alarms and self._alarms.next_at <= self._now:
-                self._alarms.pop()()
+                _call(self._alarms.pop())

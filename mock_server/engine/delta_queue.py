@@ -8,15 +8,19 @@ from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
 from .outbox import Outbox
 
+_MOST_AT_ONCE = 1_024
+_MOST_UNREAD = 200_000
+
 
 class DeltaQueue:
     """A `PushStream` that ends when each of `num_choices` choices has a finish reason.
 
-    With `final_only` the reader gets one delta for each choice, when it ends.
+    With `final_only` the reader gets a choice when it ends, in one delta where nothing is lost by that.
     """
 
     __slots__ = (
         "_error",
+        "_growing",
         "_is_due",
         "_listener",
         "_on_close",
@@ -48,7 +52,9 @@ class DeltaQueue:
         self._scheduled_at: dict[int, float] = {}
         self._open_choices = num_choices
         self._on_close = on_close
-        self._so_far: dict[int, tuple[list[int], list[PositionLogprobs]]] | None = {} if final_only else None
+        self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
+        self._growing: dict[int, list[int]] = {}
+        """The tokens of those whose last delta has no log probabilities."""
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
@@ -63,15 +69,18 @@ class DeltaQueue:
     def put(self, delta: Delta) -> None:
         """Engine side: adds a delta, and wakes the reader if it waits."""
         if self._so_far is not None:
-            if self.first_token_at is None:
-                self.first_token_at = time.monotonic()
-            token_ids, logprobs = self._so_far.setdefault(delta.choice, ([], []))
-            token_ids += delta.token_ids
-            logprobs += delta.logprobs or ()
+            if delta.finish_reason is None and delta.logprobs is None:
+                joined = self._growing.get(delta.choice)
+                if joined is not None:  # nearly every token
+                    joined += delta.token_ids
+                    return
+            self._join(delta)
             if delta.finish_reason is None:
                 return
-            del self._so_far[delta.choice]
-            delta = Delta(delta.choice, token_ids, delta.finish_reason, logprobs or None)
+            self._growing.pop(delta.choice, None)
+            *earlier, last = self._so_far.pop(delta.choice)
+            self._ready += earlier
+            delta = last._replace(finish_reason=delta.finish_reason)
         self._ready.append(delta)
         if delta.finish_reason is not None:
             self._open_choices -= 1
@@ -81,6 +90,32 @@ class DeltaQueue:
                 self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
+        elif len(self._ready) > _MOST_UNREAD and self._error is None:  # the reader is held up by its client
+            self._error = EngineError(f"the client reads too slowly: more than {_MOST_UNREAD} deltas wait for it")
+            asyncio.get_running_loop().call_soon(self._on_close)
+
+    def _join(self, delta: Delta) -> None:
+        """Adds to a choice's last delta; not where it would matter that they were two.
+
+        What has log probabilities stays apart from what has none; and so does a stop without a token of its own, which
+        would take the token before it for its own.
+        """
+        if self._so_far is None:
+            return
+        if self.first_token_at is None and delta.token_ids:
+            self.first_token_at = time.monotonic()
+        joined = self._so_far.setdefault(delta.choice, [])
+        ends_alone = delta.finish_reason == "stop" and not delta.token_ids
+        if not joined or ends_alone or (joined[-1].logprobs is None) != (delta.logprobs is None):
+            token_ids = list(delta.token_ids)
+            joined.append(Delta(delta.choice, token_ids, None, None if delta.logprobs is None else []))
+            self._growing.pop(delta.choice, None)
+            if delta.logprobs is None and token_ids:
+                self._growing[delta.choice] = token_ids
+        else:
+            joined[-1].token_ids.extend(delta.token_ids)  # type: ignore[attr-defined]
+        if delta.logprobs is not None:
+            joined[-1].logprobs.extend(delta.logprobs)  # type: ignore[union-attr]
 
     def fail(self, error: EngineError) -> None:
         """Engine side: the reader gets what is ready, then the error."""
@@ -115,7 +150,7 @@ class DeltaQueue:
             return
         if self._ready:
             self._listener()
-            if self._error is not None:  # comes after what was ready
+            if self._ready or self._error is not None:  # which comes after what was ready
                 self._tell_soon()
         elif self._error is not None:
             self._listener()
@@ -123,13 +158,21 @@ class DeltaQueue:
     def take(self) -> Sequence[Delta]:
         if not self._ready and self._error is not None:
             raise self._error
-        batch, self._ready = self._ready, []
+        return self._batch()
+
+    def _batch(self) -> Sequence[Delta]:
+        """What is ready; of very much, which has piled up behind a slow reader, a part."""
+        if len(self._ready) <= _MOST_AT_ONCE:
+            batch, self._ready = self._ready, []
+        else:
+            batch = self._ready[:_MOST_AT_ONCE]
+            del self._ready[:_MOST_AT_ONCE]
         return batch
 
     def unread_tokens(self, choice: int) -> int:
         waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)
-        held = self._so_far.get(choice) if self._so_far else None
-        return waiting + (len(held[0]) if held else 0)
+        held = self._so_far.get(choice, ()) if self._so_far else ()
+        return waiting + sum(len(delta.token_ids) for delta in held)
 
     def __aiter__(self) -> "DeltaQueue":
         return self
@@ -145,8 +188,7 @@ class DeltaQueue:
                 await self._waiter
             finally:
                 self._waiter = None
-        batch, self._ready = self._ready, []
-        return batch
+        return self._batch()
 
     async def aclose(self) -> None:
         """Reader side: aborts the request unless it has ended."""

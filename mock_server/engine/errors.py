@@ -13,6 +13,10 @@ class RequestRefusedError(EngineError):
         self.field = field
 
 
+class PromptTooLongError(RequestRefusedError):
+    """The prompt does not fit the model's context, by far."""
+
+
 class EngineBusyError(EngineError):
     """The engine admits no more requests for now."""
 

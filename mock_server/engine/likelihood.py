@@ -8,7 +8,7 @@ import hashlib
 import math
 import random
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .base import GenerationParams, PositionLogprobs, TokenLogprob
@@ -71,30 +71,52 @@ class Position:
         found = next((entry for entry in ranked if entry.token_id == chosen), None)
         return PositionLogprobs(found or TokenLogprob(chosen, _FLOOR - normal, len(ranked) + 1), ranked[:top])
 
-    def choose(self, edits: "Edits", banned: set[int]) -> int:
+    def choose(self, edits: "Edits", banned: Collection[int]) -> int:
         """The author's token unless the request's wishes make another one likelier."""
-        scores = {token_id: logit - 1.0 for token_id, logit in self.logits.items()}
-        scores[self.token_id] = 0.0
-        if edits.allowed is not None:
-            scores = {token_id: scores.get(token_id, _FLOOR) for token_id in edits.allowed}
-        for token_id, bias in edits.biases.items():
-            if edits.allowed is None or token_id in scores:
-                scores[token_id] = scores.get(token_id, _FLOOR) + bias
+        scores = {
+            token_id: (0.0 if token_id == self.token_id else logit - 1.0) + edits.biases.get(token_id, 0.0)
+            for token_id, logit in self.logits.items()
+            if edits.allows(token_id)
+        }
+        for others in (edits.by_bias, edits.without_bias):  # of those that have no logit the best one is enough
+            best = next((token_id for token_id in others if token_id not in scores and token_id not in banned), None)
+            if best is not None:
+                scores[best] = _FLOOR + edits.biases.get(best, 0.0)
         left = {token_id: score for token_id, score in scores.items() if token_id not in banned} or scores
+        if not left:  # all that is allowed is forbidden, too
+            return next(iter(edits.by_bias or edits.without_bias))
         return max(left, key=left.__getitem__)
 
 
-@dataclass(frozen=True, slots=True)
 class Edits:
-    """What a request wants of the choice of tokens. `bad_words` are sequences that must not become complete."""
+    """What a request wants of the choice of tokens, in the order in which it is asked for at each token."""
 
-    biases: dict[int, float]
-    allowed: tuple[int, ...] | None
-    bad_words: tuple[tuple[int, ...], ...] = ()
+    def __init__(
+        self, biases: Mapping[int, float], allowed: Sequence[int] | None, bad_words: Iterable[Sequence[int]] = ()
+    ) -> None:
+        """`bad_words` are sequences that must not become complete."""
+        self.biases = biases
+        self._allowed = None if allowed is None else frozenset(allowed)
+        self.by_bias = sorted(filter(self.allows, biases), key=lambda token_id: -biases[token_id])
+        self.without_bias = [token_id for token_id in allowed or () if token_id not in biases]
+        self._forbidden: set[int] = set()
+        self._words_by_place: dict[int, list[tuple[int, ...]]] = {}
+        """Longer words, by their last token but one."""
+        for word in map(tuple, bad_words):
+            if len(word) == 1:
+                self._forbidden.add(word[0])
+            elif word:
+                self._words_by_place.setdefault(word[-2], []).append(word)
+        self.is_empty = not (self.biases or self._allowed or self._forbidden or self._words_by_place)
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.biases or self.allowed or self.bad_words)
+    def allows(self, token_id: int) -> bool:
+        return self._allowed is None or token_id in self._allowed
+
+    def banned(self, said: Sequence[int]) -> Collection[int]:
+        """Tokens that would complete a forbidden word."""
+        words = self._words_by_place.get(said[-1], ()) if said else ()
+        longer = {word[-1] for word in words if tuple(said[1 - len(word) :]) == word[:-1]}
+        return self._forbidden | longer if longer else self._forbidden
 
 
 class WeighedTokens(Iterator[int]):
@@ -115,15 +137,10 @@ class WeighedTokens(Iterator[int]):
     def __next__(self) -> int:
         key = f"{self._key} {len(self._said)}"
         position = self._likelihood.position(next(self._tokens), key, greedy=self._greedy)
-        chosen = position.token_id if self._edits.is_empty else position.choose(self._edits, self._banned())
+        chosen = (
+            position.token_id if self._edits.is_empty else position.choose(self._edits, self._edits.banned(self._said))
+        )
         if self._top is not None:
             self.last = position.logprobs(chosen, self._top)
         self._said.append(chosen)
         return chosen
-
-    def _banned(self) -> set[int]:
-        """Tokens that would complete a forbidden word."""
-        said = self._said
-        return {
-            word[-1] for word in self._edits.bad_words if len(word) == 1 or tuple(said[1 - len(word) :]) == word[:-1]
-        }

@@ -1,8 +1,9 @@
 """What the simulated model makes of its prompt: the messages that its chat template wrote, read back."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from .chat_template import THINKING_ROLE, TOOLS_ROLE
 from .tokenizer import Tokenizer
@@ -77,7 +78,7 @@ class PromptReader:
 def _functions(content: str) -> list[Mapping[str, Any]]:
     """Nothing for a message of a client's own that has the role and not the form."""
     try:
-        tools = json.loads(content)
+        tools = from_json(content)
     except ValueError:
         return []
     functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []

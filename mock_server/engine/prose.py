@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from .base import GenerationParams, PositionLogprobs
 from .chat_template import write_call
+from .drawing.budget import Budget
 from .likelihood import Edits, Likelihood, WeighedTokens
-from .prompt_reading import PromptReader
-from .structured_text import structured_text, structured_value
+from .prompt_reading import Conversation, PromptReader
+from .structured_text import StructuredWriter, first_call
 from .tokenizer import Tokenizer
 
 _T = TypeVar("_T")
@@ -70,27 +71,48 @@ class Author:
         tables = tomllib.loads(_DATA.read_text("utf-8"))
         self._languages = {name: _language(table) for name, table in tables.items()}
 
+    def is_constrained(self, prompt_token_ids: Sequence[int], params: GenerationParams) -> bool:
+        """Whether an answer may have to satisfy what the client made up: a schema, an expression, a tool."""
+        return params.structured_output is not None or self._reader.has_wishes(prompt_token_ids)
+
     def tokens(
-        self, prompt_token_ids: Sequence[int], params: GenerationParams, adapter: str | None
+        self,
+        prompt_token_ids: Sequence[int],
+        params: GenerationParams,
+        adapter: str | None,
+        budget: Budget | None = None,
     ) -> list[Iterator[int]]:
         """For each of `params.n` choices its endless tokens, the end of sequence among them unless ignored.
 
-        Raises `RequestRefusedError` for structured output that no answer is found for.
+        Raises `RequestRefusedError` for structured output that no answer is found for; where the budget is one for
+        a trial, `TooMuchWorkError` for what needs a larger one.
         """
         language = self._languages[self.prompt_language(prompt_token_ids)]
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
         digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
         digest.update(f"\0{self._model}\0{adapter or ''}\0{seed}".encode())
         weigh = self._weighing(params)
+        wanted = params.structured_output
+        wishes = self._wishes(prompt_token_ids) if wanted is None else None
+        if budget is None and (wanted is not None or wishes is not None):
+            budget = Budget.for_answers(params.n)
+        writer = None
+        if wanted is not None and budget is not None:
+            writer = StructuredWriter(wanted, budget, lambda: self.tokenizer.decode(prompt_token_ids))
         choices = []
+        text = ""
         for index in range(params.n):
             key = digest.copy()
             key.update(f"\0{0 if params.greedy else index}".encode())  # greedy choices are all the same
             source = random.Random(key.digest())
-            if params.structured_output is not None:
-                tokens = self._repeat_the_end(structured_text(params.structured_output, source))
+            if writer is not None:
+                if not index or not params.greedy:
+                    text = writer.text(source)
+                tokens = self._repeat_the_end(text)
             else:
-                opening = self._opening(prompt_token_ids, language, source, adapter)
+                opening = _NO_OPENING
+                if wishes is not None and budget is not None:
+                    opening = _opening(wishes, language, source, adapter, budget)
                 if opening.is_whole:
                     tokens = self._repeat_the_end(opening.text)
                 else:
@@ -108,38 +130,26 @@ class Author:
 
     def _weighing(self, params: GenerationParams) -> Callable[[Iterator[int], str], Iterator[int]] | None:
         """None where nobody asks how likely the tokens are or wants others."""
+        wants_others = params.bad_words or params.allowed_token_ids or params.logit_bias
+        if params.logprobs is None and not wants_others:
+            return None
         edits = Edits({}, None)
-        if params.structured_output is None:  # whose tokens are not free
+        if wants_others and params.structured_output is None:  # whose tokens are not free
             words = [self.tokenizer.encode(form) for word in params.bad_words for form in (word, " " + word)]
-            allowed = tuple(params.allowed_token_ids) or None
-            edits = Edits(dict(params.logit_bias), allowed, tuple(tuple(word) for word in words))
+            edits = Edits(params.logit_bias, tuple(params.allowed_token_ids) or None, words)
         if params.logprobs is None and edits.is_empty:
             return None
         return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)
 
     def _repeat_the_end(self, text: str) -> Iterator[int]:
         """The model has no more to say, and says so for as long as it is asked."""
-        yield from self.tokenizer.encode(text)
+        for piece in self.tokenizer.pieces(text):
+            yield from piece
         yield from repeat(self.tokenizer.eos_token_id)
 
-    def _opening(
-        self, prompt_token_ids: Sequence[int], language: _Language, source: random.Random, adapter: str | None
-    ) -> "_Opening":
-        """Thoughts where they are wanted; and a call where tools are offered and the user has the last word."""
-        if not self._reader.has_wishes(prompt_token_ids):
-            return _NO_OPENING
-        conversation = self._reader.read(prompt_token_ids)
-        text = ""
-        if conversation.effort is not None:
-            sentences = islice(_sentences(language, source, adapter), _SENTENCES_OF_THOUGHT.get(conversation.effort, 4))
-            text = f"<think>\n{''.join(sentences)}\n</think>\n\n"
-        last = conversation.last
-        if not conversation.functions or last is None or last.role != "user":
-            return _Opening(text)
-        named = [function for function in conversation.functions if function["name"] in last.content]
-        function = named[0] if named else conversation.functions[0]
-        arguments = structured_value(function.get("parameters") or {}, source)
-        return _Opening(text + write_call(function["name"], arguments), is_whole=True)
+    def _wishes(self, prompt_token_ids: Sequence[int]) -> Conversation | None:
+        """None where the prompt offers no tools and asks for no thoughts."""
+        return self._reader.read(prompt_token_ids) if self._reader.has_wishes(prompt_token_ids) else None
 
     def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:
         """The language that the last message is mostly written in, "chinese" or "english"."""
@@ -169,6 +179,26 @@ class Author:
             if not ended and length is not None and written >= length:
                 ended = True
                 yield self.tokenizer.eos_token_id
+
+
+def _opening(
+    wishes: Conversation, language: _Language, source: random.Random, adapter: str | None, budget: Budget
+) -> _Opening:
+    """Thoughts where they are wanted; and a call where tools are offered and the user has the last word.
+
+    The function that the message names is called, else the first; where its schema cannot be satisfied, another one
+    or none.
+    """
+    text = ""
+    if wishes.effort is not None:
+        sentences = islice(_sentences(language, source, adapter), _SENTENCES_OF_THOUGHT.get(wishes.effort, 4))
+        text = f"<think>\n{''.join(sentences)}\n</think>\n\n"
+    last = wishes.last
+    if not wishes.functions or last is None or last.role != "user":
+        return _Opening(text)
+    by_name = sorted(wishes.functions, key=lambda function: function["name"] not in last.content)
+    call = first_call(by_name, source, budget)
+    return _Opening(text) if call is None else _Opening(text + write_call(*call), is_whole=True)
 
 
 def _language(table: dict[str, Any]) -> _Language:

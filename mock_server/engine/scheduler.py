@@ -50,6 +50,8 @@ class Scheduler:
         self.prefilling: list[Sequence] = []
         self.decoding: list[Sequence] = []
         self._num_kv_tokens = 0  # computed tokens of the decoding sequences
+        self.failed: list[tuple[Sequence, Exception]] = []
+        """Sequences that ended in what they raised, until somebody takes them."""
 
     @property
     def num_running(self) -> int:
@@ -90,14 +92,21 @@ class Scheduler:
         return num_tokens
 
     def complete(self, plan: StepPlan) -> list[SampledToken]:
-        """Books the step as computed; returns the tokens that it sampled. Aborted sequences are skipped."""
+        """Books the step as computed; returns the tokens that it sampled. Aborted sequences are skipped.
+
+        A sequence that raises in place of its token has ended (`take_failed`); the others go on.
+        """
         sampled: list[SampledToken] = []
         running = SequenceStatus.RUNNING
         for sequence in plan.decodes:
             if sequence.status is running:
                 sequence.num_computed_tokens += 1
                 self._num_kv_tokens += 1
-                token_id, finish_reason = sequence.sample()
+                try:
+                    token_id, finish_reason = sequence.sample()
+                except Exception as exc:
+                    self._fail(sequence, exc)
+                    continue
                 sampled.append((sequence, token_id, finish_reason))
                 if finish_reason is not None:
                     self._finish(sequence)
@@ -108,11 +117,23 @@ class Scheduler:
                     self.prefilling.remove(sequence)
                     self.decoding.append(sequence)
                     self._num_kv_tokens += sequence.num_computed_tokens
-                    token_id, finish_reason = sequence.sample()
+                    try:
+                        token_id, finish_reason = sequence.sample()
+                    except Exception as exc:
+                        self._fail(sequence, exc)
+                        continue
                     sampled.append((sequence, token_id, finish_reason))
                     if finish_reason is not None:
                         self._finish(sequence)
         return sampled
+
+    def take_failed(self) -> list[tuple[Sequence, Exception]]:
+        failed, self.failed = self.failed, []
+        return failed
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self._finish(sequence)
+        self.failed.append((sequence, error))
 
     def _finish(self, sequence: Sequence) -> None:
         self._leave(sequence)

@@ -1,11 +1,15 @@
 """The scripted engine: a function decides each request's tokens and their times. The truth for tests of meters.
 
-Requests do not share a batch: each keeps its own absolute schedule, whatever the load.
+Requests do not share a batch: each keeps its own absolute schedule, whatever the load. Whatever a script raises fails
+its own request and no other.
 """
 
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import sequence
@@ -13,12 +17,16 @@ from .base import Delta, EngineStats, GenerationParams
 from .bundled import DEFAULT_MAX_MODEL_LEN, FEATURES, BundledText, make_info
 from .clock import Clock
 from .delta_queue import DeltaQueue
+from .drawing.budget import Budget
+from .drawing.problems import TooMuchWorkError
 from .errors import EngineDeadError, EngineError
 from .lag import LagMeter
 from .outbox import Outbox
 from .prose import Author
 from .tokenizer import Tokenizer
+from .worker import Worker
 
+_log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 32  # of what is due: a process that cannot keep up still hears its clients
 
 
@@ -28,6 +36,8 @@ class ScriptedRequest(NamedTuple):
     prompt_token_ids: Sequence[int]
     params: GenerationParams
     adapter: str | None
+    budget: Budget | None = None
+    """For an author that satisfies a client's schema; the script starts anew when it was too small."""
 
 
 class TimedDelta(NamedTuple):
@@ -38,8 +48,8 @@ class TimedDelta(NamedTuple):
 
 
 Script = Callable[[ScriptedRequest], Iterator[TimedDelta]]
-"""Yields in the order of time, until each choice has a finish reason. An `EngineError` that it raises
-fails the request from the first token on."""
+"""Yields in the order of time, until each choice has a finish reason. Whatever it raises fails the request; the message
+of an `EngineError` reaches the client."""
 
 
 def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
@@ -47,7 +57,7 @@ def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
     eos_token_id = author.tokenizer.eos_token_id
 
     def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
-        tokens = author.tokens(request.prompt_token_ids, request.params, request.adapter)
+        tokens = author.tokens(request.prompt_token_ids, request.params, request.adapter, request.budget)
         speaking = [
             sequence.Sequence(0, request.params, source, eos_token_id=eos_token_id, choice=choice)
             for choice, source in enumerate(tokens)
@@ -73,14 +83,37 @@ class _Performance:
     rest: Iterator[TimedDelta]
     next: TimedDelta
     queue: DeltaQueue
-    open_choices: int
+    num_choices: int
+    finished: set[int] = field(default_factory=set)
+
+    @property
+    def has_ended(self) -> bool:
+        return len(self.finished) == self.num_choices
 
 
-def _next_of(rest: Iterator[TimedDelta]) -> TimedDelta:
-    timed = next(rest, None)
-    if timed is None:
-        raise EngineError("the script ended before each choice had a finish reason")
-    return timed
+@contextmanager
+def _failing_the_request() -> Iterator[None]:
+    """Whatever a script raises becomes an `EngineError`; but `TooMuchWorkError` stays what it is."""
+    try:
+        yield
+    except (EngineError, TooMuchWorkError, KeyboardInterrupt):
+        raise
+    except BaseException as exc:
+        _log.exception("the script failed")
+        raise EngineError(f"the script raised {type(exc).__name__}; the server's log tells more") from exc
+
+
+def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
+    """Raises `EngineError` for what no client could be told; another error for what is not a delta at all."""
+    choice, token_ids, finish_reason, _ = timed.delta
+    if not math.isfinite(timed.at_s):
+        raise EngineError(f"the script gave a delta the time {timed.at_s!r}")
+    if not 0 <= choice < num_choices:
+        raise EngineError(f"the script gave a delta to choice {choice!r} of {num_choices}")
+    if finish_reason not in (None, "stop", "length"):
+        raise EngineError(f"the script gave the finish reason {finish_reason!r}; it must be None, 'stop' or 'length'")
+    if not all(0 <= token_id < vocab_size for token_id in token_ids):
+        raise EngineError(f"the script gave a token that the vocabulary of {vocab_size} does not have")
 
 
 class ScriptedEngine(BundledText):
@@ -114,13 +147,16 @@ class ScriptedEngine(BundledText):
 
     async def start(self) -> None:
         self._clock.start()
-        self._outbox = Outbox()  # of this loop
+        self._outbox, self.worker = Outbox(), Worker()  # of this loop
         self._death = None
 
     async def stop(self) -> None:
         self._death = EngineDeadError("the engine was stopped")
         while self._performances:
-            self._performances.popitem()[1].queue.fail(self._death)
+            key, performance = next(iter(self._performances.items()))
+            self._forget(key)
+            performance.queue.fail(self._death)
+        self.worker.stop()
         self._clock.stop()
 
     def check_health(self) -> None:
@@ -147,8 +183,13 @@ class ScriptedEngine(BundledText):
     ) -> DeltaQueue:
         self.check_health()
         self.check_adapter(adapter)
-        rest = self._script(ScriptedRequest(prompt_token_ids, params, adapter))
-        first = _next_of(rest)
+        arrived_at = self._clock.now()
+        request = ScriptedRequest(prompt_token_ids, params, adapter)
+        first, rest = await self.worker.run(lambda budget: self._begin(request._replace(budget=budget)), params.n)
+        prompt_logprobs = (
+            None if self._author is None else await self.prompt_logprobs(self._author, prompt_token_ids, params)
+        )
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
         key = self._requests
@@ -156,18 +197,39 @@ class ScriptedEngine(BundledText):
             params.n,
             lambda: self._forget(key),
             final_only=params.final_only,
-            prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         queue.queued_at = time.monotonic()  # nobody waits here
         for choice in range(params.n):
             queue.schedule(choice, queue.queued_at)
-        self._performances[key] = _Performance(self._clock.now(), rest, first, queue, params.n)
+        self._performances[key] = _Performance(arrived_at, rest, first, queue, params.n)
         self._call_when_due(key)
         return queue
 
+    def _begin(self, request: ScriptedRequest) -> tuple[TimedDelta, Iterator[TimedDelta]]:
+        """The first delta, and those after it. Raises `EngineError`."""
+        with _failing_the_request():
+            rest = iter(self._script(request))
+        return self._next_of(rest, request.params.n), rest
+
+    def _next_of(self, rest: Iterator[TimedDelta], num_choices: int) -> TimedDelta:
+        """Raises `EngineError`."""
+        with _failing_the_request():
+            timed = next(rest, None)
+            if timed is None:
+                raise EngineError("the script ended before each choice had a finish reason")
+            _check(timed, num_choices, self.info.vocab_size)
+        return timed
+
     def _forget(self, key: int) -> None:
-        self._performances.pop(key, None)
+        performance = self._performances.pop(key, None)
+        close = getattr(performance.rest, "close", None) if performance is not None else None
+        if close is not None:
+            try:
+                close()
+            except Exception:
+                _log.exception("the script failed when it was closed")
 
     def _call_when_due(self, key: int) -> None:
         performance = self._performances[key]
@@ -185,10 +247,10 @@ class ScriptedEngine(BundledText):
                 if performance.next.at_s > elapsed_s:
                     break
                 self._hand_over(performance)
-                if not performance.open_choices:
+                if performance.has_ended:
                     self._forget(key)
                     return
-                performance.next = _next_of(performance.rest)
+                performance.next = self._next_of(performance.rest, performance.num_choices)
         except EngineError as exc:
             self._forget(key)
             performance.queue.fail(exc)
@@ -197,7 +259,9 @@ class ScriptedEngine(BundledText):
 
     def _hand_over(self, performance: _Performance) -> None:
         delta = performance.next.delta
+        if delta.choice in performance.finished:
+            return
         performance.queue.put(delta)
         self._generated_tokens += len(delta.token_ids)
         if delta.finish_reason is not None:
-            performance.open_choices -= 1
+            performance.finished.add(delta.choice)

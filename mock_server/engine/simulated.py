@@ -21,8 +21,11 @@ from .profiles import Profile
 from .prose import Author
 from .scheduler import PrefillChunk, SampledToken, Scheduler
 from .sequence import Sequence
+from .worker import Worker
 
-_STEPS_PER_PASS = 32  # steps that take no time, before the event loop gets a turn
+_STEPS_PER_PASS = 32  # that take no time by the profile, before the event loop gets a turn
+_LONGEST_PASS_S = 0.005  # if they take long all the same,
+_FEW = 8  # which those of few sequences do not
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +62,7 @@ class SimulatedEngine(BundledText):
         self._clock.start()
         self._death = None
         self._work = asyncio.Event()
-        self._outbox = Outbox()  # of this loop
+        self._outbox, self.worker = Outbox(), Worker()  # of this loop
         self._task = asyncio.create_task(self._run(), name="simulated engine")
 
     async def stop(self) -> None:
@@ -68,6 +71,7 @@ class SimulatedEngine(BundledText):
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self.worker.stop()
         self._clock.stop()
 
     def check_health(self) -> None:
@@ -97,15 +101,25 @@ class SimulatedEngine(BundledText):
         self.check_adapter(adapter)
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
+        if self._author.is_constrained(prompt_token_ids, params):
+            texts = await self.worker.run(
+                lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget), params.n
+            )
+        else:
+            texts = self._author.tokens(prompt_token_ids, params, adapter)
+        prompt_logprobs = None
+        if params.prompt_logprobs is not None:
+            prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
-            for choice, tokens in enumerate(self._author.tokens(prompt_token_ids, params, adapter))
+            for choice, tokens in enumerate(texts)
         ]
         queue = DeltaQueue(
             params.n,
             lambda: self._abort(sequences),
             final_only=params.final_only,
-            prompt_logprobs=self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         for sequence in sequences:
@@ -143,7 +157,7 @@ class SimulatedEngine(BundledText):
     async def _step_for_ever(self) -> None:
         clock, scheduler = self._clock, self._scheduler
         deadline = clock.now()
-        instant_steps = 0
+        instant_steps, pass_began = 0, time.monotonic()
         while True:
             plan = scheduler.schedule()
             if plan.is_empty:
@@ -157,13 +171,19 @@ class SimulatedEngine(BundledText):
             deadline = deadline + step_s if step_s else clock.now()
             if deadline > clock.now():
                 await clock.sleep_until(deadline)
-            elif step_s or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS:
+            elif (
+                step_s
+                or (instant_steps := instant_steps + 1) >= _STEPS_PER_PASS
+                or (len(plan.decodes) > _FEW and time.monotonic() - pass_began > _LONGEST_PASS_S)
+            ):
                 await asyncio.sleep(0)
-                instant_steps = 0
+                instant_steps, pass_began = 0, time.monotonic()
             if step_s:
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
             self._deliver(scheduler.complete(plan))
+            if scheduler.failed:
+                self._fail(scheduler.take_failed())
 
     def _note_scheduled(self, prefills: SequenceOf[PrefillChunk]) -> None:
         now = time.monotonic()
@@ -185,6 +205,17 @@ class SimulatedEngine(BundledText):
                     delta = plain[token_id] = Delta(0, (token_id,), None)
                 queues[sequence].put(delta)
         self._generated_tokens += len(sampled)
+
+    def _fail(self, failed: list[tuple[Sequence, Exception]]) -> None:
+        """Ends the requests that these sequences are of; the others go on."""
+        for sequence, exc in failed:
+            _log.error("a request failed in the step loop", exc_info=exc)
+            queue = self._queues.get(sequence)
+            if queue is not None:
+                self._abort([other for other, shared in self._queues.items() if shared is queue])
+                queue.fail(
+                    EngineError(f"the simulated engine failed ({type(exc).__name__}); the server's log tells more")
+                )
 
     def _die(self, error: EngineDeadError) -> None:
         self._death = error

@@ -1,41 +1,165 @@
-"""What the simulated model says where its answer must be an instance of something. Raises `RequestRefusedError`."""
+"""What the simulated model says where its answer must be an instance of something, or a call of a function."""
 
 import json
 import random
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .base import StructuredOutput
+from pydantic_core import from_json
+
+from .base import CallForm, StructuredOutput
+from .drawing.budget import Budget
+from .drawing.expressions import Expressions
+from .drawing.free_object import free_object
+from .drawing.instances import InstanceDrawer
+from .drawing.problems import TooMuchWorkError, UndrawableError
 from .errors import RequestRefusedError
-from .regex_text import UnsupportedRegexError, text_matching
-from .schema_instance import Schema, UnsupportedSchemaError, instance
+from .prompted_schema import prompted_schema
 
-_OBJECT = {"answer": "amber", "count": 3, "done": True}
+_MOST_SHOWN = 80
+_ANY_OBJECT = {"type": "object"}
 
 
-def structured_text(wanted: StructuredOutput, source: random.Random) -> str:
-    match wanted.kind:
-        case "json":
-            return json.dumps(structured_value(wanted.value, source), ensure_ascii=False)
-        case "json_object":
-            return json.dumps(_OBJECT)
-        case "choice":
-            return str(source.choice(wanted.value))
-        case "regex":
+class StructuredWriter:
+    """Writes the answers of one request; what it asks for is read once, and all its answers share the budget."""
+
+    def __init__(self, wanted: StructuredOutput, budget: Budget, prompt: Callable[[], str] = str) -> None:
+        self._wanted = wanted
+        self._budget = budget
+        self._prompt = prompt
+        self._draw: Callable[[random.Random], str] | None = None
+
+    def text(self, source: random.Random) -> str:
+        """Raises `RequestRefusedError`; while it is only tried, `TooMuchWorkError`."""
+        wanted = self._wanted
+        try:
+            if self._draw is None:
+                self._draw = self._reader()
+            return self._draw(source)
+        except RecursionError:
+            problem = UndrawableError("it is nested too deeply")
+        except UndrawableError as exc:
+            problem = exc
+        raise _refusal(problem, wanted.origin or "structured_outputs", wanted.subject, self._budget)
+
+    def _reader(self) -> Callable[[random.Random], str]:
+        wanted, budget = self._wanted, self._budget
+        if wanted.calls:
+            return CallListDrawer(wanted.calls, budget).text
+        match wanted.kind:
+            case "json":
+                drawer = InstanceDrawer(_schema(wanted.value), budget)
+                return lambda source: _written(drawer.draw(source))
+            case "json_object":
+                return self._object_reader()
+            case "choice":
+                return lambda source: str(source.choice(wanted.value))
+            case "regex":
+                expressions = Expressions(budget)
+                return lambda source: expressions.draw(wanted.value, source, whole=True)
+        raise RequestRefusedError(
+            f"the simulated engine does not do structured output by {wanted.kind}", "structured_outputs"
+        )
+
+    def _object_reader(self) -> Callable[[random.Random], str]:
+        """Follows the schema in the prompt if there is one that can be drawn: no prompt makes JSON mode fail."""
+        schema = prompted_schema(self._prompt())
+        if schema is None:
+            return lambda source: _written(free_object(source))
+        drawer = InstanceDrawer(schema, self._budget)
+
+        def text(source: random.Random) -> str:
             try:
-                return text_matching(wanted.value, source)
-            except UnsupportedRegexError as exc:
-                raise RequestRefusedError(str(exc), "structured_outputs.regex") from None
-        case _:
-            raise RequestRefusedError(
-                f"the simulated engine does not do structured output by {wanted.kind}", "structured_outputs"
-            )
+                drawn = drawer.draw(source)
+                if isinstance(drawn, dict):
+                    return _written(drawn)
+            except (UndrawableError, RecursionError) as exc:
+                if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                    raise
+            return _written(free_object(source))
+
+        return text
 
 
-def structured_value(schema: Schema | str, source: random.Random) -> Any:
-    """An instance of a JSON schema, given as an object or as text."""
+class CallListDrawer:
+    """Draws a call of any of several functions that can be called, as `required` wants it."""
+
+    def __init__(self, calls: Sequence[CallForm], budget: Budget) -> None:
+        self._calls = calls
+        self._budget = budget
+        self._arguments = [ArgumentsDrawer(call.parameters, budget) for call in calls]
+
+    def text(self, source: random.Random) -> str:
+        """Raises `RequestRefusedError` for the first of the functions where none can be called."""
+        order = list(range(len(self._calls)))
+        source.shuffle(order)
+        problems: dict[int, RequestRefusedError] = {}
+        for number in order:
+            call = self._calls[number]
+            try:
+                arguments = self._arguments[number].draw(source)
+            except UndrawableError as exc:
+                problems[number] = _refusal(exc, call.origin, f"function {call.name!r}", self._budget)
+            else:
+                return _written([{"name": call.name, "parameters": arguments}])
+        raise problems[min(problems)]
+
+
+class ArgumentsDrawer:
+    """Draws arguments of one of several functions: none of them may use up what the others need."""
+
+    def __init__(self, parameters: Any, budget: Budget) -> None:
+        self._parameters = parameters
+        self._budget = budget
+
+    def draw(self, source: random.Random) -> dict[str, Any]:
+        """Raises `UndrawableError`."""
+        budget = self._budget if self._budget.is_trial else self._budget.half()
+        try:
+            drawn = InstanceDrawer(self._parameters or _ANY_OBJECT, budget).draw(source)
+        finally:
+            if budget is not self._budget:
+                self._budget.pay_for(budget)
+        if not isinstance(drawn, dict):
+            raise UndrawableError("the parameters of a function must be an object")
+        return drawn
+
+
+def first_call(
+    functions: Sequence[Mapping[str, Any]], source: random.Random, budget: Budget
+) -> tuple[str, dict[str, Any]] | None:
+    """Name and arguments for the first of the functions that can be called. While it is only tried it raises
+    `TooMuchWorkError`.
+    """
+    for function in functions:
+        try:
+            return str(function["name"]), ArgumentsDrawer(function.get("parameters"), budget).draw(source)
+        except UndrawableError as exc:
+            if isinstance(exc, TooMuchWorkError) and budget.is_trial:
+                raise
+    return None
+
+
+def _schema(value: Any) -> Any:
+    """Given as an object or as text."""
+    if not isinstance(value, str):
+        return value
     try:
-        return instance(json.loads(schema) if isinstance(schema, str) else schema, source)
-    except json.JSONDecodeError as exc:
-        raise RequestRefusedError(f"the JSON schema is not valid JSON: {exc}", "structured_outputs.json") from None
-    except UnsupportedSchemaError as exc:
-        raise RequestRefusedError(f"JSON schema: {exc}") from None
+        return from_json(value)
+    except ValueError as exc:
+        raise UndrawableError(f"it is not valid JSON: {exc}") from None
+
+
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise UndrawableError("it demands a number that JSON cannot write") from None
+
+
+def _refusal(problem: UndrawableError, field: str, subject: str, budget: Budget) -> RequestRefusedError:
+    if isinstance(problem, TooMuchWorkError) and budget.is_trial:
+        raise problem
+    about = f" ({subject})" if subject else ""
+    place = f" (at {problem.where[:_MOST_SHOWN]})" if problem.where else ""
+    return RequestRefusedError(f"{field}{about}: {problem}{place}", field)

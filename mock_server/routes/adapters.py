@@ -5,13 +5,12 @@ from ..engine.base import Adapter
 from ..errors import ApiError
 from ..exchange import Exchange
 from ..requests import LoadAdapterRequest, UnloadAdapterRequest
-from ..validation import parse
 
 
 class LoadAdapter(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
         self._refuse_unless_allowed()
-        request = parse(LoadAdapterRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = await self.state.bodies.request(exchange, LoadAdapterRequest)
         adapter = Adapter(request.lora_name, request.lora_path)
         await self.state.models.load(adapter, in_place=request.load_inplace)
         await exchange.send_text(f"Success: LoRA adapter '{adapter.name}' added successfully.")
@@ -28,6 +27,6 @@ class LoadAdapter(Endpoint):
 class UnloadAdapter(LoadAdapter):
     async def handle(self, exchange: Exchange) -> None:
         self._refuse_unless_allowed()
-        request = parse(UnloadAdapterRequest, await exchange.read_json(self.state.settings.max_body_bytes))
+        request = await self.state.bodies.request(exchange, UnloadAdapterRequest)
         await self.state.models.unload(request.lora_name)
         await exchange.send_text(f"Success: LoRA adapter '{request.lora_name}' removed successfully.")

@@ -1,12 +1,12 @@
 """POST /v1/chat/completions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..conversation import chat_options, chat_turns
 from ..engine.base import asks_to_think
-from ..errors import bad_request
+from ..errors import ApiError, bad_request
 from ..exchange import Exchange
 from ..frames import ChatFrames, FrameOptions
 from ..generation import Generation, PromptRun, TextOptions
@@ -14,8 +14,9 @@ from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
+from ..model_registry import Target
 from ..requests import ChatRequest
-from ..responses import ChatChoice, ChatCompletion, Usage
+from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
 from ..sampling import chat_params, check_stream_options, truncated
 from ..tools import message_reader, tool_use
 from ..unsupported import refuse_unsupported
@@ -34,21 +35,23 @@ class ChatForm(AnswerForm):
             return ChatFrames(options)
         return MessageFrames(options, self.new_reader, ends_with_calls=self.ends_with_calls)
 
-    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
         extra: dict[str, Any] = {}
         if choices[0].prompt_logprobs is not None:
             extra["prompt_logprobs"] = choices[0].prompt_logprobs
         if options.token_ids:
             extra["prompt_token_ids"] = list(options.prompts[0])
-        return ChatCompletion(
+        frame = ChatCompletion(
             id=options.id,
             object="chat.completion",
             created=options.created,
             model=options.model,
-            choices=[self._choice(options, index, choice) for index, choice in enumerate(choices)],
+            choices=[],
             usage=usage,
             **extra,
-        ).json_bytes()
+        )
+        written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
+        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)
@@ -56,7 +59,7 @@ class ChatForm(AnswerForm):
         return ChatChoice(
             index=index,
             message=message,
-            logprobs=ChatLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+            logprobs=None,
             finish_reason="tool_calls" if has_called else choice.finish_reason,
             **({"token_ids": choice.token_ids} if options.token_ids else {}),
         )
@@ -69,11 +72,7 @@ class ChatCompletions(GenerationEndpoint):
         request = await self.read(exchange, ChatRequest)
         target = self.state.models.resolve(request.model)
         if not self.state.models.is_chat:
-            raise bad_request(
-                f"{target.name} is a base model and has no chat template: send a prompt to /v1/completions instead",
-                param="messages",
-                code="no_chat_template",
-            )
+            raise _no_chat(target, self.state.settings.model_names[0])
         engine, settings = self.state.engine, self.state.settings
         refuse_unsupported(request, engine.info)
         check_stream_options(request)
@@ -97,3 +96,12 @@ class ChatCompletions(GenerationEndpoint):
             reasoning_format = engine.info.reasoning_format
         new_reader = message_reader(use, reasoning_format, shown=request.include_reasoning is not False)
         await self.respond(exchange, request, target.name, generation, ChatForm(new_reader, use.ends_with_calls))
+
+
+def _no_chat(target: Target, base: str) -> ApiError:
+    what = target.name if target.adapter is None else f"{target.name} is an adapter of {base}, which"
+    return bad_request(
+        f"{what} is a base model and has no chat template: send a prompt to /v1/completions instead",
+        param="messages",
+        code="no_chat_template",
+    )

@@ -1,16 +1,20 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
+import asyncio
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
 from ..engine.base import GenerationParams
+from ..errors import bad_request
 from ..exchange import Exchange
 from ..frames import CompletionFrames, FrameOptions
 from ..generation import Echo, Generation, PromptRun, TextOptions
 from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import CompletionLogprobsWriter
-from ..requests import CompletionRequest
-from ..responses import Completion, CompletionChoice, Usage
+from ..requests import MAX_PROMPTS, CompletionRequest
+from ..responses import Completion, CompletionChoice, Usage, in_pieces
 from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
 from ..unsupported import refuse_unsupported
 
@@ -19,15 +23,17 @@ class CompletionForm(AnswerForm):
     def frames(self, options: FrameOptions) -> CompletionFrames:
         return CompletionFrames(options)
 
-    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> bytes:
-        return Completion(
+    def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
+        frame = Completion(
             id=options.id,
             object="text_completion",
             created=options.created,
             model=options.model,
-            choices=[self._choice(options, index, choice) for index, choice in enumerate(choices)],
+            choices=[],
             usage=usage,
-        ).json_bytes()
+        )
+        written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
+        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
 
     @staticmethod
     def _choice(options: FrameOptions, index: int, choice: WholeChoice) -> CompletionChoice:
@@ -39,7 +45,7 @@ class CompletionForm(AnswerForm):
         return CompletionChoice(
             index=index,
             text=choice.text,
-            logprobs=CompletionLogprobsWriter.join(choice.logprobs) if choice.logprobs else None,
+            logprobs=None,
             finish_reason=choice.finish_reason,
             **extra,
         )
@@ -53,7 +59,12 @@ class Completions(GenerationEndpoint):
         target = self.state.models.resolve(request.model)
         refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
-        runs = [await self._run(request, prompt) for prompt in _prompts(request)]
+        prompts = _prompts(request)
+        runs = []
+        for prompt in prompts:
+            runs.append(await self._run(request, prompt))
+            if len(prompts) > 1:
+                await asyncio.sleep(0)
         top = completion_logprobs(request)
         writer = None if top is None else CompletionLogprobsWriter(self.state.engine.token_bytes, top)
         generation = Generation(
@@ -83,13 +94,27 @@ class Completions(GenerationEndpoint):
         text = prompt if isinstance(prompt, str) else await engine.detokenize(token_ids)
         if params.logprobs is None:
             return Echo(text)
-        detokenizer = engine.detokenizer(())
-        lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
+        if isinstance(prompt, str):
+            detokenizer = engine.detokenizer(())
+            lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
+        else:  # special tokens are part of the text
+            decoder = getincrementaldecoder("utf-8")("replace")
+            lengths = [len(decoder.decode(engine.token_bytes(token_id))) for token_id in token_ids]
         return Echo(text, [0, *accumulate(lengths[:-1])])
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompt in its four forms as a list of prompts."""
+    """The prompt in its four forms as a list of prompts. Raises `ApiError` (400) for too many of them."""
+    prompts = _in_a_list(request)
+    choices = len(prompts) * (request.n or 1)
+    if choices > MAX_PROMPTS:
+        raise bad_request(
+            f"prompt and n ask for {choices} choices; there may be at most {MAX_PROMPTS} in one request", param="prompt"
+        )
+    return prompts
+
+
+def _in_a_list(request: CompletionRequest) -> list[str] | list[list[int]]:
     prompt = request.prompt
     if isinstance(prompt, str):
         return [prompt]

@@ -25,7 +25,7 @@ from sdk.errors import (
     TransportError,
 )
 from sdk.event_loop import later
-from sdk.transport.base import Block, Head, Origin, Request
+from sdk.transport.base import USER_AGENT, Block, Head, Origin, Request
 from sdk.transport.reason import connect_error
 
 # By name: httpx2's classes and httpx's are not related.
@@ -107,10 +107,17 @@ def _build(client: Any, request: Request, deadline: Deadline) -> Any:
     return client.build_request(
         request.method,
         request.url,
-        headers=list(request.headers),
+        headers=_headers(client, request),
         content=request.body or None,
         extensions={"timeout": _limits(deadline, deadline.timeouts.first_byte)},
     )
+
+
+def _headers(client: Any, request: Request) -> list[tuple[str, str]]:
+    """The request's headers; a User-Agent that the client was given goes before the SDK's own."""
+    if client.headers.get("user-agent", "python-httpx").startswith("python-httpx"):
+        return list(request.headers)
+    return [item for item in request.headers if item != ("User-Agent", USER_AGENT)]
 
 
 def _await_tokens(response: Any, deadline: Deadline) -> None:

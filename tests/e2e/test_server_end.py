@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -112,9 +113,15 @@ def test_a_second_signal_means_at_once(first: signal.Signals, second: signal.Sig
             server.process.send_signal(first)
             client.wait_until_it_ends()
             assert server.process.poll() is None
+            with client.posted() as refused:
+                of_new = json.loads(refused.getresponse().read())["error"]
             server.process.send_signal(second)
             *_, error, done, rest = events.read().decode().split("\n\n")
-            assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_unavailable"
+            of_cut = json.loads(error.removeprefix("data: "))["error"]
+            assert of_cut["message"] == "The server is shutting down and has ended this request"
+            assert of_new["message"] == "The server is shutting down and takes no new requests"
+            assert of_cut | {"message": ""} == of_new | {"message": ""}
+            assert of_cut["code"] == "shutting_down"
             assert (done, rest) == ("data: [DONE]", "")
         assert server.process.wait(30) == 0
 
@@ -128,8 +135,69 @@ def test_a_whole_answer_that_outlasts_its_time_is_a_503() -> None:
             server.process.send_signal(signal.SIGTERM)
             refusal = whole.getresponse()
             assert (refusal.status, refusal.getheader("retry-after")) == (503, "1")
-            assert json.loads(refusal.read())["error"]["code"] == "engine_unavailable"
+            assert json.loads(refusal.read())["error"]["code"] == "shutting_down"
         assert server.process.wait(30) == 0
+
+
+HALF_SENT = {
+    "nothing": b"",
+    "a head": b"POST /v1/completions HTTP/1.1\r\nhost: x\r\n",
+    "a head after a request": b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\nPOST /v1/completions HTTP/1.1\r\n",
+    "a body": b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+    "a chunked body": b"POST /tokenize HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{",
+}
+
+
+@pytest.mark.parametrize("sent", HALF_SENT.values(), ids=HALF_SENT)
+def test_what_is_half_sent_keeps_nobody_waiting(
+    tls: tuple[list[str], ssl.SSLContext | None], sent: bytes, tmp_path: Path
+) -> None:
+    options, context = tls
+    log = tmp_path / "log"
+    with log.open("wb") as stderr, server_process("--shutdown-timeout", "60", *options, log=stderr) as server:
+        connections = [Client(server, context).connect() for _ in range(5)]
+        for connection in connections:
+            connection.connect()
+            connection.send(sent)
+        assert Client(server, context).get("/ready")[0] == 200  # by now it has seen what was sent before
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        for connection in connections:
+            if b"{" in sent:
+                response = http.client.HTTPResponse(connection.sock)
+                response.begin()
+                assert response.status == 503
+                assert json.loads(response.read())["error"]["code"] == "shutting_down"
+            connection.close()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["does not read", "does not close"])
+def test_a_client_that_does_not_let_go_is_waited_for_no_longer_than_was_said(
+    tls: tuple[list[str], ssl.SSLContext | None], reads: bool, tmp_path: Path
+) -> None:
+    options, context = tls
+    log = tmp_path / "log"
+    stream = {"prompt": "Once", "max_tokens": 10 if reads else 30_000, "ignore_eos": True, "stream": True}
+    with (
+        log.open("wb") as stderr,
+        server_process("--profile", "instant", "--shutdown-timeout", "0.3", *options, log=stderr) as server,
+        closing(Client(server, context).connect()) as connection,
+        closing(Client(server, context).connect()) as idle,
+    ):
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.request("POST", "/v1/completions", json.dumps(stream))
+        idle.request("GET", "/ready")
+        assert idle.getresponse().read()
+        response = connection.getresponse()
+        assert response.read(6) == b"data: "
+        if reads:
+            response.read()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+    assert "Traceback" not in log.read_text()
+    assert "Cancel" not in log.read_text()
 
 
 def test_nothing_under_way_is_nothing_to_wait_for() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -132,14 +133,18 @@ class ServerProcess(Serving):
 
 @contextlib.contextmanager
 def server_process(
-    *args: str, env: Mapping[str, str] | None = None, python: str | Path = sys.executable
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    python: str | Path = sys.executable,
+    log: IO[bytes] | None = None,
 ) -> Iterator[ServerProcess]:
-    """The server as a process on a free port, ended with the block. Its log goes to this process's stderr."""
+    """The server as a process on a free port, ended with the block. Without `log`, its log goes to this process's."""
     process = subprocess.Popen(
         [str(python), "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=log,
         text=True,
         env={**os.environ, **(env or {})},
     )

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -231,3 +231,53 @@ def test_an_engine_that_cannot_call_its_reader_is_read() -> None:
             ((head, chunks),) = responses(read_all(connect(served, request(STREAM))))
             seen.append((head, events(chunks)))
     assert seen[0] == seen[1]
+
+
+class Watched(HttpProtocol):
+    """Remembers its transports."""
+
+    transports: ClassVar[list[asyncio.Transport]] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transports.append(transport)
+        super().connection_made(transport)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"n": 8, "max_tokens": 4_000}, {"logprobs": True, "top_logprobs": 9, "max_tokens": 4_000}]
+)
+def test_what_a_client_does_not_read_stays_in_the_engine(options: dict[str, Any]) -> None:
+    """The engine goes on to its end; what was written waits in buffers that do not grow."""
+    Watched.transports.clear()
+    body = {**LONG, **options}
+    tokens = body["max_tokens"] * body.get("n", 1)
+    with (
+        serving(simulated_engine(find_profile("instant")), http=Watched) as served,
+        httpx.Client(base_url=served.root) as http,
+    ):
+        connection = connect(served, request(body), buffer=4096)
+        while http.get("/health").json()["engine"]["generated_tokens"] < tokens:
+            pass
+        held = [transport.get_write_buffer_size() for transport in Watched.transports]
+        ((_, chunks),) = responses(read_all(connection))
+    size = sum(map(len, chunks))
+    assert size > 3_000_000
+    assert max(held) < 1_000_000
+    assert max(map(len, chunks)) < size / 2
+
+
+def test_a_client_that_leaves_too_much_unread_is_told_so() -> None:
+    with (
+        serving(simulated_engine(find_profile("instant"))) as served,
+        httpx.Client(base_url=served.root) as http,
+    ):
+        connection = connect(served, request({**LONG, "n": 128}), buffer=4096)
+        while http.get("/health").json()["engine"]["running"] == 0:
+            pass
+        while http.get("/health").json()["engine"]["running"]:
+            pass
+        assert http.get("/health").json()["engine"]["generated_tokens"] < 128 * 30_000
+        ((_, chunks),) = responses(read_all(connection))
+    *_, error, done = events(chunks)
+    assert "the client reads too slowly" in json.loads(error[6:])["error"]["message"]
+    assert done == b"data: [DONE]"

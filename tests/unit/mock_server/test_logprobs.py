@@ -1,5 +1,10 @@
+from typing import Any, ClassVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mock_server.engine.base import PositionLogprobs, TokenLogprob
-from mock_server.logprobs import ChatLogprobsWriter, CompletionLogprobsWriter, prompt_logprobs
+from mock_server.logprobs import ChatLogprobsWriter, CompletionLogprobsWriter, WrittenLogprobs, prompt_logprobs
 
 TOKENS = {1: b"Hi", 2: b" there", 3: "你".encode()[:2]}
 HI = PositionLogprobs(TokenLogprob(1, -0.5, 2), [TokenLogprob(2, -0.25, 1), TokenLogprob(1, -0.5, 2)])
@@ -47,11 +52,48 @@ def test_deltas_are_joined() -> None:
     assert completion.join([completion.write(*piece) for piece in pieces]) == completion.write(*whole)
 
 
+class TestAsJson:
+    TOKENS: ClassVar[dict[int, bytes]] = {**TOKENS, 4: b'],"tokens":["a"],"refusal":null}', 5: b'"choices":[]\\'}
+
+    @given(
+        st.sampled_from([ChatLogprobsWriter, CompletionLogprobsWriter]),
+        st.lists(st.lists(st.sampled_from([1, 2, 3, 4, 5]), max_size=4), min_size=1, max_size=4),
+        st.integers(0, 2),
+    )
+    def test_pieces_add_up_to_the_whole(
+        self, kind: type[ChatLogprobsWriter] | type[CompletionLogprobsWriter], pieces: list[list[int]], top: int
+    ) -> None:
+        writer = kind(self.TOKENS.__getitem__, top)
+
+        def written(token_ids: list[int]) -> Any:
+            likely = [TokenLogprob(token_id, -0.5, 1) for token_id in token_ids]
+            return writer.write(token_ids, [PositionLogprobs(token, [token, HI.chosen]) for token in likely], token_ids)
+
+        gathered = WrittenLogprobs()
+        for piece in pieces:
+            gathered.add(written(piece))
+        whole = written([token_id for piece in pieces for token_id in piece])
+        assert gathered.json() == whole.model_dump_json().encode()
+
+    def test_nothing_is_null(self) -> None:
+        assert WrittenLogprobs().json() is None
+
+
 def test_a_prompts_positions_are_keyed_by_token_id() -> None:
-    first, second = prompt_logprobs([None, HI], TOKENS.__getitem__)
+    first, second = prompt_logprobs([None, HI], TOKENS.__getitem__, 2)
     assert first is None
     assert second is not None
     assert {key: entry.model_dump() for key, entry in second.items()} == {
         "1": {"logprob": -0.5, "rank": 2, "decoded_token": "Hi"},
         "2": {"logprob": -0.25, "rank": 1, "decoded_token": " there"},
     }
+    _, alone = prompt_logprobs([None, HI], TOKENS.__getitem__, 0)
+    assert alone is not None
+    assert list(alone) == ["1"]
+
+
+def test_of_tokens_with_one_text_the_likeliest_is_told() -> None:
+    halves = {1: b"\xc3", 2: b"\xe2", 3: b" there"}
+    position = PositionLogprobs(TokenLogprob(3, -2.0, 3), [TokenLogprob(1, -0.5, 1), TokenLogprob(2, -1.0, 2)])
+    written = CompletionLogprobsWriter(halves.__getitem__, top=2).write([3], [position], [0])
+    assert written.top_logprobs == [{"\ufffd": -0.5, " there": -2.0}]

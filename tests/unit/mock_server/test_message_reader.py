@@ -82,7 +82,9 @@ def test_only_so_many_calls_are_taken() -> None:
 
 
 THOUGHT = [
-    ("<think>\nhm\n</think>\n\nyes", False, [Reasoning("hm\n"), Content("yes")]),
+    ("<think>\nhm\n</think>\n\nyes", False, [Reasoning("hm"), Content("yes")]),
+    ("<think>one\n\n\ntwo\n\n</think>yes", False, [Reasoning("one\n\n\ntwo\n"), Content("yes")]),
+    ("<think>hm\n", False, [Reasoning("hm")]),
     ("<think>hm</think>", False, [Reasoning("hm")]),
     ("<think></think>yes", False, [Content("yes")]),
     ("  <think>hm</think>yes", False, [Reasoning("hm"), Content("yes")]),

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +51,13 @@ def test_what_was_held_back_comes_out_at_the_end() -> None:
     assert watcher.push("a<e") == "a"
     assert watcher.flush() == "<e"
     assert watcher.flush() == ""
+
+
+def test_much_that_is_held_back_is_not_read_again_and_again() -> None:
+    """What is held back is all of the text; each piece is a word of it."""
+    text = "word " * 20_000
+    watcher = StopStrings([text + "!", "w" * 1_000, " word" * 200 + "?"])
+    began = time.thread_time()
+    shown = "".join(watcher.push("word ") for _ in range(20_000)) + watcher.flush()
+    assert shown == text
+    assert time.thread_time() - began < 5  # of processor time; some hundredths

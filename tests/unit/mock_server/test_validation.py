@@ -47,11 +47,14 @@ def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = Comp
         ('{"prompt": "a", "frequency_penalty": -3}', "frequency_penalty", "at least -2"),
         ('{"prompt": "a", "n": 0}', "n", "n must be at least 1 (got 0)"),
         ('{"prompt": "a", "n": true}', "n", "n must be an integer (got true)"),
-        ('{"prompt": "a", "max_tokens": 0}', "max_tokens", "max_tokens must be at least 1 (got 0)"),
+        ('{"prompt": "a", "max_tokens": -1}', "max_tokens", "max_tokens must be at least 0 (got -1)"),
         ('{"prompt": "a", "max_tokens": 1.5}', "max_tokens", "max_tokens must be an integer (got 1.5)"),
         ('{"prompt": "a", "seed": 9223372036854775808}', "seed", "at most 9223372036854775807"),
         ('{"prompt": "a", "stop": ""}', "stop", "stop must not be empty"),
         ('{"prompt": "a", "stop": ["x", ""]}', "stop.1", "stop.1 must not be empty"),
+        ('{"prompt": "a", "stop": ["x"%s]}' % (', "x"' * 16), "stop", "stop must have at most 16 items (got 17)"),
+        ('{"prompt": "a", "stop": "%s"}' % ("x" * 1_001), "stop", "must have at most 1000 characters (got 1001)"),
+        ('{"prompt": "a", "stop": ["%s"]}' % ("x" * 1_001), "stop.0", "at most 1000 characters (got 1001)"),
         ('{"prompt": "a", "stop": 3}', "stop", "stop must be a string or an array of strings (got 3)"),
         (
             '{"prompt": "a", "logprobs": "x"}',
@@ -79,6 +82,15 @@ def test_a_refusal_names_the_field_the_rule_and_the_value(body: str, param: str 
     error = refusal(body)
     assert error.param == param
     assert message in error.message
+
+
+@pytest.mark.parametrize(
+    "field", ["max_tokens", "min_tokens", "n", "seed", "top_k", "logprobs", "prompt_logprobs", "priority"]
+)
+def test_an_integer_may_be_written_with_a_point(field: str) -> None:
+    """As JSON's own numbers may, and as vLLM takes it."""
+    found = getattr(parse(CompletionRequest, f'{{"prompt": "a", "{field}": 5.0}}'.encode()), field)
+    assert (found, type(found)) == (5, int)
 
 
 @pytest.mark.parametrize(

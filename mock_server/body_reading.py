@@ -1,0 +1,67 @@
+"""How long a request's body may take to come, and what happens to one that is half here when the server ends."""
+
+import asyncio
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from .body_shape import SMALL, TooManyValuesError, check_shape
+from .errors import request_timeout, shutting_down, too_many_values
+from .exchange import Exchange
+from .settings import Settings
+from .traffic import Traffic
+from .validation import parse
+
+_R = TypeVar("_R", bound=BaseModel)
+_BYTES_PER_S = 1_000  # a body that comes at this speed is waited for, however long it is
+
+
+class BodyReading:
+    """Of one server."""
+
+    def __init__(self, settings: Settings, traffic: Traffic) -> None:
+        self._max_bytes = settings.max_body_bytes
+        self._limit_s = settings.read_timeout_s or None
+        self._traffic = traffic
+        self._turn = asyncio.Lock()
+
+    async def request(self, exchange: Exchange, model: type[_R]) -> _R:
+        """The request in the body. Of large ones one is parsed at a time, and what is next waits for its turn.
+
+        Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413
+        when it is too large or has too many values, 400 for what it says.
+        """
+        body = await self._received(exchange)
+        if len(body) <= SMALL:
+            return parse(model, body)
+        try:
+            for _ in check_shape(body):
+                await asyncio.sleep(0)
+        except TooManyValuesError as exc:
+            raise too_many_values(str(exc)) from None
+        async with self._turn:
+            request = parse(model, body)
+            await asyncio.sleep(0)
+            return request
+
+    async def _received(self, exchange: Exchange) -> bytes:
+        limit_s = self._limit_s
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+
+                def extend(received: int) -> None:
+                    if limit_s is not None and not self._traffic.is_closed:
+                        limit.reschedule(began + limit_s + received / _BYTES_PER_S)
+
+                self._traffic.begin_reading(limit)
+                try:
+                    return await exchange.read_json(self._max_bytes, extend)
+                finally:
+                    self._traffic.end_reading(limit)
+        except TimeoutError:
+            if self._traffic.is_closed:
+                refusal = shutting_down()
+                refusal.headers["connection"] = "close"  # the rest is not read
+                raise refusal from None
+            raise request_timeout("body", self._limit_s or 0.0) from None

@@ -1,0 +1,257 @@
+"""Whether a value satisfies a schema: JSON Schema 2020-12 with the older forms, within a budget.
+
+`format` is not checked, as validators do not by default. Of keywords that are not known nothing is demanded.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .budget import Budget
+from .conjunction import Schema, count, mapping, names, options
+from .expressions import Expressions
+from .json_values import identity, is_number, is_of_type, shown, size
+from .numbers import is_multiple
+from .problems import UndrawableError
+from .references import Document
+
+_VALUES_A_STEP = 8
+
+
+class Checker:
+    """Checks against schemas of one document. Raises `UndrawableError` for a schema that is not valid."""
+
+    def __init__(self, document: Document, expressions: Expressions, budget: Budget) -> None:
+        self._document = document
+        self._expressions = expressions
+        self._budget = budget
+        self._found: dict[tuple[int, int], bool | None] = {}
+        """Of the check under way, by the identities of schema and value; None: not known yet."""
+        self._depth = 0
+        self._rules: dict[str, Callable[[Any, Any, Schema], bool]] = {
+            "$ref": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
+            "$dynamicRef": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
+            "$recursiveRef": lambda value, said, schema: self.is_valid(value, self._document.root),
+            "allOf": lambda value, said, schema: all(self.is_valid(value, part) for part in options("allOf", said)),
+            "anyOf": lambda value, said, schema: any(self.is_valid(value, part) for part in options("anyOf", said)),
+            "oneOf": self._one_of,
+            "not": lambda value, said, schema: not self.is_valid(value, said),
+            "if": self._if,
+            "type": _type,
+            "enum": self._enum,
+            "const": lambda value, said, schema: identity(value) == identity(said),
+        }
+        self._rules |= dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _bounds)
+        self._rules["multipleOf"] = lambda value, said, schema: not is_number(value) or is_multiple(value, said)
+        self._rules |= {
+            "minLength": lambda value, said, schema: (
+                not isinstance(value, str) or len(value) >= count("minLength", said)
+            ),
+            "maxLength": lambda value, said, schema: (
+                not isinstance(value, str) or len(value) <= count("maxLength", said)
+            ),
+            "pattern": lambda value, said, schema: not isinstance(value, str) or self._expressions.matches(said, value),
+        }
+        self._rules |= {
+            "items": self._items,
+            "prefixItems": lambda value, said, schema: _has(schema, "items") or self._items(value, said, schema),
+            "contains": self._contains,
+            "minItems": lambda value, said, schema: (
+                not isinstance(value, list) or len(value) >= count("minItems", said)
+            ),
+            "maxItems": lambda value, said, schema: (
+                not isinstance(value, list) or len(value) <= count("maxItems", said)
+            ),
+            "uniqueItems": self._unique_items,
+            "unevaluatedItems": self._unevaluated_items,
+        }
+        self._object_rules: dict[str, Callable[[Mapping[str, Any], Any, Schema], bool]] = {
+            "properties": self._properties,
+            "patternProperties": lambda value, said, schema: (
+                _has(schema, "properties") or self._properties(value, said, schema)
+            ),
+            "additionalProperties": lambda value, said, schema: (
+                _has(schema, "properties", "patternProperties") or self._properties(value, said, schema)
+            ),
+            "propertyNames": lambda value, said, schema: all(self.is_valid(name, said) for name in value),
+            "required": lambda value, said, schema: all(name in value for name in names("required", said)),
+            "minProperties": lambda value, said, schema: len(value) >= count("minProperties", said),
+            "maxProperties": lambda value, said, schema: len(value) <= count("maxProperties", said),
+            "dependentRequired": self._dependents,
+            "dependentSchemas": self._dependents,
+            "dependencies": self._dependents,
+            "unevaluatedProperties": self._unevaluated_properties,
+        }
+
+    def is_valid(self, value: Any, schema: Any) -> bool:
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, dict):
+            raise UndrawableError(f"a schema must be an object, true or false (got {shown(schema)})")
+        here = (id(schema), id(value))
+        if here in self._found:
+            known = self._found[here]
+            if known is None:
+                raise UndrawableError("it has no end: a schema refers to itself")
+            return known
+        self._budget.step()
+        self._found[here] = None
+        self._depth += 1
+        try:
+            found = self._found[here] = all(
+                self._holds(keyword, said, value, schema) for keyword, said in schema.items()
+            )
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._found.clear()
+        return found
+
+    def _holds(self, keyword: str, said: Any, value: Any, schema: Schema) -> bool:
+        if said is None and keyword != "const":
+            return True
+        if (rule := self._rules.get(keyword)) is not None:
+            return rule(value, said, schema)
+        if isinstance(value, dict) and (rule := self._object_rules.get(keyword)) is not None:
+            return rule(value, said, schema)
+        return True
+
+    def _one_of(self, value: Any, said: Any, schema: Schema) -> bool:
+        return sum(self.is_valid(value, part) for part in options("oneOf", said)) == 1
+
+    def _if(self, value: Any, said: Any, schema: Schema) -> bool:
+        return self.is_valid(value, schema.get("then" if self.is_valid(value, said) else "else", True))
+
+    def _enum(self, value: Any, said: Any, schema: Schema) -> bool:
+        listed = options("enum", said)
+        self._budget.step(len(listed) // _VALUES_A_STEP)
+        wanted = identity(value)
+        return any(identity(item) == wanted for item in listed)
+
+    def _items(self, value: Any, said: Any, schema: Schema) -> bool:
+        """By all keywords for items by place."""
+        if not isinstance(value, list):
+            return True
+        firsts, rest = _by_place(schema)
+        return all(
+            self.is_valid(item, firsts[place] if place < len(firsts) else rest) for place, item in enumerate(value)
+        )
+
+    def _contains(self, value: Any, said: Any, schema: Schema) -> bool:
+        if not isinstance(value, list):
+            return True
+        found = sum(self.is_valid(item, said) for item in value)
+        least, most = schema.get("minContains", 1), schema.get("maxContains")
+        return found >= count("minContains", least) and (most is None or found <= count("maxContains", most))
+
+    def _unique_items(self, value: Any, said: Any, schema: Schema) -> bool:
+        if not isinstance(value, list) or said is not True:
+            return True
+        self._budget.step(size(value) // _VALUES_A_STEP)
+        return len(set(map(identity, value))) == len(value)
+
+    def _properties(self, value: Mapping[str, Any], said: Any, schema: Schema) -> bool:
+        """By all keywords for properties by name."""
+        for name, item in value.items():
+            known = list(self._by_name(schema, name))
+            others = [schema["additionalProperties"]] if schema.get("additionalProperties") is not None else []
+            if not all(self.is_valid(item, rule) for rule in known or others):
+                return False
+        return True
+
+    def _by_name(self, schema: Schema, name: str) -> Iterator[Any]:
+        properties = mapping("properties", schema.get("properties") or {})
+        if name in properties:
+            yield properties[name]
+        for pattern, rule in mapping("patternProperties", schema.get("patternProperties") or {}).items():
+            if self._expressions.matches(pattern, name):
+                yield rule
+
+    def _dependents(self, value: Mapping[str, Any], said: Any, schema: Schema) -> bool:
+        for name, rule in mapping("dependentSchemas", said).items():
+            if name not in value:
+                continue
+            if isinstance(rule, list):
+                if not all(other in value for other in names("dependentRequired", rule)):
+                    return False
+            elif not self.is_valid(value, rule):
+                return False
+        return True
+
+    def _unevaluated_properties(self, value: Mapping[str, Any], said: Any, schema: Schema) -> bool:
+        known: set[Any] = set()
+        for applied in self._applied(value, schema):
+            if applied.get("additionalProperties") is not None or (
+                applied is not schema and applied.get("unevaluatedProperties") is not None
+            ):
+                return True
+            known |= {name for name in value if any(True for _ in self._by_name(applied, name))}
+        return all(self.is_valid(value[name], said) for name in value if name not in known)
+
+    def _unevaluated_items(self, value: Any, said: Any, schema: Schema) -> bool:
+        if not isinstance(value, list):
+            return True
+        known = 0
+        contained: set[int] = set()
+        for applied in self._applied(value, schema):
+            firsts, _ = _by_place(applied)
+            has_rest = (
+                applied.get("additionalItems") if isinstance(applied.get("items"), list) else applied.get("items")
+            )
+            if has_rest is not None or (applied is not schema and applied.get("unevaluatedItems") is not None):
+                return True
+            known = max(known, len(firsts))
+            if applied.get("contains") is not None:
+                contained |= {place for place, item in enumerate(value) if self.is_valid(item, applied["contains"])}
+        return all(
+            self.is_valid(item, said) for place, item in enumerate(value) if place >= known and place not in contained
+        )
+
+    def _applied(self, value: Any, schema: Schema) -> Iterator[Schema]:
+        """The schema, and all that it applies to this very value."""
+        seen: set[int] = set()
+        waiting: list[Any] = [schema]
+        while waiting:
+            found = waiting.pop()
+            if not isinstance(found, dict) or id(found) in seen:
+                continue
+            seen.add(id(found))
+            self._budget.step()
+            yield found
+            waiting += [self._document.resolve(found[word], found) for word in ("$ref", "$dynamicRef") if word in found]
+            waiting += found.get("allOf") or []
+            branches = [*(found.get("anyOf") or []), *(found.get("oneOf") or [])]
+            if isinstance(value, dict):
+                dependents = [found.get(word) or {} for word in ("dependentSchemas", "dependencies")]
+                branches += [rule for rules in dependents for name, rule in rules.items() if name in value]
+            waiting += [branch for branch in branches if isinstance(branch, dict) and self.is_valid(value, branch)]
+            if "if" in found:
+                holds = self.is_valid(value, found["if"])
+                waiting += [found["if"], found.get("then")] if holds else [found.get("else")]
+
+
+def _type(value: Any, said: Any, schema: Schema) -> bool:
+    return any(is_of_type(value, name) for name in ([said] if isinstance(said, str) else options("type", said)))
+
+
+def _bounds(value: Any, said: Any, schema: Schema) -> bool:
+    """All bounds at once, whichever of them comes first; draft 4 says by true which ones are exclusive."""
+    if not is_number(value):
+        return True
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if is_number(low) and (value < low or (above is True and value == low)):
+        return False
+    if is_number(high) and (value > high or (below is True and value == high)):
+        return False
+    return not (is_number(above) and value <= above) and not (is_number(below) and value >= below)
+
+
+def _has(schema: Schema, *keywords: str) -> bool:
+    return any(schema.get(keyword) is not None for keyword in keywords)
+
+
+def _by_place(schema: Schema) -> tuple[list[Any], Any]:
+    firsts, rest = schema.get("prefixItems"), schema.get("items")
+    if isinstance(rest, list):  # the form before 2020
+        firsts, rest = rest, schema.get("additionalItems")
+    return (firsts if isinstance(firsts, list) else []), True if rest is None else rest

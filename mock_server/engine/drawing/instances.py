@@ -1,0 +1,249 @@
+"""An instance of a JSON schema: valid, small, and the same for the same seed.
+
+Every branch that can end within the depth can be drawn. What drawing cannot aim at (`not`, `if`, exactly one of
+`oneOf` …) is drawn again until it holds, and what comes out has been checked against the whole schema.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from typing import Any
+
+from . import arrays, numbers, objects, strings
+from .budget import Budget
+from .checking import Checker
+from .conjunction import Conjunction, Schema, options
+from .endings import Endings
+from .expressions import Expressions
+from .json_values import shown, size
+from .problems import TooMuchWorkError, UndrawableError
+from .references import Document
+
+_MAX_DEPTH = 40  # arrays and objects inside each other
+_SPARE_DEPTH = 3  # beyond what must be
+_LEAST_DEPTH = 5
+_PLENTY = 120  # values; from there on only what must be is drawn
+_TRIES = 12
+_NULL_SHARE = 0.3  # of what may be null
+_PARTS_A_STEP = 4
+_MOST_CONSTANTS = 500  # that are looked at
+
+
+class InstanceDrawer:
+    """Draws from one schema, as often as you like."""
+
+    def __init__(self, schema: Any, budget: Budget) -> None:
+        """Raises `UndrawableError`."""
+        self.budget = budget
+        self.document = Document(schema, budget)
+        self.endings = Endings(self.document, budget)
+        self.expressions = Expressions(budget)
+        self.checker = Checker(self.document, self.expressions, budget)
+        self.source = random.Random(0)
+        self._drawn = 0
+        self._path: list[str] = []
+        self._by_type: dict[str, Callable[[Conjunction, int, int], Any]] = {
+            "string": lambda parts, depth, attempt: strings.draw_string(self, parts),
+            "number": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=False),
+            "integer": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=True),
+            "boolean": lambda parts, depth, attempt: self.source.random() < 0.5,
+            "null": lambda parts, depth, attempt: None,
+            "array": lambda parts, depth, attempt: arrays.draw_array(self, parts, depth, attempt),
+            "object": lambda parts, depth, attempt: objects.draw_object(self, parts, depth, attempt),
+        }
+
+    def draw(self, source: random.Random) -> Any:
+        """Raises `UndrawableError`."""
+        self.source = source
+        self._drawn = 0
+        self._path.clear()
+        root = self.document.root
+        least = self.endings.level(root)
+        if _MAX_DEPTH < least < inf:
+            raise UndrawableError(f"its values must be nested more deeply than {_MAX_DEPTH} levels")
+        depth = _LEAST_DEPTH if least == inf else max(_LEAST_DEPTH, int(least) + _SPARE_DEPTH)
+        made = self.value([root], depth)
+        if not self.checker.is_valid(made, root):
+            raise UndrawableError("no instance was found that satisfies all of it")
+        return made
+
+    @property
+    def has_plenty(self) -> bool:
+        """The instance is large enough: what can be left out should be."""
+        return self._drawn > _PLENTY
+
+    def child(self, name: str | int, parts: Sequence[Any], depth: int) -> Any:
+        """A value inside of the one that is being drawn."""
+        self._path.append(str(name))
+        try:
+            return self.value(parts, depth)
+        except UndrawableError as exc:
+            if exc.where is None:
+                exc.where = ".".join(self._path)
+            raise
+        finally:
+            self._path.pop()
+
+    def value(self, parts: Sequence[Any], depth: int) -> Any:
+        """A value that satisfies all `parts`; at most `depth` arrays and objects may stand inside each other."""
+        if depth < 0:
+            raise UndrawableError("it has no end: it needs itself inside itself")
+        self._drawn += 1
+        branches: dict[int, list[Any]] = {}
+        problem: UndrawableError | None = None
+        attempt = tries = 0
+        while attempt <= tries:
+            self.budget.step()
+            found = self._expand(parts, depth, branches)
+            tries = max(_TRIES, *map(len, branches.values())) if branches else _TRIES
+            try:
+                made = self._value(found, depth, attempt)
+            except TooMuchWorkError:
+                raise
+            except UndrawableError as exc:
+                problem = problem or exc
+                if not found.has_choices:
+                    break
+            else:
+                if not found.needs_check or all(self.checker.is_valid(made, part) for part in parts):
+                    return made
+            attempt += 1
+        raise problem or UndrawableError(
+            "no value was found that satisfies all of " + ", ".join(sorted(_keywords(found.parts)))
+        )
+
+    def _value(self, parts: Conjunction, depth: int, attempt: int) -> Any:
+        if parts.has_constants:
+            return self._constant(parts)
+        types = parts.types()
+        if types is None:
+            wanted = parts.implied_type() or self._any_type()
+        else:
+            implied = parts.implied_type()
+            wanted = self._chosen_type(types, implied, attempt)
+            if len(types) > 1:
+                parts.has_choices = True
+        return self._by_type[wanted](parts, depth, attempt)
+
+    def _any_type(self) -> str:
+        """Where nothing is said, the whole is an object, and what is in it is short."""
+        return self.source.choice(("string", "string", "integer", "boolean")) if self._path else "object"
+
+    def _chosen_type(self, types: list[str], implied: str | None, attempt: int) -> str:
+        filled = [name for name in types if name != "null"]
+        if not filled or ("null" in types and self._takes_null(attempt)):
+            return "null"
+        if implied in filled and self.source.random() < 0.5:
+            return implied
+        return self.source.choice(filled)
+
+    def _takes_null(self, attempt: int) -> bool:
+        return attempt % 2 == 1 or self.source.random() < _NULL_SHARE
+
+    def _constant(self, parts: Conjunction) -> Any:
+        """One of the constants that satisfy everything else."""
+        constants = self._constants(parts)
+        if not constants:
+            raise UndrawableError("none of the values of enum or const satisfies everything else")
+        chosen = self.source.choice(constants)
+        self.budget.write(size(chosen))
+        return chosen
+
+    def _constants(self, parts: Conjunction) -> list[Any]:
+        """Where `const` or `enum` is said; of very many the next ones from anywhere on."""
+        shortest = min(parts.constant_lists(), key=len)
+        if len(shortest) > _MOST_CONSTANTS:
+            start = self.source.randrange(len(shortest) - _MOST_CONSTANTS)
+            shortest = shortest[start : start + _MOST_CONSTANTS]
+        return [value for value in shortest if all(self.checker.is_valid(value, part) for part in parts.parts)]
+
+    def few_values(self, parts: Sequence[Any], depth: int) -> Iterator[Any]:
+        """All values that satisfy the parts, where they are easily told; with any branch of each choice."""
+        branches: dict[int, list[Any]] = {}
+        for _ in range(_TRIES):
+            found = self._expand(parts, depth, branches)
+            if found.has_constants:
+                yield from self._constants(found)
+            else:
+                types = found.types() or []
+                yield from (value for value in (True, False) if "boolean" in types)
+                yield from (None for _ in types if "null" in types)
+                if "integer" in types or "number" in types:
+                    yield from numbers.few_integers(found)
+            if not found.has_choices:
+                return
+
+    def with_part(self, parts: Conjunction, schema: Any, depth: int) -> Conjunction:
+        """What must be satisfied when one more schema must be."""
+        found = self._expand([*parts.parts, schema], depth, {})
+        return Conjunction(found.parts, has_choices=found.has_choices or parts.has_choices)
+
+    def _expand(self, parts: Sequence[Any], depth: int, branches: dict[int, list[Any]]) -> Conjunction:
+        """The parts with what they refer to, and with a branch of each choice: the next of `branches` at each call."""
+        found: dict[int, Schema] = {}
+        waiting = deque(parts)
+        has_choices = False
+        while waiting:
+            schema = waiting.popleft()
+            if schema is True:
+                continue
+            if schema is False:
+                raise UndrawableError("the schema false allows no value")
+            if not isinstance(schema, dict):
+                raise UndrawableError(f"a schema must be an object, true or false (got {shown(schema)})")
+            if id(schema) in found:
+                continue
+            self.budget.step()
+            found[id(schema)] = schema
+            waiting += self.document.references(schema)
+            if schema.get("allOf") is not None:
+                waiting += options("allOf", schema["allOf"])
+            for keyword in ("anyOf", "oneOf"):
+                if schema.get(keyword) is not None:
+                    choice = options(keyword, schema[keyword])
+                    waiting.append(self._branch(choice, depth, branches))
+                    has_choices = has_choices or len(choice) > 1
+            if "if" in schema:
+                has_choices = True
+                waiting += self._condition(schema, branches)
+        self.budget.step(len(found) // _PARTS_A_STEP)
+        return Conjunction(list(found.values()), has_choices=has_choices)
+
+    def _branch(self, choice: list[Any], depth: int, branches: dict[int, list[Any]]) -> Any:
+        """Each of those that can end in its turn, in a random order; the shallowest where there is plenty."""
+        order = branches.get(id(choice))
+        if order is None:
+            self.budget.step(1 + len(choice) // 16)
+            levels = [self.endings.level(branch) for branch in choice]
+            lowest = min(levels)
+            most = lowest if self.has_plenty else max(depth, lowest)
+            order = [branch for branch, level in zip(choice, levels, strict=True) if level <= most]
+            if lowest == inf:
+                del order[1:]  # it tells why
+            self.source.shuffle(order)
+            if len(order) > 1 and _is_null(order[0]) and self.source.random() >= _NULL_SHARE:
+                order.append(order.pop(0))
+            branches[id(choice)] = order
+        order.append(order.pop(0))
+        return order[-1]
+
+    def _condition(self, schema: Schema, branches: dict[int, list[Any]]) -> list[Any]:
+        """With the condition and what follows from it, or with what holds otherwise; checked afterwards."""
+        ways = branches.get(id(schema))
+        if ways is None:
+            ways = branches[id(schema)] = [[schema["if"], schema.get("then", True)], [schema.get("else", True)]]
+            self.source.shuffle(ways)
+        ways.append(ways.pop(0))
+        chosen: list[Any] = ways[-1]
+        return chosen
+
+
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, dict) and (
+        schema.get("type") in ("null", ["null"]) or ("const" in schema and schema["const"] is None)
+    )
+
+
+def _keywords(parts: Sequence[Schema]) -> set[str]:
+    return {keyword for part in parts for keyword in part if not keyword.startswith("$") and keyword != "description"}

@@ -1,0 +1,16 @@
+"""Why nothing could be drawn."""
+
+
+class UndrawableError(ValueError):
+    """The schema or expression is not valid, contradicts itself, or is more than the simulated engine can satisfy.
+
+    `where` is the place in the instance, as a dotted path; empty: its root.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.where: str | None = None
+
+
+class TooMuchWorkError(UndrawableError):
+    """The budget is used up."""

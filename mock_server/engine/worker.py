@@ -1,0 +1,49 @@
+"""Work whose length a client decides: tried for a moment on the event loop, and done in a thread if that was too short.
+
+Either way it is bounded. The loop gets a turn after each trial, so that many clients cannot hold it together.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from .drawing.budget import Budget
+from .drawing.problems import TooMuchWorkError
+
+_T = TypeVar("_T")
+
+_STEPS_OF_A_TRIAL = 1_500
+_STEPS_UNNOTICED = 100
+
+
+class Worker:
+    """One for each engine, of one event loop. What is long waits for what is long before it."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def run(self, work: Callable[[Budget], _T], num_answers: int = 1) -> _T:
+        """`work` is begun anew in a thread when it raises `TooMuchWorkError` here."""
+        async with self._turn:
+            trial = Budget(_STEPS_OF_A_TRIAL, is_trial=True)
+            try:
+                return work(trial)
+            except TooMuchWorkError:
+                pass
+            finally:
+                if trial.steps_spent > _STEPS_UNNOTICED:
+                    await asyncio.sleep(0)
+        return await self.run_in_thread(lambda: work(Budget.for_answers(num_answers)))
+
+    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(1, thread_name_prefix="engine-worker")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def stop(self) -> None:
+        """Does not wait for what is under way, which ends soon."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None

@@ -1,0 +1,280 @@
+"""Requests that come slowly, without end, or too large: refused in time, whatever the client still sends."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from mock_server.engine.profiles import find_profile
+from mock_server.settings import Settings
+from tests.contract.server.wire import COMPLETIONS, wait_until_idle
+from tests.support.serving import Serving, serving, simulated_engine
+
+READ_TIMEOUT_S = 0.4
+MAX_BODY, MAX_HEAD = 20_000, 4_000
+BODY = json.dumps({"prompt": "a", "max_tokens": 2}).encode()
+HEAD = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
+LONG_STREAM = {"prompt": "a", "max_tokens": 30_000, "ignore_eos": True, "stream": True}
+SOON_S = 10  # far above any limit here, far below the server's own
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Serving]:
+    settings = Settings(read_timeout_s=READ_TIMEOUT_S, max_body_bytes=MAX_BODY, max_head_bytes=MAX_HEAD)
+    with serving(simulated_engine(), settings) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def http(served: Serving) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.root, timeout=20, headers={"connection": "close"}) as client:
+        yield client
+
+
+def connect(served: Serving) -> socket.socket:
+    host, _, port = served.root.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=SOON_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Until the server closes."""
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def refusal(answer: bytes) -> tuple[int, dict[str, Any]]:
+    """Status and error of a response that closes its connection."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    assert b"connection: close" in lines
+    assert b"content-type: application/json" in lines
+    assert b"content-length: %d" % len(body) in lines
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return int(head.split()[1]), error
+
+
+def with_length(body: bytes, length: int | None = None) -> bytes:
+    return HEAD + b"content-length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "part"),
+    [
+        (b"P", "head"),
+        (b"GET /health HTTP/1.1\r\n", "head"),
+        (HEAD, "head"),
+        (with_length(BODY[:-1], len(BODY)), "body"),
+        (with_length(b"", len(BODY)), "body"),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\n{\"pro", "body"),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n", "body"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("after_another", [False, True], ids=["alone", "after another"])
+def test_what_is_half_sent_gets_a_408(served: Serving, sent: bytes, part: str, after_another: bool) -> None:
+    with closing(connect(served)) as connection:
+        if after_another:
+            connection.sendall(b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(sent)
+        status, error = refusal(read_all(connection))
+    assert (status, error["code"]) == (408, "request_timeout")
+    assert part in error["message"]
+    assert "0.4 seconds (--read-timeout)" in error["message"]
+
+
+@pytest.mark.parametrize("sent", [HEAD, with_length(BODY)], ids=["head", "body"])
+def test_what_comes_drop_by_drop_gets_a_408(served: Serving, sent: bytes) -> None:
+    with closing(connect(served)) as connection:
+        if sent is not HEAD:
+            connection.sendall(sent[: -len(BODY)])
+            sent = BODY
+        began = time.monotonic()
+        connection.settimeout(0.03)
+        for byte in sent:
+            connection.sendall(bytes([byte]))
+            try:
+                first = connection.recv(1 << 16)
+                break
+            except TimeoutError:
+                pass
+        else:
+            raise AssertionError("it was all taken")
+        connection.settimeout(SOON_S)
+        assert refusal(first + read_all(connection))[0] == 408
+    assert time.monotonic() - began < SOON_S
+
+
+def test_a_long_body_that_comes_steadily_is_waited_for(served: Serving) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": 2, "user": "x" * 9_000}).encode()
+    with closing(connect(served)) as connection:
+        connection.sendall(HEAD + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
+        for start in range(0, len(body), 1_000):
+            connection.sendall(body[start : start + 1_000])
+            time.sleep(0.1)  # ten times the limit's least speed, and twice the limit in all
+        assert read_all(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_connection_that_says_nothing_is_closed_in_silence(served: Serving) -> None:
+    with closing(connect(served)) as connection:
+        assert read_all(connection) == b""
+
+
+def test_a_limit_of_zero_waits(served: Serving) -> None:
+    with serving(simulated_engine(), Settings(read_timeout_s=0)) as patient, closing(connect(patient)) as connection:
+        connection.sendall(with_length(BODY[:-1], len(BODY)))
+        connection.settimeout(2 * READ_TIMEOUT_S)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(SOON_S)
+        connection.sendall(BODY[-1:])
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /health HTTP/1.1\r\nhost: x\r\na: " + b"b" * 40_000_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 1_000 + b"\r\n",
+        b"GET /health?" + b"q" * MAX_HEAD + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"n" * MAX_HEAD + b": b\r\n\r\n",
+        b"G" * 3 * MAX_HEAD,
+    ],
+    ids=["one of 40 MB", "many", "a long address", "a long name", "no end of a method"],
+)
+def test_a_head_above_the_limit_gets_a_431_even_when_all_of_it_is_sent(served: Serving, head: bytes) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(head)
+        answer = read_all(connection)
+    if head.startswith(b"GGG"):
+        assert answer.split()[1] in (b"400", b"431")
+    else:
+        status, error = refusal(answer)
+        assert (status, error["code"]) == (431, "headers_too_large")
+        assert f"{MAX_HEAD} bytes (--max-header-size)" in error["message"]
+
+
+def test_a_head_within_the_limit_is_read_however_it_is_cut(served: Serving) -> None:
+    head = b"GET /ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: "
+    head += b"b" * (MAX_HEAD - len(head) - 4) + b"\r\n\r\n"
+    assert len(head) == MAX_HEAD
+    for cut in (len(head), 1_000):
+        with closing(connect(served)) as connection:
+            for start in range(0, len(head), cut):
+                connection.sendall(head[start : start + cut])
+            assert read_all(connection).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("expects", [b"", b"expect: 100-continue\r\n"], ids=["", "expect"])
+@pytest.mark.parametrize("length", [MAX_BODY + 1, 99_999_999, 99_999_999_999])
+def test_a_length_above_the_limit_gets_a_413_before_the_body_is_asked_for(
+    served: Serving, length: int, expects: bytes
+) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(HEAD + expects + b"content-length: %d\r\n\r\n" % length)
+        began = time.monotonic()
+        status, error = refusal(read_all(connection))
+    assert (status, error["code"]) == (413, "request_too_large")
+    assert f"{MAX_BODY} bytes (--max-body-size)" in error["message"]
+    assert time.monotonic() - began < SOON_S
+
+
+def test_who_sends_a_body_above_the_limit_all_the_same_can_read_the_413(served: Serving) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(with_length(b"x" * 5_000_000))
+        assert refusal(read_all(connection))[0] == 413
+
+
+def test_a_body_within_the_limit_is_asked_for(served: Serving) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(
+            HEAD + b"expect: 100-continue\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+        )
+        assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(BODY)
+        assert read_all(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_chunked_body_is_counted_while_it_comes(served: Serving) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        for _ in range(MAX_BODY // 1_000 + 1):
+            connection.sendall(b"3e8\r\n" + b"x" * 1_000 + b"\r\n")
+        assert refusal(read_all(connection))[0] == 413
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"0\r\n" + b"a: b\r\n" * 10_000, b"0\r\na: " + b"b" * 60_000, b"1;" + b"x" * 60_000],
+    ids=["", "one", "chunk"],
+)
+def test_what_stands_around_a_chunked_body_ends_its_connection_when_it_does_not_end(
+    served: Serving, http: httpx.Client, endless: bytes
+) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        try:
+            for _ in range(20):
+                connection.sendall(endless)
+            assert read_all(connection) == b""
+        except ConnectionError:
+            pass
+    while http.get("/load").json() != {"server_load": 0}:
+        pass
+
+
+def test_refusals_are_counted(served: Serving, http: httpx.Client) -> None:
+    def counted(labels: str) -> float:
+        lines = [line for line in http.get("/metrics").text.splitlines() if labels in line]
+        return sum(float(line.split()[-1]) for line in lines)
+
+    labels = {status: f'status="{status}"' for status in (408, 413, 431)}
+    before = {status: counted(text) for status, text in labels.items()}
+    for sent in (
+        HEAD,
+        with_length(BODY[:-1], len(BODY)),
+        with_length(b"", MAX_BODY + 1),
+        HEAD + b"a: " + b"b" * MAX_HEAD,
+    ):
+        with closing(connect(served)) as connection:
+            connection.sendall(sent)
+            read_all(connection)
+    assert {status: counted(text) - before[status] for status, text in labels.items()} == {408: 2, 413: 1, 431: 1}
+
+
+class TestConnectionsWithSeveralRequests:
+    def test_a_half_sent_one_does_not_break_into_the_answer_before_it(self, served: Serving) -> None:
+        answered = {**LONG_STREAM, "max_tokens": 4_000}  # takes longer than the limit
+        with closing(connect(served)) as connection:
+            connection.sendall(with_length(json.dumps(answered).encode()) + b"GET /hea")
+            answer = read_all(connection)
+        stream, _, late = answer.partition(b"0\r\n\r\n")
+        assert stream.count(b"data: ") == 4_001
+        assert b"[DONE]" in stream
+        assert refusal(late)[0] == 408
+
+    @pytest.mark.parametrize("how", ["close", "reset"])
+    def test_who_leaves_ends_them_all_in_silence(self, how: str, caplog: pytest.LogCaptureFixture) -> None:
+        with (
+            serving(simulated_engine(find_profile("demo"))) as served,
+            httpx.Client(base_url=served.root, timeout=20) as http,
+        ):
+            for _ in range(5):
+                with closing(connect(served)) as connection:
+                    connection.sendall(with_length(json.dumps(LONG_STREAM).encode()) * 3)
+                    assert connection.recv(1 << 16)
+                    if how == "reset":
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            wait_until_idle(http)
+            metrics = http.get("/metrics").text
+        assert 'finished_reason="abort",model_name="sim-chat"} 5.0' in metrics
+        assert 'finished_reason="error",model_name="sim-chat"} 0.0' in metrics
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]

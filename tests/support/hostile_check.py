@@ -1,0 +1,63 @@
+"""Whether a server still serves others while it works on a request, and how much memory that takes."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+
+from tests.support.health_probe import MemoryPeak, probing
+from tests.support.hostile_requests import Request
+from tests.support.serving import ServerProcess
+
+LIMIT_S = 0.25
+LIMIT_MB = 300
+
+
+def post(server: ServerProcess, request: Request) -> int:
+    host, _, port = server.root.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=50)
+    path, body = request
+    connection.request("POST", path, body, {"content-type": "application/json"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
+
+
+def check(server: ServerProcess, request: Request, at_once: int) -> None:
+    """Another client's /health answers within the limit, and memory stays below it.
+
+    Three tries, and more time where other programs take the processor, too.
+    """
+    peak = MemoryPeak(server)
+    seen: list[tuple[float, float]] = []
+    while len(seen) < 3:
+        waited_s = worst_wait_s(server, request, at_once)
+        assert peak.megabytes < LIMIT_MB
+        seen.append((waited_s, slowdown()))
+        if waited_s < LIMIT_S * seen[-1][1]:
+            return
+    raise AssertionError(f"/health took so long, on a machine that was so many times slower than alone: {seen}")
+
+
+def slowdown() -> float:
+    """How much longer work takes now than it would if nothing else ran; 1 on a machine that is free."""
+    began, used = time.perf_counter(), time.process_time()
+    while time.process_time() - used < 0.1:
+        pass
+    return max(1.0, (time.perf_counter() - began) / (time.process_time() - used))
+
+
+def worst_wait_s(server: ServerProcess, request: Request, at_once: int) -> float:
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(post(server, request))) for _ in range(at_once)]
+    with probing(server) as waits:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(statuses) == at_once
+    assert set(statuses) <= {200, 400, 413}
+    assert waits.count
+    return waits.worst_s
