@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from secrets import token_hex
 from typing import Any, TypeVar, cast
@@ -25,8 +25,8 @@ class Endpoint:
     """An API and how to be let in: `headers` go with every request."""
 
     address: Address
-    api_key: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    api_key: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def request(
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None

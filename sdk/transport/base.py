@@ -38,13 +38,16 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request: `target` is the path with its query, `headers` are name and value as sent."""
+    """One HTTP request: `target` is the path with its query, `headers` are name and value as sent.
+
+    Its repr shows neither headers nor body: the key is in one, and what was asked in the other.
+    """
 
     method: str
     origin: Origin
     target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def url(self) -> str:
