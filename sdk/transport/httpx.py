@@ -12,7 +12,7 @@ from time import monotonic_ns
 from typing import Any
 from weakref import finalize
 
-from sdk.deadline import Deadline
+from sdk.deadline import Deadline, Phase
 from sdk.errors import (
     ConfigError,
     ConnectError,
@@ -42,7 +42,7 @@ _ERRORS: dict[str, type[SDKError]] = {
     "UnsupportedProtocol": ConfigError,
     "TransportError": TransportError,
 }
-_TIMEOUT_PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool"}
+_TIMEOUT_PHASES: dict[str, Phase] = {"ConnectTimeout": "connect", "PoolTimeout": "pool"}
 
 
 def _translate(error: Exception, request: Request, deadline: Deadline, sent_ns: int) -> Exception:
