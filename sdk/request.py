@@ -107,6 +107,12 @@ class Question:
         return bool(self.config.get("stream"))
 
     @property
+    def expected_choices(self) -> int:
+        """How many choices the answer is to have."""
+        n = self.config.get("n")
+        return n if isinstance(n, int) and n > 1 else 1
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is one text and nothing else, so that a model without a chat template can complete it."""
         return isinstance(self.query, str) and not (self.history or self.system or self.images or self.tools)

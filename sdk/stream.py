@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Generic
 
-from sdk.errors import SDKError
+from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
 from sdk.flow import Answered
 from sdk.stream_reader import Chunk, StreamReader
 from sdk.transport.base import AsyncExchange, Exchange
@@ -22,6 +23,7 @@ class _StreamFacts(Generic[Chunk]):
         "_at_end",
         "_deadline",
         "_ended",
+        "_expected",
         "_left",
         "_model",
         "_owner",
@@ -39,6 +41,7 @@ class _StreamFacts(Generic[Chunk]):
         self._at_end = False
         self._ended = False
         self._left = False
+        self._expected = answered.question.expected_choices
         self._model = answered.question.model
         self._url = answered.request.url
         self.request_id = answered.request_id
@@ -91,6 +94,25 @@ class _StreamFacts(Generic[Chunk]):
         self._reader.failure = None
         return was_open
 
+    def _take_finish(self, chunks: list[Chunk], arrived_ns: int) -> None:
+        """A choice has finished: once all have, the rest is awaited for a moment only.
+
+        A server that goes on with text did not mean it: its text is not cut off.
+        """
+        deadline = self._deadline
+        if not deadline.is_finishing:
+            if len(self._reader.finish_reasons) >= self._expected:
+                deadline.enter("finish", arrived_ns)
+        elif _has_text(chunks):
+            deadline.enter("stall", arrived_ns)
+            self._expected = sys.maxsize
+
+    def _is_at_end_by(self, error: SDKError) -> bool:
+        """Whether the error is nobody's loss: another closed the stream, or every choice had finished."""
+        is_complete = self._deadline.is_finishing and isinstance(error, (RequestTimeoutError, ConnectionLostError))
+        self._at_end = self._ended or is_complete
+        return self._at_end
+
     def _told(self, error: SDKError) -> SDKError:
         """The error with what this stream knows about it."""
         error.url = self._url
@@ -99,6 +121,16 @@ class _StreamFacts(Generic[Chunk]):
         error.elapsed_s = self._deadline.elapsed_s()
         error.partial = self.text
         return error
+
+
+def _has_text(chunks: list[Any]) -> bool:
+    """Whether there is anything of an answer in them: text, reasoning or tool calls."""
+    for chunk in chunks:
+        for choice in chunk.choices:
+            delta = getattr(choice, "delta", None)
+            if choice.text if delta is None else (delta.content or delta.thoughts or delta.tool_calls):
+                return True
+    return False
 
 
 class Stream(_StreamFacts[Chunk]):
@@ -122,24 +154,27 @@ class Stream(_StreamFacts[Chunk]):
         return _Reading(self)
 
     def __next__(self) -> Chunk:
-        ready = self._ready
+        ready, reader = self._ready, self._reader
         while not ready:
-            if self._at_end and self._reader.failure is None:
+            if self._at_end and reader.failure is None:
                 self.close()
                 raise StopIteration
             try:
-                if self._reader.failure is not None:
-                    raise self._reader.failure
+                if reader.failure is not None:
+                    raise reader.failure
                 block = self._exchange.read()
                 if block is None:
                     self._at_end = True
-                    ready = self._ready = deque(self._reader.feed_eof())
+                    ready = self._ready = deque(reader.feed_eof())
                     continue
-                chunks = self._reader.feed(block)
-                self._at_end = self._reader.done
+                chunks = reader.feed(block)
+                if reader.done:
+                    self._at_end = True
+                elif reader.finish_reasons:
+                    self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
-                if self._ended:  # closed by another thread
-                    raise StopIteration from None
+                if self._is_at_end_by(error):
+                    continue
                 told = self._told(error)
                 self.close()
                 raise told from error.__cause__
@@ -215,26 +250,29 @@ class AsyncStream(_StreamFacts[Chunk]):
         return _AsyncReading(self)
 
     async def __anext__(self) -> Chunk:
-        ready = self._ready
+        ready, reader = self._ready, self._reader
         while not ready:
-            if self._reader.failure is None:
+            if reader.failure is None:
                 if self._at_end:
                     await self.aclose()
                     raise StopAsyncIteration
                 arrival = self._exchange.arrives()
             try:
-                if self._reader.failure is not None:
-                    raise self._reader.failure
+                if reader.failure is not None:
+                    raise reader.failure
                 block = await arrival
                 if block is None:
                     self._at_end = True
-                    ready = self._ready = deque(self._reader.feed_eof())
+                    ready = self._ready = deque(reader.feed_eof())
                     continue
-                chunks = self._reader.feed(block)
-                self._at_end = self._reader.done
+                chunks = reader.feed(block)
+                if reader.done:
+                    self._at_end = True
+                elif reader.finish_reasons:
+                    self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
-                if self._ended:  # closed by another task
-                    raise StopAsyncIteration from None
+                if self._is_at_end_by(error):
+                    continue
                 told = self._told(error)
                 await self.aclose()
                 raise told from error.__cause__

@@ -134,7 +134,11 @@ class AsyncExchange(Protocol):
 
 
 class Transport(Protocol):
-    """Sends requests and blocks for the answer."""
+    """Sends requests and blocks for the answer.
+
+    One that keeps all limits of the deadline by itself has an attribute `keeps_limits = True`. The clients bound every
+    other from outside.
+    """
 
     def send(self, request: Request, deadline: Deadline) -> Exchange: ...
     def close(self) -> None: ...
