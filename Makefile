@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv --clear .venv || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt hatchling editables
 	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
-	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server >/dev/null || true
+	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server streamgauge >/dev/null || true
 	@touch $@
 
 bench: setup  ## start the embedded server, load it with 64 streams, print the report

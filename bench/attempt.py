@@ -13,6 +13,7 @@ from bench.outcome import Outcome, judge, judge_whole
 from bench.plain import PIECE_END, Plain
 from bench.plan import Start
 from bench.record import OUTCOMES, Record
+from bench.server_words import error_of, stray_words, unfit_answer, words_of
 from bench.target import (
     ConnectionLostError,
     Deadline,
@@ -28,6 +29,7 @@ from bench.target import (
 from bench.wire.base import Source
 
 LATEST = 1000
+_END_READS = 8
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
@@ -57,7 +59,10 @@ class Attempt:
         "_body_bytes",
         "_deadline",
         "_decoder",
+        "_end",
         "_ended_with_event",
+        "_exact_tokens",
+        "_has_events",
         "_head",
         "_head_ns",
         "_merged",
@@ -69,17 +74,21 @@ class Attempt:
         "_whole",
         "end_ns",
         "error",
+        "freed_ns",
         "opened",
         "outcome",
         "phase",
         "query",
+        "queued_ns",
         "reading",
+        "reopened",
         "request_id",
         "retry_after_s",
         "send_took_ns",
         "sent_ns",
         "slot",
         "start",
+        "waited_ns",
     )
 
     def __init__(
@@ -91,6 +100,7 @@ class Attempt:
         query: int,
         request_id: str,
         asked_tokens: int | None,
+        is_exact: bool,
         streamed: bool,
         deadline: Deadline,
         moments: Moments,
@@ -98,6 +108,7 @@ class Attempt:
     ) -> None:
         self.start, self.phase, self.slot, self.query, self.request_id = start, phase, slot, query, request_id
         self._asked_tokens, self._streamed, self._deadline = asked_tokens, streamed, deadline
+        self._exact_tokens = asked_tokens if is_exact else None
         self._moments, self._tally = moments, tally
         self.reading = Reading(start.request, moments.rows)
         self._decoder = EventDecoder()
@@ -109,10 +120,12 @@ class Attempt:
         self._read_ns = 0
         self._merged = self._merged_ns = 0
         self._ended_with_event = False
+        self._has_events = False
+        self._end: deque[bytes] = deque(maxlen=_END_READS)  # of a stream, for what it says beside its events
         self.sent_ns: int | None = None
         self.send_took_ns = 0
-        self.opened = False
-        self.end_ns = 0
+        self.opened = self.reopened = False
+        self.queued_ns = self.waited_ns = self.freed_ns = self.end_ns = 0
         self.outcome = Outcome.CANCELLED
         self.error: str | None = None
         self.retry_after_s: float | None = None
@@ -140,9 +153,11 @@ class Attempt:
         if self._body is not None:
             self._keep(self._body, block)
             return False
+        self._end.append(block)
         payloads = self._decoder.feed(block)
         if not payloads:
             return False
+        self._has_events = True
         self._tally.tokens += self.reading.add_plain()
         last_is_sure = source.is_sure and block.endswith(_BLANK_LINES)
         doubt_ns = 0 if last_is_sure and len(payloads) == 1 else source.doubt_ns()
@@ -195,6 +210,30 @@ class Attempt:
 
     # how it ended
 
+    @property
+    def was_unanswered(self) -> bool:
+        """Whether nobody was there, or nobody who said a word."""
+        if self.outcome is Outcome.TRUNCATED:
+            return self._head is None
+        return self.outcome in (Outcome.CONNECT, Outcome.TLS, Outcome.TIMEOUT_CONNECT)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it failed without having brought anything, other than by a limit of ours that passed."""
+        if self.outcome in (Outcome.TIMEOUT_FIRST_BYTE, Outcome.TIMEOUT_STALL, Outcome.TIMEOUT_TOTAL):
+            return False
+        return self.outcome.is_failure and self.reading.events == 0 and self._whole is None
+
+    @property
+    def heard_ns(self) -> int:
+        """When the server was last heard of, as of the last `Tally.refresh`."""
+        return max(self._read_ns, self.reading.last_ns or 0)
+
+    @property
+    def free_ns(self) -> int:
+        """When the slot was free for its next request."""
+        return max(self.end_ns, self.freed_ns)
+
     def conclude(self, error: BaseException | None) -> None:
         """Settle the outcome: `error` is what broke the exchange, None after a clean end. Raises what is no such."""
         self._tally.tokens += self.reading.add_plain()
@@ -206,7 +245,7 @@ class Attempt:
         if isinstance(error, asyncio.CancelledError):
             return Outcome.CANCELLED, None
         if isinstance(error, ChunkError):
-            return Outcome.PROTOCOL, f"event {self.reading.events + 1} of the stream is no chunk: {error}"
+            return Outcome.PROTOCOL, self._unfit_event(error)
         head = self._head
         cut = error.message if isinstance(error, ConnectionLostError) else None
         if error is not None and (head is None or cut is None):
@@ -225,28 +264,44 @@ class Attempt:
                 try:
                     self._account(payload, self._read_ns, 0)
                 except ChunkError as error:
-                    return Outcome.PROTOCOL, f"event {reading.events + 1} of the stream is no chunk: {error}"
+                    return Outcome.PROTOCOL, self._unfit_event(error)
         if reading.error is not None:
             return Outcome.STREAM_ERROR, event_error_message(reading.error)
-        return judge(reading, cut=cut, asked_tokens=self._asked_tokens)
+        outcome, said = judge(reading, cut=cut, asked_tokens=self._exact_tokens)
+        if outcome is Outcome.TRUNCATED:
+            return self._judge_end(said, cut)
+        return outcome, said
+
+    def _unfit_event(self, error: ChunkError) -> str:
+        return f"event {self.reading.events + 1} of the stream is not a completion chunk: {error}"
+
+    def _judge_end(self, said: str | None, cut: str | None) -> tuple[Outcome, str | None]:
+        """What to make of a stream that stopped early: its last bytes may say why, though not as an event."""
+        end, is_whole = b"".join(self._end), len(self._end) < _END_READS
+        error, stray = stray_words(end, is_whole=is_whole)
+        if error is not None:
+            return Outcome.STREAM_ERROR, f"error in the stream, sent without `data:`: {error}"
+        if cut is None and not self._has_events and self._head is not None:
+            return unfit_answer(self._head, end, streamed=True)
+        return Outcome.TRUNCATED, f"{said}; beside its events the server sent: {stray}" if stray else said
 
     def _judge_body(self, head: Head, body: bytes, cut: str | None) -> tuple[Outcome, str | None]:
         if head.status >= 400:
             failure = status_failure(head, body)
             self.retry_after_s = failure.retry_after_s
-            return refusal(failure)
+            outcome, said = refusal(failure)
+            return outcome, said if failure.server_message else f"HTTP {head.status}: {words_of(body)}"
         if encoding := _encoding(head):
             return Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
-        if self._streamed:
-            said = head.media_type or "no content type"
-            return Outcome.PROTOCOL, f"a stream was asked for, the server answered HTTP {head.status} with {said}"
         if cut is not None:
             return Outcome.TRUNCATED, cut
+        if self._streamed or head.status >= 300 or not body.strip() or error_of(body) is not None:
+            return unfit_answer(head, body, streamed=self._streamed)
         try:
             self._whole = read_whole(body)
-        except ChunkError as error:
-            return Outcome.PROTOCOL, f"the answer is no completion: {error}"
-        return judge_whole(self._whole, asked_tokens=self._asked_tokens)
+        except ChunkError:
+            return unfit_answer(head, body, streamed=False)
+        return judge_whole(self._whole, asked_tokens=self._exact_tokens)
 
     def record(self) -> Record:
         """The line to keep."""
@@ -269,8 +324,12 @@ class Attempt:
             last_ns=last[0],
             last_doubt_ns=last[1],
             end_ns=self.end_ns,
+            free_ns=self.freed_ns if self.freed_ns > self.end_ns else None,
+            queued_ns=self.queued_ns,
+            waited_ns=self.waited_ns,
             streamed=self._streamed,
             opened=self.opened,
+            reopened=self.reopened,
             status=None if self._head is None else self._head.status,
             outcome=self.outcome,
             error=self.error,

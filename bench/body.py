@@ -9,6 +9,21 @@ from bench.workload import Query
 
 Kind = Literal["chat", "completions"]
 
+# Every field that the bench sets itself, and what sets it: `--extra-body` must leave these alone.
+OWNED_FIELDS = {
+    "model": "give --model instead",
+    "messages": "give --prompts or --input-len instead",
+    "prompt": "give --prompts or --input-len instead",
+    "stream": "give --stream or --no-stream instead",
+    "stream_options": "leave it out: the bench asks for usage, and does without where the server refuses",
+    "max_tokens": "give --output-len instead",
+    "max_completion_tokens": "give --output-len instead",
+    "min_tokens": "give --output-len, which makes answers exactly that long, instead",
+    "ignore_eos": "give --ignore-eos or --no-ignore-eos instead",
+}
+SAMPLING = ("temperature", "top_p", "top_k", "min_p")
+OWNED_FIELDS |= {name: f"give --{name.replace('_', '-')} instead" for name in SAMPLING}
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -24,7 +39,8 @@ class Features:
 class BodyForm:
     """All that the bodies of a run have in common.
 
-    `fixed_length` of the features is asked for by `min_tokens` and `ignore_eos`; `extra` is sent as it is, last.
+    `fixed_length` of the features is asked for by `min_tokens` and `ignore_eos`; `extra` is sent as it is; it has
+    none of `OWNED_FIELDS` but the sampling parameters, which nothing else here sets.
     """
 
     kind: Kind

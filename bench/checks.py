@@ -1,4 +1,4 @@
-"""The checks of the load that every run makes on itself, each with its value and its limit. Pure."""
+"""The checks of what was sent, kept open and counted, each with its value and its limit. Pure."""
 
 from __future__ import annotations
 
@@ -7,39 +7,124 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.arrivals import gap_cdf
+from bench.outcome import Outcome
 from bench.requests import Requests
 from bench.result import Check, Figures
-from bench.run import LoadFacts, ServerCounters
-from bench.stats import Floats, Ints
-from bench.units import NS_PER_MS, NS_PER_S, format_duration
+from bench.run import LoadFacts, Run, ServerCounters
+from bench.schedule_checks import schedule_checks
+from bench.stats import Ints
+from bench.steady import Windows
+from bench.units import NS_PER_MS, NS_PER_S, format_duration, plural
 from bench.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 
 LITTLE_LIMIT = 0.02
+# What a timer, a task and a system call may take until a request is out: a large share of one that takes as long.
+LITTLE_GRAIN_MS = 1.0
 LITTLE_WAVES = 5
-LATENESS_LIMIT_MS = 5.0
-LATENESS_SHARE = 0.05  # of what a request takes, as of the streams that may be missing
-SENT_LIMIT = 0.99
-# Of 1.95 / √n a true sample exceeds one in a thousand (Kolmogorov); no sample is held to less than this.
-ARRIVALS_LIMIT = 0.05
-CONSTANT_LIMIT_MS = 1.0
-_MOST_GAPS = 20_000
 
 
-def load_checks(
-    requests: Requests, span: Span, figures: Figures, load: LoadFacts, server: ServerCounters | None
-) -> Iterator[Check]:
+def load_checks(requests: Requests, windows: Windows, figures: Figures, run: Run) -> Iterator[Check]:
     """The checks of what was sent and counted, over the headline's span."""
+    load, span = run.load, windows.headline
+    if run.gave_up is not None:
+        yield _cut_short(run, requests, windows)
+    if requests.is_partial:
+        yield _no_answer_ended()
+    elif windows.steady is None:
+        yield _no_steady_window(run, windows)
     yield _tokens(requests)
     yield _little(requests, span)
-    yield _lateness(figures, load)
-    if load.plan == "open":
-        yield _sent(requests, span)
-        yield _arrivals(requests, span, load)
-    elif load.streams is not None:
-        yield _concurrency(figures, load.streams)
-    if server is not None:
-        yield _server(requests, server)
+    yield from schedule_checks(requests, span, figures, load)
+    if load.plan == "closed" and load.streams is not None:
+        yield _concurrency(requests, windows, figures, load.streams)
+    if run.server is not None:
+        yield _server(requests, run.server)
+
+
+def nothing_succeeded(run: Run, requests: Requests) -> Iterator[Check]:
+    """The check that fails when there is nothing to measure."""
+    sent = len(requests)
+    if run.gave_up is not None:
+        yield Check(code="cut_short", status="fail", text=run.gave_up, remedy=_cut_short_remedy(requests))
+    if sent and requests.cancelled.all():
+        text, remedy = f"nothing of the {sent:,} answers had come when the run was stopped", "let it run for longer"
+    else:
+        text, remedy = f"none of {sent:,} requests succeeded", "see the failures: they are all there is to measure"
+    yield Check(code="no_request_succeeded", status="fail", text=text, value=0.0, unit="requests", remedy=remedy)
+
+
+def _cut_short_remedy(requests: Requests) -> str:
+    if requests.has_outcome(Outcome.LENGTH_MISMATCH).all():
+        return "measure answers as the model ends them: --no-ignore-eos"
+    return "see why in the server's log; --give-up-after sets how long a silent server is waited for"
+
+
+def _cut_short(run: Run, requests: Requests, windows: Windows) -> Check:
+    """How much of what was asked for ran before the bench gave up."""
+    load = run.load
+    sent_s = 0.0 if run.stopped_ns is None else (run.stopped_ns - windows.whole.begin_ns) / NS_PER_S
+    ran = [(sent_s / load.duration_s, f"{sent_s:,.1f} of {load.duration_s:g} s")] if load.duration_s else []
+    ran += (
+        [(len(requests) / load.requests, f"{len(requests):,} of {load.requests:,} requests")] if load.requests else []
+    )
+    share, how_much = max(ran, default=(0.0, ""))
+    return Check(
+        code="cut_short",
+        status="fail",
+        text=f"{run.gave_up}; {how_much} were run",
+        value=share,
+        limit=1.0,
+        unit="share",
+        remedy=_cut_short_remedy(requests),
+    )
+
+
+def _no_answer_ended() -> Check:
+    return Check(
+        code="no_answer_ended",
+        status="fail",
+        text="no answer had ended when the run was stopped: what is shown is of answers under way",
+        value=0.0,
+        unit="requests",
+        remedy="those that had not begun are missing from it; let it run for longer",
+    )
+
+
+def _no_steady_window(run: Run, windows: Windows) -> Check:
+    """The check that fails when the whole run has to stand in for a steady window."""
+    load = run.load
+    left_s, needed_s = windows.left_s, windows.needed_s
+    takes = "" if needed_s is None else f", where a request takes {_seconds(needed_s)}"
+    if load.plan == "open" or load.streams == 1:
+        text = f"no steady window: requests were sent for {_seconds(left_s)}{takes}"
+    else:
+        text = (
+            f"no steady window: after the {load.streams:,} streams that began together had passed, as many were kept "
+            f"open for {_seconds(left_s)}{takes}"
+        )
+    return Check(
+        code="steady_window",
+        status="fail",
+        text=text,
+        value=left_s,
+        limit=needed_s,
+        unit="s",
+        remedy="the figures are over the whole run, its start and end included; "
+        + ("let it run for longer" if run.interrupted or run.gave_up else _longer(load, needed_s)),
+    )
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:,.0f} ms"
+
+
+def _longer(load: LoadFacts, needed_s: float | None) -> str:
+    """The option that would give a steady window of ten requests a stream."""
+    if load.requests is not None and load.duration_s is None:
+        return f"--num-requests {12 * (load.streams or 1)} would do" if load.plan == "closed" else "send more of them"
+    if needed_s is None:
+        return "run it for longer"
+    return f"--duration {format_duration(max(5.0, math.ceil(12 * needed_s)))} would do"
 
 
 def _tokens(requests: Requests) -> Check:
@@ -49,7 +134,9 @@ def _tokens(requests: Requests) -> Check:
     known = told & requests.knows_event_tokens
     if not known.any():
         why = "the server sends no usage" if not told.any() else "events do not tell how many tokens they carry"
-        if told.any() and not requests.streamed[told].any():
+        if requests.is_partial:
+            why = "no answer had ended"
+        elif told.any() and not requests.streamed[told].any():
             why = "answers came in one piece"
         return Check(code=code, status="n/a", text=f"tokens not checked against usage: {why}")
     counted, usage = requests.counted[known], requests.usage_tokens[known]
@@ -58,19 +145,19 @@ def _tokens(requests: Requests) -> Check:
         return Check(
             code=code,
             status="fail",
-            text=f"{wrong:,} of {compared:,} requests brought {counted.sum():,} tokens in all "
-            f"where their usage says {usage.sum():,}",
+            text=f"in {wrong:,} of {compared:,} requests the usage with each event came to another number of tokens "
+            f"than the usage at the end: {counted.sum():,} and {usage.sum():,} in all",
             value=wrong,
             limit=0,
             unit="requests",
-            remedy="look at these requests in requests.jsonl; tokens/s follow the events, not the usage",
+            remedy="the server contradicts itself: tokens/s and ITL follow the events, TPOT the usage at the end",
         )
     unchecked = int(requests.ok.sum()) - compared
     beside = f", {unchecked:,} not checked" if unchecked else ""
     return Check(
         code=code,
         status="pass",
-        text=f"{counted.sum():,} tokens = usage in all {compared:,} requests{beside}",
+        text=f"{counted.sum():,} tokens = usage in all {plural(compared, 'request')}{beside}",
         value=0,
         limit=0,
         unit="requests",
@@ -78,17 +165,18 @@ def _tokens(requests: Requests) -> Check:
 
 
 def _little(requests: Requests, span: Span) -> Check:
-    """Mean concurrency against throughput × mean E2E, requests at an edge by their share inside.
+    """Mean concurrency against throughput × the mean time for which a stream was held open.
 
-    A request counts as open from its planned start to its end, E2E runs from the send to the last token: the
-    difference is time that no latency figure accounts for.
+    Requests at an edge of the window count by their share inside. The one counts from a request's planned start, the
+    other from when the bench set about sending it: the difference is time that passes between requests. How long the
+    server holds a stream after the last token is no part of that.
     """
     code = "littles_law"
     rows = requests.completed
-    begin, end = requests.send_ns[rows], requests.last_ns[rows]
+    begin, end = requests.begun_ns[rows], requests.free_ns[rows]
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
-    held = mean_concurrency(requests.sched_ns[rows], requests.end_ns[rows], span)
+    held = mean_concurrency(requests.due_ns[rows], end, span)
     waves = float(shares.sum()) / max(held, 1e-9)
     if waves < LITTLE_WAVES:
         return Check(
@@ -97,117 +185,43 @@ def _little(requests: Requests, span: Span) -> Check:
             text=f"Little's law needs {LITTLE_WAVES} waves of requests, not {math.floor(waves * 10) / 10:.1f}",
         )
     throughput = shares.sum() / span.length_ns
-    mean_e2e = np.average(end - begin, weights=shares)
-    off = abs(throughput * mean_e2e / held - 1)
+    mean_held = float(np.average(end - begin, weights=shares))
+    off = float(abs(throughput * mean_held / held - 1))
+    each_ms = float(held / throughput) / NS_PER_MS  # from one planned start to the next
+    limit = max(LITTLE_LIMIT, LITTLE_GRAIN_MS / each_ms)
+    by_grain = "" if limit == LITTLE_LIMIT else f" ({off * each_ms:.1f} ms a request)"
     return Check(
         code=code,
-        status="pass" if off <= LITTLE_LIMIT else "fail",
-        text=f"Little {off:.1%}",
-        value=float(off),
-        limit=LITTLE_LIMIT,
-        unit="share",
-        remedy="time passes between requests that no latency shows: connections, or this machine",
-    )
-
-
-def _lateness(figures: Figures, load: LoadFacts) -> Check:
-    """In a closed loop a late send makes the load a little smaller, and no more: what counts is how much."""
-    limit = LATENESS_LIMIT_MS
-    if load.plan == "closed":
-        limit = max(limit, LATENESS_SHARE * (figures.latency["e2e"].mean or 0.0))
-    late = figures.latency["lateness"]
-    p99 = late.percentiles["99"].value
-    value = late.max if p99 is None else p99
-    if value is None:
-        return Check(code="lateness", status="n/a", text="lateness not known: nothing was sent in the window")
-    which = "at most" if p99 is None else "p99"
-    passed = value <= limit
-    return Check(
-        code="lateness",
-        status="pass" if passed else "fail",
-        text=f"sent on time ({which} {value:.1f} ms late)"
-        if passed
-        else f"requests sent {value:,.1f} ms late {'at most' if p99 is None else 'at p99'}",
-        value=value,
+        status="pass" if off <= limit else "fail",
+        text=f"Little {off:.1%}{by_grain}",
+        value=off,
         limit=limit,
-        unit="ms",
-        remedy=_late_remedy(figures, load),
+        unit="share",
+        remedy="time passes between requests that no latency shows: this machine sends late",
     )
 
 
-def _late_remedy(figures: Figures, load: LoadFacts) -> str:
-    """What holds requests back: their limit, where an open loop has one and is at it, else this machine."""
-    held, most = figures.mean_concurrency, load.streams
-    if load.plan == "open" and most is not None and held is not None and held >= STEADY_SHARE * most:
-        return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
-    return "this machine sends late: less load, or less else running on it"
-
-
-def _concurrency(figures: Figures, streams: int) -> Check:
-    held = figures.mean_concurrency
-    if held is None:
-        return Check(code="concurrency", status="n/a", text="concurrency not known")
-    share = held / streams
+def _concurrency(requests: Requests, windows: Windows, figures: Figures, streams: int) -> Check:
+    """Whether the streams were kept busy. A stream that the server refuses, or holds open, is busy with that."""
+    code, span, held = "concurrency", windows.headline, figures.mean_concurrency
+    if held is None or windows.steady is None:
+        return Check(code=code, status="n/a", text="concurrency not checked: there is no steady window")
+    share = mean_concurrency(requests.begun_ns, requests.free_ns, span) / streams
+    text = f"{held:.1f} of {streams} streams open"
+    refused = int((requests.failed & ~requests.has_events & span.contains(requests.end_ns)).sum())
+    if held < STEADY_SHARE * streams <= share * streams:
+        text += f" (the server refused {refused:,} requests)" if refused else " (the rest waited for the server)"
+    late = mean_concurrency(requests.sched_ns, requests.begun_ns, span) / streams
     return Check(
-        code="concurrency",
+        code=code,
         status="pass" if share >= STEADY_SHARE else "fail",
-        text=f"{held:.1f} of {streams} streams open",
+        text=text,
         value=share,
         limit=STEADY_SHARE,
         unit="share",
-        remedy="too few requests kept the streams busy: a longer --duration or more --num-requests",
-    )
-
-
-def _sent(requests: Requests, span: Span) -> Check:
-    """Of the requests that were due in the window, the share that was sent in it: asked against achieved rate."""
-    due = (requests.sched_ns >= span.begin_ns) & (requests.sched_ns < span.end_ns)
-    sent = requests.was_sent & (requests.send_ns >= span.begin_ns) & (requests.send_ns < span.end_ns)
-    length_s = span.length_ns / NS_PER_S
-    share = float(sent.sum() / max(due.sum(), 1))
-    return Check(
-        code="rate",
-        status="pass" if share >= SENT_LIMIT else "fail",
-        text=f"{sent.sum() / length_s:,.1f} of {due.sum() / length_s:,.1f} planned req/s sent",
-        value=share,
-        limit=SENT_LIMIT,
-        unit="share",
-        remedy="the rest came too late or could not connect: a lower --request-rate, or no --max-concurrency",
-    )
-
-
-def _arrivals(requests: Requests, span: Span, load: LoadFacts) -> Check:
-    """Whether the gaps between sends are of the distribution that was asked for."""
-    code, process, rate = "arrivals", load.arrivals or "poisson", load.rate or 1.0
-    sent = requests.was_sent & (requests.send_ns >= span.begin_ns) & (requests.send_ns < span.end_ns)
-    gaps: Floats = np.diff(np.sort(requests.send_ns[sent])).astype(np.float64) / NS_PER_S
-    if len(gaps) < 20:
-        return Check(code=code, status="n/a", text=f"{len(gaps)} gaps are too few to tell their distribution")
-    if process == "constant":
-        off_ms = float(np.percentile(np.abs(gaps - 1 / rate), 99) * NS_PER_S / NS_PER_MS)
-        return Check(
-            code=code,
-            status="pass" if off_ms <= CONSTANT_LIMIT_MS else "fail",
-            text=f"gaps within {off_ms:.2f} ms of {1000 / rate:g} ms (p99)",
-            value=off_ms,
-            limit=CONSTANT_LIMIT_MS,
-            unit="ms",
-            remedy="this machine sends unevenly: less load, or less else running on it",
-        )
-    gaps = np.sort(gaps)[:: -(-len(gaps) // _MOST_GAPS)]
-    n = len(gaps)
-    asked = np.array([gap_cdf(process, rate, load.burstiness or 1.0, gap) for gap in gaps.tolist()])
-    steps = np.arange(n + 1) / n
-    distance = float(max((steps[1:] - asked).max(), (asked - steps[:-1]).max()))
-    limit = max(ARRIVALS_LIMIT, 1.95 / n**0.5)
-    return Check(
-        code=code,
-        status="pass" if distance <= limit else "fail",
-        text=f"gaps {distance:.3f} from {process} (Kolmogorov–Smirnov)",
-        value=distance,
-        limit=limit,
-        unit="distance",
-        remedy="requests did not go out as they were drawn: less load, or less else running on this machine",
+        remedy=f"for {late:.0%} of the time the next request was due and this machine had not sent it: less load"
+        if late >= (1 - share) / 2
+        else "too few requests kept the streams busy: a longer --duration or more --num-requests",
     )
 
 
@@ -250,31 +264,3 @@ def _server(requests: Requests, server: ServerCounters) -> Check:
 
 def _total(told: Ints) -> int | None:
     return int(told.sum()) if len(told) and (told >= 0).all() else None
-
-
-def no_steady_window(streams: int, e2e_mean_ms: float | None) -> Check:
-    """The check that fails when the whole run has to stand in for a steady window."""
-    enough = (
-        "" if not e2e_mean_ms else f" --duration {format_duration(max(5.0, round(10 * e2e_mean_ms / 1000)))} would do"
-    )
-    return Check(
-        code="steady_window",
-        status="fail",
-        text=f"no steady window: {streams} streams were not kept open for as long as one request takes",
-        value=0.0,
-        limit=None if e2e_mean_ms is None else e2e_mean_ms / 1000,
-        unit="s",
-        remedy=f"the figures are over the whole run, its start and end included;{enough or ' run it for longer'}",
-    )
-
-
-def nothing_succeeded(sent: int) -> Check:
-    """The check that fails when there is nothing to measure."""
-    return Check(
-        code="no_request_succeeded",
-        status="fail",
-        text=f"none of {sent:,} requests succeeded",
-        value=0.0,
-        unit="requests",
-        remedy="see the failures: they are all there is to measure",
-    )

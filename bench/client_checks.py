@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.health import Health, WireHealth
-from bench.result import Check, Figures
+from bench.outcome import Outcome
+from bench.result import Check, Counts, Figures
+from bench.run import Run
+from bench.units import plural
 
 ERROR_LIMIT_MS = 1.0
 ERROR_LIMIT_SHARE = 0.02
@@ -18,19 +21,24 @@ RETRANSMITS_LIMIT = 0.01
 _JUDGED = {"ttft": "TTFT", "icl": "ICL", "e2e": "E2E"}
 
 
-def client_checks(figures: Figures, health: Health | None, requests: int) -> Iterator[Check]:
-    """All of them, over the headline's figures."""
+def client_checks(figures: Figures, run: Run, requests: int, merged_reads: int = 0) -> Iterator[Check]:
+    """All of them, over the headline's figures; `merged_reads` brought several token events at once."""
+    health = run.health
     if health is None:
-        yield Check(
-            code="not_watched",
-            status="fail",
-            text="the bench was killed before the end of the run",
-            remedy="how well it kept up is not known: run it again",
-        )
+        yield _not_watched(run)
         return
+    if run.unfinished is not None:
+        yield Check(
+            code="records_cut",
+            status="fail",
+            text=f"the disk took no more records ({run.records_end}): these figures are of the time before that",
+            value=float(requests),
+            unit="requests",
+            remedy=f"{run.sent or 0:,} requests were sent; result.json, where it was kept, has the figures of them all",
+        )
     wire = health.wire
     if wire.stamps == "kernel":
-        yield _error(figures, health)
+        yield _error(figures, health, merged_reads)
         yield _read_lag(wire)
         yield from _clock_steps(wire)
     yield _loop_lag(health)
@@ -40,7 +48,17 @@ def client_checks(figures: Figures, health: Health | None, requests: int) -> Ite
         yield _retransmits(wire.retransmits, requests)
 
 
-def _error(figures: Figures, health: Health) -> Check:
+def _not_watched(run: Run) -> Check:
+    """A run that was read back before its end, or that has none."""
+    again = "how well it kept up is not known: run it again"
+    text, remedy = {
+        "running": ("the bench is still running: these are its figures so far", "report it again when it has ended"),
+        "disk": ("the records break off in the middle of one: the disk was full, or the bench was killed", again),
+    }.get(run.unfinished or "", ("the bench was killed before the end of the run", again))
+    return Check(code="not_watched", status="fail", text=text, remedy=remedy)
+
+
+def _error(figures: Figures, health: Health, merged_reads: int) -> Check:
     """The largest error that the client may have added to a figure, set against what that figure can bear."""
     code = "client_error"
     worst: tuple[float, str, float, float] | None = None
@@ -65,8 +83,19 @@ def _error(figures: Figures, health: Health) -> Check:
         value=error,
         limit=limit,
         unit="ms",
-        remedy=_remedy(health),
+        remedy=_error_remedy(health, merged_reads),
     )
+
+
+def _error_remedy(health: Health, merged_reads: int) -> str:
+    """A client that was never late reads several events at once only where a server sends them so."""
+    lag_p99 = health.loop_lag.percentile_ms(99)
+    if merged_reads and lag_p99 is not None and lag_p99 <= ERROR_LIMIT_MS:
+        return (
+            f"the server sends in bursts: {merged_reads:,} reads brought several events, "
+            "of which only the last has a stamp of its own"
+        )
+    return _remedy(health)
 
 
 def _read_lag(wire: WireHealth) -> Check:
@@ -144,6 +173,21 @@ def _retransmits(segments: int, requests: int) -> Check:
         unit="share",
         remedy="the network loses packets, and each costs 200 ms or more: these are not the server's",
     )
+
+
+def own_limit(counts: Counts) -> Iterator[Check]:
+    """The check that fails when requests could not be sent for what this machine does not have."""
+    for found in counts.failures:
+        if found.outcome == Outcome.CLIENT_LIMIT:
+            yield Check(
+                code="client_limit",
+                status="fail",
+                text=f"{plural(found.count, 'request')} met a limit of this machine",
+                value=found.count,
+                limit=0,
+                unit="requests",
+                remedy=found.first_error,
+            )
 
 
 def _remedy(health: Health) -> str:

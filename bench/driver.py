@@ -11,23 +11,27 @@ from bench.body import BodyForm
 from bench.lanes import Lanes
 from bench.moments import Kind, Moments
 from bench.outcome import Outcome
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S, Outage, Rest
 from bench.plan import ClosedLoop, OpenLoop, Start
 from bench.record import LOAD, WARMUP, Record
 from bench.target import Deadline, Request, Target
 from bench.timer import Alarm
+from bench.units import NS_PER_S
 from bench.wire import Wire
-from bench.workload import Workload
+from bench.workload import Query, Workload
 
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
 
-# Connections refused at once would otherwise be tried again thousands of times a second.
-_UNREACHABLE = (Outcome.CONNECT, Outcome.TLS)
-_HOPELESS = 10
+# Of a length that was asked for: when so many answers, and two a stream, have had another and none had it, none will.
+_ENOUGH_WRONG = 20
 
 
 class Driver:
-    """Drives one target. `keep` is given each record as its request ends, cancelled ones included."""
+    """Drives one target. `keep` is given each record as its request ends, cancelled ones included.
+
+    When nothing answers for `give_up_after_s`, or `obituary` says that the server has ended, no more is sent.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class Driver:
         *,
         run_id: str,
         exact_length: bool,
+        give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
+        obituary: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.tally = Tally()
         self._target = target
@@ -51,7 +57,11 @@ class Driver:
         self._run_id = run_id
         self._exact_length = exact_length
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unreachable = 0
+        self._give_up_after_s = give_up_after_s
+        self._obituary = obituary
+        self._outage = Outage(give_up_after_s)
+        self._ended = self._wrong_length = 0
+        self._over = asyncio.Event()
         self._fault: BaseException | None = None
         self.gave_up: str | None = None
 
@@ -81,9 +91,11 @@ class Driver:
         self.tally = Tally()
         return [record for records in sent for record in records if record.outcome is not Outcome.OK]
 
-    async def send(self, start: Start, slot: int, phase: str, max_tokens: int | None = None) -> Record:
-        """One request from its start to its record, which is kept before it is returned."""
-        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens)
+    async def send(
+        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
+    ) -> Record:
+        """One request from its start to its record, which is kept before it is returned; `query` replaces its own."""
+        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query)
         try:
             await self._carry_out(attempt, request, deadline)
         finally:
@@ -113,19 +125,39 @@ class Driver:
 
     async def _slot(self, slot: int, plan: ClosedLoop) -> None:
         """Send one request after the other."""
-        free_ns, last = plan.begun_ns, None
+        free_ns, last, rest = plan.begun_ns, None, Rest(slot)
         try:
             await self._wire.turn()
             while (start := plan.take(free_ns, monotonic_ns())) is not None:
+                if plan.stopped_ns is not None:
+                    self._over.set()
                 if last is not None:
                     asyncio.get_running_loop().call_soon(self._settle, last)  # once the next one is sent
                     last = None
                 last = await self._attempt(start, slot, plan)
-                free_ns = last.end_ns
+                if last.was_refused:
+                    refused, last = last, None
+                    await self._rest(refused, rest, plan)
+                    free_ns = refused.free_ns
+                else:
+                    rest.end()
+                    free_ns = last.free_ns
                 await self._wire.turn()
         finally:
             if last is not None:
                 self._settle(last)
+
+    async def _rest(self, refused: Attempt, rest: Rest, plan: ClosedLoop) -> None:
+        """Leave a server that refused alone for a moment; the slot counts as busy with it."""
+        resume_ns = refused.free_ns + rest.pause_s(refused.retry_after_s) * NS_PER_S
+        refused.freed_ns = round(min(resume_ns, plan.until_ns))
+        self._settle(refused)
+        while (left_ns := refused.freed_ns - monotonic_ns()) > 0 and not self._over.is_set():
+            try:
+                async with asyncio.timeout(left_ns / NS_PER_S):
+                    await self._over.wait()
+            except TimeoutError:
+                continue  # timers may be a moment early
 
     async def _pace(self, plan: OpenLoop) -> None:
         """Start each request at its moment, or as soon after as the plan's limit lets it; ends with the last one."""
@@ -152,27 +184,49 @@ class Driver:
     async def _lane(self, start: Start, slot: int, plan: OpenLoop, lanes: Lanes) -> None:
         """Send a request, and then those that had to wait for it."""
         following: Start | None = start
+        free_ns = start.sched_ns
         while following is not None:
-            attempt = await self._attempt(following, slot, plan)
+            attempt = await self._attempt(following, slot, plan, queued_ns=max(free_ns - following.sched_ns, 0))
             asyncio.get_running_loop().call_soon(self._settle, attempt)
+            free_ns = attempt.free_ns
             following = lanes.leave(slot, stop=self.gave_up is not None)
 
-    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop) -> Attempt:
+    async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop, queued_ns: int = 0) -> Attempt:
         """One request of the load. Whoever asked for it has to settle it, unless this raises."""
         attempt, request, deadline = self._prepare(start, slot, LOAD)
+        attempt.queued_ns = queued_ns
         try:
             await self._carry_out(attempt, request, deadline)
         except BaseException:
             self._settle(attempt)
             raise
-        if attempt.outcome not in _UNREACHABLE:
-            self._unreachable = 0
-        else:
-            self._unreachable += 1
-            if self._unreachable >= max(_HOPELESS, plan.most or 0) and self.gave_up is None:
-                self.gave_up = f"stopped early: {self._unreachable} requests in a row found nobody there"
-                plan.stop(attempt.end_ns)
+        self._ended += 1
+        self._wrong_length += attempt.outcome is Outcome.LENGTH_MISMATCH
+        if self.gave_up is None and (why := self._why_give_up(attempt, plan.most or 0)) is not None:
+            self.gave_up = f"stopped early: {why}"
+            plan.stop(attempt.end_ns)
+            self._over.set()
         return attempt
+
+    def _why_give_up(self, attempt: Attempt, streams: int) -> str | None:
+        """Why more requests make no sense, now that this one has ended; None as long as they do."""
+        if attempt.outcome is Outcome.CLIENT_LIMIT:
+            return attempt.error
+        if attempt.was_unanswered:
+            if (obituary := self._obituary()) is not None:
+                return obituary
+            since_ns = self._outage.since_ns or attempt.end_ns
+            if self._outage.lasts_too_long(attempt.end_ns):
+                self.tally.refresh()
+                if not any(other.heard_ns > since_ns for other in self.tally.under_way):
+                    return f"nothing answered for {self._give_up_after_s:g} s ({attempt.error})"
+                self._outage.end()
+            return None
+        self._outage.end()
+        enough = max(_ENOUGH_WRONG, 2 * streams)
+        if self._exact_length and self._wrong_length == self._ended >= enough:
+            return f"each of the first {self._ended:,} answers had another length than was asked for"
+        return None
 
     def _settle(self, attempt: Attempt) -> None:
         """Keep the record of a request of the load; a fault in that ends the run."""
@@ -191,9 +245,11 @@ class Driver:
             tally.ttft_ns.append(record.first_ns - record.send_ns)
 
     def _prepare(
-        self, start: Start, slot: int, phase: str, max_tokens: int | None = None
+        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
     ) -> tuple[Attempt, Request, Deadline]:
-        number, query = self._workload.query(start.request)
+        number, query = self._workload.query(start.request) if query is None else (0, query)
+        is_exact = self._exact_length and max_tokens is None
+        length = query.output_len if max_tokens is None else min(max_tokens, query.output_len)
         deadline = self._target.deadline()
         attempt = Attempt(
             start,
@@ -201,7 +257,8 @@ class Driver:
             slot=slot,
             query=number,
             request_id=f"{self._run_id}-{start.request}",
-            asked_tokens=query.output_len if self._exact_length and max_tokens is None else None,
+            asked_tokens=length if is_exact or self._form.features.fixed_length else None,
+            is_exact=is_exact,
             streamed=self._form.stream,
             deadline=deadline,
             moments=self._moments,

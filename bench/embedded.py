@@ -22,6 +22,7 @@ SIMULATED = ("sim", "scripted")
 _READY = re.compile(r"ready (?P<url>http://\S+) model=(?P<models>\S+) engine=\S+ profile=(?P<profile>\S+)")
 
 
+_SERVER_KEY = "STREAMGAUGE_API_KEY"  # of somebody's own server; this one is nobody else's
 _WRONG_USE = 2  # the server's exit code for options it does not take
 
 
@@ -86,6 +87,7 @@ async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[Embe
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
+            env={name: value for name, value in os.environ.items() if name != _SERVER_KEY},
             start_new_session=True,
         )
         try:
@@ -112,7 +114,10 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes],
         status = await process.wait()
         if status == _WRONG_USE:
             raise EmbeddedServerError(f"the embedded server refuses: {_last_words(log)}", wrong_use=True)
-        raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{_log_end(log)}")
+        said = _log_end(log)
+        if "\n" not in said and said.strip().lower().startswith("error: "):
+            raise EmbeddedServerError(f"the embedded server did not start: {_last_words(log)}")
+        raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{said}")
     raise EmbeddedServerError(f"the embedded server was not ready within {limit_s:g} s:\n{_log_end(log)}")
 
 

@@ -192,7 +192,7 @@ class Reading:
             raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
         usage = chunk.usage
         grown = -1 if usage is None else self._grow(usage)
-        if chunk.error is not None or (chunk.choices is None and usage is None):
+        if chunk.error or (chunk.choices is None and usage is None):
             self.take_error(payload)
             return 0
         if not chunk.choices:

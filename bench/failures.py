@@ -8,18 +8,20 @@ import numpy as np
 
 from bench.outcome import Outcome
 from bench.record import Columns
+from bench.remedies import remedy
 from bench.requests import Requests
 from bench.result import Counts, FailureClass
+from bench.steady import Windows
 from bench.units import NS_PER_S
-from bench.window import Span
 
 
-def count(columns: Columns, requests: Requests, window: Span | None, origin_ns: int) -> Counts:
+def count(columns: Columns, requests: Requests, windows: Windows | None) -> Counts:
     """The counts of a load."""
     ok = requests.ok
     cancelled = int(requests.cancelled.sum())
     opened = requests.opened
-    in_window = opened if window is None else opened & (requests.send_ns >= window.begin_ns)
+    in_window = opened if windows is None else opened & (requests.send_ns >= windows.headline.begin_ns)
+    origin_ns = 0 if windows is None else windows.whole.begin_ns
     return Counts(
         sent=len(requests),
         ok=int(ok.sum()),
@@ -32,6 +34,7 @@ def count(columns: Columns, requests: Requests, window: Span | None, origin_ns: 
         empty_events=int(requests.empty[ok].sum()),
         connections_opened=int(opened.sum()),
         connections_opened_in_window=int(in_window.sum()),
+        reopened=int(requests.reopened.sum()),
         failures=_classes(columns, requests, origin_ns),
     )
 
@@ -61,6 +64,7 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
                 first_request=first.request,
                 first_s=(first.sched_ns - origin_ns) / NS_PER_S,
                 first_error=first.error,
+                remedy=remedy(outcome, first.status, first.error, under_load=True),
             )
         )
     return classes

@@ -80,9 +80,9 @@ class WindowFlow:
         self.span = span
         self.tokens = 0.0
         self.icl = Sample()
-        self.itl = self.icl if requests.one_each[requests.completed & requests.has_events].all() else Sample()
+        self.itl = self.icl if requests.one_each[requests.sampled & requests.has_events].all() else Sample()
         self._known = requests.knows_event_tokens
-        self._completed = requests.completed
+        self._sampled = requests.sampled
         self._served = requests.ok | requests.cancelled  # what the bench gave up was served all the same
         self._spread: Floats = requests.tokens / np.maximum(requests.events, 1)
 
@@ -98,12 +98,11 @@ class WindowFlow:
 
     def counts(self, events: Events, *, per_token: bool = False) -> Bools:
         """Which events end a gap that is in the sample: of `itl` with `per_token`, else of `icl`."""
-        wanted: Bools = self._inside(events) & self._completed[events.row] & (events.gap_ns != _NONE)
+        wanted: Bools = self._inside(events) & self._sampled[events.row] & (events.gap_ns != _NONE)
         return wanted & self._known[events.row] & (events.tokens > 0) if per_token else wanted
 
     def _inside(self, events: Events) -> Bools:
-        inside: Bools = (events.ns >= self.span.begin_ns) & (events.ns < self.span.end_ns)
-        return inside
+        return self.span.contains(events.ns)
 
     def _add_gaps(self, sample: Sample, events: Events, wanted: Bools, unit: Ints | int) -> None:
         sample.add(events.gap_ns[wanted] / unit, events.over_ns[wanted] / unit, events.under_ns[wanted] / unit)

@@ -10,23 +10,25 @@ import contextlib
 import select
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import monotonic_ns
 from typing import TextIO
 
-from click import style, unstyle
+from click import echo, style, unstyle
 
 from bench.attempt import Tally
 from bench.health import HealthWatch
 from bench.plan import ClosedLoop, OpenLoop
 from bench.run import Run
 from bench.session import Watcher
-from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate
+from bench.terminal import can_move_cursor, wants_colour
+from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate, plural
 
 PERIOD_S = 0.5
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 30
+_NARROW = 56
 
 
 class Silence:
@@ -38,6 +40,10 @@ class Silence:
     def clear(self) -> None:
         """Nothing."""
 
+    def warn(self, text: str) -> None:
+        """A line on standard error."""
+        _warn(text)
+
     def load(
         self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch
     ) -> contextlib.AbstractContextManager[None]:
@@ -45,16 +51,18 @@ class Silence:
         return contextlib.nullcontext()
 
 
-def make_watcher(wanted: bool, stream: TextIO) -> Watcher:
+def make_watcher(wanted: bool, stream: TextIO, environment: Mapping[str, str]) -> Watcher:
     """A live view where there is a terminal to show it on."""
-    return LiveView(stream) if wanted and stream.isatty() else Silence()
+    if not wanted or not can_move_cursor(stream, environment):
+        return Silence()
+    return LiveView(stream, coloured=wants_colour(stream, environment))
 
 
 class LiveView:
     """Paints on a terminal. The cursor is hidden while the block stands, and what was painted is cleared."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, *, coloured: bool = True) -> None:
+        self._stream, self._coloured = stream, coloured
         self._painted = 0
 
     def stage(self, text: str) -> None:
@@ -81,6 +89,11 @@ class LiveView:
             self._write(f"{up}{blank}{up}{_SHOW_CURSOR}")
             self._painted = 0
 
+    def warn(self, text: str) -> None:
+        """A line that stays."""
+        self.clear()
+        _warn(text)
+
     async def _repaint(self, gauges: Gauges) -> None:
         while True:
             self._paint(gauges.lines(monotonic_ns(), shutil.get_terminal_size().columns))
@@ -93,7 +106,8 @@ class LiveView:
         width = shutil.get_terminal_size().columns
         up = f"\x1b[{self._painted}F" if self._painted else ""
         below = "\x1b[J" if len(lines) < self._painted else ""
-        body = "".join(f"{_CLEAR_LINE}{_cut(line, width)}\n" for line in lines)
+        shown = lines if self._coloured else map(unstyle, lines)
+        body = "".join(f"{_CLEAR_LINE}{_cut(line, width)}\n" for line in shown)
         self._write(f"{_HIDE_CURSOR}{up}{below}{body}")
         self._painted = len(lines)
 
@@ -120,15 +134,27 @@ class Gauges:
         requests_s, tokens_s = (tally.ok + tally.failed - ended) / span_s, (tally.tokens - tokens) / span_s
         self._history.append(tokens_s)
         failed = f"{format_count(tally.failed)} failed"
+        failed = style(failed, fg="red", bold=True) if tally.failed else style(failed, dim=True)
+        outcomes = f"{format_count(tally.ok)} ok · {failed}"
         ttft = sorted(tally.ttft_ns)
+        p50, p99 = _ms(ttft, 0.5), _ms(ttft, 0.99)
+        model, bar = style(self._run.target.model, bold=True), _bar(plan.progress(now_ns), min(60, width - 4))
+        if width < _NARROW:
+            return [
+                f"  {model} · {self._progress(now_ns)}",
+                f"  {bar}",
+                f"  {len(tally.under_way):,} in flight · {outcomes}",
+                f"  {format_rate(requests_s)} req/s · {format_rate(tokens_s)} tok/s",
+                f"  TTFT p50 {p50} · p99 {p99} ms",
+                f"  client lag {self._health.lag_ms():.1f} ms",
+            ]
         return [
-            f"  {style(self._run.target.model, bold=True)} · {self._run.load.shape} · {self._progress(now_ns)}",
-            f"  {_bar(plan.progress(now_ns), min(60, width - 4))}",
-            f"  in flight  {len(tally.under_way):>8,}     {format_count(tally.ok)} ok · "
-            + (style(failed, fg="red", bold=True) if tally.failed else style(failed, dim=True)),
+            f"  {model} · {self._run.load.shape} · {self._progress(now_ns)}",
+            f"  {bar}",
+            f"  in flight  {len(tally.under_way):>8,}     {outcomes}",
             f"  req/s      {format_rate(requests_s):>8}     tok/s {format_rate(tokens_s):>8}  "
             + _sparkline(self._history),
-            f"  TTFT p50   {_ms(ttft, 0.5):>8}     p99   {_ms(ttft, 0.99):>8}  " + style("ms", dim=True),
+            f"  TTFT p50   {p50:>8}     p99   {p99:>8}  " + style("ms", dim=True),
             f"  client lag {self._health.lag_ms():>8.1f}     " + style("ms, worst of the last second", dim=True),
         ]
 
@@ -136,13 +162,17 @@ class Gauges:
         limits, plan = self._plan.limits, self._plan
         elapsed_s = (now_ns - plan.begun_ns) / NS_PER_S if plan.begun_ns else 0.0
         if plan.stopped_ns is not None:
-            return f"{elapsed_s:.1f} s, waiting for the last {len(self._tally.under_way)} answers"
+            return f"{elapsed_s:.1f} s, waiting for the last {plural(len(self._tally.under_way), 'answer')}"
         left = []
         if limits.duration_s is not None:
             left.append(f"{max(0.0, limits.duration_s - elapsed_s):.1f} s left")
         if limits.requests is not None:
-            left.append(f"{format_count(limits.requests - plan.sent)} requests left")
+            left.append(f"{plural(limits.requests - plan.sent, 'request')} left")
         return f"{elapsed_s:.1f} s, {' or '.join(left)}"
+
+
+def _warn(text: str) -> None:
+    echo(f"{style('warning:', fg='yellow', bold=True)} {text}", err=True)
 
 
 def _bar(share: float, width: int) -> str:

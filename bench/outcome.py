@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bench.events import Reading, WholeAnswer
+from bench.units import plural
 
 
 class Outcome(StrEnum):
@@ -25,10 +26,11 @@ class Outcome(StrEnum):
     PROTOCOL = "protocol"
     LENGTH_MISMATCH = "length_mismatch"
     CANCELLED = "cancelled"
+    CLIENT_LIMIT = "client_limit"  # last: old records know the others by their position
 
     @property
     def is_failure(self) -> bool:
-        """Whether the server is to blame: neither a success nor a request that the bench itself gave up."""
+        """Whether it is neither a success nor a request that the bench itself gave up."""
         return self not in (Outcome.OK, Outcome.CANCELLED)
 
 
@@ -47,7 +49,7 @@ def judge(reading: Reading, *, cut: str | None, asked_tokens: int | None) -> tup
     """
     events = reading.events
     tokens = reading.completion_tokens
-    so_far = f"after {tokens} tokens" if tokens else f"after {events} chunks"
+    so_far = f"after {plural(tokens, 'token')}" if tokens else f"after {plural(events, 'chunk')}"
     if reading.finish_reason is None:
         if cut is not None:
             return Outcome.TRUNCATED, f"{cut} {so_far}"
@@ -82,6 +84,6 @@ def _judge_length(tokens: int | None, asked_tokens: int | None) -> tuple[Outcome
     if asked_tokens is None or tokens is None or tokens == asked_tokens:
         return Outcome.OK, None
     return Outcome.LENGTH_MISMATCH, (
-        f"{tokens} token{'s' * (tokens != 1)} where {asked_tokens} were asked for; "
+        f"{plural(tokens, 'token')} where {asked_tokens} were asked for; "
         "with --no-ignore-eos answers may end where the model ends them"
     )

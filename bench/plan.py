@@ -48,6 +48,11 @@ class Plan:
         if self.stopped_ns is None:
             self.stopped_ns = now_ns
 
+    @property
+    def until_ns(self) -> float:
+        """When the plan ends at the latest; infinite where it ends with a number of requests."""
+        return self._until_ns
+
     def progress(self, now_ns: int) -> float:
         """The share of the plan that is behind us, from 0 to 1."""
         shares = [0.0]

@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from bench.body import BodyForm, Kind, concessions
+from bench.diagnosis import key_message, plain_hint
 from bench.driver import WARMUP_TOKENS, Driver
-from bench.outcome import Outcome
+from bench.outcome import Outcome, status_outcome
 from bench.plan import Start
 from bench.prompts import bundled_queries, load_queries
+from bench.proxies import proxy_note
 from bench.record import WARMUP, Record
+from bench.remedies import remedy
 from bench.run import Negotiated
+from bench.server_words import unfit_answer, words_of
 from bench.settings import Settings
 from bench.synthetic import WORDS, single_tokens
 from bench.target import (
     ConnectError,
-    ConnectionLostError,
+    ConnectTimeoutError,
     RequestTimeoutError,
     SDKError,
     StatusError,
     Target,
     TLSError,
 )
-from bench.workload import PromptList, SyntheticPrompts, Workload
+from bench.units import plural
+from bench.workload import PromptList, Query, SyntheticPrompts, Workload
 
 
 class TargetError(Exception):
@@ -34,6 +41,15 @@ class TargetError(Exception):
     def __init__(self, message: str, *, wrong_use: bool = True) -> None:
         super().__init__(message)
         self.wrong_use = wrong_use
+
+
+class RefusedError(TargetError):
+    """The server does not answer a first request; `record` is how that one ended."""
+
+    def __init__(self, record: Record) -> None:
+        is_refusal = record.outcome is Outcome.HTTP_4XX
+        super().__init__(f"a first request failed, nothing was measured: {record.error}", wrong_use=is_refusal)
+        self.record = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +65,20 @@ class Model:
 async def find_model(target: Target, asked: str | None) -> Model:
     """The model to measure: the one asked for, else the first served. Raises TargetError."""
     try:
-        answer = await target.get("/models")
-    except StatusError as error:
-        if error.status in (401, 403):
-            raise TargetError(_key_message(target, error)) from None
-        return _unlisted(target, asked, f"HTTP {error.status}")
+        head, body = await target.get("/models")
     except ConnectError as error:
         raise TargetError(_absent_message(target, error)) from None
     except SDKError as error:
-        if asked is None and isinstance(error, (ConnectionLostError, RequestTimeoutError)):
-            raise TargetError(_silent_message(target, error)) from None
-        return _unlisted(target, asked, error.message)
-    cards = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(cards, list) or not all(isinstance(card, dict) and "id" in card for card in cards):
-        return _unlisted(target, asked, "no list of models in the answer")
+        status = error.status if isinstance(error, StatusError) else None
+        if status in (401, 403):
+            raise TargetError(key_message(target, _models_url(target), _status_words(error))) from None
+        if asked is None and (status is None or status >= 429):
+            raise TargetError(_silent_message(target, error), wrong_use=status is None) from None
+        return _unlisted(target, asked, _status_words(error))
+    cards = _cards(body)
+    if cards is None:
+        _, said = unfit_answer(head, body, streamed=False, wanted="a list of models")
+        return _unlisted(target, asked, target.redact(said))
     by_name = {str(card["id"]): card for card in cards}
     if not by_name:
         return _unlisted(target, asked, "it lists none")
@@ -79,6 +95,18 @@ async def find_model(target: Target, asked: str | None) -> Model:
         is_chat if isinstance(is_chat, bool) else None,
         longest if isinstance(longest, int) else None,
     )
+
+
+def _cards(body: bytes) -> list[dict[str, Any]] | None:
+    """The models of a list, None for what is not one."""
+    try:
+        content = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    cards = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(cards, list) or not all(isinstance(card, dict) and "id" in card for card in cards):
+        return None
+    return cards
 
 
 def choose_kind(settings: Settings, model: Model) -> Kind:
@@ -109,11 +137,11 @@ async def make_workload(
         )
     found = await _count_by_server(target, model, kind)
     if found is None:
-        words, count, name = list(WORDS), length, f"synthetic prompts of about {length} tokens"
+        words, count, name = list(WORDS), length, f"synthetic prompts of about {plural(length, 'token')}"
         note = f"--input-len {length} is approximate: this server has no /tokenize that counts our words one by one"
     else:
         words, besides = found
-        count, name, note = length - besides, f"synthetic prompts of {length} tokens", ""
+        count, name, note = length - besides, f"synthetic prompts of {plural(length, 'token')}", ""
         if count < 1:
             raise TargetError(f"--input-len {length} is too short: the chat template alone takes {besides} tokens")
     workload = SyntheticPrompts(words, count, output_len, name=name, chat=kind == "chat", seed=seed, nonce=nonce)
@@ -160,14 +188,14 @@ class Agreement:
 async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyForm) -> Agreement:
     """Find a form of request that the server takes, giving up one part at a time, then several.
 
-    Raises TargetError with the server's words when none is taken.
+    Raises RefusedError when none is taken.
     """
     answer = first = await probe(form)
     refused: list[str] = []
     while answer.outcome is Outcome.HTTP_4XX and answer.status in (400, 422):
         options = concessions(form.features, answer.error or "")
         if not options:
-            raise TargetError(_refused_message(first))
+            raise RefusedError(first)
         for name, features in options:
             attempt = replace(form, features=features)
             answer = await probe(attempt)
@@ -176,57 +204,64 @@ async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyFo
         refused.append(options[0][0])
         form = replace(form, features=options[0][1])
     if answer.outcome is not Outcome.OK:
-        raise TargetError(_refused_message(answer), wrong_use=answer.outcome is Outcome.HTTP_4XX)
+        raise RefusedError(answer)
     return Agreement(form, refused, answer)
 
 
-def probe_with(
-    make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]
-) -> Callable[[BodyForm], Awaitable[Record]]:
-    """A probe that sends one short warm-up request in a given form."""
+class Probe(Protocol):
+    """Sends one short request."""
 
-    async def probe(form: BodyForm) -> Record:
-        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS)
+    def __call__(self, form: BodyForm, query: Query | None = None) -> Awaitable[Record]: ...
+
+
+def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]) -> Probe:
+    """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
+
+    async def probe(form: BodyForm, query: Query | None = None) -> Record:
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query)
 
     return probe
 
 
-def settle_length(settings: Settings, form: BodyForm) -> tuple[bool, list[str]]:
-    """Whether answers must have the length asked for, and a note where the server decides otherwise."""
-    if settings.fixed_length is False:
-        return False, []
-    if form.features.fixed_length:
-        return True, []
-    if settings.fixed_length is None:
-        return False, ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
-    return True, ["the server refuses min_tokens and ignore_eos: answers of another length count as length_mismatch"]
+def _models_url(target: Target) -> str:
+    return f"{target.address}/models"
 
 
 def _unlisted(target: Target, asked: str | None, why: str) -> Model:
     if asked is None:
-        raise TargetError(f"{target.address} has no list of models ({why}); name the model with --model")
+        hint = "" if "--" in why else "; name the model with --model, or check the address in --base-url"
+        raise TargetError(f"{_models_url(target)} has no list of models ({why}){hint}")
     return Model(asked)
 
 
-def _key_message(target: Target, error: StatusError) -> str:
-    return f"{target.address} does not accept the API key ({error.message}); give it with --api-key or OPENAI_API_KEY"
+def _status_words(error: SDKError) -> str:
+    """What the server said; of a page, what it is about."""
+    if isinstance(error, StatusError) and not error.server_message:
+        return f"HTTP {error.status}: {words_of(error.body)}"
+    return error.message
 
 
 def _silent_message(target: Target, error: SDKError) -> str:
-    """Whoever answers there does not speak HTTP, or not in time; naming a model would not help."""
-    lost = isinstance(error, ConnectionLostError) and str(target.address).startswith("http:")
-    hint = "; does it speak https?" if lost else ""
+    """Whoever answers there does not speak HTTP, not in time, or not now; naming a model would not help."""
+    is_plain = target.address.api.origin.scheme == "http"
+    if isinstance(error, StatusError):
+        outcome = status_outcome(error.status)
+        said = _status_words(error)
+        advice = remedy(outcome, error.status, said, under_load=False)
+        return f"{_models_url(target)} failed, nothing was measured: {said}; {advice}"
+    hint = plain_hint(target) if isinstance(error, ConnectTimeoutError) else ""
+    if is_plain and not isinstance(error, RequestTimeoutError):
+        hint = "; does it speak https?"
+    if isinstance(error, ConnectTimeoutError) and target.unused_proxy is not None:
+        hint += f" ({proxy_note(target.unused_proxy)})"
     return f"{target.address} does not answer as an OpenAI-compatible server does: {error.message}{hint}"
 
 
 def _absent_message(target: Target, error: ConnectError) -> str:
     said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    proxy = "" if target.unused_proxy is None else f" ({proxy_note(target.unused_proxy)})"
     if isinstance(error, TLSError):  # somebody is there
-        return said.removesuffix(", or give the transport an ssl_context")
-    return f"{said}. Is the server up? Leave --base-url out to use the embedded one."
-
-
-def _refused_message(record: Record) -> str:
-    if record.status in (401, 403):
-        return f"the server does not accept the API key ({record.error}); give it with --api-key or OPENAI_API_KEY"
-    return f"a first request to the server failed, nothing was measured: {record.error}"
+        said = said.removesuffix(", or give the transport an ssl_context")
+        is_plain = said.endswith("does it speak plain http?")
+        return (said.removesuffix("; does it speak plain http?") + plain_hint(target) if is_plain else said) + proxy
+    return f"{said}. Is the server up? Leave --base-url out to use the embedded one.{proxy}"

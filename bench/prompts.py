@@ -13,6 +13,7 @@ import msgspec
 from bench.body import Kind
 from bench.workload import Query
 
+_MOST_TOKENS = 2**31 - 1
 LENGTH_FIELDS = ("output_len", "max_tokens", "output_tokens")
 
 
@@ -43,7 +44,7 @@ def load_queries(path: Path, kind: Kind, output_len: int) -> list[Query]:
     Raises PromptFileError when the file cannot be read or a line is wrong.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PromptFileError(f"--prompts {path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
@@ -81,8 +82,8 @@ def _length(item: dict[str, Any], line: _Line, output_len: int) -> int:
     if not given:
         return output_len
     value = item[given[0]]
-    if type(value) is not int or value < 1:
-        raise line.wrong(f"{given[0]} must be a whole number of tokens, at least 1 (got {value!r})")
+    if type(value) is not int or not 1 <= value <= _MOST_TOKENS:
+        raise line.wrong(f"{given[0]} must be a whole number of tokens, from 1 to {_MOST_TOKENS} (got {value!r:.40})")
     return value
 
 

@@ -6,6 +6,7 @@ Everything that a report says is computed from these two.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -22,11 +23,16 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request, as a line of requests.jsonl; what has its default is left out there.
 
     Times are `time.monotonic_ns()`: planned start, request sent (`send_took_ns` is how long handing it over lasted),
-    head, first, first visible and last token event, end. `first_doubt_ns` and `last_doubt_ns` say by how much those two
-    may have arrived earlier. `events` counts token events; `event_tokens` says how many tokens each carried: "one",
-    "told" by the usage that came with it, or null where nothing tells. `empty` events had an empty text, `dropped` ones
-    an empty text and no token. `asked_tokens` is the length the answer had to have, `query` the number of the prompt
-    within the workload. `merged_reads` brought several token events at once.
+    head, first, first visible and last token event, end. `free_ns` is when the slot was free for its next request, if
+    that was later than the end: the server still held the connection, or had refused and was left alone for a while.
+    `queued_ns` is how long after the planned start an open loop had as many requests under way as its limit allows.
+    `waited_ns` is the part of the time before the send that was spent on the server: opening a connection (`opened`),
+    finding a kept one dead and opening another (`reopened`), waiting until it took the request in.
+    `first_doubt_ns` and `last_doubt_ns` say by how much those two may have arrived earlier. `events` counts token
+    events; `event_tokens` says how many tokens each carried: "one", "told" by the usage that came with it, or null
+    where nothing tells. `empty` events had an empty text, `dropped` ones an empty text and no token. `asked_tokens` is
+    the length that was asked for where it was to be exact, `query` the number of the prompt within the workload.
+    `merged_reads` brought several token events at once.
     """
 
     request: int
@@ -43,8 +49,12 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_ns: int | None = None
     last_doubt_ns: int = 0
     end_ns: int
+    free_ns: int | None = None
+    queued_ns: int = 0
+    waited_ns: int = 0
     streamed: bool = True
     opened: bool = False
+    reopened: bool = False
     status: int | None = None
     outcome: Outcome
     error: str | None = None
@@ -81,6 +91,9 @@ _INTEGERS = (
     "last_ns",
     "last_doubt_ns",
     "end_ns",
+    "free_ns",
+    "queued_ns",
+    "waited_ns",
     "asked_tokens",
     "prompt_tokens",
     "completion_tokens",
@@ -100,13 +113,14 @@ class Columns:
     `event_tokens` one of NOT_TOLD, ONE_EACH and TOLD.
     """
 
-    __slots__ = ("errors", "event_tokens", "integers", "opened", "outcome", "streamed")
+    __slots__ = ("errors", "event_tokens", "integers", "opened", "outcome", "reopened", "streamed")
 
     def __init__(self) -> None:
         self.integers = {name: array("q") for name in _INTEGERS}
         self.outcome = array("b")
         self.event_tokens = array("b")
         self.opened = array("b")
+        self.reopened = array("b")
         self.streamed = array("b")
         self.errors: dict[int, Failure] = {}  # by row
 
@@ -125,7 +139,20 @@ class Columns:
         self.outcome.append(_CODES[record.outcome])
         self.event_tokens.append(_EVENT_TOKENS[record.event_tokens])
         self.opened.append(record.opened)
+        self.reopened.append(record.reopened)
         self.streamed.append(record.streamed)
+
+    def picked(self, rows: Iterable[int]) -> Columns:
+        """Some of the rows, in that order."""
+        found = Columns()
+        for row in rows:
+            if row in self.errors:
+                found.errors[len(found)] = self.errors[row]
+            for name, column in self.integers.items():
+                found.integers[name].append(column[row])
+            for flag in ("outcome", "event_tokens", "opened", "reopened", "streamed"):
+                getattr(found, flag).append(getattr(self, flag)[row])
+        return found
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bench.run import METRICS_SPEC, SCHEMA, Certificate, LoadFacts, Negotiated, ServerCounters, TargetFacts
+from bench.run import METRICS_SPEC, SCHEMA, Certificate, ConfigFacts, LoadFacts, Negotiated, ServerCounters, TargetFacts
 
 
 class Percentile(msgspec.Struct, kw_only=True):
@@ -27,6 +27,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample.
 
     `exact` is false for a sample so large that its percentiles come from a histogram (three significant digits).
+    `assumes` says what the figures take for given where the server does not tell.
     """
 
     n: int
@@ -36,6 +37,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     percentiles: dict[str, Percentile]
     exact: bool = True
     reason: str | None = None
+    assumes: str | None = None
 
 
 def percent_key(percent: float) -> str:
@@ -73,8 +75,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """All figures over one window.
 
     `requests` were sent in it and succeeded: the sample of the latencies. `latency` is in milliseconds, by name:
-    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `tokens_are` says whether tokens are counted by
-    the server's usage or, where it sent none, are chunks.
+    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `rates_reason` is why a rate is null, if one is.
+    `tokens_are` says whether tokens are counted by the server's usage or, where it sent none, are chunks.
     """
 
     window: Window
@@ -88,10 +90,21 @@ class Figures(msgspec.Struct, kw_only=True):
     latency: dict[str, Distribution]
     latency_with_failures: dict[str, dict[str, Percentile]]
     goodput: Goodput | None = None
+    rates_reason: str | None = None
+
+    @property
+    def token_rate(self) -> str:
+        """The unit of its token rates, as far as it is known what was counted."""
+        return {"chunks": "chunks/s", "mixed": "tok or chunks/s"}.get(self.tokens_are or "", "tok/s")
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there is any latency to show."""
+        return any(figure.n for figure in self.latency.values())
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
-    """The failures of one class: how many, the statuses among them, their first one.
+    """The failures of one class: how many, the statuses among them, their first one, and what to try.
 
     `median_partial` is how much of the answer had arrived, in `partial_unit`: tokens where the server's usage told,
     else chunks; null where nothing had.
@@ -106,10 +119,14 @@ class FailureClass(msgspec.Struct, kw_only=True):
     first_request: int
     first_s: float
     first_error: str
+    remedy: str = ""
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench."""
+    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench.
+
+    `reopened` went out on a new connection because the server had closed the one that was kept for them.
+    """
 
     sent: int
     ok: int
@@ -122,6 +139,7 @@ class Counts(msgspec.Struct, kw_only=True):
     empty_events: int
     connections_opened: int
     connections_opened_in_window: int
+    reopened: int = 0
     failures: list[FailureClass] = []
 
 
@@ -204,5 +222,6 @@ class Result(msgspec.Struct, kw_only=True):
     verdict: Verdict
     client: ClientFacts
     server: ServerCounters | None = None
+    config: ConfigFacts | None = None
     certificate: Certificate | None = None
     environment: dict[str, Any] = {}

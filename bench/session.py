@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import resource
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -19,28 +18,40 @@ from bench.arrivals import gaps_s
 from bench.attempt import Tally
 from bench.body import BodyForm, Features
 from bench.certificate import load_certificate, machine_name
+from bench.diagnosis import explain_refusal
 from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
 from bench.environment import describe_environment, tool_version
 from bench.health import HealthWatch
+from bench.manners import give_up_length, observe, settle_length
 from bench.moments import Moments
+from bench.outcome import Outcome
+from bench.own_limits import allow_streams, check_rate
 from bench.plan import ClosedLoop, OpenLoop
-from bench.preflight import TargetError, choose_kind, find_model, make_workload, negotiate, probe_with, settle_length
+from bench.preflight import (
+    RefusedError,
+    TargetError,
+    choose_kind,
+    find_model,
+    make_workload,
+    negotiate,
+    probe_with,
+)
+from bench.proxies import proxy_note
 from bench.record import Record
+from bench.redaction import Redactor
 from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
 from bench.scrape import Scrape
 from bench.settings import Settings, UsageError
 from bench.target import Target, TargetAddress, read_address
+from bench.units import plural
 from bench.wire import Wire, make_wire
 from bench.workload import Workload
 
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
 _WARMUP_STREAMS = 64
-
-# Sockets of the bench's own, besides one a stream.
-_SPARE_FILES = 64
 
 # A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
 _GC_THRESHOLDS = (10_000, 20, 1000)
@@ -61,6 +72,10 @@ class Watcher(Protocol):
 
     def clear(self) -> None:
         """Take away what stands on the terminal; something else will be printed there."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """What has to be known before the load."""
         ...
 
 
@@ -107,13 +122,19 @@ class _Server:
 async def measure(settings: Settings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
     """Carry out a run. Raises UsageError, PromptFileError, TargetError or EmbeddedServerError before any load."""
     began = datetime.now(UTC).astimezone()
-    _allow_open_files(settings.streams)
+    limit_notes = allow_streams(settings.streams)
     async with _served(settings, watcher) as server:
-        key = settings.api_key if server.embedded is None else None
-        target = Target(server.address, api_key=key, timeouts=settings.timeouts)
+        is_for_others = server.embedded is not None and settings.key_source is not None
+        target = Target(
+            server.address,
+            api_key=None if is_for_others else settings.api_key,
+            timeouts=settings.timeouts,
+            headers=settings.headers,
+            unused_proxy=settings.unused_proxy,
+        )
         wire = make_wire(server.address.api.origin, settings.streams or _MOST_CONNECTIONS)
         try:
-            prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name)
+            prepared = await _prepare(settings, server, target, wire, began, watcher, loop_name, limit_notes)
             return await _load(prepared, settings, server, interruption, watcher)
         finally:
             await wire.aclose()
@@ -143,13 +164,16 @@ class _Prepared:
 
 
 class _Keeper:
-    """Where records go: to the folder as soon as there is one."""
+    """Where records go: to the folder as soon as there is one. No secret that a server quotes gets into them."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Redactor) -> None:
         self.folder: RunFolder | None = None
         self._early: list[Record] = []
+        self._redact = redact
 
     def __call__(self, record: Record) -> None:
+        if record.error is not None:
+            record.error = self._redact(record.error)
         if self.folder is None:
             self._early.append(record)
         else:
@@ -170,29 +194,56 @@ async def _prepare(
     began: datetime,
     watcher: Watcher,
     loop_name: str,
+    limit_notes: list[str],
 ) -> _Prepared:
     watcher.stage(f"asking {server.address}")
     model = await find_model(target, settings.model)
     kind = choose_kind(settings, model)
     nonce = None if settings.cache == "keep" else secrets.token_hex(3)
     workload, notes = await make_workload(settings, target, model, kind, nonce)
-    keeper, moments = _Keeper(), Moments()
+    keeper, moments = _Keeper(target.redact), Moments()
     run_id = f"bench-{nonce or secrets.token_hex(3)}"
 
     def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
-        return Driver(target, wire, form, workload, keeper, moments, run_id=run_id, exact_length=exact_length)
+        return Driver(
+            target,
+            wire,
+            form,
+            workload,
+            keeper,
+            moments,
+            run_id=run_id,
+            exact_length=exact_length,
+            give_up_after_s=settings.give_up_after_s,
+            obituary=server.obituary,
+        )
 
     features = Features(fixed_length=settings.fixed_length is not False)
     wanted = BodyForm(kind, model.name, features, settings.extra_body, settings.streamed)
-    agreed = await negotiate(probe_with(make_driver, monotonic_ns), wanted)
-    exact_length, length_notes = settle_length(settings, agreed.form)
-    notes += length_notes
+    probe = probe_with(make_driver, monotonic_ns)
+    try:
+        agreed = await negotiate(probe, wanted)
+    except RefusedError as error:
+        raise TargetError(await explain_refusal(target, wanted, error.record), wrong_use=error.wrong_use) from None
+    agreed, manners = await observe(probe, agreed)
+    exact_length, length_notes = settle_length(settings, agreed.form, manners)
+    agreed = give_up_length(agreed, manners, required=exact_length)
+    notes += length_notes + limit_notes
+    if exact_length and length_notes:
+        watcher.warn(length_notes[0])
+    if settings.unused_proxy is not None:
+        notes.append(proxy_note(settings.unused_proxy))
+    keeps_length = agreed.form.features.fixed_length
+    if settings.rate is not None and settings.streams is None and keeps_length and settings.prompts is None:
+        check_rate(settings.rate, settings.limits, settings.output_len, agreed.answer)
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
-    watcher.stage(f"warming up with {warmup} requests")
+    watcher.stage(f"warming up with {plural(warmup, 'request')}")
     failures = await driver.warm_up(warmup, settings.streams or _WARMUP_STREAMS)
+    if any(failure.outcome is Outcome.CLIENT_LIMIT for failure in failures):
+        raise UsageError(f"the warm-up met a limit of this machine: {failures[0].error}")
     if failures:
-        notes.append(f"{len(failures)} of {warmup} warm-up requests failed: {failures[0].error}")
+        notes.append(f"{len(failures)} of {plural(warmup, 'warm-up request')} failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began, moments)
     keeper.open(folder)
     environment = describe_environment(loop_name)
@@ -211,19 +262,23 @@ async def _prepare(
             profile=server.profile,
             key_source=settings.key_source if server.embedded is None else None,
             address_source=settings.address_source,
+            headers=[name for name, _ in settings.headers],
         ),
-        load=_load_facts(settings, workload, warmup, nonce, exact_length),
-        negotiated=agreed.facts(),
+        load=_load_facts(settings, workload, warmup, nonce, agreed.form.features.fixed_length, exact_length),
+        negotiated=msgspec.structs.replace(
+            agreed.facts(), keeps_length=manners.keeps_length, keeps_connections=manners.keeps_connections
+        ),
         view=settings.view,
         environment=environment,
         notes=notes,
+        config=settings.config,
         certificate=load_certificate(settings.result_dir, machine_name(environment)),
     )
     return _Prepared(driver, wire, Scrape(target, model.name), run, folder)
 
 
 def _load_facts(
-    settings: Settings, workload: Workload, warmup: int, nonce: str | None, exact_length: bool
+    settings: Settings, workload: Workload, warmup: int, nonce: str | None, fixed_length: bool, length_required: bool
 ) -> LoadFacts:
     return LoadFacts(
         plan="closed" if settings.arrivals is None else "open",
@@ -237,7 +292,8 @@ def _load_facts(
         warmup=warmup,
         output_len=settings.output_len,
         input_len=settings.input_len,
-        fixed_length=exact_length,
+        fixed_length=fixed_length,
+        length_required=length_required,
         seed=settings.seed,
         cache=settings.cache,
         nonce=nonce,
@@ -277,13 +333,15 @@ async def _load(
             begun_ns=plan.begun_ns,
             stopped_ns=plan.stopped_ns,
             ended_ns=monotonic_ns(),
+            sent=plan.sent,
             interrupted=interruption.happened,
             gave_up=driver.gave_up,
             health=watched,
-            notes=[*run.notes, *filter(None, (driver.gave_up, server.obituary()))],
         )
+        folder.finish()
+        if folder.failure is not None:
+            run = msgspec.structs.replace(run, records_end=str(folder.failure.strerror or folder.failure))
         folder.save_run(run)
-        folder.close()
     if not run.interrupted:
         run = msgspec.structs.replace(run, server=await prepared.scrape.end(plan.sent))
         folder.save_run(run)
@@ -304,21 +362,3 @@ def _default_warmup(settings: Settings) -> int:
     if settings.rate is not None:
         streams = min(streams, math.ceil(settings.rate))
     return min(streams, settings.limits.requests or streams)
-
-
-def _allow_open_files(streams: int | None) -> None:
-    """Raise the limit of open files to what the streams need, as far as the system lets us. Raises UsageError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if streams is None:  # an open loop opens what it needs
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return
-    needed = streams + _SPARE_FILES
-    if soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        fewer = f"ask for at most {hard - _SPARE_FILES} streams, or " if hard > _SPARE_FILES else ""
-        raise UsageError(
-            f"--concurrency {streams} needs {needed} open files, {hard} are allowed: "
-            f"{fewer}have the hard limit raised (ulimit -Hn)"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -9,14 +9,18 @@ from typing import Any, Literal
 
 from bench.arrivals import Process
 from bench.embedded import ServerChoice
+from bench.headers import Header
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.plan import Limits
-from bench.run import View
+from bench.run import ConfigFacts, View
 from bench.target import TargetAddress, Timeouts, read_address
 
 DEFAULT_STREAMS = 64
 DEFAULT_DURATION_S = 15.0
 DEFAULT_SEED = 7
 DEFAULT_OUTPUT_LEN = 128
+DEFAULT_RESULT_DIR = Path("runs")
+STDOUT = Path("-")
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 API_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -31,7 +35,7 @@ FORMATS = ("console", "markdown", "csv", "json", "vllm")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `result_dir`.
+    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `save_dir`.
 
     That file has a name made as vLLM makes it unless `result_filename` is given; with `save_detailed` it holds the
     details of each request.
@@ -39,7 +43,7 @@ class Output:
 
     format: str = "console"
     json: Path | None = None
-    result_dir: Path = Path("runs")
+    save_dir: Path = Path()
     save_result: bool = False
     save_detailed: bool = False
     result_filename: str | None = None
@@ -48,6 +52,7 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
+    `unused_proxy` is the variable of a proxy that is passed by.
 
     With `arrivals` it is an open loop at `rate`, and `streams` is None or the most that may be under way at once.
     `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
@@ -65,6 +70,8 @@ class Settings:
     model: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_source: str | None = None
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+    unused_proxy: str | None = None
     server: ServerChoice = field(default_factory=ServerChoice)
     output_len: int = DEFAULT_OUTPUT_LEN
     fixed_length: bool | None = None
@@ -75,12 +82,14 @@ class Settings:
     warmup: int | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
-    result_dir: Path = Path("runs")
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
+    result_dir: Path = DEFAULT_RESULT_DIR
     output: Output = field(default_factory=Output)
     view: View = field(default_factory=View)
     live: bool = True
     strict: bool = False
     again: str = ""
+    config: ConfigFacts | None = None
 
 
 def choose_address(
@@ -98,6 +107,9 @@ def choose_address(
     """
     if base_url is not None and (host is not None or port is not None):
         raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
+    named_url = base_url is not None
+    if host is not None:
+        _check_host(host)
     if base_url is None and (host is not None or port is not None):
         shown = host or "127.0.0.1"
         base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
@@ -114,6 +126,23 @@ def choose_address(
             raise UsageError(f"--endpoint {path}: a path needs a server of yours; give --base-url, or --endpoint chat")
         return None, None
     try:
+        address = read_address(base_url)
+    except ValueError as error:
+        blamed = source or ("--base-url" if named_url else "--host")
+        raise UsageError(f"{blamed}: {error}") from None
+    if path is None:
+        return address, source
+    if address.path is not None and address.path.rstrip("/") != path.rstrip("/"):
+        raise UsageError(f"--endpoint {path} and the address {base_url} name different endpoints; keep one of them")
+    try:
         return read_address(base_url, path), source
     except ValueError as error:
-        raise UsageError(f"{source or '--base-url'}: {error}") from None
+        raise UsageError(f"--endpoint: {error}") from None
+
+
+def _check_host(host: str) -> None:
+    if "/" in host:
+        raise UsageError(f"--host {host}: must be the name of a host; give a whole address as --base-url")
+    if host.count(":") == 1:
+        name, _, port = host.partition(":")
+        raise UsageError(f"--host {host}: must be a name without a port; give --host {name} --port {port}")

@@ -15,9 +15,9 @@ def parse_goodput(texts: Iterable[str]) -> dict[str, float]:
         name, *middle, number = text.lower().split(":") if ":" in text else (text, "")
         name = _ALIASES.get(name, name)
         if middle:
-            raise ValueError(f"is of single requests, which have no percentile: {name}:{number} (got {text!r})")
+            raise ValueError(f"limits apply to each request, not to a percentile: give {name}:{number} (got {text!r})")
         if name not in METRICS:
-            raise ValueError(f"must be of {', '.join(METRICS)} (got {text!r})")
+            raise ValueError(f"must be one of {', '.join(METRICS)} (got {text!r})")
         if name in limits:
             raise ValueError(f"gives {name} twice (got {text!r})")
         limits[name] = _milliseconds(number, text)

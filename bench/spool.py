@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,11 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Spool:
-    """Append-only. `error` is what the disk said when it failed; nothing is lost by that but the file.
+    """Append-only, and read back through the same descriptor, whatever becomes of the file's name meanwhile.
 
-    What was written is with the kernel, so that a kill of this process does not touch it.
+    `error` is what the disk said when it failed; nothing is lost by that but the rest of the file. What was written is
+    with the kernel, so that a kill of this process does not touch it. As long as it is not closed the file is locked,
+    by which others can see that it may still grow.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -22,13 +26,14 @@ class Spool:
         self._kept: list[bytes] = []
         if path is not None:
             try:
-                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+                _lock(self._file)
             except OSError as error:
                 self.error, self._path = error, None
 
     def write(self, data: bytes) -> None:
         """Append."""
-        if self._file is None:
+        if self._file is None or self.error is not None:
             self._kept.append(data)
             return
         written = 0
@@ -38,17 +43,26 @@ class Spool:
         except OSError as error:
             self.error = error
             self._kept.append(data[written:])
-            self.close()
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the file is there for us alone: its name was taken away."""
+        return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def close(self) -> None:
-        """End the file. What comes later stays in memory."""
+        """End the file; from then on it is read by its name."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def chunks(self) -> Iterator[bytes]:
         """All that was written, in pieces of some megabytes. Raises OSError."""
-        if self._path is not None:
+        if self._file is not None:
+            at = 0
+            while chunk := os.pread(self._file, _CHUNK_BYTES, at):
+                yield chunk
+                at += len(chunk)
+        elif self._path is not None:
             yield from read_chunks(self._path)
         yield from self._kept
 
@@ -58,3 +72,19 @@ def read_chunks(path: Path, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(size):
             yield chunk
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process still has the file open to write to it. Raises OSError."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock(file: int) -> None:
+    """Mark a file as being written to. Where a file system knows no locks there is no mark."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

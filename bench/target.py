@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from bench.body import BodyForm, Kind
+from bench.headers import Header
 from bench.outcome import Outcome, status_outcome
+from bench.redaction import Redactor
 from bench.workload import Query
 from sdk.address import Address, parse_address
-from sdk.answer import error_facts, status_error
+from sdk.answer import status_error
+from sdk.body import excerpt
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import (
     ConfigError,
@@ -28,21 +34,29 @@ from sdk.errors import (
     StatusError,
     TLSError,
 )
+from sdk.reported import error_facts
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
+from sdk.transport.connection import Connection as PoolConnection
 from sdk.transport.direct import DirectTransport
+from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.pool import Pool
 from sdk.transport.reason import connect_error
 
 __all__ = [
     "AsyncExchange",
     "ConnectError",
+    "ConnectTimeoutError",
     "ConnectionLostError",
     "Deadline",
+    "DirectExchange",
     "DirectTransport",
     "EventDecoder",
     "Head",
     "Origin",
+    "Pool",
+    "PoolConnection",
     "ProtocolError",
     "Request",
     "RequestTimeoutError",
@@ -56,12 +70,15 @@ __all__ = [
     "TypedEvent",
     "connect_error",
     "encode_request",
+    "error_words",
     "event_error_message",
+    "excerpt",
     "read_address",
     "refusal",
     "status_failure",
 ]
 
+_IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
 
@@ -101,7 +118,8 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     try:
         api = parse_address(url)
     except ConfigError as error:
-        raise ValueError(error.message.removeprefix("url: ")) from None
+        said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
+        raise ValueError(said) from None
     given = url.rstrip("/")
     if endpoint is None:
         path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)
@@ -111,17 +129,29 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     prefix = (
         api.prefix if given.endswith(api.prefix) and not endpoint.startswith("/v1/") else api.prefix.removesuffix("/v1")
     )
-    return TargetAddress(api, prefix + endpoint)
+    return TargetAddress(api, prefix + quote(endpoint, safe=_IN_PATHS))
 
 
 class Target:
     """A server and how to ask it: the requests of the load, and a few of its own. Belongs to one event loop."""
 
-    def __init__(self, address: TargetAddress, *, api_key: str | None, timeouts: Timeouts) -> None:
-        self.address = address
-        self._transport = DirectTransport(max_connections=1, replay=False)
+    def __init__(
+        self,
+        address: TargetAddress,
+        *,
+        api_key: str | None,
+        timeouts: Timeouts,
+        headers: Sequence[Header] = (),
+        unused_proxy: str | None = None,
+    ) -> None:
+        self.address, self.unused_proxy = address, unused_proxy
+        self._transport = DirectTransport(max_connections=1)  # of questions beside the load, which may be repeated
         self._timeouts = timeouts
-        self._headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
+        key = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._given = (*key, *headers)
+        self._taken = {name.lower() for name, _ in headers}
+        self.sends_key = bool(key) or "authorization" in self._taken
+        self.redact = Redactor([value for _, value in self._given])
 
     def deadline(self) -> Deadline:
         """The limits of one request, from now on."""
@@ -133,23 +163,29 @@ class Target:
             "POST",
             self.address.api.origin,
             self.address.endpoint(form.kind),
-            (
+            self._headers(
                 ("Content-Type", "application/json"),
                 ("Accept", "text/event-stream" if form.stream else "application/json"),
                 ("X-Request-Id", request_id),
-                *self._headers,
             ),
             msgspec.json.encode(form.build(query, max_tokens)),
         )
 
-    async def get(self, path: str) -> Any:
-        """The JSON that the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
-        return await self._ask(Request("GET", self.address.api.origin, self.address.api.target(path), self._headers))
+    async def get(self, path: str) -> tuple[Head, bytes]:
+        """What the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
+        return await self._fetch(
+            Request("GET", self.address.api.origin, self.address.api.target(path), self._headers())
+        )
 
     async def post(self, target: str, body: dict[str, Any]) -> Any:
-        """The JSON answered to a POST, as in `get`; `target` is the whole path."""
-        headers = (("Content-Type", "application/json"), *self._headers)
-        return await self._ask(Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body)))
+        """The JSON answered to a POST; `target` is the whole path. Raises SDKError as `get` does."""
+        headers = self._headers(("Content-Type", "application/json"))
+        request = Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body))
+        _, answer = await self._fetch(request)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -157,22 +193,24 @@ class Target:
 
     async def text(self, path: str) -> str:
         """What the server answers to a GET beside its API, such as `/metrics`. Raises SDKError as `get` does."""
-        body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers))
+        _, body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers()))
         return body.decode("utf-8", "replace")
 
-    async def _fetch(self, request: Request) -> bytes:
-        exchange = await self._transport.send(request, self.deadline())
-        body = await _read_body(exchange)
-        if exchange.head.status >= 400:
-            raise status_error(exchange.head, body)
-        return body
+    def _headers(self, *own: Header) -> tuple[Header, ...]:
+        """The bench's own headers, then those that were given, which replace them."""
+        kept = [header for header in own if header[0].lower() not in self._taken] if self._taken else own
+        return (*kept, *self._given)
 
-    async def _ask(self, request: Request) -> Any:
-        body = await self._fetch(request)
+    async def _fetch(self, request: Request) -> tuple[Head, bytes]:
         try:
-            return json.loads(body)
-        except ValueError:
-            raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
+            exchange = await self._transport.send(request, self.deadline())
+            body = await _read_body(exchange)
+            if exchange.head.status >= 400:
+                raise status_error(exchange.head, body)
+        except SDKError as error:
+            error.message = self.redact(error.message)
+            raise
+        return exchange.head, body
 
 
 async def _read_body(exchange: AsyncExchange) -> bytes:
@@ -193,24 +231,37 @@ def status_failure(head: Head, body: bytes) -> StatusError:
     return status_error(head, body)
 
 
-def event_error_message(payload: Any) -> str:
-    """What an error event says."""
+def error_words(payload: Any) -> str | None:
+    """The message and code of an error object, None when `payload` is not one."""
     facts = error_facts(payload)
     if facts is None:
-        return f"the server sent an event that is no chunk: {payload!r:.120}"
-    code = f" ({facts['code']})" if facts["code"] is not None else ""
-    return f"error in the stream{code}: {facts['server_message'] or 'no reason given'}"
+        return None
+    said, code = facts["server_message"] or "no reason given", facts["code"]
+    return said if code is None or str(code) in said else f"{said} ({code})"
+
+
+def event_error_message(payload: Any) -> str:
+    """What an error event says."""
+    said = error_words(payload)
+    if said is None:
+        return f"the server sent an event that is not a completion chunk: {payload!r:.120}"
+    return f"error in the stream: {said}"
 
 
 def refusal(error: SDKError) -> tuple[Outcome, str]:
     """The class of a request that `error` ended, and its message."""
     if isinstance(error, StatusError):
         return status_outcome(error.status), error.message
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OWN_LIMITS:
+        return Outcome.CLIENT_LIMIT, error.message
     for kind, outcome in _CLASSES:
         if isinstance(error, kind):
             return outcome, error.message
     raise error
 
+
+# What a machine runs out of before it can connect: open files, local ports, buffers.
+_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
 # A connection that breaks with the answer under way, or before its first byte, cuts that answer short.
 _CLASSES: tuple[tuple[type[SDKError], Outcome], ...] = (

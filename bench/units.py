@@ -47,3 +47,8 @@ def format_rate(value: float) -> str:
 def format_count(value: int) -> str:
     """A count with its thousands grouped."""
     return f"{value:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count with its noun: 1 request, 1,200 requests."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

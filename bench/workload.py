@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Protocol
 
+from bench.units import plural
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -56,7 +58,7 @@ class PromptList:
         return number, query
 
     def describe(self) -> str:
-        return f"{len(self._queries)} prompts of {self._name}"
+        return f"{plural(len(self._queries), 'prompt')} of {self._name}"
 
 
 class SyntheticPrompts:

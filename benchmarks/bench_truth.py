@@ -1,6 +1,6 @@
 """How true the bench's figures are, beside the log of a server that knows: reported against real, in one run.
 
-    python benchmarks/bench_truth.py [--rig PATH/TO/sse_server] [--only closed] [--rounds 3] [--seconds 12]
+    python benchmarks/bench_truth.py [--rig PATH/TO/sse_server] [--only closed] [--rounds 3] [--seconds 15]
 
 The server runs alone on core 0, the bench on core 1; each case is run several times, and medians are shown with the
 worst. `--rig` names a server in C that writes when each request was read and each token written; without it the
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--rig")
     parser.add_argument("--only", default="", help="only the cases whose name begins so")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--favoured", action="store_true", help="put the bench before others who use its core")
     options = parser.parse_args()
     port = 9800

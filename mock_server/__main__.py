@@ -4,14 +4,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-_NEEDED = ("click", "pydantic", "starlette", "uvicorn", "httptools")
+from streamgauge.install import install_command
+
+_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "rstr", "uvicorn", "yaml")
 _SCRIPT = "streamgauge"
 
 
 def main() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        sys.exit(f"error: the server needs {', '.join(missing)}: pip install 'streamgauge[server]'")
+        sys.exit(f"error: the server needs {', '.join(missing)}: {install_command('server')}")
     from .commands import cli
 
     cli(prog_name=_command_used())

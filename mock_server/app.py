@@ -11,10 +11,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from .auth import ApiKeyMiddleware
 from .engine.base import Engine
 from .errors import ApiError, server_failed
+from .exchange import Exchange
+from .response_tally import ResponseTally
 from .routes import all_routes
 from .settings import Settings
 from .shortcut import ShortcutApp
@@ -43,19 +46,22 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.stop()
 
+    routes = all_routes(state)
+    tally = ResponseTally(state.metrics, routes)
     app = ShortcutApp(
         title="streamgauge",
         openapi_url=None,
-        routes=all_routes(state),
+        routes=routes,
         lifespan=lifespan,
-        middleware=_middleware(state.settings),
+        middleware=_middleware(state.settings, tally),
         exception_handlers={HTTPException: _http_exception, Exception: _unexpected},
     )
     app.state.server = state
+    app.state.tally = tally
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
     """CORS stands outside: a browser must be able to read a refusal, too."""
     chain = []
     if (cors := settings.cors) is not None:
@@ -70,7 +76,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             )
         )
     if settings.api_keys:
-        chain.append(Middleware(ApiKeyMiddleware, api_keys=settings.api_keys))
+        chain.append(Middleware(ApiKeyMiddleware, api_keys=settings.api_keys, tally=tally))
     return chain
 
 
@@ -83,12 +89,19 @@ async def _http_exception(request: Request, exc: Exception) -> Response:
         message = f"{path} does not answer {request.method}"
     else:
         message = f"There is nothing at {request.method} {path}"
-    return _response(ApiError(status, message, headers=headers))
+    return _ErrorResponse(ApiError(status, message, headers=headers))
 
 
 async def _unexpected(request: Request, exc: Exception) -> Response:
-    return _response(server_failed())
+    return _ErrorResponse(server_failed())
 
 
-def _response(error: ApiError) -> Response:
-    return Response(error.body(), error.status, headers=error.headers, media_type="application/json")
+class _ErrorResponse(Response):
+    """As an endpoint would answer."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(status_code=error.status)
+        self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Exchange(scope, receive, send).send_error(self._error)

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import unauthorized
 from .exchange import Exchange
+from .response_tally import ResponseTally
+from .root_path import own_path
 
 _GUARDED = ("/v1", "/tokenize", "/detokenize")
 
@@ -15,19 +17,21 @@ _GUARDED = ("/v1", "/tokenize", "/detokenize")
 class ApiKeyMiddleware:
     """Keys are compared as digests, in constant time."""
 
-    def __init__(self, app: ASGIApp, api_keys: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, api_keys: Sequence[str], tally: ResponseTally) -> None:
         self._app = app
+        self._tally = tally
         self._digests = [_digest(key.encode()) for key in api_keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] == "OPTIONS" or not scope["path"].startswith(_GUARDED):
+        if scope["type"] != "http" or scope["method"] == "OPTIONS" or not own_path(scope).startswith(_GUARDED):
             await self._app(scope, receive, send)
             return
         problem = self._problem(dict(scope["headers"]).get(b"authorization"))
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            await Exchange(scope, receive, send).send_error(unauthorized(problem))
+            exchange = Exchange(scope, receive, send, lambda status: self._tally.add(scope, status))
+            await exchange.send_error(unauthorized(problem))
 
     def _problem(self, authorization: bytes | None) -> str | None:
         if authorization is None:

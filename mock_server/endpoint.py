@@ -13,8 +13,10 @@ from .engine.errors import (
     EngineError,
     RequestRefusedError,
 )
-from .errors import ApiError, bad_request, engine_busy, engine_failed, engine_unavailable, server_failed
+from .errors import ApiError, bad_request, cut_off, engine_busy, engine_failed, engine_unavailable, server_failed
 from .exchange import ClientGoneError, Exchange
+from .log_output import current_request
+from .response_tally import mark_counted
 from .state import ServerState
 
 _CLIENT_LEFT = 499  # nginx's number, for the log and the metrics: nobody is there to read it
@@ -30,7 +32,8 @@ class Endpoint(ABC):
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, lambda status: self._count(scope["method"], status))
+        exchange = Exchange(scope, receive, send, lambda status: self._count(scope, status))
+        current_request.set(exchange.request_id)
         try:
             await self._answer(exchange)
         except ClientGoneError:
@@ -39,8 +42,9 @@ class Endpoint(ABC):
         finally:
             exchange.end()
 
-    def _count(self, method: str, status: int) -> None:
-        self.state.metrics.responses[method, self.path, status] += 1
+    def _count(self, scope: Scope, status: int) -> None:
+        self.state.metrics.responses[scope["method"], self.path, status] += 1
+        mark_counted(scope)
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
@@ -48,7 +52,7 @@ class Endpoint(ABC):
         except ApiError as exc:
             await exchange.send_error(exc)
         except EngineError as exc:
-            await exchange.send_error(api_error(exc))
+            await exchange.send_error(self.error_of(exc))
         except ClientGoneError:
             raise
         except Exception:
@@ -56,12 +60,18 @@ class Endpoint(ABC):
                 await exchange.send_error(server_failed())
             raise
 
+    def error_of(self, error: EngineError) -> ApiError:
+        """An engine's failure as the client gets it; the end of an engine that the server stops is the server's own."""
+        if isinstance(error, EngineDeadError) and self.state.traffic.is_cut_off:
+            return cut_off()
+        return api_error(error)
+
     @abstractmethod
     async def handle(self, exchange: Exchange) -> None: ...
 
 
 def api_error(error: EngineError) -> ApiError:
-    """An engine's failure as the client gets it."""
+    """An engine's failure while the server goes on."""
     match error:
         case RequestRefusedError():
             return bad_request(str(error), param=error.field)

@@ -46,6 +46,11 @@ def model_not_found(message: str) -> ApiError:
     return ApiError(404, message, param="model", code="model_not_found")
 
 
+def unsupported_encoding(encoding: str) -> ApiError:
+    message = f"The body has the content encoding {encoding!r}: send it as plain JSON, without Content-Encoding"
+    return ApiError(415, message, code="unsupported_encoding", headers={"accept-encoding": "identity"})
+
+
 def unauthorized(message: str) -> ApiError:
     return ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 
@@ -76,6 +81,10 @@ def name_taken(message: str, param: str) -> ApiError:
     return ApiError(409, message, param=param, code="name_taken")
 
 
-def shutting_down() -> ApiError:
-    message = "The server is shutting down and takes no new requests"
+def shutting_down(message: str = "The server is shutting down and takes no new requests") -> ApiError:
     return ApiError(503, message, type="server_error", code="shutting_down", headers={"retry-after": "1"})
+
+
+def cut_off() -> ApiError:
+    """Of a request that was under way; to clients it is the same as `shutting_down`."""
+    return shutting_down("The server is shutting down and has ended this request")

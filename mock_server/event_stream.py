@@ -1,10 +1,10 @@
 """A streamed answer: each batch of the generation becomes events, and one write."""
 
 import asyncio
+from collections.abc import Callable
 
-from .endpoint import api_error
 from .engine.errors import EngineError
-from .errors import server_failed
+from .errors import ApiError, server_failed
 from .exchange import Exchange
 from .frames import Frames, error_event
 from .generation import ChoiceDelta, Generation
@@ -18,9 +18,18 @@ class EventStream:
     first event to its last, for a task's wake-up costs more than all that it would do.
     """
 
-    __slots__ = ("_exchange", "_frames", "_generation", "_meter", "_unwritten", "_writer")
+    __slots__ = ("_error_of", "_exchange", "_frames", "_generation", "_meter", "_unwritten", "_writer")
 
-    def __init__(self, exchange: Exchange, frames: Frames, generation: Generation, meter: RequestMeter) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        frames: Frames,
+        generation: Generation,
+        meter: RequestMeter,
+        error_of: Callable[[EngineError], ApiError],
+    ) -> None:
+        """`error_of`: an engine's failure as the client gets it."""
+        self._error_of = error_of
         self._exchange = exchange
         self._writer = exchange.direct
         self._frames = frames
@@ -48,7 +57,7 @@ class EventStream:
         except EngineError as exc:
             meter.has_failed = True
             meter.end()
-            await exchange.send_events(error_event(api_error(exc).body()), last=True)
+            await exchange.send_events(error_event(self._error_of(exc).body()), last=True)
         except Exception:
             meter.has_failed = True
             await exchange.send_events(error_event(server_failed().body()), last=True)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from starlette.types import Receive, Scope, Send
 
 from .body_writer import body_writer
-from .errors import ApiError, bad_request
+from .errors import ApiError, bad_request, unsupported_encoding
 
 _MAX_REQUEST_ID_LENGTH = 128
 _JSON = b"application/json"
@@ -52,11 +52,12 @@ class Exchange:
         return params
 
     async def read_json(self, max_bytes: int) -> bytes:
-        """The body, unparsed. Raises `ApiError` for another media type and for too long a body."""
+        """The body, unparsed. Raises `ApiError` for another media type, an encoded body and one that is too long."""
         media_type = self._headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
         if media_type != _JSON and not media_type.endswith(b"+json"):
             shown = media_type.decode("latin-1")
             raise bad_request(f"The content type must be application/json (got {shown[:100]!r})")
+        self._refuse_encoded()
         body = bytearray()
         while True:
             message = await self._receive()
@@ -67,6 +68,14 @@ class Exchange:
                 raise ApiError(413, f"The body is larger than {max_bytes} bytes", code="request_too_large")
             if not message.get("more_body", False):
                 return bytes(body)
+
+    def _refuse_encoded(self) -> None:
+        """Bodies are read as they are: a compressed one could grow to a thousand times its size."""
+        values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
+        encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
+        if encoded:
+            raise unsupported_encoding(encoded[:100])
 
     async def while_connected(self, work: Coroutine[None, None, None]) -> None:
         """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .choice import ChoiceText
@@ -62,6 +62,7 @@ class Generation:
         "_logprobs",
         "_open",
         "_plain",
+        "_prompt_only",
         "_pushing",
         "_request_id",
         "_runs",
@@ -90,6 +91,7 @@ class Generation:
         self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
         self._choices_each = runs[0].params.n
+        self._prompt_only = runs[0].params.max_tokens == 0
         self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
         self._open = len(self._choices)
         self.is_finished = False
@@ -137,7 +139,7 @@ class Generation:
     def unread_tokens(self, choice: int) -> int:
         """Tokens that an unfinished choice has gained beyond those that came in batches."""
         number, position = divmod(choice, self._choices_each)
-        return self._streams[number].unread_tokens(position)
+        return 0 if self._prompt_only else self._streams[number].unread_tokens(position)
 
     @property
     def has_started(self) -> bool:
@@ -161,9 +163,9 @@ class Generation:
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
             request_id = f"{self._request_id}-{number}" if several else self._request_id
-            stream = await self._engine.generate(
-                run.token_ids, run.params, request_id=request_id, adapter=self._adapter
-            )
+            # an engine reads a prompt only to go on from it: one token, the same in each choice, which is never shown
+            params = replace(run.params, max_tokens=1, temperature=0.0) if self._prompt_only else run.params
+            stream = await self._engine.generate(run.token_ids, params, request_id=request_id, adapter=self._adapter)
             self._streams.append(stream)
         if several:
             self._interleaved = _interleaved(self._streams)
@@ -226,6 +228,10 @@ class Generation:
             choice = self._choices[index]
             if choice.finish_reason is not None:  # stopped by a string; the engine does not know
                 continue
+            if self._prompt_only:
+                if engine_finish_reason is None:
+                    continue
+                token_ids, positions, engine_finish_reason = (), (), "length"
             before = choice.completion_tokens
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
             gained = choice.completion_tokens - before

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .endpoint import Endpoint, api_error
+from .endpoint import Endpoint
 from .engine.base import FinishReason
 from .engine.errors import EngineBusyError
 from .errors import ApiError
@@ -60,7 +60,7 @@ class GenerationEndpoint(Endpoint):
             with self.state.traffic.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as exc:
-            error = exc if isinstance(exc, ApiError) else api_error(exc)
+            error = exc if isinstance(exc, ApiError) else self.error_of(exc)
             if error.status in _NOT_ADMITTED:
                 self.state.metrics.rejections[error.code or ""] += 1
             raise error from None
@@ -96,14 +96,17 @@ class GenerationEndpoint(Endpoint):
             prompts=generation.prompts if request.return_token_ids else (),
         )
         meter = RequestMeter(self.state.metrics, generation)
-        try:
+
+        async def work() -> None:
             await generation.start()
             if request.stream:
-                work = EventStream(exchange, form.frames(options), generation, meter).run()
+                await EventStream(exchange, form.frames(options), generation, meter, self.error_of).run()
             else:
-                with_prompt = request.prompt_logprobs is not None
-                work = self._gather(exchange, options, generation, meter, form, with_prompt=with_prompt)
-            await exchange.while_connected(work)
+                top_of_prompt = request.prompt_logprobs
+                await self._gather(exchange, options, generation, meter, form, top_of_prompt=top_of_prompt)
+
+        try:
+            await exchange.while_connected(work())
         except ClientGoneError:
             raise
         except Exception:
@@ -122,7 +125,7 @@ class GenerationEndpoint(Endpoint):
         meter: RequestMeter,
         form: AnswerForm,
         *,
-        with_prompt: bool,
+        top_of_prompt: int | None,
     ) -> None:
         choices = [WholeChoice() for _ in range(generation.num_choices)]
         while not generation.is_finished:
@@ -136,10 +139,10 @@ class GenerationEndpoint(Endpoint):
                     choice.logprobs.append(logprobs)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
-        if with_prompt:
+        if top_of_prompt is not None:
             for index, choice in enumerate(choices):
-                positions = generation.prompt_logprobs(index)
-                choice.prompt_logprobs = prompt_logprobs(positions or (), self.state.engine.token_bytes)
+                positions = generation.prompt_logprobs(index) or ()
+                choice.prompt_logprobs = prompt_logprobs(positions, self.state.engine.token_bytes, top_of_prompt)
         meter.end()
         usage = Usage(
             prompt_tokens=generation.prompt_tokens,

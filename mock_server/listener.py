@@ -2,8 +2,13 @@
 
 import errno
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+
+# Of the ranges for documentation: nothing is sent, the kernel only chooses the address that it would send from.
+_ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+_LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class ListenError(Exception):
@@ -26,8 +31,9 @@ class Listener:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             listener = socket.socket(family, kind, protocol)
-        except OSError as exc:
-            raise ListenError(f"--host {host} is no address of this machine: {exc.strerror}") from None
+        except (OSError, UnicodeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not a host name"
+            raise ListenError(f"--host {host} is not an address of this machine: {reason}") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
@@ -47,11 +53,37 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The API's base as a client on this machine reaches it."""
+        """The API's base at an address that clients can use, on other machines too where the server answers them."""
         host = self.socket.getsockname()[0]
-        if ip_address(host).is_unspecified:
-            host = "::1" if ":" in host else "127.0.0.1"
-        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
+        if self.every_interface is not None:
+            families = [socket.AddressFamily(self.socket.family)]
+            if families == [socket.AF_INET6] and not self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                families.append(socket.AF_INET)  # which it hears as well
+            ways_out = filter(None, map(_outward_address, families))
+            host = next(ways_out, _LOOPBACK[families[0]])
+        return f"{self.scheme}://{_in_url(host)}:{self.port}/v1"
+
+    @property
+    def every_interface(self) -> str | None:
+        """Address and port, where the server listens on each interface of the machine."""
+        host = self.socket.getsockname()[0]
+        return f"{_in_url(host)}:{self.port}" if ip_address(host).is_unspecified else None
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _outward_address(family: socket.AddressFamily) -> str | None:
+    """Where other machines find this one, if it has a way out."""
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((_ELSEWHERE[family], 9))
+        address: str = probe.getsockname()[0]
+        return address
+    return None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _problem(error: OSError, host: str, port: int) -> str:

@@ -85,8 +85,10 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
         )
 
     def _likeliest(self, position: PositionLogprobs) -> dict[str, float]:
-        likeliest = {self._text(token.token_id): _finite(token.logprob) for token in position.top[: self._top]}
-        likeliest.setdefault(self._text(position.chosen.token_id), _finite(position.chosen.logprob))
+        likeliest: dict[str, float] = {}
+        for token in (*position.top[: self._top], position.chosen):
+            # parts of characters have the same text: the likeliest of them stands for it
+            likeliest.setdefault(self._text(token.token_id), _finite(token.logprob))
         return likeliest
 
     @staticmethod
@@ -100,19 +102,19 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
         return joined
 
 
-def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes) -> PromptLogprobs:
-    """vLLM's shape: for each prompt token the likeliest ids and its own, each with its rank."""
-    return [None if position is None else _by_id(position, token_bytes) for position in positions]
+def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int) -> PromptLogprobs:
+    """vLLM's shape: for each prompt token the `top` likeliest ids and its own, each with its rank."""
+    return [None if position is None else _by_id(position, token_bytes, top) for position in positions]
 
 
-def _by_id(position: PositionLogprobs, token_bytes: TokenBytes) -> dict[str, PromptTokenLogprob]:
+def _by_id(position: PositionLogprobs, token_bytes: TokenBytes, top: int) -> dict[str, PromptTokenLogprob]:
     return {
         str(token.token_id): PromptTokenLogprob(
             logprob=_finite(token.logprob),
             rank=token.rank,
             decoded_token=token_bytes(token.token_id).decode("utf-8", "replace"),
         )
-        for token in (position.chosen, *position.top)
+        for token in (position.chosen, *position.top[:top])
     }
 
 

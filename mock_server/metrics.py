@@ -168,7 +168,9 @@ class RequestMeter:
         unfinished = "error" if self.has_failed else "abort"
         for index, reason in enumerate(self._generation.finish_reasons):
             choice = self._choices[index]
-            if reason is None:
+            if reason is not None:
+                self._read_prompt(self._generation.prompt_number(index))  # even if nothing was to be generated
+            else:
                 unread = self._generation.unread_tokens(index)
                 metrics.generation_tokens += unread
                 self._gained(index, unread, now)

@@ -8,7 +8,8 @@ from .engine import checkpoint
 from .engine.adapter_files import CONFIG as ADAPTER_CONFIG
 from .engine.adapter_files import is_adapter
 from .engine.base import Adapter
-from .model_types import ModelType, UnknownModelTypeError, find_model_type, model_type_of
+from .model_types import MODEL_TYPES, ModelType, UnknownModelTypeError, find_model_type, model_type_of
+from .swift_args import SwiftArgs, read_swift_args
 
 DEFAULT_ADAPTER = "default-lora"
 """What an adapter given as --ckpt-dir is called."""
@@ -55,10 +56,14 @@ def _from_path(path: str, known: ModelType | None, flag: str) -> ModelSource:
     if folder.is_dir():
         _check_model_folder(folder, flag)
         return ModelSource(str(folder), known.name if known else folder_name(folder), known)
-    if not _HUB_ID.fullmatch(path) or path.startswith("."):
-        raise ModelSourceError(f"{flag} {path}: there is no such folder, and it is no hub id (owner/name)")
+    if not _is_hub_id(path):
+        raise ModelSourceError(f"{flag} {path}: there is no such folder, and it is not a hub id (owner/name)")
     known = known or model_type_of(path)
     return ModelSource(path, known.name if known else path, known)
+
+
+def _is_hub_id(path: str) -> bool:
+    return _HUB_ID.fullmatch(path) is not None and not path.startswith(".")
 
 
 def _check_model_folder(folder: Path, flag: str) -> None:
@@ -67,12 +72,19 @@ def _check_model_folder(folder: Path, flag: str) -> None:
             f"{flag} {folder} is an adapter: name it by --ckpt-dir, or by --lora-modules name={folder}"
         )
     if not (folder / checkpoint.CONFIG).is_file():
-        raise ModelSourceError(f"{flag} {folder} has no {checkpoint.CONFIG}: it holds no model in Hugging Face's form")
+        inner = folder / "default"  # ms-swift's own form of an adapter
+        if is_adapter(inner):
+            raise ModelSourceError(f"{flag} {folder} holds an adapter in a folder of its own: --ckpt-dir {inner}")
+        raise ModelSourceError(
+            f"{flag} {folder} has no {checkpoint.CONFIG}: it does not hold a model in Hugging Face's form"
+        )
 
 
 def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelType | None) -> ModelSource:
     if not folder.is_dir():
         raise ModelSourceError(f"--ckpt-dir {folder}: there is no such folder")
+    trained = read_swift_args(folder)
+    known = known or _type_of(trained)
     if not is_adapter(folder):
         if model_id_or_path is not None:
             raise ModelSourceError(
@@ -80,27 +92,78 @@ def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelTyp
             )
         _check_model_folder(folder, "--ckpt-dir")
         return ModelSource(str(folder), known.name if known else folder_name(folder), known)
-    base = _base(folder, model_id_or_path, known)
+    base = _base(folder, model_id_or_path, known, trained)
     return ModelSource(base.path, base.name, base.type, Adapter(DEFAULT_ADAPTER, str(folder)))
 
 
-def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None) -> ModelSource:
-    """The model that an adapter belongs to: as said, else as its own configuration says."""
+def _type_of(trained: SwiftArgs) -> ModelType | None:
+    """By ms-swift's name where that is a type here, else by the model's hub id."""
+    by_name = MODEL_TYPES.get((trained.model_type or "").lower())
+    return by_name or next(filter(None, map(model_type_of, trained.models)), None)
+
+
+def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, trained: SwiftArgs) -> ModelSource:
+    """The model that an adapter belongs to: as said, else a folder that it names, else by the hub.
+
+    A type that was said gives name and template, and the hub id only where no folder is found.
+    """
     if model_id_or_path is not None:
         return _from_path(model_id_or_path, known, "--model-id-or-path")
-    if known is not None:
-        return ModelSource(known.hub_id, known.name, known)
     try:
         said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
     except ValueError as exc:
         raise ModelSourceError(f"--ckpt-dir: {exc}") from None
+    named = [str(said), *trained.models] if said else list(trained.models)
     remedy = "name its base model by --model-id-or-path"
-    if not said:
+    flag = f"the base of --ckpt-dir {adapter},"
+    for name in named:
+        folder = _local_base(adapter, name)
+        if folder is not None:
+            return _from_path(str(folder), known, flag)
+    if known is not None:
+        return ModelSource(known.hub_id, known.name, known)
+    if not named:
         raise ModelSourceError(f"--ckpt-dir {adapter} does not say what model it belongs to: {remedy}")
+    hub_id = next((name for name in named if _is_hub_id(name)), named[0])
     try:
-        return _from_path(str(said), None, f"the base of --ckpt-dir {adapter},")
+        return _from_path(hub_id, None, flag)
     except ModelSourceError as exc:
         raise ModelSourceError(f"{exc}; {remedy}") from None
+
+
+def _local_base(adapter: Path, name: str) -> Path | None:
+    """A model's folder by this name: seen from here, as peft does, else from the adapter's own folder."""
+    path = Path(name).expanduser()
+    folders = (path, (adapter / path).resolve())
+    return next((folder for folder in folders if (folder / checkpoint.CONFIG).is_file()), None)
+
+
+def simulated_name(
+    *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
+) -> tuple[str | None, Adapter | None]:
+    """What a simulated model is called that stands for another, and the adapter that it was named by. Nothing has to
+    exist.
+    """
+    adapter = None
+    base = model_id_or_path
+    if ckpt_dir is not None:
+        folder = Path(ckpt_dir).expanduser()
+        if is_adapter(folder):
+            adapter = Adapter(DEFAULT_ADAPTER, str(folder))
+            base = base or _base_said(folder)
+        else:
+            base = base or ckpt_dir
+    if model_type is not None or base is None:
+        return model_type, adapter
+    return (folder_name(Path(base)) if not _is_hub_id(base) else base), adapter
+
+
+def _base_said(adapter: Path) -> str:
+    try:
+        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    except ValueError:
+        said = None
+    return str(said or "base")
 
 
 def folder_name(folder: Path) -> str:

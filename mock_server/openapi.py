@@ -21,13 +21,14 @@ _STATUSES = {
     404: "No such model or adapter.",
     409: "The name is taken.",
     413: "The body is too large.",
+    415: "The body is compressed.",
     429: "Too many requests are under way.",
     500: "The engine failed the request, or a defect.",
     503: "The engine cannot serve now, or the server is ending.",
 }
-_GENERATION = (400, 401, 404, 413, 429, 500, 503)
-_READING = (400, 401, 404, 413, 500, 503)
-_CHANGING = (400, 401, 403, 404, 409, 413, 500, 503)
+_GENERATION = (400, 401, 404, 413, 415, 429, 500, 503)
+_READING = (400, 401, 404, 413, 415, 500, 503)
+_CHANGING = (400, 401, 403, 404, 409, 413, 415, 500, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ _OPERATIONS = (
 )  # fmt: skip
 
 
-def openapi_document(version: str) -> Json:
+def openapi_document(version: str, root_path: str = "") -> Json:
     schemas, refs = _schemas()
     paths: dict[str, Json] = {}
     for operation in _OPERATIONS:
@@ -75,6 +76,7 @@ def openapi_document(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "streamgauge", "version": version},
+        "servers": [{"url": root_path or "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas,

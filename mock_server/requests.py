@@ -189,6 +189,8 @@ class ChatRequest(GenerationRequest):
 
 
 class CompletionRequest(GenerationRequest):
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    """0 goes with `echo` alone: the prompt comes back, with its log probabilities if wanted, and nothing more."""
     prompt: (
         StrictStr
         | TokenIds

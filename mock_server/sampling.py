@@ -3,10 +3,11 @@
 from collections.abc import Collection
 
 from .engine.base import EngineInfo, GenerationParams, StructuredOutput
-from .errors import bad_request
+from .errors import ApiError, bad_request
 from .requests import ChatRequest, CompletionRequest, GenerationRequest
 from .structured import structured_output
 
+_CONTEXT_EXCEEDED = "context_length_exceeded"
 _COMPLETION_MAX_TOKENS = 16  # OpenAI's default, for completions alone
 
 
@@ -27,12 +28,13 @@ def chat_params(
 
     `calls`: what an answer must be that has to call tools.
     """
-    max_tokens = request.max_completion_tokens
+    has_newer_name = request.max_completion_tokens is not None
     return _generation_params(
         request,
         info,
         num_prompt_tokens=num_prompt_tokens,
-        max_tokens=request.max_tokens if max_tokens is None else max_tokens,
+        max_tokens=request.max_completion_tokens if has_newer_name else request.max_tokens,
+        max_tokens_field="max_completion_tokens" if has_newer_name else "max_tokens",
         default_max_tokens=info.default_max_tokens,
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         logprobs_field="top_logprobs",
@@ -42,13 +44,19 @@ def chat_params(
 
 
 def completion_params(request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
-    """Raises `ApiError` (400)."""
+    """`max_tokens` 0 scores the prompt that is echoed and generates nothing. Raises `ApiError` (400)."""
+    if request.max_tokens == 0 and not request.echo:
+        raise bad_request(
+            "max_tokens must be at least 1 unless echo is true, which returns the prompt alone (got 0)",
+            param="max_tokens",
+        )
     defaults = [_COMPLETION_MAX_TOKENS, *([info.default_max_tokens] if info.default_max_tokens else [])]
     return _generation_params(
         request,
         info,
         num_prompt_tokens=num_prompt_tokens,
         max_tokens=request.max_tokens,
+        max_tokens_field="max_tokens",
         default_max_tokens=min(defaults),
         logprobs=completion_logprobs(request),
         logprobs_field="logprobs",
@@ -69,6 +77,7 @@ def _generation_params(
     *,
     num_prompt_tokens: int,
     max_tokens: int | None,
+    max_tokens_field: str,
     default_max_tokens: int | None,
     logprobs: int | None,
     logprobs_field: str,
@@ -77,7 +86,9 @@ def _generation_params(
 ) -> GenerationParams:
     """A `max_tokens` that does not fit beside the prompt is cut to the room left."""
     room = _room(info, num_prompt_tokens, prompt_field)
-    _check_limits(request, info, max_tokens)
+    if max_tokens is not None and max_tokens > info.max_model_len:
+        raise _context_exceeded(info, num_prompt_tokens, max_tokens, prompt_field, param=max_tokens_field)
+    _check_min_tokens(request, max_tokens, max_tokens_field)
     _check_logprobs(request, info, logprobs, logprobs_field)
     wanted = max_tokens
     if wanted is None and default_max_tokens is not None:
@@ -140,27 +151,40 @@ def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
     if not num_prompt_tokens:
         raise bad_request(f"{prompt_field} must not be empty", param=prompt_field)
     if num_prompt_tokens >= info.max_model_len:
-        raise bad_request(
-            f"{prompt_field} has {num_prompt_tokens} tokens; the model's context length is {info.max_model_len},"
-            " the answer included. Shorten it.",
-            param=prompt_field,
-            code="context_length_exceeded",
-        )
+        raise _context_exceeded(info, num_prompt_tokens, 1, prompt_field, param=prompt_field)
     return info.max_model_len - num_prompt_tokens
 
 
-def _check_limits(request: GenerationRequest, info: EngineInfo, max_tokens: int | None) -> None:
-    if max_tokens is None:
-        return
-    if max_tokens > info.max_model_len:
-        raise bad_request(
-            f"max_tokens must be at most {info.max_model_len}, the model's context length (got {max_tokens})",
-            param="max_tokens",
-            code="context_length_exceeded",
+def _context_exceeded(
+    info: EngineInfo, num_prompt_tokens: int, num_answer_tokens: int, prompt_field: str, *, param: str
+) -> ApiError:
+    """In OpenAI's words: clients recognize this error by them, and turn to a model with a longer context.
+
+    litellm looks for the first sentence; langchain for the code, in a text that newer clients of OpenAI cut it from.
+    """
+    remedy = prompt_field if param == prompt_field else f"{prompt_field} or completion"
+    if num_prompt_tokens > info.max_model_len:
+        problem = f"your {prompt_field} resulted in {num_prompt_tokens} tokens"
+    else:
+        total = num_prompt_tokens + num_answer_tokens
+        problem = (
+            f"you requested {total} tokens ({num_prompt_tokens} in the {prompt_field},"
+            f" {num_answer_tokens} in the completion)"
         )
+    return bad_request(
+        f"This model's maximum context length is {info.max_model_len} tokens. However, {problem}."
+        f" Please reduce the length of the {remedy}. ({_CONTEXT_EXCEEDED})",
+        param=param,
+        code=_CONTEXT_EXCEEDED,
+    )
+
+
+def _check_min_tokens(request: GenerationRequest, max_tokens: int | None, max_tokens_field: str) -> None:
     min_tokens = request.min_tokens or 0
-    if min_tokens > max_tokens:
-        raise bad_request(f"min_tokens must be at most max_tokens, {max_tokens} (got {min_tokens})", param="min_tokens")
+    if max_tokens is not None and min_tokens > max_tokens:
+        raise bad_request(
+            f"min_tokens must be at most {max_tokens_field}, {max_tokens} (got {min_tokens})", param="min_tokens"
+        )
 
 
 def _check_logprobs(request: GenerationRequest, info: EngineInfo, logprobs: int | None, field: str) -> None:

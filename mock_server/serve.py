@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -22,8 +23,10 @@ from .http_protocol import HttpProtocol
 from .listener import Listener
 from .settings import Settings
 from .state import ServerState
+from .unix_listener import UnixListener
 
 _FORCED_END_S = 2.0  # after the engine was stopped, for connections to notice
+_log = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -45,7 +48,7 @@ def print_line(line: str) -> None:
 def serve(
     engine: Engine,
     settings: Settings,
-    listener: Listener,
+    listener: Listener | UnixListener,
     options: ServeOptions = ServeOptions(),
     *,
     announce: Callable[[str], None] = print_line,
@@ -75,7 +78,11 @@ def serve(
 
 
 async def _run(
-    app: FastAPI, config: uvicorn.Config, listener: Listener, options: ServeOptions, announce: Callable[[str], None]
+    app: FastAPI,
+    config: uvicorn.Config,
+    listener: Listener | UnixListener,
+    options: ServeOptions,
+    announce: Callable[[str], None],
 ) -> None:
     state: ServerState = app.state.server
     server = _Server(config, state, listener, options.shutdown_timeout_s, announce)
@@ -101,7 +108,7 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         state: ServerState,
-        listener: Listener,
+        listener: Listener | UnixListener,
         shutdown_timeout_s: float,
         announce: Callable[[str], None],
     ) -> None:
@@ -141,7 +148,7 @@ class _Server(uvicorn.Server):
         finally:
             self._on_stop = None
 
-    async def serve_until_dead(self, listener: Listener) -> None:
+    async def serve_until_dead(self, listener: Listener | UnixListener) -> None:
         watching = asyncio.create_task(self._watch_engine(), name="engine's health")
         try:
             await self.serve(sockets=[listener.socket])
@@ -165,7 +172,12 @@ class _Server(uvicorn.Server):
     def _ready_line(self) -> str:
         info = self._state.engine.info
         names = ",".join(self._state.models.names())
-        return f"ready {self._listener.url} model={names} engine={info.name} profile={info.profile}"
+        line = f"ready {self._listener.url} model={names} engine={info.name} profile={info.profile}"
+        every_interface = self._listener.every_interface
+        if every_interface is None:
+            return line
+        _log.info("listening on every interface of this machine (%s)", every_interface)
+        return f"{line} listening={every_interface}"
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """New requests are refused, those under way may finish; what outlasts its time ends with an error event."""
@@ -177,6 +189,8 @@ class _Server(uvicorn.Server):
         drained.cancel()
         forced.cancel()
         if traffic.under_way:
+            if self.death is None:
+                traffic.cut_off()
             await self._state.engine.stop()
         await super().shutdown(sockets)
         gc.unfreeze()

@@ -38,6 +38,8 @@ class Settings:
     """Seconds between statistics lines in the log; 0 or less: none."""
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
+    root_path: str = ""
+    """The prefix under which a proxy serves this server; `root_path.checked_root_path` makes it."""
     require_model: bool = False
     """Whether a request that names no model is a 400; else it gets the base model."""
     max_requests: int = 0

@@ -11,6 +11,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .generation_endpoint import GenerationEndpoint
+from .response_tally import CountTheRest
+from .root_path import own_path, with_root_path
 
 
 class ShortcutApp(FastAPI):
@@ -22,19 +24,24 @@ class ShortcutApp(FastAPI):
             for route in self.router.routes
             if isinstance(route, Route) and isinstance(route.endpoint, GenerationEndpoint)
         }
-        return _Fork(_wrapped(_Endpoints(endpoints), self.user_middleware), super().build_middleware_stack(), endpoints)
+        short = _wrapped(_Endpoints(endpoints), self.user_middleware)
+        long = CountTheRest(super().build_middleware_stack(), self.state.tally)
+        return _Fork(short, long, endpoints, root_path=self.state.server.settings.root_path)
 
 
 class _Fork:
     """POSTs to the endpoints take the short way."""
 
-    def __init__(self, short: ASGIApp, long: ASGIApp, endpoints: Mapping[str, ASGIApp]) -> None:
+    def __init__(self, short: ASGIApp, long: ASGIApp, endpoints: Mapping[str, ASGIApp], *, root_path: str) -> None:
+        self._root_path = root_path
         self._short = short
         self._long = long
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_short = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._endpoints
+        if self._root_path and scope["type"] == "http":
+            scope = with_root_path(scope, self._root_path)
+        is_short = scope["type"] == "http" and scope["method"] == "POST" and own_path(scope) in self._endpoints
         await (self._short if is_short else self._long)(scope, receive, send)
 
 
@@ -43,7 +50,7 @@ class _Endpoints:
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._endpoints[scope["path"]](scope, receive, send)
+        await self._endpoints[own_path(scope)](scope, receive, send)
 
 
 def _wrapped(app: ASGIApp, chain: Sequence[Middleware]) -> ASGIApp:

@@ -16,6 +16,8 @@ class Traffic:
         self._empty = asyncio.Event()
         self._empty.set()
         self.is_closed = False
+        self.is_cut_off = False
+        """What is still inside is being ended."""
 
     @property
     def under_way(self) -> int:
@@ -39,6 +41,10 @@ class Traffic:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def cut_off(self) -> None:
+        """Before the engine is stopped under what is inside: its failures are the shutdown's."""
+        self.is_cut_off = True
 
     async def wait_until_empty(self) -> None:
         await self._empty.wait()

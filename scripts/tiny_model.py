@@ -1,7 +1,7 @@
-"""Cuts the small chat model down to its first two layers, with two adapters: for tests that need a real engine and a
-real tokenizer, and not one word of sense.
+"""Makes tiny models with the small chat model's tokenizer, for tests and trials that need a real engine and no sense.
 
-usage: tiny_model.py BASE FOLDER; writes FOLDER/model, FOLDER/one and FOLDER/two.
+usage: tiny_model.py BASE FOLDER; writes FOLDER/model (the first two layers of the small one), its adapters FOLDER/one
+and FOLDER/two, and FOLDER/splittable (random weights; two ranks can share its heads, unlike the nine of BASE).
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from transformers.utils import logging
 
 LAYERS = 2
 RANK = 8
+SPLITTABLE = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": LAYERS,
+    "head_dim": 32,
+    # else a model of random weights says its last token again and again
+    "tie_word_embeddings": False,
+    "initializer_range": 0.2,
+}
 
 
 def write_adapter(base: Path, folder: Path, *, seed: int, base_name: str) -> None:
@@ -33,6 +44,13 @@ def write_adapter(base: Path, folder: Path, *, seed: int, base_name: str) -> Non
             parameter.data = torch.randn(parameter.shape) * 0.3
     model.peft_config["default"].base_model_name_or_path = base_name
     model.save_pretrained(folder)
+
+
+def write_splittable(base: Path, folder: Path) -> None:
+    """A Llama whose heads two ranks can share."""
+    torch.manual_seed(0)
+    LlamaForCausalLM(AutoConfig.from_pretrained(base, **SPLITTABLE)).float().save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
 
 
 def main() -> None:
@@ -50,6 +68,7 @@ def main() -> None:
     for seed, name in enumerate(("one", "two")):
         base_name = str(target.resolve() / "model")
         write_adapter(partial / "model", partial / name, seed=seed, base_name=base_name)
+    write_splittable(args.base, partial / "splittable")
     for file in partial.rglob("*"):
         if file.is_file():
             file.chmod(0o644)  # weights are written for their owner alone

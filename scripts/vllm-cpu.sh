@@ -77,7 +77,7 @@ compile() {
 
 install_package() {
 	step "installing streamgauge into $venv" "$venv/bin/uv" pip install -q --python "$venv/bin/python" \
-		--no-build-isolation --constraint "$venv/pins.txt" --editable '.[server,bench]' ||
+		--no-build-isolation --constraint "$venv/pins.txt" --editable '.[server,bench,progress]' ||
 		die "pyproject.toml and $pins disagree; renew it with scripts/lock-vllm.sh"
 }
 

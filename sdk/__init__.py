@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from sdk.retry import RetryPolicy
     from sdk.stream import AsyncStream, Stream
+    from sdk.streamed_answer import StreamedAnswer
     from sdk.types import (
         ChatCompletionResponse,
         CompletionResponse,
@@ -110,6 +111,7 @@ __all__ = [
     "StreamError",
     "StreamServerError",
     "StreamTruncatedError",
+    "StreamedAnswer",
     "TLSError",
     "Timeouts",
     "TotalTimeoutError",
@@ -183,6 +185,7 @@ _HOMES = {
         "AsyncStream",
         "Stream",
     ),
+    "sdk.streamed_answer": ("StreamedAnswer",),
     "sdk.types": ("ChatCompletionResponse", "CompletionResponse", "Model", "ModelList", "UsageInfo"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

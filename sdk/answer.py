@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import suppress
 from datetime import UTC
 from math import isnan
 from time import time
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+from sdk.body import BOM, excerpt, is_html, read_json
 from sdk.errors import (
     AuthenticationError,
     BadRequestError,
@@ -21,17 +23,14 @@ from sdk.errors import (
     ServerError,
     ServiceUnavailableError,
     StatusError,
-    StreamServerError,
 )
-from sdk.transport.base import Head
+from sdk.reported import error_facts, reported_error
+from sdk.sse import EventDecoder
+from sdk.transport.base import Head, Request
 
 MAX_ERROR_BYTES = 64 * 1024
-_EXCERPT = 200
-
-# An escape of JSON; the group is half of a surrogate pair without the other (RFC 8259 §7).
-_ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
-)
+_ENDPOINTS = ("/chat/completions", "/completions", "/models")
+_NO_FACTS: dict[str, Any] = {"server_message": "", "code": None, "type": None, "param": None}
 
 _KINDS: dict[int, type[StatusError]] = {
     400: BadRequestError,
@@ -44,74 +43,18 @@ _KINDS: dict[int, type[StatusError]] = {
 }
 
 
-def read_json(data: bytes) -> Any:
-    """What the JSON says. Raises ValueError when it is none, or nested too deeply to be meant."""
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError("JSON nested too deeply") from None
-
-
-def whole_characters(data: bytes) -> bytes:
-    """The JSON with U+FFFD for halves of characters: what counts in UTF-16 may cut an emoji in two."""
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
-
-
-def excerpt(data: bytes) -> str:
-    """The beginning of a body, for a message."""
-    text = " ".join(data[: _EXCERPT * 4].decode("utf-8", "replace").split())
-    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
-
-
-def error_facts(payload: Any) -> dict[str, Any] | None:
-    """`server_message`, `code`, `type` and `param` of an error object, or None when `payload` is no error.
-
-    Knows OpenAI's `{"error": {…}}`, its short form `{"error": "…"}`, the flat `{"object": "error", "message": …}` of
-    ms-swift and older vLLM, and FastAPI's `{"detail": …}`.
-    """
-    if not isinstance(payload, dict):
-        return None
-    found: Any = payload.get("error")
-    if not found and payload.get("object") == "error":
-        found = payload
-    if not found and "detail" in payload:
-        found = {"message": _detail(payload["detail"])}
-    if not found and "message" in payload and "choices" not in payload:
-        found = payload
-    if isinstance(found, str):
-        found = {"message": found}
-    if not found or not isinstance(found, dict):
-        return None
-    return {
-        "server_message": str(found.get("message") or found.get("msg") or "").strip(),
-        "code": found.get("code"),
-        "type": found.get("type"),
-        "param": found.get("param"),
-    }
-
-
-def _detail(detail: Any) -> str:
-    if not isinstance(detail, list):
-        return str(detail)
-    return "; ".join(
-        f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg', '')}" if isinstance(item, dict) else str(item)
-        for item in detail
-    )
-
-
-def status_error(head: Head, body: bytes) -> StatusError:
-    """The error for a response whose status is 400 or more."""
-    try:
-        facts = error_facts(read_json(body))
-    except ValueError:
-        facts = None
-    facts = facts or {"server_message": "", "code": None, "type": None, "param": None}
+def status_error(head: Head, body: bytes, request: Request | None = None, model: str | None = None) -> StatusError:
+    """The error for a response whose status is 400 or more; `model` is the one that the request asked for."""
+    facts = error_facts(_payload(body)) or _NO_FACTS
     said = facts["server_message"] or excerpt(body) or "(no body)"
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
-    if kind is NotFoundError and _is_about_model(facts):
+    if kind is NotFoundError and model is not None and _is_about_model(facts, model):
         kind = ModelNotFoundError
+    message = f"HTTP {head.status}: {said}"
+    if head.status in (404, 405) and kind is not ModelNotFoundError and request is not None:
+        message = f"HTTP {head.status} for {request.method} {request.url}: {said.rstrip('.')}; {_advice(request.url)}"
     return kind(
-        f"HTTP {head.status}: {said}",
+        message,
         status=head.status,
         retry_after_s=retry_after_s(head),
         body=body[:MAX_ERROR_BYTES],
@@ -120,11 +63,45 @@ def status_error(head: Head, body: bytes) -> StatusError:
     )
 
 
-def unfit_head(head: Head) -> ProtocolError | None:
+def _payload(body: bytes) -> Any:
+    """What a body says in JSON, also as an event of a stream; None when it is neither."""
+    for data in (body, *_first_event(body)):
+        with suppress(ValueError):
+            return read_json(data)
+    return None
+
+
+def _first_event(body: bytes) -> list[bytes]:
+    decoder = EventDecoder()
+    return [*decoder.feed(body), *decoder.feed_eof()][:1]
+
+
+def _is_about_model(facts: dict[str, Any], model: str) -> bool:
+    """Whether a 404 says that the model is not there, and not that the path is not."""
+    if facts["param"] == "model" or "model" in f"{facts['code']} {facts['type']}".lower():
+        return True
+    words = re.sub(r"\S*/(v\d|chat|models|completions)\b\S*", "", facts["server_message"])  # paths and addresses
+    named = re.search(rf"(?<!\w){re.escape(model)}(?!\w)", words) if len(model) > 1 else None
+    return named is not None or re.search(r"\b(model|adapter|lora)\b", words, re.IGNORECASE) is not None
+
+
+def _advice(url: str) -> str:
+    """What to try where an address is not that of an API."""
+    base, origin = _base(url), "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    if base == f"{origin}/v1":
+        return f"check the base URL: is the API of this server at {base}?"
+    return f"check the base URL, {base}: most servers have their API at {origin}/v1"
+
+
+def _base(url: str) -> str:
+    """The base URL that an endpoint's address begins with."""
+    return next((url.removesuffix(path) for path in _ENDPOINTS if url.endswith(path)), url)
+
+
+def unfit_head(head: Head, request: Request) -> ProtocolError | None:
     """The error for a head that promises no answer of the API, or None."""
     if 300 <= head.status < 400:
-        where = head.headers.get("location", "nowhere")
-        return ProtocolError(f"HTTP {head.status}: the server redirects to {where}; give that address as the base URL")
+        return ProtocolError(f"HTTP {head.status}: {_redirected(head, request)}")
     if head.status in (204, 205):
         return ProtocolError(f"HTTP {head.status}: the server sent no content")
     coding = head.headers.get("content-encoding", "identity").strip().lower()
@@ -133,10 +110,18 @@ def unfit_head(head: Head) -> ProtocolError | None:
     return None
 
 
-def _is_about_model(facts: dict[str, Any]) -> bool:
-    return (
-        "model" in (facts["param"], facts["code"]) or "model" in str(facts["code"] or facts["server_message"]).lower()
-    )
+def _redirected(head: Head, request: Request) -> str:
+    location = head.headers.get("location", "").strip()
+    if not location:
+        return f"the server redirects {request.url} and does not say where; {_advice(request.url)}"
+    try:
+        target = urljoin(request.url, location)
+        base = _base(target.partition("?")[0].rstrip("/"))
+        is_endpoint = base != target.partition("?")[0].rstrip("/")
+    except ValueError:
+        target, base, is_endpoint = location, "", False
+    remedy = f"give {base} as the base URL" if is_endpoint else "give the address of the API itself as the base URL"
+    return f"the server redirects {request.url} to {target}, and redirects are not followed; {remedy}"
 
 
 def says_no_chat_template(error: StatusError) -> bool:
@@ -149,15 +134,6 @@ def says_no_usage(error: StatusError) -> bool:
     return error.status in (400, 422) and "stream_options" in f"{error.param} {error.server_message}"
 
 
-def reported_error(payload: Any) -> StreamServerError | None:
-    """The error that the server reports under a good status, or None when `payload` reports none."""
-    facts = error_facts(payload)
-    if facts is None:
-        return None
-    said = facts["server_message"] or "no reason given"
-    return StreamServerError(f"the server reported an error: {said}", code=facts["code"], type=facts["type"])
-
-
 def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKError:
     """The error for a body under a good status that is not what was asked for.
 
@@ -166,15 +142,26 @@ def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKE
     try:
         payload = read_json(body)
     except ValueError:
-        return ProtocolError(f"the answer is not JSON: {excerpt(body) or '(empty)'}", url=url)
+        return ProtocolError(_not_json(body, url), url=url)
     found = reported_error(payload)
     if found is not None:
         found.url = url
         return found
-    if not reason and isinstance(payload, dict) and payload.get("choices"):
+    if isinstance(payload, dict) and payload.get("choices") and not reason:
         return ProtocolError("the server did not stream: it sent a whole answer", url=url)
     why = f" ({reason})" if reason else ""
     return ProtocolError(f"the answer is JSON but not an API answer{why}: {excerpt(body)}", url=url)
+
+
+def _not_json(body: bytes, url: str | None) -> str:
+    advice = "" if url is None else f"; {_advice(url)}"
+    if not body.strip():
+        return f"the answer is empty{advice}"
+    if is_html(body):
+        return f"the answer is a web page, not JSON: {excerpt(body)}{advice}"
+    if body.removeprefix(BOM).lstrip().startswith((b"data:", b"event:", b":")):
+        return f"the answer is a stream of events, which was not asked for: {excerpt(body)}"
+    return f"the answer is not JSON: {excerpt(body)}"
 
 
 def retry_after_s(head: Head) -> float | None:

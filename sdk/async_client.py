@@ -5,35 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
 
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.event_loop import LoopTransports, sleep
 from sdk.flight import LoopFlights
 from sdk.flow import Answered, Once, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
-from sdk.request import Query, Question
+from sdk.request import Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import AsyncStream
 from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    Message,
-    ModelList,
-    ToolChoice,
-)
+
+if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
-Messages = str | Sequence[Message]
-AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 
 
@@ -65,30 +62,69 @@ class AsyncInferenceClient(Settings):
     async def chat(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
-        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
-        return (await self._ask(asked, True, timeout)).whole(ChatCompletionResponse)
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=False, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
+        return (await self._ask(asked, True, timeout)).whole_chat()
 
     async def chat_stream(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> AsyncStream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=True, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return AsyncStream(await self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     async def complete(
@@ -97,12 +133,14 @@ class AsyncInferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
-        return (await self._ask(asked, False, timeout)).whole(CompletionResponse)
+        made = typed_config(config, request_config, fields, stream=False, chat=False)
+        asked = question(model, prompt, request_config=made)
+        return (await self._ask(asked, False, timeout)).whole_completion()
 
     async def complete_stream(
         self,
@@ -110,11 +148,13 @@ class AsyncInferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> AsyncStream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        made = typed_config(config, request_config, fields, stream=True, chat=False)
+        asked = question(model, prompt, request_config=made)
         return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(
@@ -157,8 +197,8 @@ class AsyncInferenceClient(Settings):
                 return AsyncStream(answered, ChatCompletionStreamResponse, self)
             return AsyncStream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
-            return answered.whole(ChatCompletionResponse)
-        return answered.whole(CompletionResponse)
+            return answered.whole_chat()
+        return answered.whole_completion()
 
     async def aclose(self) -> None:
         """Drop the connections of the running loop."""

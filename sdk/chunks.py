@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sdk.answer import read_json
-from sdk.types import UsageInfo
+from sdk.body import read_json
 
 if TYPE_CHECKING:
-    Text = str
-else:
-    Text = str | None  # null on the wire; the reader of the stream turns it into empty text
+    from sdk.types import UsageInfo
 
 
 class FunctionPiece(msgspec.Struct, gc=False):
@@ -27,13 +24,24 @@ class FunctionPiece(msgspec.Struct, gc=False):
     arguments: str | None = None
 
 
-class ToolCallPiece(msgspec.Struct, gc=False):
-    """A piece of a tool call; `index` says of which."""
+if TYPE_CHECKING:
+    Text = str
+    RareText = str | None
+    RarePiece = FunctionPiece | None
+    RareValue = Any
+else:
+    Text = str | None  # null on the wire; the reader of the stream turns it into empty text
+    # Only null is taken at full speed: an event with more is read by `sdk.odd_answer`, which sets the field.
+    RareText = RarePiece = RareValue = None
+
+
+class ToolCallPiece(msgspec.Struct, gc=False, kw_only=True):
+    """A piece of a tool call; `id` or `index` says of which."""
 
     index: int | None = None
     id: str | None = None
     type: str | None = None
-    function: FunctionPiece | None = None
+    function: FunctionPiece | None  # one that lacks it is read with more care: its name may stand a level higher
 
 
 class DeltaMessage(msgspec.Struct, gc=False):
@@ -44,6 +52,8 @@ class DeltaMessage(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
+    refusal: RareText = None
+    function_call: RarePiece = None
 
     @property
     def thoughts(self) -> str:
@@ -81,14 +91,14 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
     object: str | None = None
     created: int | float | None = None
     model: str | None = None
-    error: Any = None  # some gateways put it beside choices
+    error: RareValue = None  # some gateways put it beside choices
     usage_fields: dict[str, Any] | None = msgspec.field(default=None, name="usage")
     raw: bytes = msgspec.field(default=b"", name="(raw)")  # no name that a server uses
 
     @property
     def usage(self) -> UsageInfo | None:
         """Tokens so far, where the server counts on every chunk."""
-        return None if self.usage_fields is None else UsageInfo.model_validate(self.usage_fields)
+        return None if self.usage_fields is None else read_usage(self.usage_fields)
 
     def model_dump(self) -> dict[str, Any]:
         """All that the server sent, its own fields included."""
@@ -126,6 +136,13 @@ class CompletionStreamResponse(_Chunk, gc=False, kw_only=True):
         choices: list[CompletionResponseStreamChoice]
     else:
         choices: list[CompletionResponseStreamChoice] | None = None
+
+
+def read_usage(fields: dict[str, Any]) -> UsageInfo:
+    """A server's count of tokens."""
+    from sdk.types import UsageInfo  # pydantic's models take long to import, and most chunks have no count
+
+    return UsageInfo.model_validate(fields)
 
 
 DECODERS: dict[type[Any], Callable[[bytes], Any]] = {

@@ -6,34 +6,31 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import Unpack
 
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
 from sdk.flight import Flights
 from sdk.flow import Answered, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
-from sdk.request import Query, Question
+from sdk.request import Question
 from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
 from sdk.stream import Stream
 from sdk.transport.base import Exchange, Transport
 from sdk.transport.blocking import BlockingTransport
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    Message,
-    ModelList,
-    ToolChoice,
-)
+
+if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
-Messages = str | Sequence[Message]
-AnyAnswer = ChatCompletionResponse | CompletionResponse
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
 
 
@@ -79,30 +76,69 @@ class InferenceClient(Settings):
     def chat(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
-        Raises TransportError, StatusError, ProtocolError or ConfigError.
+        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=False))
-        return self._ask(asked, True, timeout).whole(ChatCompletionResponse)
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=False, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
+        return self._ask(asked, True, timeout).whole_chat()
 
     def chat_stream(
         self,
         model: str,
-        messages: Messages,
+        messages: Query,
+        history: History | None = None,
+        system: str | None = None,
+        images: Sequence[Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = "auto",
         *,
+        is_multimodal: bool | None = None,
+        roles: Roles | None = None,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> Stream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, messages, request_config=typed_config(config, fields, stream=True))
+        asked = question(
+            model,
+            messages,
+            history,
+            system,
+            images,
+            tools,
+            tool_choice,
+            request_config=typed_config(config, request_config, fields, stream=True, chat=True),
+            is_multimodal=is_multimodal,
+            roles=roles,
+        )
         return Stream(self._ask(asked, True, timeout), ChatCompletionStreamResponse, self)
 
     def complete(
@@ -111,12 +147,14 @@ class InferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=False))
-        return self._ask(asked, False, timeout).whole(CompletionResponse)
+        made = typed_config(config, request_config, fields, stream=False, chat=False)
+        asked = question(model, prompt, request_config=made)
+        return self._ask(asked, False, timeout).whole_completion()
 
     def complete_stream(
         self,
@@ -124,11 +162,13 @@ class InferenceClient(Settings):
         prompt: str,
         *,
         config: XRequestConfig[Any] | None = None,
+        request_config: XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
         **fields: Unpack[RequestFields],
     ) -> Stream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
-        asked = question(model, prompt, request_config=typed_config(config, fields, stream=True))
+        made = typed_config(config, request_config, fields, stream=True, chat=False)
+        asked = question(model, prompt, request_config=made)
         return Stream(self._ask(asked, False, timeout), CompletionStreamResponse, self)
 
     def infer(
@@ -166,8 +206,8 @@ class InferenceClient(Settings):
                 return Stream(answered, ChatCompletionStreamResponse, self)
             return Stream(answered, CompletionStreamResponse, self)
         if answered.is_chat:
-            return answered.whole(ChatCompletionResponse)
-        return answered.whole(CompletionResponse)
+            return answered.whole_chat()
+        return answered.whole_completion()
 
     def close(self) -> None:
         """Drop the connections; the next call makes others."""

@@ -6,7 +6,8 @@ import os
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from sdk.settings import Settings
+from sdk.environment import API_KEY_VARIABLE, BASE_URL_VARIABLE
+from sdk.settings import NO_KEY, Settings
 
 MAX_CLIENTS = 128
 ClientT = TypeVar("ClientT", bound=Settings)
@@ -30,9 +31,17 @@ class ClientCache:
         """In a forked child: whoever held the lock is the parent's."""
         self._lock = Lock()
 
-    def client(self, kind: type[ClientT], host: str, port: int | str, api_key: str | None, url: str | None) -> ClientT:
+    def client(
+        self,
+        kind: type[ClientT],
+        host: str | None,
+        port: int | str | None,
+        api_key: str | None,
+        url: str | None,
+    ) -> ClientT:
         """The client of an endpoint and key; a forked process makes its own. Raises ConfigError."""
-        key = (kind, url or (host, str(port)), api_key, os.getpid())
+        named = (os.environ.get(BASE_URL_VARIABLE), os.environ.get(API_KEY_VARIABLE))  # they may change
+        key = (kind, url or (host, str(port)), api_key, api_key is NO_KEY, named, os.getpid())
         forgotten: list[Settings] = []  # let go of behind the lock: that closes connections
         with self._lock:
             client = self._clients.pop(key, None)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import TypedDict, TypeVar, Unpack
 
 from sdk.errors import ConfigError
 
-StreamT = TypeVar("StreamT", bound=bool, default=Literal[False])
+# Covariant, so that a function which takes any config, `XRequestConfig` without more, takes one that streams.
+StreamT = TypeVar("StreamT", bound=bool, default=bool, covariant=True)
 
 
 class RequestFields(TypedDict, total=False):
     """The fields of `XRequestConfig` but `stream`, for its constructor's types (a test keeps the two alike)."""
 
     max_tokens: int | None
+    max_completion_tokens: int | None
     temperature: float | None
     top_p: float | None
     top_k: int | None
@@ -34,7 +35,7 @@ class RequestFields(TypedDict, total=False):
     stop_token_ids: list[int] | None
     ignore_eos: bool | None
     min_tokens: int | None
-    logprobs: bool
+    logprobs: bool | int | None
     top_logprobs: int | None
     prompt_logprobs: int | None
     logit_bias: dict[str, float] | None
@@ -58,16 +59,27 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     mutable, checked on assignment, and read when a call is made, so it can be shared and changed between calls.
 
     `extra_body` is merged into the request as it is, for what has no field here; `extra_headers` likewise.
-    `stream_options` is asked to include the usage unless it is given. Raises ConfigError for a field that does not
-    exist or a value that does not fit.
+    `stream_options` is asked to include the usage unless it is given. `logprobs` is a number on completions and true
+    with `top_logprobs` on chats: either form is taken for both. Raises ConfigError for a field that does not exist or a
+    value that does not fit.
+
+    For a type checker, a config made with fields says by `stream` what a call gives; one made without any, and changed
+    later, may be of either kind.
 
     >>> XRequestConfig(seed=42, stop=["\\n"]).body()
     {'seed': 42, 'stop': ['\\n']}
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_assignment=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        defer_build=True,  # a program that only imports it does not wait for it
+    )
 
     max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1)
@@ -84,8 +96,11 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
     min_tokens: int | None = Field(None, ge=0)
-    stream: bool = False
-    logprobs: bool = False
+    if TYPE_CHECKING:
+        stream: StreamT
+    else:
+        stream: bool = False
+    logprobs: bool | int | None = False
     top_logprobs: int | None = Field(None, ge=-1)
     prompt_logprobs: int | None = Field(None, ge=-1)
     logit_bias: dict[str, float] | None = None
@@ -101,17 +116,17 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
     extra_headers: dict[str, str] | None = None
 
     @overload
-    def __init__(self, **fields: Unpack[RequestFields]) -> None: ...
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(
+        self: XRequestConfig[Literal[False]], *, stream: Literal[False] = ..., **fields: Unpack[RequestFields]
+    ) -> None: ...
     @overload
     def __init__(
         self: XRequestConfig[Literal[True]], *, stream: Literal[True], **fields: Unpack[RequestFields]
     ) -> None: ...
     @overload
-    def __init__(
-        self: XRequestConfig[Literal[False]], *, stream: Literal[False], **fields: Unpack[RequestFields]
-    ) -> None: ...
-    @overload
-    def __init__(self: XRequestConfig[bool], *, stream: bool, **fields: Unpack[RequestFields]) -> None: ...
+    def __init__(self: XRequestConfig[bool], *, stream: bool = ..., **fields: Unpack[RequestFields]) -> None: ...
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -136,6 +151,13 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
             return list(texts)
         raise ValueError("input should be a text or a list of texts")
 
+    @field_validator("logprobs", mode="before")
+    @classmethod
+    def _log_probabilities(cls, value: Any) -> bool | int | None:
+        if value is None or isinstance(value, bool) or (isinstance(value, int) and value >= -1):
+            return value
+        raise ValueError("input should be true, false or a number of alternatives")
+
     def body(self) -> dict[str, Any]:
         """What goes into the request: the fields that were set to something, with `extra_body` last."""
         given = self.model_fields_set - _NOT_SENT
@@ -147,13 +169,13 @@ _NOT_SENT = {"extra_body", "extra_headers"}
 
 
 def _explain(error: ValidationError) -> ConfigError:
+    from sdk.suggestions import remedy  # for who misspelt something
+
     lines = []
     for found in error.errors():
         name = ".".join(map(str, found["loc"]))
         if found["type"] in ("extra_forbidden", "no_such_attribute"):
-            near = difflib.get_close_matches(name, XRequestConfig.model_fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else "what has no field here goes into extra_body"
-            lines.append(f"XRequestConfig has no field {name!r}: {hint}")
+            lines.append(f"XRequestConfig has no field {name!r}: {remedy(name, XRequestConfig.model_fields)}")
         else:
             message = found["msg"][:1].lower() + found["msg"][1:]
             lines.append(f"XRequestConfig.{name}: {message} (got {found['input']!r})")

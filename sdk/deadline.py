@@ -165,6 +165,10 @@ class Deadline:
             return self._error("total", now)
         return self._error(self._phase, now) if now >= self._phase_since_ns + self._limit_ns else None
 
+    def late_error(self) -> RequestTimeoutError:
+        """The error for the limit that ended a wait, even if the clock of the wait ran a moment ahead of ours."""
+        return self.error() or self.nearest_error()
+
     def nearest_error(self) -> RequestTimeoutError:
         """The error for the limit that passes next: for a transport whose own clock ran out a moment before ours."""
         is_phase = self._phase_since_ns + self._limit_ns < self._total_ns

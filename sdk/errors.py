@@ -15,7 +15,7 @@ SDKError
 ├── ProtocolError                       the answer is not what the protocol allows
 ├── StreamError
 │   ├── StreamTruncatedError            ended with neither a finish reason nor [DONE]
-│   └── StreamServerError               the server reported an error inside the stream
+│   └── StreamServerError               the server reported an error under a good status
 └── StatusError                         an HTTP status of 400 or more
     ├── BadRequestError                 400, 422
     ├── AuthenticationError             401
@@ -141,12 +141,33 @@ class StreamTruncatedError(StreamError):
 
 
 class StreamServerError(StreamError):
-    """The server reported an error inside the stream; `code` and `type` are its own words."""
+    """The server reported an error under a good status: inside a stream, or in place of a whole answer.
 
-    def __init__(self, message: str, *, code: str | int | None = None, type: str | None = None, **facts: Any) -> None:
+    `server_message`, `code`, `type` and `param` are its own words; `status` is the code where it is a number that HTTP
+    has for errors (429, say), else None. It is not tried again: an answer had begun.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        server_message: str = "",
+        code: str | int | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        **facts: Any,
+    ) -> None:
         super().__init__(message, **facts)
+        self.server_message = server_message
         self.code = code
         self.type = type
+        self.param = param
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that the server means by its code; None when it is not one."""
+        code = str(self.code)
+        return int(code) if len(code) == 3 and code.isdecimal() and 400 <= int(code) < 600 else None
 
 
 class StatusError(SDKError):

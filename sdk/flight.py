@@ -11,8 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from sdk.deadline import Deadline
-from sdk.errors import RequestTimeoutError, SDKError, TotalTimeoutError
-from sdk.event_loop import event, running_loop, wait
+from sdk.errors import SDKError, TotalTimeoutError
 
 
 class _Signal(Protocol):
@@ -73,7 +72,7 @@ class Flights:
                     look_up()
                 return
             if not flight.landed.wait(deadline.total_left_s()):
-                raise _late(deadline)
+                raise deadline.late_error()
             if flight.share():
                 return
 
@@ -86,16 +85,14 @@ class LoopFlights:
 
     async def run(self, key: Hashable, deadline: Deadline, look_up: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """The same as `Flights.run`; who is cancelled while it leads leaves the look-up to another."""
+        from sdk.event_loop import event, running_loop, wait  # brings asyncio, which blocking programs do without
+
         under_way = self._by_loop.setdefault(running_loop(), {})
         while (flight := under_way.get(key)) is not None:
             if not await wait(flight.landed, deadline.total_left_s()):
-                raise _late(deadline)
+                raise deadline.late_error()
             if flight.share():
                 return
         mine = under_way[key] = _Flight(event())
         with mine.led(under_way, key):
             await look_up()
-
-
-def _late(deadline: Deadline) -> RequestTimeoutError:
-    return deadline.error() or deadline.nearest_error()

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic_core import ValidationError
 
-from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head, whole_characters
+from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
-from sdk.errors import ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
+from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
-from sdk.types import ModelList
+
+if TYPE_CHECKING:  # imported when an answer is read
+    from pydantic import BaseModel
+
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList
 
 CARDS_TTL_S = 60.0
 # A list of models that is refused so says that questions will be, too.
 _ALSO_FOR_ANSWERS = frozenset({401, 403, 429, 503})
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T", bound="BaseModel")
 
 
 class Send(NamedTuple):
@@ -98,7 +104,7 @@ class Caller:
         """The models served, asked anew."""
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request), deadline)
-        cards = decode(ModelList, reply.body, request)
+        cards: ModelList = decode(_models().ModelList, reply.body, request)
         self.memory.remember_cards(cards)
         return cards
 
@@ -130,13 +136,13 @@ class Caller:
         ask_usage = question.stream and not self.memory.refuses_usage
         request = self._request(question, is_chat, ask_usage)
         try:
-            reply = yield from self._attempts(Send(request, question.stream), deadline)
+            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
         except StatusError as error:
             if not ask_usage or "stream_options" in question.config or not says_no_usage(error):
                 raise
             self.memory.refuses_usage = True
             request = self._request(question, is_chat, False)
-            reply = yield from self._attempts(Send(request, question.stream), deadline)
+            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
         return Answered(question, deadline, request, reply, is_chat)
 
     def _request(self, question: Question, is_chat: bool, ask_usage: bool) -> Request:
@@ -155,11 +161,11 @@ class Caller:
         try:
             yield from self.models(deadline)
         except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
-            self.memory.remember_cards(ModelList(data=[]))
+            self.memory.remember_cards(_models().ModelList(data=[]))
         except StatusError as error:
             if error.status in _ALSO_FOR_ANSWERS:
                 raise
-            self.memory.remember_cards(ModelList(data=[]))
+            self.memory.remember_cards(_models().ModelList(data=[]))
 
     def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
         """Whether a model unknown a moment ago is served by now: adapters come and go."""
@@ -174,14 +180,14 @@ class Caller:
         if served and not all(name in error.message for name in served):
             error.message += f" (model {model!r}; served: {', '.join(served)})"
 
-    def _attempts(self, step: Send, deadline: Deadline) -> Flow[Reply]:
+    def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Flow[Reply]:
         attempt = 1
         while True:
             try:
                 reply: Reply = yield step
                 if reply.head.status >= 400:
-                    raise status_error(reply.head, reply.body)
-                if (unfit := unfit_head(reply.head)) is not None:
+                    raise status_error(reply.head, reply.body, step.request, model)
+                if (unfit := unfit_head(reply.head, step.request)) is not None:
                     if reply.exchange is not None:
                         reply.exchange.close()
                     raise unfit
@@ -190,12 +196,22 @@ class Caller:
                 error.attempts = attempt
                 error.url = step.request.url
                 error.request_id = error.request_id or sent_request_id(step.request)
+                if isinstance(error, AuthenticationError) and self.endpoint.key_advice:
+                    error.message += f" ({self.endpoint.key_advice})"
                 delay_s = self.retries.delay_s(error, attempt)
                 left_s = deadline.total_left_s()
                 if delay_s is None or (left_s is not None and delay_s >= left_s):
                     raise
             yield Wait(delay_s)
             attempt += 1
+
+
+@cache
+def _models() -> ModuleType:
+    """The models of answers, imported when the first one comes: pydantic's take long."""
+    import sdk.types
+
+    return sdk.types
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +229,24 @@ class Answered:
         """The server's id of the request where it names one, else the one that was sent."""
         return self.reply.head.headers.get("x-request-id") or sent_request_id(self.request)
 
-    def whole(self, kind: type[T]) -> T:
-        """The answer as a `kind`. Raises StreamServerError for an error under a good status, else ProtocolError."""
+    def whole_chat(self) -> ChatCompletionResponse:
+        """The answer of a chat. Raises StreamServerError for an error under a good status, else ProtocolError."""
+        answer: ChatCompletionResponse = self._whole(_models().ChatCompletionResponse)
+        return answer
+
+    def whole_completion(self) -> CompletionResponse:
+        """The same of a completion."""
+        answer: CompletionResponse = self._whole(_models().CompletionResponse)
+        return answer
+
+    def _whole(self, kind: type[T]) -> T:
         try:
             return decode(kind, self.reply.body, self.request)
         except SDKError as error:
             raise tell(error, self.question, self.deadline, self.request) from None
 
     def exchange(self) -> Any:
-        """The exchange that brings the stream. Raises as `whole` when the server answered otherwise."""
+        """The exchange that brings the stream. Raises as `whole_chat` when the server answered otherwise."""
         if self.reply.exchange is None:
             raise tell(not_an_answer(self.reply.body, self.request.url), self.question, self.deadline, self.request)
         return self.reply.exchange
@@ -242,11 +267,30 @@ def sent_request_id(request: Request) -> str:
 
 
 def decode(kind: type[T], body: bytes, request: Request) -> T:
-    """A whole answer. Raises StreamServerError for an error object under status 200, ProtocolError for other stuff."""
+    """A whole answer. Raises StreamServerError for an error under status 200, else ProtocolError for other stuff."""
     try:
-        return kind.model_validate_json(body)
+        answer = kind.model_validate_json(body)
     except ValidationError as error:
+        from sdk.odd_answer import read_odd_answer  # few servers need it
+
         first = error.errors()[0]
-        if first["type"] == "json_invalid" and (whole := whole_characters(body)) != body:
-            return decode(kind, whole, request)
-        raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
+        try:
+            answer = read_odd_answer(kind, body)
+        except (ValueError, RecursionError):
+            raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
+    choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
+    extra = answer.__pydantic_extra__
+    if not choices or (extra and "error" in extra):
+        problem = not_an_answer(body, request.url, "it has no choices")
+        if not choices or isinstance(problem, StreamServerError):
+            problem.partial = _text(choices)
+            raise problem
+    return answer
+
+
+def _text(choices: Any) -> str:
+    """The text of the first of the choices beside which an error stood."""
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(first, "message", first)
+    text = getattr(message, "content", None) or getattr(first, "text", None)
+    return text if isinstance(text, str) else ""

@@ -8,39 +8,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
-from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
-from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-from sdk.client import AnyAnswer, AnyStream, InferenceClient
 from sdk.client_cache import ClientCache
-from sdk.config import XRequestConfig
 from sdk.deadline import Timeouts, timeouts
-from sdk.errors import ConfigError
 from sdk.messages import History, Roles
-from sdk.request import Query
-from sdk.settings import DEFAULT_HOST, DEFAULT_PORT, NO_KEY
-from sdk.stream import AsyncStream, Stream
-from sdk.types import (
-    ChatCompletionResponse,
-    CompletionResponse,
-    ModelList,
-    ToolChoice,
-)
+from sdk.settings import NO_KEY, refuse_media
 
-Streaming = XRequestConfig[Literal[True]]
-Whole = XRequestConfig[Literal[False]]
+if TYPE_CHECKING:
+    from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
+    from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
+    from sdk.client import AnyAnswer, AnyStream, InferenceClient
+    from sdk.config import XRequestConfig
+    from sdk.request import Query
+    from sdk.stream import AsyncStream, Stream
+    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+
+    Streaming = XRequestConfig[Literal[True]]
+    Whole = XRequestConfig[Literal[False]]
+
 Images = Sequence[Any]
 Tools = Sequence[Mapping[str, Any]]
 
 
 class Where(TypedDict, total=False):
-    """Keyword arguments that say which server: `url` wins over `host` and `port`."""
+    """Keyword arguments that say which server.
 
-    host: str
-    port: int | str
+    The address is `url`, else `host` and `port`, else `OPENAI_BASE_URL`, else this machine at port 8000. `api_key` is
+    sent as a bearer token, and None sends none; left out, it is `OPENAI_API_KEY`.
+    """
+
+    host: str | None
+    port: int | str | None
     api_key: str | None
     url: str | None
     timeout: float | Timeouts | None
@@ -61,8 +62,8 @@ class Options(Where, total=False):
 
 
 def get_model_list_client(
-    host: str = DEFAULT_HOST,
-    port: int | str = DEFAULT_PORT,
+    host: str | None = None,
+    port: int | str | None = None,
     api_key: str | None = NO_KEY,
     *,
     url: str | None = None,
@@ -73,19 +74,19 @@ def get_model_list_client(
     >>> get_model_list_client().data[0].id
     'qwen-7b-chat'
     """
-    return _clients.client(InferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return _sync_client(host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 async def get_model_list_client_async(
-    host: str = DEFAULT_HOST,
-    port: int | str = DEFAULT_PORT,
+    host: str | None = None,
+    port: int | str | None = None,
     api_key: str | None = NO_KEY,
     *,
     url: str | None = None,
     timeout: float | Timeouts | None = None,
 ) -> ModelList:
     """`get_model_list_client` as a coroutine."""
-    return await _clients.client(AsyncInferenceClient, host, port, api_key, url).models(timeout=timeouts(timeout))
+    return await _async_client(host, port, api_key, url).models(timeout=timeouts(timeout))
 
 
 @overload
@@ -154,6 +155,20 @@ def inference_client(
     tools: Tools | None = None,
     tool_choice: ToolChoice | None = "auto",
     *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: XRequestConfig[bool],
+    **options: Unpack[Options],
+) -> ChatCompletionResponse | Stream[ChatCompletionStreamResponse]: ...
+@overload
+def inference_client(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
     is_chat_request: bool | None = None,
     request_config: XRequestConfig[bool] | None = None,
     **options: Unpack[Options],
@@ -186,8 +201,7 @@ def inference_client(
     'In Hangzhou.'
     """
     where, call = _sort(options, is_chat_request)
-    client = _clients.client(InferenceClient, *where)
-    return client.infer(
+    return _sync_client(*where).infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
 
@@ -258,6 +272,20 @@ async def inference_client_async(
     tools: Tools | None = None,
     tool_choice: ToolChoice | None = "auto",
     *,
+    is_chat_request: Literal[True] | None = None,
+    request_config: XRequestConfig[bool],
+    **options: Unpack[Options],
+) -> ChatCompletionResponse | AsyncStream[ChatCompletionStreamResponse]: ...
+@overload
+async def inference_client_async(
+    model_type: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Images | None = None,
+    tools: Tools | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
     is_chat_request: bool | None = None,
     request_config: XRequestConfig[bool] | None = None,
     **options: Unpack[Options],
@@ -285,10 +313,23 @@ def inference_client_async(
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
     """
     where, call = _sort(options, is_chat_request)
-    client = _clients.client(AsyncInferenceClient, *where)
-    return client.infer(
+    return _async_client(*where).infer(
         model_type, query, history, system, images, tools, tool_choice, request_config=request_config, **call
     )
+
+
+def _sync_client(host: str | None, port: int | str | None, api_key: str | None, url: str | None) -> InferenceClient:
+    from sdk.client import InferenceClient  # each kind of client brings modules that the other does not need
+
+    return _clients.client(InferenceClient, host, port, api_key, url)
+
+
+def _async_client(
+    host: str | None, port: int | str | None, api_key: str | None, url: str | None
+) -> AsyncInferenceClient:
+    from sdk.async_client import AsyncInferenceClient
+
+    return _clients.client(AsyncInferenceClient, host, port, api_key, url)
 
 
 _clients = ClientCache()
@@ -297,19 +338,15 @@ os.register_at_fork(after_in_child=_clients.unlock)
 
 def _sort(
     options: Options, is_chat_request: bool | None
-) -> tuple[tuple[str, int | str, str | None, str | None], dict[str, Any]]:
+) -> tuple[tuple[str | None, int | str | None, str | None, str | None], dict[str, Any]]:
     """Options by whom they are for: the choice of the client, and its call."""
-    for name in ("audios", "videos"):
-        if options.get(name):
-            raise ConfigError(
-                f"{name}: not carried; pass the content parts that your server takes as query=[{{'role': …}}]"
-            )
+    refuse_media(options)
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}; known: {', '.join(Options.__annotations__)}")
     where = (
-        options.get("host", DEFAULT_HOST),
-        options.get("port", DEFAULT_PORT),
+        options.get("host"),
+        options.get("port"),
         options.get("api_key", NO_KEY),
         options.get("url"),
     )

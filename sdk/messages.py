@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdk.errors import ConfigError
-from sdk.types import Message
+
+if TYPE_CHECKING:
+    from sdk.types import Message
 
 History = Sequence[Sequence[str]]
 Roles = Sequence[Sequence[str]]
@@ -68,8 +70,10 @@ def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def _plain(message: Any) -> dict[str, Any]:
+    if type(message) is dict:
+        return message
     if hasattr(message, "model_dump"):
-        return dict(message.model_dump(exclude_none=True))
+        return dict(message.model_dump(exclude_none=True, exclude={"content_parts"}))  # `content` has its text
     return dict(message)
 
 

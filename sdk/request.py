@@ -4,35 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import isfinite
-from secrets import token_hex
-from typing import Any, TypeVar, cast
+from os import urandom
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from sdk.address import Address
-from sdk.config import XRequestConfig
 from sdk.errors import ConfigError
 from sdk.messages import History, Roles, chat_messages
-from sdk.transport.base import Request
-from sdk.types import Message, ToolChoice
+from sdk.transport.base import USER_AGENT, Request
 
-Query = str | Sequence[Message] | None
+if TYPE_CHECKING:
+    from sdk.config import XRequestConfig
+    from sdk.types import Message, ToolChoice
+
+    Query = str | Sequence[Message] | None
+
+
+@cache
+def config_class() -> type[XRequestConfig[Any]]:
+    """`XRequestConfig`, imported when first needed: pydantic's models take long."""
+    from sdk.config import XRequestConfig
+
+    return XRequestConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API and how to be let in: `headers` go with every request."""
+    """An API and how to be let in: `headers` go with every request.
+
+    `key_advice` is for who is not let in; empty where the caller gave the key.
+    """
 
     address: Address
     api_key: str | None = field(default=None, repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    key_advice: str = ""
 
     def request(
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
     ) -> Request:
         """A GET, or a POST when there is a body. Raises ConfigError when the body does not fit into JSON."""
-        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("X-Request-Id", token_hex(16))]
+        headers = [
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", USER_AGENT),
+            ("X-Request-Id", urandom(16).hex()),
+        ]
         if self.api_key is not None:
             headers.append(("Authorization", f"Bearer {self.api_key}"))
         if body is not None:
@@ -101,6 +121,8 @@ class Question:
     tool_choice: ToolChoice | None = "auto"
     roles: Roles | None = None
     extra_headers: dict[str, str] | None = None
+    verbatim: tuple[str, ...] = ()
+    """Fields that go out as they are: those of `extra_body`."""
 
     @property
     def stream(self) -> bool:
@@ -120,7 +142,12 @@ class Question:
     def chat_body(self, *, ask_usage: bool) -> dict[str, Any]:
         """The body of `/chat/completions`. Raises ConfigError."""
         messages = chat_messages(self.query, self.history, self.system, images=self.images, roles=self.roles)
-        body = {"model": self.model, "messages": messages, **self._config(ask_usage)}
+        config = self._config(ask_usage)
+        logprobs = config.get("logprobs")
+        if logprobs is not None and not isinstance(logprobs, bool) and "logprobs" not in self.verbatim:
+            _refuse_disagreement(config, "logprobs", "top_logprobs")
+            config |= {"logprobs": True, "top_logprobs": logprobs}  # here the number has a field of its own
+        body = {"model": self.model, "messages": messages, **config}
         if self.tools:
             body["tools"] = list(self.tools)
             if self.tool_choice and self.tool_choice != "auto":
@@ -137,13 +164,27 @@ class Question:
         if not isinstance(self.query, str):
             raise ConfigError(f"query: a model that completes text takes a text, not {type(self.query).__name__}")
         config = self._config(ask_usage)
-        top_logprobs = config.pop("top_logprobs", None)
-        if isinstance(logprobs := config.get("logprobs"), bool):  # here a number: how many alternatives
-            if logprobs:
-                config["logprobs"] = top_logprobs or 0
-            else:
-                del config["logprobs"]
+        self._name_as_completions_do(config)
         return {"model": self.model, "prompt": self.query, **config}
+
+    def _name_as_completions_do(self, config: dict[str, Any]) -> None:
+        """Give what was set the names and forms that `/completions` has for it."""
+        own = {name: value for name, value in config.items() if name not in self.verbatim}
+        if "max_completion_tokens" in own:
+            _refuse_disagreement(config, "max_completion_tokens", "max_tokens")
+            config["max_tokens"] = config.pop("max_completion_tokens")
+        logprobs, alternatives = own.get("logprobs"), own.get("top_logprobs")
+        if not isinstance(logprobs, bool | None):
+            _refuse_disagreement(own, "logprobs", "top_logprobs")
+            alternatives = logprobs
+        elif logprobs is False:
+            alternatives = None
+        elif logprobs and alternatives is None:
+            alternatives = 0
+        for name in own.keys() & {"logprobs", "top_logprobs"}:
+            del config[name]
+        if alternatives is not None:  # here a number says both
+            config.setdefault("logprobs", alternatives)
 
     def _config(self, ask_usage: bool) -> dict[str, Any]:
         config = dict(self.config)
@@ -152,11 +193,18 @@ class Question:
         return config
 
 
+def _refuse_disagreement(config: dict[str, Any], one: str, other: str) -> None:
+    if config.get(other) not in (None, config[one]):
+        raise ConfigError(
+            f"{one}: {config[one]}, but {other} is {config[other]}; both mean the same here, so set one of them"
+        )
+
+
 def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[str, str] | None]:
     """Body fields and headers of a config as it stands now; later changes to it do not reach the call."""
     if config is None:
         return {}, None
-    if not isinstance(config, XRequestConfig):
+    if not isinstance(config, config_class()):
         raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
     body = as_it_is(config.body())
     if bool(body.get("stream")) != config.stream:
@@ -172,7 +220,7 @@ T = TypeVar("T")
 def as_it_is(value: T) -> T:
     """The lists and objects of `value` copied, so that a later change to them does not reach a call already made."""
     if isinstance(value, dict):
-        return cast(T, {name: as_it_is(item) for name, item in value.items()})
+        return cast(T, {name: item if type(item) is str else as_it_is(item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
         return cast(T, [as_it_is(item) for item in value])
     return value

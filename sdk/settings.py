@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from typing_extensions import TypedDict
 
 from sdk.address import Address, local_address, parse_address
-from sdk.config import RequestFields, XRequestConfig
 from sdk.deadline import Deadline, Timeouts, timeouts
+from sdk.environment import API_KEY_VARIABLE, named_address, named_key
 from sdk.errors import ConfigError
 from sdk.flow import Caller
 from sdk.messages import History, Roles, plain_messages
-from sdk.request import Endpoint, Query, Question, as_it_is, checked_headers, snapshot
+from sdk.request import Endpoint, Question, as_it_is, checked_headers, config_class, snapshot
 from sdk.retry import RetryPolicy
 from sdk.transport.base import Origin
-from sdk.types import ToolChoice
+
+if TYPE_CHECKING:
+    from sdk.config import RequestFields, XRequestConfig
+    from sdk.request import Query
+    from sdk.types import ToolChoice
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+
+
+class _NoKey(str):
+    """A key that nobody gave, told from the same word given."""
+
+    __slots__ = ()
+
+
 # ms-swift's clients send this word when no key is given; servers without keys do not look at it.
-NO_KEY = "EMPTY"
+NO_KEY: str = _NoKey("EMPTY")
 
 
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments of both clients.
 
     `host` and `port` name the server where no base URL is given; `api_key` is sent as a bearer token (None sends
-    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request.
+    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request. Where neither address nor
+    key is given, `OPENAI_BASE_URL` and `OPENAI_API_KEY` are looked up; see `sdk.environment`.
     """
 
-    host: str
-    port: int | str
+    host: str | None
+    port: int | str | None
     api_key: str | None
     timeout: float | Timeouts | None
     retries: RetryPolicy | None
@@ -48,8 +61,8 @@ class Settings:
         self,
         base_url: str | None = None,
         *,
-        host: str = DEFAULT_HOST,
-        port: int | str = DEFAULT_PORT,
+        host: str | None = None,
+        port: int | str | None = None,
         api_key: str | None = NO_KEY,
         timeout: float | Timeouts | None = None,
         retries: RetryPolicy | None = None,
@@ -57,7 +70,14 @@ class Settings:
     ) -> None:
         self.address = _address(base_url, host, port)
         self._timeouts = timeouts(timeout)
-        endpoint = Endpoint(self.address, api_key, checked_headers("headers", headers or {}))
+        own_headers = checked_headers("headers", headers or {})
+        key, advice = api_key, ""
+        if api_key is NO_KEY:
+            key = named_key(os.environ) or NO_KEY
+            if not any(name.lower() == "authorization" for name, _ in own_headers):
+                missing = f"no API key was given; pass api_key or set {API_KEY_VARIABLE}"
+                advice = missing if key is NO_KEY else f"the key came from {API_KEY_VARIABLE}"
+        endpoint = Endpoint(self.address, key, own_headers, advice)
         self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
 
     def __repr__(self) -> str:
@@ -67,8 +87,12 @@ class Settings:
         return Deadline(self._timeouts if timeout is None else timeouts(timeout))
 
 
-def _address(base_url: str | None, host: str, port: int | str) -> Address:
-    return local_address(host, port) if base_url is None else parse_address(base_url)
+def _address(base_url: str | None, host: str | None, port: int | str | None) -> Address:
+    if base_url is not None:
+        return parse_address(base_url)
+    if host is None and port is None and (named := named_address(os.environ)) is not None:
+        return named
+    return local_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
 
 
 def question(
@@ -89,7 +113,10 @@ def question(
         raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
     if images and is_multimodal is False:
         raise ConfigError("images: is_multimodal=False says that the model sees none")
+    if tool_choice != "auto" and not tools and tool_choice not in (None, "none"):
+        raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
     body, headers = snapshot(request_config)
+    verbatim = request_config.extra_body if request_config is not None else None
     return Question(
         model,
         query if query is None or isinstance(query, str) else as_it_is(plain_messages(query)),
@@ -101,19 +128,60 @@ def question(
         tool_choice,
         roles,
         extra_headers=headers,
+        verbatim=tuple(verbatim) if verbatim else (),
     )
 
 
-def typed_config(config: XRequestConfig[Any] | None, fields: RequestFields, *, stream: bool) -> XRequestConfig[Any]:
+_OF_CHATS = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")
+
+
+def typed_config(
+    config: XRequestConfig[Any] | None,
+    request_config: XRequestConfig[Any] | None,
+    fields: RequestFields,
+    *,
+    stream: bool,
+    chat: bool,
+) -> XRequestConfig[Any]:
     """The config of a call that says by its name whether it streams; `fields` win over `config`."""
     if "stream" in fields:
         raise ConfigError(
             "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
         )
-    if config is not None and not isinstance(config, XRequestConfig):
-        raise ConfigError(f"config: {type(config).__name__} is not an XRequestConfig")
-    given = {} if config is None else {name: getattr(config, name) for name in config.model_fields_set}
-    return XRequestConfig(**{**given, **fields, "stream": stream})
+    if config is not None and request_config is not None:
+        raise ConfigError("config: it is another name of request_config; give one of the two")
+    chosen = request_config if config is None else config
+    if chosen is not None and not isinstance(chosen, config_class()):
+        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
+    given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
+    try:
+        return config_class()(**{**given, **fields, "stream": stream})
+    except ConfigError:
+        _refuse_names(fields, config_class().model_fields, chat)
+        raise
+
+
+def _refuse_names(names: Mapping[str, Any], fields: Collection[str], chat: bool) -> None:
+    """Raises ConfigError for names that are neither arguments of a call nor fields of its config."""
+    refuse_media(names)
+    for name in sorted(names.keys() - set(fields)):
+        if name in _OF_CHATS and not chat:
+            raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
+        from sdk.suggestions import remedy
+
+        known = [*fields, *(_OF_CHATS if chat else ()), "timeout"]
+        raise ConfigError(
+            f"{name}: neither an argument of the call nor a field of XRequestConfig; {remedy(name, known)}"
+        )
+
+
+def refuse_media(options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what ms-swift's calls take and no request here carries."""
+    for name in ("audios", "videos"):
+        if options.get(name):
+            raise ConfigError(
+                f"{name}: not carried; pass the content parts that your server takes in a message: [{{'role': …}}]"
+            )
 
 
 def needs_proxy(origin: Origin) -> bool:

@@ -6,13 +6,16 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
 from sdk.flow import Answered
-from sdk.stream_reader import Chunk, StreamReader
+from sdk.stream_reader import Chunk, StreamReader, has_text
+from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import AsyncExchange, Exchange
-from sdk.types import ToolCall, UsageInfo
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall, UsageInfo
 
 
 class _StreamFacts(Generic[Chunk]):
@@ -50,22 +53,37 @@ class _StreamFacts(Generic[Chunk]):
     @property
     def text(self) -> str:
         """The text so far, of the first answer."""
-        return self._reader.text()
+        return self._reader.first.text
 
     @property
     def texts(self) -> list[str]:
-        """The text so far of each of the `n` answers."""
-        return [self._reader.text(index) for index in self._reader.indexes]
+        """The text so far of each of the `n` answers, empty where one has none."""
+        return [answer.text for answer in self._reader.answers]
+
+    @property
+    def answers(self) -> list[StreamedAnswer]:
+        """The `n` answers that chunks have come about, each with its text, reasoning and calls."""
+        return self._reader.answers
 
     @property
     def reasoning(self) -> str:
         """The reasoning so far, of the first answer."""
-        return self._reader.reasoning
+        return self._reader.first.reasoning
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The tool calls so far, of the first answer."""
-        return self._reader.tool_calls
+        return self._reader.first.tool_calls
+
+    @property
+    def refusal(self) -> str:
+        """The model's refusal so far, of the first answer; empty when it does not refuse."""
+        return self._reader.first.refusal
+
+    @property
+    def function_call(self) -> Function | None:
+        """The call of the first answer in the form that came before tool calls; None without one."""
+        return self._reader.first.function_call
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -75,7 +93,7 @@ class _StreamFacts(Generic[Chunk]):
     @property
     def finish_reason(self) -> str | None:
         """Why the first answer ended; None while it goes on."""
-        return self._reader.finish_reasons.get(0)
+        return self._reader.first.finish_reason
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "open"
@@ -101,9 +119,9 @@ class _StreamFacts(Generic[Chunk]):
         """
         deadline = self._deadline
         if not deadline.is_finishing:
-            if len(self._reader.finish_reasons) >= self._expected:
+            if self._reader.finished >= self._expected:
                 deadline.enter("finish", arrived_ns)
-        elif _has_text(chunks):
+        elif any(map(has_text, chunks)):
             deadline.enter("stall", arrived_ns)
             self._expected = sys.maxsize
 
@@ -121,16 +139,6 @@ class _StreamFacts(Generic[Chunk]):
         error.elapsed_s = self._deadline.elapsed_s()
         error.partial = self.text
         return error
-
-
-def _has_text(chunks: list[Any]) -> bool:
-    """Whether there is anything of an answer in them: text, reasoning or tool calls."""
-    for chunk in chunks:
-        for choice in chunk.choices:
-            delta = getattr(choice, "delta", None)
-            if choice.text if delta is None else (delta.content or delta.thoughts or delta.tool_calls):
-                return True
-    return False
 
 
 class Stream(_StreamFacts[Chunk]):
@@ -170,7 +178,7 @@ class Stream(_StreamFacts[Chunk]):
                 chunks = reader.feed(block)
                 if reader.done:
                     self._at_end = True
-                elif reader.finish_reasons:
+                elif reader.finished:
                     self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
                 if self._is_at_end_by(error):
@@ -268,7 +276,7 @@ class AsyncStream(_StreamFacts[Chunk]):
                 chunks = reader.feed(block)
                 if reader.done:
                     self._at_end = True
-                elif reader.finish_reasons:
+                elif reader.finished:
                     self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
                 if self._is_at_end_by(error):

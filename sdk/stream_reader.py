@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from sdk.answer import MAX_ERROR_BYTES, excerpt, not_an_answer, read_json, reported_error
+from sdk.answer import MAX_ERROR_BYTES, not_an_answer
+from sdk.body import BOM, excerpt, read_json
 from sdk.chunks import (
     DECODERS,
     ChatCompletionStreamResponse,
+    CompletionResponseStreamChoice,
     CompletionStreamResponse,
     DeltaMessage,
-    ToolCallPiece,
+    read_usage,
 )
 from sdk.deadline import Deadline
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
+from sdk.reported import error_words, reported_error
 from sdk.sse import EventDecoder, TypedEvent
+from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import Block
-from sdk.types import Function, ToolCall, UsageInfo
+
+if TYPE_CHECKING:
+    from sdk.types import UsageInfo
 
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 
@@ -32,21 +38,19 @@ class StreamReader(Generic[Chunk]):
     """
 
     __slots__ = (
-        "_calls",
         "_deadline",
         "_decode",
         "_decoder",
         "_events",
         "_is_chat",
         "_others",
-        "_text",
-        "_thoughts",
         "_unrecognised",
         "_usage",
         "_watch_stall",
         "done",
         "failure",
-        "finish_reasons",
+        "finished",
+        "first",
     )
 
     def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
@@ -55,15 +59,15 @@ class StreamReader(Generic[Chunk]):
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
-        self._text: list[str] = []  # of the first answer, apart from the others: most streams have no more
-        self._others: dict[int, list[str]] = {}
-        self._thoughts: list[str] = []
-        self._calls: dict[int, _CallPieces] = {}
+        self.first = StreamedAnswer(0)
+        """The first answer: most streams have no other."""
+        self._others: dict[int, StreamedAnswer] | None = None
         self._events = 0
         self._unrecognised = b""  # what came before any event: perhaps no stream at all
-        self.finish_reasons: dict[int, str] = {}
         self._usage: dict[str, Any] | None = None
         self.done = False
+        self.finished = 0
+        """How many answers have their finish reason."""
         self.failure: SDKError | None = None
         """What is wrong behind the chunks that were given last: to be raised once they are passed on."""
 
@@ -71,8 +75,12 @@ class StreamReader(Generic[Chunk]):
         """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
         if self._events == 0 and len(self._unrecognised) < MAX_ERROR_BYTES:
             self._unrecognised += block.data
+        if not self._watch_stall:
+            return self._chunks(self._decoder.feed(block.data))
+        counted, pieces = self._usage, self.first.pieces
+        count = len(pieces)
         chunks = self._chunks(self._decoder.feed(block.data))
-        if self._watch_stall and chunks:
+        if len(pieces) > count or self._usage != counted or any(map(_has_progress, chunks)):
             self._deadline.progress(block.arrived_ns)
         return chunks
 
@@ -98,44 +106,45 @@ class StreamReader(Generic[Chunk]):
 
     def _no_stream(self) -> SDKError | None:
         """The error for an answer that is JSON and no stream, though nothing of its head says so."""
-        if self._events or not self._unrecognised.lstrip().startswith(b"{"):
+        if self._events or not self._unrecognised.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
             return None
         return not_an_answer(self._unrecognised)
 
     @property
+    def answers(self) -> list[StreamedAnswer]:
+        """The answers that chunks have come about, by their index."""
+        first = [] if self.first.is_empty and not self.first.begun else [self.first]
+        return first if self._others is None else first + [self._others[index] for index in sorted(self._others)]
+
+    @property
     def indexes(self) -> list[int]:
-        """Of the answers that have text so far."""
-        return [0, *sorted(self._others)] if self._text else sorted(self._others)
+        """Of the answers that chunks have come about."""
+        return [answer.index for answer in self.answers]
+
+    @property
+    def finish_reasons(self) -> dict[int, str]:
+        """Why answers ended, by their index; those that go on are not in it."""
+        return {answer.index: answer.finish_reason for answer in self.answers if answer.finish_reason}
 
     def text(self, index: int = 0) -> str:
         """The text so far of one of the `n` answers."""
-        return _joined(self._others.get(index) if index else self._text)
+        return next((answer.text for answer in self.answers if answer.index == index), "")
 
     @property
     def usage(self) -> UsageInfo | None:
         """The server's count so far; None until it says."""
-        return None if self._usage is None else UsageInfo.model_validate(self._usage)
-
-    @property
-    def reasoning(self) -> str:
-        """The reasoning so far, of the first answer."""
-        return _joined(self._thoughts)
-
-    @property
-    def tool_calls(self) -> list[ToolCall]:
-        """The tool calls so far, of the first answer, each put together from its pieces."""
-        return [self._calls[index].whole() for index in sorted(self._calls)]
+        return None if self._usage is None else read_usage(self._usage)
 
     def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for payload in payloads:
             if self.done or payload == b"[DONE]":
-                self.done = True  # nothing after [DONE] is part of the answer
+                self._end(chunks)  # nothing after [DONE] is part of the answer
                 break
             try:
                 chunk = self._decode(payload)
             except (ValueError, RecursionError) as error:
-                found = self._odd_chunk(payload, error)
+                found = self._odd_chunk(payload, error, chunks)
                 if isinstance(found, SDKError):
                     self._fail(found, chunks)
                     break
@@ -145,126 +154,142 @@ class StreamReader(Generic[Chunk]):
             self._events += 1
             if chunk.usage_fields is not None:
                 self._usage = chunk.usage_fields
-            choices = chunk.choices
-            if choices:
+            if choices := chunk.choices:
                 chunk.raw = payload
-                for choice in choices:
-                    if self._is_chat:
-                        self._take_chat(choice)
-                    else:
-                        self._take_completion(choice)
+                if self._is_chat:
+                    self._take_chat(choices, payload)
+                else:
+                    self._take_completion(choices)
                 chunks.append(chunk)
-            if (not choices or chunk.error is not None or type(payload) is TypedEvent) and (
-                reported := _reported(payload)
-            ) is not None:
-                self._fail(reported, chunks)
-                break
+            if not choices or type(payload) is TypedEvent or self.failure is not None:
+                problem = self.failure or _reported(payload)
+                if problem is not None:
+                    self._fail(problem, chunks)
+                    break
         return chunks
 
-    def _odd_chunk(self, payload: bytes, cause: Exception) -> Chunk | SDKError | None:
-        """A chunk with odd fields; the error for an event that is no chunk, or None for events of other kinds."""
-        if payload.strip() == b"[DONE]":
+    def _end(self, chunks: list[Chunk]) -> None:
+        if not self.done and not self.answers:
             self.done = True
+            self._fail(ProtocolError("the stream ended, and none of its events had choices"), chunks)
+        self.done = True
+
+    def _odd_chunk(self, payload: bytes, cause: Exception, chunks: list[Chunk]) -> Chunk | SDKError | None:
+        """A chunk with odd fields; the error for an event that is not a chunk, or None for events of other kinds."""
+        if payload.strip() == b"[DONE]":
+            self._end(chunks)
             return None
-        from sdk.odd_chunk import read_odd_chunk  # few servers need it
+        from sdk.odd_answer import read_odd_chunk  # few servers need it
 
         try:
             kind: Any = ChatCompletionStreamResponse if self._is_chat else CompletionStreamResponse
-            return cast(Chunk, read_odd_chunk(kind, payload))
+            chunk = cast(Chunk, read_odd_chunk(kind, payload))
         except msgspec.ValidationError as error:
             return self._no_chunk(payload, error)
         except (ValueError, RecursionError):
             return self._no_chunk(payload, cause)
+        if chunk.error is not None:
+            self.failure = _reported(payload)  # raised behind the chunk
+        for choice in chunk.choices or ():
+            if (delta := getattr(choice, "delta", None)) is not None:
+                self._answer(choice.index).take_rare(delta)
+        return chunk
 
     def _no_chunk(self, payload: bytes, cause: Exception) -> SDKError | None:
-        """The error for an event that is no chunk: the server's own, if it is one; None for events of other kinds."""
+        """The error for an event that is not a chunk: the server's own, if any; None for events of other kinds."""
         if (reported := _reported(payload)) is not None:
             return reported
-        if isinstance(payload, TypedEvent):
-            said = f"the server reported an error: {excerpt(payload)}"
-            return StreamServerError(said) if payload.event == "error" else None
-        if payload.isspace():
+        if isinstance(payload, TypedEvent) or payload.isspace():
             return None
-        return ProtocolError(f"event {self._events + 1} of the stream is no chunk: {cause}: {excerpt(payload)}")
+        return self._not_a_chunk(payload, cause)
 
-    def _take_chat(self, choice: Any) -> None:
-        delta = choice.delta  # it and its text may be null until here
-        if delta is None:
-            delta = choice.delta = DeltaMessage()
-        content = delta.content
-        if content:
-            if choice.index == 0:
-                self._text.append(content)
+    def _take_chat(self, choices: list[Any], payload: bytes) -> None:
+        for choice in choices:
+            answer = self._answer(choice.index) if choice.index else self.first
+            delta = choice.delta  # it and its text may be null until here
+            if delta is None:
+                delta = choice.delta = self._instead_of_delta(payload, answer)
+            content = delta.content
+            if content:
+                answer.pieces.append(content)
             else:
-                self._others.setdefault(choice.index, []).append(content)
-        elif content is None:
-            delta.content = ""
-        if (delta.reasoning or delta.reasoning_content or delta.tool_calls) and choice.index == 0:
-            self._take_thoughts_and_calls(delta)
-        if choice.finish_reason:
-            self.finish_reasons[choice.index] = choice.finish_reason
+                answer.begun = True
+                if content is None:
+                    delta.content = ""
+            if delta.reasoning or delta.reasoning_content or delta.tool_calls:
+                answer.take(delta)
+            if choice.finish_reason:
+                self.finished += answer.finish_reason is None
+                answer.finish_reason = choice.finish_reason
 
-    def _take_completion(self, choice: Any) -> None:
-        text = choice.text
-        if text:
-            if choice.index == 0:
-                self._text.append(text)
+    def _take_completion(self, choices: list[Any]) -> None:
+        for choice in choices:
+            answer = self._answer(choice.index) if choice.index else self.first
+            text = choice.text
+            if text:
+                answer.pieces.append(text)
             else:
-                self._others.setdefault(choice.index, []).append(text)
-        elif text is None:
-            choice.text = ""
-        if choice.finish_reason:
-            self.finish_reasons[choice.index] = choice.finish_reason
+                answer.begun = True
+                if text is None:
+                    choice.text = ""
+            if choice.finish_reason:
+                self.finished += answer.finish_reason is None
+                answer.finish_reason = choice.finish_reason
 
-    def _take_thoughts_and_calls(self, delta: DeltaMessage) -> None:
-        if thoughts := delta.thoughts:
-            self._thoughts.append(thoughts)
-        for piece in delta.tool_calls or ():
-            self._take_call(piece)
+    def _instead_of_delta(self, payload: bytes, answer: StreamedAnswer) -> DeltaMessage:
+        """Where a choice has no delta: its whole `message`, if it has one and nothing of the answer came before it."""
+        if b'"message"' in payload and answer.is_empty:
+            from sdk.odd_answer import message_as_delta
 
-    def _take_call(self, piece: ToolCallPiece) -> None:
-        index = len(self._calls) if piece.index is None else piece.index
-        call = self._calls.get(index)
-        if call is None:
-            call = self._calls[index] = _CallPieces()
-        call.take(piece)
+            try:
+                delta = message_as_delta(payload, answer.index)
+            except (ValueError, RecursionError) as error:
+                self.failure = self._not_a_chunk(payload, error)
+            else:
+                answer.take_rare(delta)
+                return delta
+        return DeltaMessage()
+
+    def _not_a_chunk(self, payload: bytes, cause: Exception) -> ProtocolError:
+        return ProtocolError(f"event {self._events + 1} of the stream is not a chunk: {cause}: {excerpt(payload)}")
+
+    def _answer(self, index: int) -> StreamedAnswer:
+        """The answer of an index."""
+        if index == 0:
+            return self.first
+        if self._others is None:
+            self._others = {}
+        answer = self._others.get(index)
+        if answer is None:
+            answer = self._others[index] = StreamedAnswer(index)
+        return answer
 
 
-class _CallPieces:
-    """A tool call as far as it has come."""
+def _has_progress(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
+    """Whether a chunk brings the answer on: chunks that only keep the connection alive do not."""
+    return has_text(chunk) or any(choice.finish_reason or choice.token_ids for choice in chunk.choices)
 
-    def __init__(self) -> None:
-        self._id: str | None = None
-        self._type: str | None = "function"
-        self._name: str | None = None
-        self._arguments: list[str] = []
 
-    def take(self, piece: ToolCallPiece) -> None:
-        self._id = self._id or piece.id
-        self._type = piece.type or self._type
-        if piece.function is not None:
-            self._name = self._name or piece.function.name
-            if piece.function.arguments:
-                self._arguments.append(piece.function.arguments)
+def has_text(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
+    """Whether a chunk has anything of an answer: text, reasoning, a refusal or calls."""
+    for choice in chunk.choices:
+        if isinstance(choice, CompletionResponseStreamChoice):
+            if choice.text:
+                return True
+        elif _says_something(choice.delta):
+            return True
+    return False
 
-    def whole(self) -> ToolCall:
-        return ToolCall(
-            id=self._id, type=self._type, function=Function(name=self._name, arguments=_joined(self._arguments))
-        )
+
+def _says_something(delta: DeltaMessage) -> bool:
+    return bool(delta.content or delta.thoughts or delta.tool_calls or delta.refusal or delta.function_call is not None)
 
 
 def _reported(payload: bytes) -> StreamServerError | None:
     """The error that an event reports, or None."""
+    kind = payload.event if isinstance(payload, TypedEvent) else None
     try:
-        return reported_error(read_json(payload))
+        found = reported_error(read_json(payload), only_explicit=kind not in (None, "error"))
     except ValueError:
-        return None  # not even JSON
-
-
-def _joined(parts: list[str] | None) -> str:
-    """The parts as one text; they are kept joined, so that reading it again costs one copy of what came before."""
-    if not parts:
-        return ""
-    if len(parts) > 1:
-        parts[:] = ["".join(parts)]
-    return parts[0]
+        found = None  # not even JSON
+    return StreamServerError(error_words(excerpt(payload))) if found is None and kind == "error" else found

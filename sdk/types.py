@@ -79,7 +79,7 @@ class UsageInfo(_Answer):
 
 
 class Function(_Answer):
-    """A call the model wants: `arguments` is JSON text, possibly cut short."""
+    """A call the model wants: `arguments` is JSON text, possibly cut short; servers' objects become text."""
 
     name: str | None = None
     arguments: str | None = None
@@ -88,19 +88,26 @@ class Function(_Answer):
 class ToolCall(_Answer):
     """A tool call, whole."""
 
-    id: MaybeText = None
+    id: str | None = None
     type: MaybeText = "function"
-    function: Function = Field(default_factory=Function)
+    function: Function
 
 
 class ChatMessage(_Answer):
-    """A whole answer. `content` is empty, not None, when the model only called tools."""
+    """A whole answer. `content` is empty, not None, when the model only called tools.
+
+    Where a server sends the content as a list of typed parts, `content` has the text of it, `reasoning` and `refusal`
+    theirs, and `content_parts` the list as it came, with its parts of other kinds.
+    """
 
     role: MaybeText = None
     content: Text = ""
-    reasoning: MaybeText = None
-    reasoning_content: MaybeText = None
+    content_parts: list[Any] | dict[str, Any] | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
+    refusal: str | None = None
+    function_call: Function | None = None
 
     @property
     def thoughts(self) -> str:

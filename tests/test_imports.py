@@ -50,6 +50,10 @@ def test_what_the_sdk_lends_from_the_server_is_imported_when_asked_for() -> None
     assert not [name for name in light.stdout.split() if name.startswith("mock_server")]
 
 
+def test_facts_about_the_distribution_depend_on_no_package_of_it() -> None:
+    assert [file for file, names in importers("streamgauge").items() if names & {*PACKAGES}] == []
+
+
 def test_the_server_knows_neither_of_the_others() -> None:
     assert who_imports("sdk", "mock_server") == []
     assert who_imports("bench", "mock_server") == []
@@ -70,6 +74,24 @@ def test_importing_the_sdk_is_light() -> None:
     code = "import sys; from sdk import *; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert heavy & set(loaded.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("program", "not_loaded"),
+    [
+        ("import sdk", {"pydantic", "msgspec", "asyncio", "ssl"}),
+        ("from sdk import inference_client, get_model_list_client", {"pydantic", "asyncio", "ssl"}),
+        ("from sdk import inference_client_async, Timeouts, SDKError", {"pydantic", "asyncio", "ssl"}),
+        ("import sdk; sdk.InferenceClient('http://h').close()", {"asyncio", "pydantic.main", "sdk.types", "httpx2"}),
+        ("from sdk import InferenceClient, AsyncInferenceClient", {"pydantic.main", "sdk.types", "importlib.metadata"}),
+        ("from sdk import XRequestConfig", {"sdk.types", "asyncio", "importlib.metadata"}),
+    ],
+)
+def test_what_a_program_does_not_use_is_not_imported(program: str, not_loaded: set[str]) -> None:
+    """`benchmarks/import_time.py` says what it comes to in time."""
+    code = f"import sys; {program}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not_loaded & set(loaded.split()) == set()
 
 
 def test_every_public_name_is_there_and_listed() -> None:

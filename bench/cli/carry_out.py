@@ -18,7 +18,8 @@ from bench.preflight import TargetError
 from bench.prompts import PromptFileError
 from bench.result import Result
 from bench.session import Finished, Interruption, Watcher, measure
-from bench.settings import Settings, UsageError
+from bench.settings import STDOUT, Settings, UsageError
+from bench.terminal import can_move_cursor, columns_of, say
 
 if TYPE_CHECKING:
     from bench.selftest import Scope
@@ -34,7 +35,7 @@ def carry_out(settings: Settings) -> int:
 
     interruption = Interruption(_leave)
     try:
-        watcher = make_watcher(settings.live, sys.stderr)
+        watcher = make_watcher(settings.live, sys.stderr, os.environ)
         finished = _run(lambda name: measure(settings, interruption, watcher, name), interruption, watcher)
     except PromptFileError as error:
         raise UsageError(str(error)) from None
@@ -43,12 +44,16 @@ def carry_out(settings: Settings) -> int:
             raise UsageError(str(error)) from None
         return fail(str(error), FAILED)
     except asyncio.CancelledError:
-        click.echo("interrupted before the load began: nothing was measured", err=True)
+        say("interrupted before the load began: nothing was measured", sys.stderr)
         return INTERRUPTED
-    result = _report(finished, settings)
+    try:
+        result = _report(finished, settings)
+        is_kept = finished.folder.is_kept or settings.output.json is not None
+    finally:
+        finished.folder.close()
     if finished.run.interrupted:
         return INTERRUPTED
-    failed = result.counts.failed > 0 or result.counts.ok == 0
+    failed = result.counts.failed > 0 or result.counts.ok == 0 or not is_kept
     return FAILED if failed or (settings.strict and result.verdict.level != "trusted") else OK
 
 
@@ -61,8 +66,8 @@ def _report(finished: Finished, settings: Settings) -> Result:
     columns = folder.records()
     result = summarize(finished.run, columns, folder.moments)
     folder.save_result(result)
-    if folder.problem is not None:
-        click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {folder.problem}", err=True)
+    if (warning := folder.problem or folder.move) is not None:
+        say(f"{click.style('warning:', fg='yellow', bold=True)} {warning}", sys.stderr)
     kept = folder.path if folder.problem is None else None
     present(result, finished.run, columns, folder.moments, settings.output, kept)
     return result
@@ -72,28 +77,29 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
     """Test the bench itself and print; the exit code. Raises UsageError for a file that cannot be written."""
     from bench.certificate import save_certificate
     from bench.cli.main import FAILED, INTERRUPTED, OK, fail
-    from bench.cli.printing import STDOUT, write_out
-    from bench.report.selftest import closing, heading, trial_line
+    from bench.cli.printing import write_out
+    from bench.report.selftest import SelfTestReport
     from bench.selftest import SelfTestError, Trial, self_test
 
-    to_stderr = json_path == STDOUT
+    stream = sys.stderr if json_path == STDOUT else sys.stdout
     interruption = Interruption(_leave)
+    report = SelfTestReport(columns_of(stream))
 
     def show(trial: Trial) -> None:
         watcher.clear()
-        click.echo(trial_line(trial), err=to_stderr)
+        say(report.trial_line(trial), stream)
 
     def begin(title: str, about: str) -> None:
         watcher.clear()
-        click.echo(heading(title, about), err=to_stderr)
+        say(report.heading(title, about), stream)
 
-    watcher = make_watcher(True, sys.stderr)
+    watcher = make_watcher(True, sys.stderr, os.environ)
     try:
         test = _run(lambda name: self_test(scope, interruption, watcher, name, begin, show), interruption, watcher)
     except SelfTestError as error:
         return fail(str(error), FAILED)
     except asyncio.CancelledError:
-        click.echo("interrupted: no certificate", err=True)
+        say("interrupted: no certificate", sys.stderr)
         return INTERRUPTED
     kept = None
     if test.certificate is not None:
@@ -101,7 +107,7 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
             kept = save_certificate(result_dir, test.certificate)
         except OSError as error:
             raise UsageError(f"--result-dir {result_dir}: cannot be written ({error.strerror})") from None
-    click.echo(closing(test, kept), err=to_stderr)
+    say(report.closing(test, kept), stream)
     if json_path is not None:
         write_out(test, json_path)
     return OK if test.holds else FAILED
@@ -140,7 +146,7 @@ def _loop() -> tuple[Callable[[], asyncio.AbstractEventLoop] | None, str]:
 
 def _leave() -> None:
     """The second Ctrl-C: at once. The embedded server sees its input close and ends by itself."""
-    if sys.stderr.isatty():
+    if can_move_cursor(sys.stderr, os.environ):
         sys.stderr.write(SHOW_CURSOR)
         sys.stderr.flush()
     os._exit(130)

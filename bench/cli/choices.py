@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.arrivals import Process
+from bench.body import OWNED_FIELDS, SAMPLING
+from bench.cli.again import again_line
+from bench.cli.files import check_file, check_json
 from bench.cli.grouped import dashes
+from bench.cli.keys import read_key
+from bench.cli.program import program_name
 from bench.cli.vllm import BACKENDS, RANDOM_INPUT_LEN
 from bench.embedded import ServerChoice
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.plan import Limits
-from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, View
+from bench.proxies import unused_proxy
+from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.settings import (
-    API_KEY_VARIABLE,
     DEFAULT_DURATION_S,
     DEFAULT_OUTPUT_LEN,
+    DEFAULT_RESULT_DIR,
     DEFAULT_STREAMS,
     Output,
     Settings,
@@ -26,13 +33,13 @@ from bench.settings import (
 from bench.target import TargetAddress, Timeouts
 
 Options = Mapping[str, Any]
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p")
 _MODEL_SOURCES = ("model_type", "model_id_or_path", "ckpt_dir")
 _EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
-_SECRET = "--api-key"  # noqa: S105 - the name of an option
 
 
-def read_settings(options: Options, environment: Mapping[str, str], arguments: Sequence[str]) -> Settings:
+def read_settings(
+    options: Options, environment: Mapping[str, str], arguments: Sequence[str], config: ConfigFacts | None = None
+) -> Settings:
     """The settings that the options amount to. Raises UsageError."""
     named = options["endpoint"]
     path = named if named is not None and named.startswith("/") else None
@@ -45,7 +52,7 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         embedded=any(options[name] is not None for name in _EMBEDDED),
     )
     server, model = _server(options, address)
-    key, key_source = _key(options, environment)
+    key, key_source = read_key(options, options["headers"], environment)
     input_len, prompts = _dataset(options)
     rate, arrivals, burstiness = _arrivals(options)
     _check_goodput(options)
@@ -62,6 +69,8 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         model=model,
         api_key=key,
         key_source=key_source,
+        headers=options["headers"],
+        unused_proxy=None if address is None else unused_proxy(address, environment),
         server=server,
         output_len=options["output_len"] or DEFAULT_OUTPUT_LEN,
         fixed_length=_fixed_length(options),
@@ -72,7 +81,8 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         warmup=options["warmup"],
         extra_body=_extra_body(options),
         timeouts=_timeouts(options),
-        result_dir=options["result_dir"],
+        give_up_after_s=options["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
+        result_dir=options["result_dir"] or DEFAULT_RESULT_DIR,
         output=read_output(options),
         view=View(
             percentiles=options["percentiles"] or DEFAULT_PERCENTILES,
@@ -81,44 +91,30 @@ def read_settings(options: Options, environment: Mapping[str, str], arguments: S
         ),
         strict=options["strict"],
         live=not options["no_live"],
-        again=again_line(arguments, options["seed"]),
+        again=again_line(program_name(), arguments, options["seed"]),
+        config=config,
     )
 
 
 def read_output(options: Options) -> Output:
     """What is to be printed and written. Raises UsageError."""
-    json, name = options["json_path"], options["result_filename"]
-    if json is not None and not json.parent.is_dir():
-        raise UsageError(f"--json {json}: there is no folder {json.parent}")
-    if json is not None and json.is_dir():
-        raise UsageError(f"--json {json}: is a folder; name a file in it")
-    if name is not None and ("/" in name or name in ("", ".", "..")):
-        raise UsageError(f"--result-filename {name}: must be a name; --result-dir says where")
+    json: Path | None = options["json_path"]
+    name: str | None = options["result_filename"]
+    # as `vllm bench serve` joins the two: without --result-dir from the current folder, and a whole path goes first
+    folder: Path = options["result_dir"] or Path()
+    check_json(json)
+    if name is not None:
+        check_file("--result-filename", name, folder / name)
+        if json is not None and (folder / name).resolve() == json.resolve():
+            raise UsageError(f"--result-filename {name} and --json {json} name the same file; keep one of them")
     return Output(
         format=options["format"],
         json=json,
-        result_dir=options["result_dir"],
+        save_dir=folder,
         save_result=options["save_result"] or options["save_detailed"] or name is not None,
         save_detailed=options["save_detailed"],
         result_filename=name,
     )
-
-
-def again_line(arguments: Sequence[str], seed: int) -> str:
-    """The command that runs the same again: what was typed without the key, and the seed."""
-    kept: list[str] = []
-    skip = False
-    seeded = False
-    for argument in arguments:
-        name = dashes(argument.partition("=")[0])
-        if skip:
-            skip = False
-        elif name == _SECRET:
-            skip = "=" not in argument
-        else:
-            kept.append(argument)
-        seeded = seeded or name == "--seed"
-    return f"python -m bench {shlex.join([*kept, *([] if seeded else ['--seed', str(seed)])])}"
 
 
 def _check_goodput(options: Options) -> None:
@@ -153,8 +149,9 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
     if options["engine"] is not None and options["model"] is not None and not sources:
         sources, asked = {"model_id_or_path": options["model"]}, options["served_model_name"]
     if address is None and asked is not None and not sources:
+        named = "model" if options["served_model_name"] is None else "served-model-name"
         raise UsageError(
-            f"--model {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
+            f"--{named} {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
         )
     model = [part for name, value in sources.items() for part in ("--" + dashes(name), value)]
     try:
@@ -170,19 +167,14 @@ def _limits(options: Options) -> Limits:
     return Limits(options["duration"], options["num_requests"])
 
 
-def _key(options: Options, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    if options["api_key"] is not None:
-        return options["api_key"], None
-    named = environment.get(API_KEY_VARIABLE)
-    return (named, API_KEY_VARIABLE) if named else (None, None)
-
-
 def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "completions"] | None:
     backend, named = options["backend"], options["endpoint"]
     by_backend = None if backend is None else BACKENDS[backend]
     by_endpoint = named if named in ("chat", "completions") else None
     if by_endpoint is None and address is not None:
         by_endpoint = address.kind
+    if named in BACKENDS.values() and address is not None and address.kind not in (None, named):
+        raise UsageError(f"--endpoint {named} and the path of the address, {address.path}, exclude each other")
     if by_backend and by_endpoint and by_backend != by_endpoint:
         raise UsageError(
             f"--backend {backend} speaks to {by_backend}, the endpoint given is {by_endpoint}; keep one of them"
@@ -210,14 +202,12 @@ def _fixed_length(options: Options) -> bool | None:
 
 def _extra_body(options: Options) -> dict[str, Any]:
     extra = dict(options["extra_body"] or {})
-    if extra.get("n", 1) != 1:
-        raise UsageError('--extra-body: "n" must be 1: one request is one answer')
-    if extra.get("stream", True) is not True:
-        raise UsageError('--extra-body: "stream" must be true: answers are measured as streams')
-    for name in _SAMPLING:
-        if options[name] is not None:
-            extra[name] = options[name]
-    return extra
+    for name in extra:
+        if name in OWNED_FIELDS:
+            raise UsageError(f'--extra-body must not set "{name}" (got {extra[name]!r:.40}): {OWNED_FIELDS[name]}')
+    if "n" in extra and (type(extra["n"]) is not int or extra["n"] != 1):
+        raise UsageError(f'--extra-body: "n" must be 1 (got {extra["n"]!r:.40}): one request is one answer')
+    return extra | {name: options[name] for name in SAMPLING if options[name] is not None}
 
 
 def _timeouts(options: Options) -> Timeouts:

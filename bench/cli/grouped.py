@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-_TAKES_SEVERAL = "--goodput"
+from bench.cli.program import program_name
+from bench.cli.values import text
+from bench.environment import tool_version
+
+# Options that take several words, and what each of those words has in it.
+_TAKES_SEVERAL = {"--goodput": ":", "--header": "=:"}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -24,7 +30,17 @@ class SectionedCommand(click.Command):
     """Prints its options by section, in the order in which they were declared."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _spread(args))
+        return super().parse_args(ctx, spread(args))
+
+    def get_help(self, ctx: click.Context) -> str:
+        # click itself never writes less than 50 columns
+        ctx.terminal_width = max(30, min(shutil.get_terminal_size().columns, ctx.max_content_width or 80) - 1)
+        return super().get_help(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write_text(self.epilog.replace("PROGRAM", program_name()))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -36,18 +52,22 @@ class SectionedCommand(click.Command):
                 sections.setdefault(getattr(param, "section", "Help"), []).append(record)
         for title, records in sections.items():
             with formatter.section(title):
-                formatter.write_dl(records, col_max=38)
+                formatter.write_dl(records, col_max=min(38, formatter.width // 2))
 
 
-def _spread(arguments: Sequence[str]) -> list[str]:
-    """Words after the one that --goodput takes, as if it stood before each: `--goodput ttft:200 tpot:50`."""
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Further words after an option that takes several, as if it stood before each: `--goodput ttft:200 tpot:50`."""
     spread: list[str] = []
-    follows = False
-    for position, argument in enumerate(arguments):
-        first = position > 0 and dashes(arguments[position - 1]) == _TAKES_SEVERAL
-        if follows and not first and ":" in argument and not argument.startswith("-"):
-            spread.append(_TAKES_SEVERAL)
-        follows = dashes(argument.partition("=")[0]) == _TAKES_SEVERAL or (follows and not argument.startswith("-"))
+    option, has_value = "", False  # the option under way, and whether its first value was there
+    for argument in arguments:
+        if option and has_value and not argument.startswith("-") and set(argument) & set(_TAKES_SEVERAL[option]):
+            spread.append(option)
+        elif option and not has_value:
+            has_value = True
+        else:
+            name, equals, _ = argument.partition("=")
+            option = dashes(name) if dashes(name) in _TAKES_SEVERAL else ""
+            has_value = bool(equals)
         spread.append(argument)
     return spread
 
@@ -56,9 +76,23 @@ def section(title: str) -> Callable[..., Callable[[_Function], _Function]]:
     """An `option` decorator for one section: section("Load")("--seed", …)."""
 
     def option(*names: str, **attributes: Any) -> Callable[[_Function], _Function]:
+        takes_a_word = not attributes.get("is_flag") and not attributes.get("multiple") and "/" not in names[0]
+        if takes_a_word:
+            attributes.setdefault("type", text)
         return click.option(*names, cls=SectionedOption, section=title, **attributes)
 
     return option
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(tool_version())
+        ctx.exit()
+
+
+version_option = click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 
 
 def dashes(name: str) -> str:

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.cli import values
 from bench.cli.choices import read_settings
-from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.config_file import use_config
+from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.layers import settle, with_source
 from bench.cli.vllm import BACKENDS
 from bench.cli.written import writing_options
-from bench.environment import tool_version
+from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
-from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings
+from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings, UsageError
 
-_EPILOG = "Recomputing a report from its records: python -m bench report RUN. Exit codes: 0 done, 1 some or all \
+_EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \
 requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \
 (results are kept)."
 
 server, load, requests, limits, output = map(section, ("Server", "Load", "Requests", "Time limits", "Output"))
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        click.echo(tool_version())
-        ctx.exit()
-
-
 @click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)
-@server("--base-url", metavar="URL", help="Server to measure, with or without /v1. Without one, a server is started.")
+@server(
+    "--base-url",
+    metavar="URL",
+    type=values.text,
+    help="Server to measure, with or without /v1. Without one, a server is started.",
+)
 @server("--host", metavar="NAME", help="The same as a host name and --port.")
 @server("--port", metavar="N", type=values.count(1, 65535), help="Port of --host.  [default: 8000]")
-@server("--model", metavar="NAME", help="Model or adapter to ask; with --engine, to serve.  [default: the first one]")
-@server("--served-model-name", metavar="NAME", help="The name of --model in the API, if it is another one.")
+@server(
+    "--model",
+    metavar="NAME",
+    type=values.text,
+    help="Model or adapter to ask; with --engine, to serve.  [default: the first one]",
+)
+@server(
+    "--served-model-name",
+    metavar="NAME",
+    type=values.text,
+    help="The name of --model in the API, if it is another one.",
+)
 @server(
     "--endpoint",
     metavar="NAME",
@@ -49,7 +59,21 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="vllm, openai (completions) or openai-chat, as vllm bench serve has it.",
 )
 @server("--api-key", metavar="KEY", help=f"Sent as bearer token, never printed.  [default: ${API_KEY_VARIABLE}]")
-@server("--engine", metavar="NAME", help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]")
+@server("--api-key-file", metavar="FILE", type=values.path, help="File that holds the key instead.")
+@server(
+    "--header",
+    "headers",
+    metavar="NAME=VALUE…",
+    multiple=True,
+    callback=values.headers_option,
+    help="Sent with every request, its value never printed; 'Name: value' does as well.",
+)
+@server(
+    "--engine",
+    metavar="NAME",
+    type=values.text,
+    help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]",
+)
 @server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by hub id or folder.")
 @server("--model-type", metavar="NAME", help="The same by type: qwen-7b-chat, smollm2-135m-instruct …")
 @server("--ckpt-dir", metavar="DIR", help="The same by a fine-tuned model or an adapter.")
@@ -101,7 +125,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 @load(
     "--seed",
     metavar="N",
-    type=values.count(0),
+    type=values.count(0, 2**63 - 1),
     default=DEFAULT_SEED,
     show_default=True,
     help="Order and make of the prompts.",
@@ -111,7 +135,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     "--dataset-path",
     "prompts",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=values.path,
     help="JSON lines with prompt or messages, and output_len if wanted.  [default: 48 built-in questions]",
 )
 @requests(
@@ -119,7 +143,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     "--random-input-len",
     "input_len",
     metavar="N",
-    type=values.count(),
+    type=values.count(most=2_000_000),
     help="Synthetic prompts of N tokens instead.",
 )
 @requests(
@@ -168,6 +192,13 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     help="From the request to the answer's first byte.  [default: none]",
 )
 @limits("--stall-timeout", metavar="TIME", type=values.duration, help="From one token to the next.  [default: none]")
+@limits(
+    "--give-up-after",
+    metavar="TIME",
+    type=values.duration,
+    help="How long to go on when nothing answers at all; a server may restart meanwhile.  "
+    f"[default: {DEFAULT_GIVE_UP_AFTER_S:g}s]",
+)
 @writing_options
 @output(
     "--percentile-metrics",
@@ -193,13 +224,23 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 @output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
 @output("--no-live", "--disable-tqdm", "no_live", is_flag=True, help="No live view.")
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+    "--config",
+    metavar="FILE",
+    type=values.path,
+    is_eager=True,
+    callback=use_config,
+    help="YAML file of these options, such as concurrency: 64. What is typed goes first.",
 )
+@version_option
 def load_test(**options: Any) -> Settings:
     """Measure how fast a language-model server answers, with figures that can be believed.
 
     Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks
     that say how far they can be trusted. Without a server it starts one: simulated, or over a real model.
     """
-    arguments: list[str] = click.get_current_context().obj
-    return read_settings(options, os.environ, arguments)
+    ctx = click.get_current_context()
+    settled, config = settle(ctx, options)
+    try:
+        return read_settings(settled, os.environ, ctx.obj, config)
+    except UsageError as error:
+        raise UsageError(with_source(str(error), ctx)) from None

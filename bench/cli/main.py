@@ -11,9 +11,11 @@ import click
 
 from bench.cli.load_test import load_test
 from bench.cli.messages import explain
+from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.settings import Settings, UsageError
+from bench.terminal import say
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,7 +56,7 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     command, rest = (load_test, arguments) if name is None else (COMMANDS[name], arguments[1:])
     try:
-        program = "python -m bench" + (f" {name}" if name else "")
+        program = program_name() + (f" {name}" if name else "")
         outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
         if isinstance(outcome, Settings):
             from bench.cli.carry_out import carry_out
@@ -71,5 +73,5 @@ def _dispatch(arguments: list[str]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Say what is wrong in one line on standard error."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    say(f"{click.style('error:', fg='red', bold=True)} {message}", sys.stderr)
     return code

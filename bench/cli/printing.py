@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import click
 from msgspec import Struct, json
 
+from bench.cli.program import program_name
 from bench.flow import Moments
 from bench.record import Columns
-from bench.report.console import WIDTH, render
+from bench.report.console import render
 from bench.report.markdown import render_markdown
 from bench.report.spreadsheet import render_csv
 from bench.report.vllm import default_filename, vllm_result, vllm_text, without_details
 from bench.result import Result
-from bench.results import to_json, write_bytes, write_json
+from bench.results import RESULT, to_json, write_bytes, write_json
 from bench.run import Run
-from bench.settings import Output, UsageError
-
-STDOUT = Path("-")
+from bench.settings import STDOUT, Output, UsageError
+from bench.terminal import columns_of, say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
@@ -32,8 +31,9 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
     as_vllm = vllm_result(run, columns, moments) if output.save_result or output.format == "vllm" else {}
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     if output.format == "console":
-        width = shutil.get_terminal_size().columns if stream.isatty() else WIDTH
-        click.echo(render(result, run.view, folder, width), file=stream)
+        has_file = folder is not None and (folder / RESULT).exists()
+        shown = render(result, run.view, folder, width=columns_of(stream), program=program_name(), has_file=has_file)
+        say(shown, stream)
     else:
         forms = {
             "markdown": lambda: render_markdown(result, run.view),
@@ -41,7 +41,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
             "json": lambda: to_json(result).decode(),
             "vllm": lambda: vllm_text(as_vllm),
         }
-        click.echo(forms[output.format](), file=stream, nl=False)
+        click.echo(forms[output.format](), file=stream, nl=False)  # as it is: no styles in any of them
     if output.json is not None:
         write_out(result, output.json)
     if output.save_result:
@@ -49,7 +49,7 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
 
 
 def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
-    path = output.result_dir / (output.result_filename or default_filename(result, result["backend"]))
+    path = output.save_dir / (output.result_filename or default_filename(result, result["backend"]))
     content = json.encode(result if output.save_detailed else without_details(result))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import click
 
 from bench.cli import values
 from bench.cli.choices import read_output
-from bench.cli.grouped import CONTEXT, SectionedCommand, section
+from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
 from bench.cli.written import writing_options
 from bench.settings import UsageError
 
@@ -17,7 +17,7 @@ output = section("Output")
 
 
 @click.command(cls=SectionedCommand, context_settings=CONTEXT)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=values.path)
 @writing_options
 @output(
     "--percentile-metrics", "rows", metavar="LIST", type=values.rows, help="Rows of the table.  [default: the run's]"
@@ -37,24 +37,34 @@ output = section("Output")
     help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
 )
 @output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
+@version_option
 def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import present
-    from bench.restore import restore
-    from bench.results import ResultError, load_run
+    from bench.damage import missing_moments, missing_records
+    from bench.recovery import is_incomplete, recover
+    from bench.results import REQUESTS, ResultError, load_run
     from bench.spool import read_chunks
     from bench.summary import summarize
 
     wanted = read_output(options)
     try:
         facts, columns, moments = load_run(run)
-        if facts.ended_ns is None:
-            restore(columns, read_chunks(moments))
-    except ResultError as error:
+        if is_incomplete(facts):
+            columns = recover(facts, columns, moments.parent)
+        elif (lack := missing_moments(columns, read_chunks(moments))) is not None:
+            raise ResultError(f"{moments}: damaged: it {lack}{_what_is_left(moments.parent)}")
+        elif (lack := missing_records(columns, read_chunks(moments))) is not None:
+            raise ResultError(f"{moments.with_name(REQUESTS)}: damaged: it {lack}{_what_is_left(moments.parent)}")
+    except (ResultError, OSError) as error:
         raise UsageError(str(error)) from None
     for name in ("rows", "percentiles", "goodput"):
         if options[name]:
             setattr(facts.view, name, options[name])
     result = summarize(facts, columns, lambda: read_chunks(moments))
-    present(result, facts, columns, lambda: read_chunks(moments), wanted, run)
+    present(result, facts, columns, lambda: read_chunks(moments), wanted, moments.parent)
     return int(options["strict"] and result.verdict.level != "trusted")
+
+
+def _what_is_left(folder: Path) -> str:
+    return "; the figures of the run are in its result.json" if (folder / "result.json").is_file() else ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.cli import values
-from bench.cli.grouped import CONTEXT, SectionedCommand, section
-from bench.settings import UsageError
+from bench.cli.files import check_json
+from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
 
 scope, output = map(section, ("Scope", "Output"))
 
@@ -30,7 +29,7 @@ _EPILOG = "Exit codes: 0 every shape was measured right, 1 not, 2 wrong use, 130
 @output(
     "--result-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=values.path,
     default="runs",
     show_default=True,
     help="Where the certificate is kept, beside the runs.",
@@ -39,9 +38,10 @@ _EPILOG = "Exit codes: 0 every shape was measured right, 1 not, 2 wrong use, 130
     "--json",
     "json_path",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=values.path,
     help="Write all figures as JSON; - is standard output.",
 )
+@version_option
 def selftest(**options: Any) -> int:
     """Measure the bench itself: load a server that knows the truth, and show how far off each figure is.
 
@@ -52,8 +52,7 @@ def selftest(**options: Any) -> int:
     from bench.selftest import Scope
     from bench.truth.script import SHAPES
 
-    if options["json_path"] is not None and not options["json_path"].parent.is_dir():
-        raise UsageError(f"--json {options['json_path']}: there is no folder {options['json_path'].parent}")
+    check_json(options["json_path"])
     wanted = Scope(
         options["shapes"] or tuple(SHAPES),
         options["shape_duration"],

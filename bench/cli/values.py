@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from math import inf
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from click import BadParameter, Context, Parameter
 
+from bench.headers import Header, parse_headers
 from bench.slo import parse_goodput
 from bench.units import parse_duration_s
 
@@ -15,8 +18,25 @@ ROWS = ("ttft", "ttft_sched", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "l
 _ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
 
 
-def count(least: int = 1, most: int | None = None) -> Callable[[Any], int]:
-    """A whole number, at least `least`."""
+MOST = 2**31 - 1  # requests are numbered in 32 bits
+_LEAST_RATE, _MOST_RATE = 0.001, 1_000_000
+_LONGEST_S = 30 * 24 * 3600.0
+
+
+def text(value: Any) -> str:
+    """Words that are not empty: an unset variable of the shell is no name."""
+    if not str(value).strip():
+        raise BadParameter(f"must not be empty (got {value!r})")
+    return str(value)
+
+
+def path(value: Any) -> Path:
+    """A path."""
+    return Path(text(value))
+
+
+def count(least: int = 1, most: int = MOST) -> Callable[[Any], int]:
+    """A whole number from `least` to `most`."""
 
     def read(value: Any) -> int:
         try:
@@ -25,7 +45,7 @@ def count(least: int = 1, most: int | None = None) -> Callable[[Any], int]:
             raise BadParameter(f"must be a whole number (got {value!r})") from None
         if number < least:
             raise BadParameter(f"must be at least {least} (got {number})")
-        if most is not None and number > most:
+        if number > most:
             raise BadParameter(f"must be at most {most} (got {number})")
         return number
 
@@ -33,7 +53,7 @@ def count(least: int = 1, most: int | None = None) -> Callable[[Any], int]:
 
 
 def number(least: float, most: float | None = None) -> Callable[[Any], float]:
-    """A number, at least `least`."""
+    """A finite number, at least `least`."""
     bounds = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
 
     def read(value: Any) -> float:
@@ -41,7 +61,7 @@ def number(least: float, most: float | None = None) -> Callable[[Any], float]:
             found = float(value)
         except ValueError:
             raise BadParameter(f"must be a number (got {value!r})") from None
-        if not (found >= least and (most is None or found <= most)):
+        if not (least <= found < inf and (most is None or found <= most)):
             raise BadParameter(f"must be {bounds} (got {value})")
         return found
 
@@ -56,6 +76,8 @@ def duration(value: Any) -> float:
         raise BadParameter(f"must be a time such as 15, 15s, 500ms or 2m (got {value!r})") from None
     if seconds == 0:
         raise BadParameter(f"must be more than 0 (got {value})")
+    if seconds > _LONGEST_S:
+        raise BadParameter(f"must be at most 720h, which is 30 days (got {value})")
     return seconds
 
 
@@ -76,7 +98,7 @@ def rows(value: Any) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(_ROW_ALIASES.get(name, name) for name in names))
     for row in found:
         if row not in ROWS:
-            raise BadParameter(f"must be out of {', '.join(ROWS)} (got {row!r})")
+            raise BadParameter(f"must be one of {', '.join(ROWS)} (got {row!r})")
     return found
 
 
@@ -88,6 +110,14 @@ def goodput_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> di
         raise BadParameter(str(error)) from None
 
 
+def headers_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> tuple[Header, ...]:
+    """Names and values from all uses of the option."""
+    try:
+        return parse_headers(value)
+    except ValueError as error:
+        raise BadParameter(str(error)) from None
+
+
 def shapes(value: Any) -> tuple[str, ...]:
     """Names of the self-test's shapes, separated by commas."""
     from bench.truth.script import SHAPES
@@ -95,18 +125,20 @@ def shapes(value: Any) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in str(value).lower().split(",")))
     for name in names:
         if name not in SHAPES:
-            raise BadParameter(f"must be out of {', '.join(SHAPES)} (got {name!r})")
+            raise BadParameter(f"must be one of {', '.join(SHAPES)} (got {name!r})")
     return names
 
 
 def json_object(value: Any) -> dict[str, Any]:
     """A JSON object."""
+    if isinstance(value, dict):  # from a configuration file
+        return value
     try:
-        content = json.loads(value)
-    except ValueError as error:
-        raise BadParameter(f"must be a JSON object ({error})") from None
+        content = msgspec.json.decode(value)
+    except (ValueError, RecursionError) as error:
+        raise BadParameter(f"must be a JSON object ({error}; got {value!r:.60})") from None
     if not isinstance(content, dict):
-        raise BadParameter(f"must be a JSON object (got {value})")
+        raise BadParameter(f"must be a JSON object (got {value!r:.60})")
     return content
 
 
@@ -118,8 +150,8 @@ def request_rate(value: Any) -> float | None:
         rate = float(value)
     except ValueError:
         raise BadParameter(f"must be a number of requests a second, or inf (got {value!r})") from None
-    if not 0 < rate < float("inf"):
-        raise BadParameter(f"must be more than 0 (got {value})")
+    if not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise BadParameter(f"must be from {_LEAST_RATE} to {_MOST_RATE:,} requests a second, or inf (got {value})")
     return rate
 
 
@@ -128,9 +160,9 @@ def burstiness(value: Any) -> float:
     try:
         shape = float(value)
     except ValueError:
-        raise BadParameter(f"must be a number more than 0, or inf (got {value!r})") from None
-    if not shape > 0:
-        raise BadParameter(f"must be more than 0 (got {value})")
+        raise BadParameter(f"must be a number from 0.01 to 1,000, or inf (got {value!r})") from None
+    if not (0.01 <= shape <= 1000 or shape == inf):
+        raise BadParameter(f"must be from 0.01 to 1,000, or inf (got {value})")
     return shape
 
 
@@ -147,7 +179,8 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
     def read(value: Any) -> str:
         if value not in choices:
-            raise BadParameter(f"must be {' or '.join(choices)} (got {value!r})")
+            known = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+            raise BadParameter(f"must be {known} (got {value!r})")
         return str(value)
 
     return read

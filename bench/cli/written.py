@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
-
-import click
 
 from bench.cli import values
 from bench.cli.grouped import section
@@ -28,19 +25,21 @@ _OPTIONS = (
         "--json",
         "json_path",
         metavar="PATH",
-        type=click.Path(path_type=Path),
+        type=values.path,
         help="Write the result as JSON; - is standard output.",
     ),
     _option("--save-result", is_flag=True, help="Write a file with the keys and definitions of vllm bench serve."),
     _option("--save-detailed", is_flag=True, help="The same, with the details of each request."),
-    _option("--result-filename", metavar="NAME", help="Its name.  [default: made as vllm bench serve makes it]"),
+    _option(
+        "--result-filename",
+        metavar="PATH",
+        help="Its name or path, from --result-dir if that is given.  [default: made as vllm bench serve makes it]",
+    ),
     _option(
         "--result-dir",
         metavar="DIR",
-        type=click.Path(path_type=Path),
-        default="runs",
-        show_default=True,
-        help="Where that file goes, and each run's folder.",
+        type=values.path,
+        help="Where each run's folder goes, and that file.  [default: runs; that file goes to the current folder]",
     ),
 )
 

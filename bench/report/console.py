@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from pathlib import Path
 
 from click import style, unstyle
 
+from bench.report.layout import Layout
 from bench.report.table import LABELS, latency_table
-from bench.result import Check, FailureClass, Figures, Result
+from bench.result import Check, FailureClass, Result
 from bench.run import View
-from bench.units import format_count, format_rate
+from bench.units import format_count, format_rate, plural
 
 WIDTH = 118
 _INDENT = "  "
-_BOUND = "\N{NO-BREAK SPACE}"
+_NARROW, _NARROWEST = 72, 20
+_ANSWERED = ("http_4xx", "http_429", "http_5xx", "stream_error", "protocol")  # by something at the endpoint's address
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
 
 
-def render(result: Result, view: View, folder: Path | None, width: int = WIDTH) -> str:
-    """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted)."""
-    return _Report(result, view, folder, min(width, WIDTH)).text()
+def render(
+    result: Result,
+    view: View,
+    folder: Path | None,
+    *,
+    width: int | None = None,
+    program: str = "python -m bench",
+    has_file: bool = True,
+) -> str:
+    """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted).
+
+    With the `width` of a terminal no line is wider, else none but the commands is wider than `WIDTH`. `program` is how
+    the bench is started; `folder` is that of the run, and `has_file` whether its result is in there.
+    """
+    return _Report(result, view, folder, width, program, has_file).text()
 
 
 class _Report:
     """The parts of one report, each a block of lines; they stand in the order in which they are read."""
 
-    def __init__(self, result: Result, view: View, folder: Path | None, width: int) -> None:
-        self._result, self._view, self._folder, self._width = result, view, folder, width
+    def __init__(
+        self, result: Result, view: View, folder: Path | None, width: int | None, program: str, has_file: bool
+    ) -> None:
+        self._result, self._view, self._folder, self._program = result, view, folder, program
+        self._terminal, self._has_file = width, has_file
+        self._width = WIDTH if width is None else max(_NARROWEST, min(width, WIDTH))
+        self._layout = Layout(self._width, _INDENT)
 
     def text(self) -> str:
         parts = [self._header(), "\n".join(filter(None, (self._outcome(), self._goodput()))), self._failures()]
-        if self._result.counts.ok:
+        if self._result.headline.has_samples:
             came_to_its_end = not self._result.interrupted and self._result.gave_up is None
             load = self._result.load if came_to_its_end else None
-            table, footnotes = latency_table(self._result.headline, self._view, load, self._width - len(_INDENT))
-            parts += [_styled_table(table), self._sample(), self._verdict(), self._notes(footnotes)]
+            tables, footnotes = latency_table(self._result.headline, self._view, load, self._width - len(_INDENT))
+            parts += [*map(_styled_table, tables), self._sample(), self._verdict(), self._notes(footnotes)]
         else:
             parts += [self._verdict(), self._notes([])]
         parts.append(self._ways_on())
@@ -48,7 +67,7 @@ class _Report:
         if target.address_source:
             where = f"(address from {target.address_source})"
         how_long = [] if load.duration_s is None else [f"{load.duration_s:g} s"]
-        how_long += [] if load.requests is None else [f"{format_count(load.requests)} requests"]
+        how_long += [] if load.requests is None else [plural(load.requests, "request")]
         place = target.url.removeprefix("http://").removesuffix("/v1")
         first = [
             style(self._result.tool, bold=True),
@@ -57,16 +76,22 @@ class _Report:
             " or ".join(how_long),
             f"seed {load.seed}",
         ]
+        tokens = plural(load.output_len, "token")
         usage = "usage with every event" if self._result.negotiated.continuous_usage else "usage at the end"
         second = [
             target.kind,
             load.prompts,
             "each begun anew" if load.cache == "bust" else "as they are",
-            f"{load.output_len} tokens out" if load.fixed_length else f"at most {load.output_len} tokens out",
+            f"{tokens} out" if load.fixed_length else f"at most {tokens} out",
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
+            f"with {', '.join(target.headers)}" if target.headers else "",
+            f"options from {self._result.config.file}" if self._result.config else "",
         ]
-        return self._fitted(first, " · ") + "\n" + style(self._listed(second), dim=True)
+        lines = [self._layout.fitted(first, " · "), style(self._layout.listed(second), dim=True)]
+        if manners := _manners(self._result):
+            lines.append(style(self._layout.listed(["server", *manners]), dim=True))
+        return "\n".join(lines)
 
     def _outcome(self) -> str:
         counts, figures = self._result.counts, self._result.headline
@@ -76,9 +101,9 @@ class _Report:
         if counts.cancelled:
             outcomes.append(f"{format_count(counts.cancelled)} cancelled")
         left = _INDENT + "   ".join(outcomes)
-        if not counts.ok:
+        if not figures.has_samples:
             return left
-        unit = _unit(figures)
+        unit = figures.token_rate
         rates = (
             (figures.requests_per_s, "req/s"),
             (figures.output_tokens_per_s, f"out {unit}"),
@@ -86,9 +111,11 @@ class _Report:
             (figures.speed_per_user.percentiles["50"].value or figures.speed_per_user.mean, f"{unit} per user"),
         )
         shown = [f"{style(format_rate(value), bold=True)} {name}" for value, name in rates if value is not None]
+        if figures.requests_per_s is None:
+            shown.insert(0, "n/a req/s")
         line = left + " " * 8 + "     ".join(shown)
         fits = len(unstyle(line)) <= self._width
-        return line if fits else left + "\n" + _INDENT + self._fitted(shown, "   ")
+        return line if fits else left + "\n" + _INDENT + self._layout.fitted(shown, "   ")
 
     def _goodput(self) -> str:
         found = self._result.headline.goodput
@@ -96,7 +123,8 @@ class _Report:
             return ""
         limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in found.slos.items())
         share = "none were due" if found.share is None else f"{found.share:.1%} of {format_count(found.due)} due"
-        return f"{_INDENT}goodput {style(format_rate(found.requests_per_s), bold=True)} req/s: {share} met {limits}"
+        words = f"{style(format_rate(found.requests_per_s), bold=True)} req/s: {share} met {limits}".split(" ")
+        return _INDENT + self._layout.fitted(["goodput", *words], " ")
 
     def _failures(self) -> str:
         classes = self._result.counts.failures
@@ -115,9 +143,12 @@ class _Report:
         if found.median_partial is not None:
             facts.append(f"after {found.median_partial:,.0f} {found.partial_unit} (median)")
         count = style(f"{format_count(found.count):>{digits}}", bold=True)
-        line = f"{_INDENT}{style('✘', fg='red')} {count} {found.outcome:<{width}}  {_joined(facts)}".rstrip()
-        first = f"first: request {found.first_request}, {found.first_s:+.1f} s: {found.first_error}"
-        return line + "\n" + self._wrap(first, _INDENT * 3)
+        name = f"{style('✘', fg='red')} {count} {found.outcome:<{width}}"
+        line = _INDENT + self._layout.fitted([f"{name} ", *_joined(facts).split(" ")], " ").rstrip()
+        where = f" (POST {self._result.target.endpoint_url})" if found.outcome in _ANSWERED else ""
+        first = f"first: request {found.first_request}, {found.first_s:+.1f} s: {found.first_error}{where}"
+        told = [first, f"try:   {found.remedy}"] if found.remedy else [first]
+        return "\n".join([line, *(self._layout.wrapped(text, _INDENT * 3, hanging=" " * 7) for text in told)])
 
     def _counting_failures(self) -> str:
         """What the latencies are when a failure counts as an answer that never came."""
@@ -128,72 +159,57 @@ class _Report:
             told = {p: _or_never(percentiles[p].value, percentiles[p].reason) for p in ("50", "99")}
             parts.append(f"{LABELS[name]} p50 {told['50']} p99 {told['99']}")
         text = f"counting failures as never answered, in ms: {_joined(parts)}"
-        return style(self._wrap(text, _INDENT), dim=True) if parts else ""
+        return style(self._layout.wrapped(text, _INDENT), dim=True) if parts else ""
 
     def _sample(self) -> str:
         """Which requests the table is about, and the whole run beside the steady window."""
         figures, whole = self._result.headline, self._result.whole_run
-        window, requests = figures.window, format_count(figures.requests)
-        if window == whole.window:
-            text = f"from {requests} requests of the whole run of {window.length_s:.1f} s, start and end included"
+        window, requests = figures.window, plural(figures.requests, "request")
+        if not self._result.counts.ok:
+            answers = plural(figures.requests, "answer")
+            text = f"from {answers} under way when the run was stopped after {window.length_s:.1f} s"
+        elif window == whole.window:
+            text = f"from {requests} of the whole run of {window.length_s:.1f} s, start and end included"
         else:
             text = (
-                f"from {requests} requests sent in the steady window, "
+                f"from {requests} sent in the steady window, "
                 f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; whole run of {self._result.elapsed_s:.1f} s: "
                 f"{format_rate(whole.requests_per_s or 0)} req/s, "
-                f"{format_rate(whole.output_tokens_per_s or 0)} out {_unit(whole)}"
+                f"{format_rate(whole.output_tokens_per_s or 0)} out {whole.token_rate}"
             )
-        return style(self._wrap(text, _INDENT), dim=True)
+        return style(self._layout.wrapped(text, _INDENT), dim=True)
 
     def _verdict(self) -> str:
         verdict, checks, counts = self._result.verdict, self._result.checks, self._result.counts
         name = verdict.level if verdict.level == "trusted" else verdict.level.upper()
-        hanging = _INDENT + " " * (len(name) + 4)
-        lines = [self._wrap(_complaint(check), hanging) for check in checks if check.status == "fail"]
+        is_narrow = self._width < _NARROW
+        hanging = _INDENT * 2 if is_narrow else _INDENT + " " * (len(name) + 4)
+        lines = [self._layout.wrapped(_complaint(check), hanging) for check in checks if check.status == "fail"]
         good = [check.text for check in checks if check.status != "fail"]
         if counts.ok:
             opened = counts.connections_opened_in_window
-            good.append(f"{opened} connection{'s' * (opened != 1)} opened in the window")
+            good.append(f"{plural(opened, 'connection')} opened in the window")
+        if counts.reopened:
+            good.append(f"{format_count(counts.reopened)} reopened: the server had closed them")
         if good:
-            lines.append(self._listed(good, hanging))
+            lines.append(self._layout.listed(good, hanging))
         label = style(name, fg=_LEVEL_COLOURS[verdict.level], bold=True)
-        return f"{_INDENT}{label}    " + "\n".join(lines)[len(hanging) :]
+        told = "\n".join(lines)
+        return f"{_INDENT}{label}\n{told}" if is_narrow else f"{_INDENT}{label}    {told[len(hanging) :]}"
 
     def _notes(self, footnotes: list[str]) -> str:
         lines = (*footnotes, *(f"· {note}" for note in self._result.notes))
-        return "\n".join(style(self._wrap(line, _INDENT, hanging=_INDENT), dim=True) for line in lines)
+        return "\n".join(style(self._layout.wrapped(line, _INDENT, hanging=_INDENT), dim=True) for line in lines)
 
     def _ways_on(self) -> str:
-        lines = []
+        commands = {"again": self._result.again}
         if self._folder is not None:
-            lines.append(f"{style('result', dim=True)}   {self._folder / 'result.json'}")
-            lines.append(f"{style('report', dim=True)}   python -m bench report {self._folder}")
-        lines.append(f"{style('again', dim=True)}    {self._result.again}")
-        return "\n".join(_INDENT + line for line in lines)
-
-    def _listed(self, parts: list[str], indent: str = _INDENT) -> str:
-        """Parts on as many lines as they take, broken between them where that can be."""
-        bound = [part.replace(" ", _BOUND) if len(part) < self._width / 2 else part for part in parts]
-        return self._wrap(_joined(bound), indent).replace(_BOUND, " ")
-
-    def _fitted(self, parts: list[str], between: str) -> str:
-        """Styled parts beside each other, on a new line where one would be too wide."""
-        lines: list[str] = []
-        for part in filter(None, parts):
-            if lines and len(unstyle(lines[-1] + between + part)) <= self._width - len(_INDENT):
-                lines[-1] += between + part
-            else:
-                lines.append(part)
-        return ("\n" + _INDENT).join(lines)
-
-    def _wrap(self, text: str, indent: str, hanging: str = "") -> str:
-        return textwrap.fill(
-            text,
-            self._width,
-            initial_indent=indent,
-            subsequent_indent=indent + hanging,
-            break_long_words=False,
-            break_on_hyphens=False,
+            kept, where = ("result", self._folder / "result.json") if self._has_file else ("records", self._folder)
+            report = f"{self._program} report {shlex.quote(str(self._folder))}"
+            commands = {kept: shlex.quote(str(where)), "report": report, **commands}
+        return "\n".join(
+            self._layout.command(style(label, dim=True), command, columns=self._terminal)
+            for label, command in commands.items()
         )
 
 
@@ -202,8 +218,16 @@ def _styled_table(lines: list[str]) -> str:
     return "\n".join([style(_INDENT + head, dim=True), *(_INDENT + row for row in rows)])
 
 
-def _unit(figures: Figures) -> str:
-    return "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
+def _manners(result: Result) -> list[str]:
+    """What the server was seen to do with what it was asked for."""
+    found, told = result.negotiated, []
+    if found.keeps_length is not None:
+        told.append("answers as long as asked" if found.keeps_length else "does not keep the length asked for")
+    if found.keeps_connections is not None:
+        told.append("keeps connections" if found.keeps_connections else "closes the connection after each answer")
+    if found.refused:
+        told.append(f"refuses {', '.join(found.refused)}")
+    return told
 
 
 def _complaint(check: Check) -> str:

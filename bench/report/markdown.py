@@ -5,13 +5,13 @@ from __future__ import annotations
 from bench.report.table import LABELS
 from bench.result import Distribution, Percentile, Result, percent_key
 from bench.run import View
-from bench.units import format_count, format_rate
+from bench.units import format_count, format_rate, plural
 
 
 def render_markdown(result: Result, view: View) -> str:
     """Title, outcome, latencies, verdict and checks."""
     parts = [_title(result), _rates(result)]
-    if result.counts.ok:
+    if result.headline.has_samples:
         parts.append(_latencies(result, view))
     parts += [_failures(result), _verdict(result), _notes(result), f"`{result.again}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -20,22 +20,29 @@ def render_markdown(result: Result, view: View) -> str:
 def _title(result: Result) -> str:
     target, load = result.target, result.load
     lengths = [] if load.duration_s is None else [f"{load.duration_s:g} s"]
-    lengths += [] if load.requests is None else [f"{format_count(load.requests)} requests"]
-    facts = [load.shape, " or ".join(lengths), load.prompts, f"{load.output_len} tokens out", f"seed {load.seed}"]
+    lengths += [] if load.requests is None else [plural(load.requests, "request")]
+    facts = [
+        load.shape,
+        " or ".join(lengths),
+        load.prompts,
+        f"{'' if load.fixed_length else 'at most '}{plural(load.output_len, 'token')} out",
+        f"seed {load.seed}",
+    ]
     return f"**{_cell(target.model)}** on {_cell(target.url)}: {_cell(', '.join(filter(None, facts)))}"
 
 
 def _rates(result: Result) -> str:
     counts, figures = result.counts, result.headline
-    unit = "chunks/s" if figures.tokens_are == "chunks" else "tok/s"
     rows = [
         ("ok", format_count(counts.ok)),
         ("failed", format_count(counts.failed)),
         ("req/s", _rate(figures.requests_per_s)),
-        (f"out {unit}", _rate(figures.output_tokens_per_s)),
+        (f"out {figures.token_rate}", _rate(figures.output_tokens_per_s)),
         ("in tok/s", _rate(figures.input_tokens_per_s)),
         ("mean concurrency", _rate(figures.mean_concurrency)),
     ]
+    if counts.reopened:
+        rows.append(("connections reopened", format_count(counts.reopened)))
     if figures.goodput is not None:
         limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
         share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"
@@ -48,7 +55,7 @@ def _latencies(result: Result, view: View) -> str:
     rows = [[LABELS[name], *_figures(result.headline.latency[name], view)] for name in view.rows]
     window = result.headline.window
     return _table(header, rows) + (
-        f"\n\n{format_count(result.headline.requests)} requests sent within {window.length_s:.1f} s; "
+        f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
         "p99 with its 95 % interval; client: the most that the bench itself may be off by."
     )
 
@@ -71,8 +78,10 @@ def _percentile(found: Percentile, percent: float) -> str:
 
 
 def _failures(result: Result) -> str:
-    rows = [[f.outcome, format_count(f.count), _cell(f.first_error)] for f in result.counts.failures]
-    return _table(["failed", "", "first"], rows) if rows else ""
+    rows = [
+        [f.outcome, format_count(f.count), _cell(f.first_error), _cell(f.remedy) or "–"] for f in result.counts.failures
+    ]
+    return _table([f"failed at {_cell(result.target.endpoint_url)}", "", "first", "try"], rows) if rows else ""
 
 
 def _verdict(result: Result) -> str:

@@ -4,38 +4,94 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from click import style
+from click import style, unstyle
 
+from bench.report.console import WIDTH
+from bench.report.layout import Layout
 from bench.run import Certificate
 from bench.selftest import SelfTest, Trial
 from bench.truth.comparison import Deviation
-from bench.units import format_count
+from bench.units import format_count, plural
 
 _COLUMNS = (("TTFT", ("ttft",)), ("ITL", ("itl", "icl")), ("E2E", ("e2e",)))
-_ABOUT = 46
+_ABOUT = 48
 _CELL = 7
+_INDENT = "  "
+_LABEL = 11
+_NO_CERTIFICATE = "no certificate: the smallest load was not measured well; stop what else runs, and try again"
+_TABLE = 126  # the room of a line with most outcomes
 
 
-def heading(title: str, about: str) -> str:
-    """What stands above the lines of some trials."""
-    names = "".join(f"{f'{label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for label, _ in _COLUMNS)
-    return f"\n  {style(title, bold=True)} · {about}\n\n  {'':{_ABOUT}}{style(names, dim=True)}"
+class SelfTestReport:
+    """Says what was found, for a terminal of `width` columns, or for a file where that is None."""
+
+    def __init__(self, width: int | None) -> None:
+        self._is_narrow = width is not None and width < _TABLE
+        self._layout = Layout(WIDTH if width is None else width, _INDENT)
+
+    def heading(self, title: str, about: str) -> str:
+        """What stands above the lines of some trials."""
+        words = self._layout.fitted([style(title, bold=True), "·", *about.split(" ")], " ")
+        if self._is_narrow:
+            return f"\n{_INDENT}{words}, p50/p99\n"
+        names = "".join(f"{f'{label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for label, _ in _COLUMNS)
+        return f"\n{_INDENT}{words}\n\n{_INDENT}{'':{_ABOUT}}{style(names, dim=True)}"
+
+    def trial_line(self, trial: Trial) -> str:
+        """One trial: its errors, reported minus true, and whether the counts are exact."""
+        name = trial.about if trial.name.isdecimal() else f"{trial.name}: {trial.about}"
+        errors = _errors(trial)
+        if not self._is_narrow:
+            cells = "".join(
+                " " * (width - len(unstyle(cell))) + cell
+                for pair in errors.values()
+                for cell, width in zip(pair, (_CELL + 1, _CELL), strict=True)
+            )
+            return f"{_INDENT}{name:{_ABOUT}}{cells}   {_counts(trial)}"
+        parts = [f"{label} {'/'.join(pair)}" for label, pair in errors.items()] + [_counts(trial)]
+        below = Layout(self._layout.width, _INDENT * 2).fitted(parts, "   ")
+        return f"{self._layout.wrapped(name)}\n{_INDENT * 2}{below}"
+
+    def closing(self, test: SelfTest, kept: Path | None) -> str:
+        """The verdict, and the certificate with where it is kept."""
+        lines: list[tuple[str, str]] = []
+        if test.shapes:
+            word = style("passed", fg="green", bold=True) if test.holds else style("FAILED", fg="red", bold=True)
+            exact = sum(trial.comparison.is_exact for trial in test.shapes)
+            within = sum(trial.comparison.holds and not trial.blamed for trial in test.shapes)
+            admitted = sum(trial.is_true for trial in test.shapes) - within
+            shapes = plural(len(test.shapes), "shape")
+            limits = "within 0.5 ms (p50), 2 ms (p99), gaps within 0.3 ms"
+            lines.append((word, f"{within} of {shapes} {limits}; counts exact in {exact}"))
+            if admitted:
+                lines.append(("", f"{admitted} more within the error that their reports admit"))
+        if test.certificate is not None:
+            lines += _certificate(test.certificate)
+        elif test.loads:
+            lines.append(("", _NO_CERTIFICATE))
+        if kept is not None:
+            lines.append(("kept as", str(kept)))
+        return "\n" + "\n".join(self._labelled(label, text) for label, text in lines)
+
+    def _labelled(self, label: str, text: str) -> str:
+        """A text behind its label."""
+        room = " " * _LABEL
+        filled = self._layout.wrapped(text, _INDENT + room + _INDENT)
+        return f"{_INDENT}{label}{room[len(unstyle(label)) :]}{_INDENT}{filled.lstrip()}"
 
 
-def trial_line(trial: Trial) -> str:
-    """One trial: its errors, reported minus true, and whether the counts are exact."""
+def _errors(trial: Trial) -> dict[str, list[str]]:
+    """The errors at p50 and p99 by the label of their figure."""
     found = {(d.figure, d.percent): d for d in trial.comparison.deviations}
-    cells = []
-    for _, figures in _COLUMNS:
-        for percent, width in (("50", _CELL + 1), ("99", _CELL)):
+    cells: dict[str, list[str]] = {}
+    for label, figures in _COLUMNS:
+        for percent in ("50", "99"):
             known = next((found[f, percent] for f in figures if (f, percent) in found), None)
-            if known is None:
-                cells.append(f"{'–':>{width}}")
-            else:
-                decimals = 3 if abs(known.error) < 10 else 1
-                cells.append(style(f"{known.error:>+{width}.{decimals}f}", fg=_colour(known)))
-    name = trial.about if trial.name.isdecimal() else f"{trial.name}: {trial.about}"
-    return f"  {name:{_ABOUT}}{''.join(cells)}   {_counts(trial)}"
+            text = "–"
+            if known is not None:
+                text = style(f"{known.error:+.{3 if abs(known.error) < 10 else 1}f}", fg=_colour(known))
+            cells.setdefault(label, []).append(text)
+    return cells
 
 
 def _colour(deviation: Deviation) -> str | None:
@@ -54,40 +110,20 @@ def _counts(trial: Trial) -> str:
             "ended otherwise": comparison.unlike,
             "miscounted": comparison.miscounted,
             "not known to the server": comparison.unknown,
+            "of the first burst": comparison.starters,
         }
-        ended += ": " + ", ".join(f"{format_count(count)} {what}" for what, count in wrong.items() if count)
+        told = [f"{format_count(count)} {what}" for what, count in wrong.items() if count]
+        ended += ": " + ", ".join([*told, *(f"{name} unfounded" for name in comparison.unfounded)])
+        mark = style("✘", fg="red", bold=True)
+    if trial.blamed:
+        ended += f": blames {', '.join(trial.blamed)}"
         mark = style("✘", fg="red", bold=True)
     doubted = trial.name.isdecimal() and trial.verdict.level != "trusted"  # what ends the growing of the load
     return f"{mark} {ended}" + (style(f" · {trial.verdict.level}", dim=True) if doubted else "")
 
 
-def closing(test: SelfTest, kept: Path | None) -> str:
-    """The verdict, and the certificate with where it is kept."""
-    lines = []
-    if test.shapes:
-        word = style("passed", fg="green", bold=True) if test.holds else style("FAILED", fg="red", bold=True)
-        exact = sum(trial.comparison.is_exact for trial in test.shapes)
-        within = sum(trial.comparison.holds for trial in test.shapes)
-        admitted = sum(trial.comparison.is_true for trial in test.shapes) - within
-        lines.append(
-            f"{word}       {within} of {len(test.shapes)} shapes within 0.5 ms (p50), 2 ms (p99), gaps within 0.3 ms; "
-            f"counts exact in {exact}"
-        )
-        if admitted:
-            lines.append(f"             {admitted} more within the error that their reports admit")
-    if test.certificate is not None:
-        lines.append(describe(test.certificate))
-    elif test.loads:
-        lines.append("no certificate: the smallest load was not measured well; stop what else runs, and try again")
-    if kept is not None:
-        lines.append(f"kept as      {kept}")
-    return "\n  " + "\n  ".join(lines)
-
-
-def describe(certificate: Certificate) -> str:
+def _certificate(certificate: Certificate) -> list[tuple[str, str]]:
     """A certificate in words."""
-    return (
-        f"certificate  up to {certificate.streams:,} streams, {certificate.tokens_per_s:,.0f} tok/s: "
-        f"TTFT within {certificate.ttft_error_ms:.2f} ms, gaps within {certificate.itl_error_ms:.2f} ms (p50, p99)\n"
-        f"               {certificate.machine}"
-    )
+    errors = f"TTFT within {certificate.ttft_error_ms:.2f} ms, gaps within {certificate.itl_error_ms:.2f} ms (p50, p99)"
+    load = f"up to {plural(certificate.streams, 'stream')}, {certificate.tokens_per_s:,.0f} tok/s"
+    return [("certificate", f"{load}: {errors}"), ("", certificate.machine)]

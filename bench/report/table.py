@@ -7,7 +7,7 @@ import math
 from bench.result import Distribution, Figures, Percentile, percent_key
 from bench.run import LoadFacts, View
 from bench.stats import needed_samples
-from bench.units import format_duration
+from bench.units import format_duration, plural
 
 LABELS = {
     "ttft": "TTFT",
@@ -44,7 +44,7 @@ class Footnotes:
 
     def unsupported(self, name: str, n: int, percent: float) -> str:
         """The mark for a percentile that a sample of n is too small for."""
-        sample = f"{n:,} {'gaps' if name in POOLED else 'requests'}"
+        sample = plural(n, "gap" if name in POOLED else "request")
         _, needed = self._unsupported.setdefault(sample, (n, {}))
         needed[percent] = needed_samples(percent)
         return self.reason(sample)
@@ -57,8 +57,10 @@ class Footnotes:
         if text not in self._unsupported:
             return text
         n, needed = self._unsupported[text]
-        listed = ", ".join(f"p{percent:g} (needs {samples:,})" for percent, samples in needed.items())
-        return f"{text} cannot support {listed}{self._remedy(1.02 * max(needed.values()) / n)}"
+        listed = [
+            f"p{percent:g} (needs {samples:,}{self._remedy(1.02 * samples / n)})" for percent, samples in needed.items()
+        ]
+        return f"{text} cannot support {', '.join(listed)}"
 
     def _remedy(self, growth: float) -> str:
         """The option that would bring a sample so many times as large."""
@@ -66,19 +68,21 @@ class Footnotes:
         if load is None:
             return ""
         if load.requests is not None:
-            return f": --num-requests {_round_up(load.requests * growth)} would"
+            return f": --num-requests {_round_up(load.requests * growth)}"
         if load.duration_s is None or length_s <= 0:
             return ""
         needed_s = length_s * growth + max(0.0, load.duration_s - length_s)
         minutes = math.ceil(needed_s / 60)
-        return f": --duration {format_duration(minutes * 60 if minutes > 5 else _round_up(needed_s))} would"
+        return f": --duration {format_duration(minutes * 60 if minutes > 5 else _round_up(needed_s))}"
 
 
-def latency_table(figures: Figures, view: View, load: LoadFacts | None, width: int) -> tuple[list[str], list[str]]:
-    """The lines of the table, and its footnotes. ITL that cannot be told gives way to ICL.
+def latency_table(
+    figures: Figures, view: View, load: LoadFacts | None, width: int
+) -> tuple[list[list[str]], list[str]]:
+    """The lines of the table, the header first, and its footnotes. ITL that cannot be told gives way to ICL.
 
     With `load`, a footnote says how much more of it would bring what is missing. What is too wide loses its interval,
-    then some of its space.
+    then some of its space; then it is cut into several tables that stand below each other.
     """
     notes = Footnotes(figures, load)
     wanted = list(view.rows)
@@ -95,9 +99,31 @@ def latency_table(figures: Figures, view: View, load: LoadFacts | None, width: i
         cells = ["[95 % interval]", *map(_interval, found)]
         wide = _align([[*row[:after], cell, *row[after:]] for row, cell in zip(rows, cells, strict=True)])
         if _fits(wide, width):
-            return wide, notes.lines()
+            return [wide], notes.lines()
     lines = _align(rows)
-    return (lines if _fits(lines, width) else _align(rows, gap=1)), notes.lines()
+    if not _fits(lines, width):
+        lines = _align(rows, gap=1)
+    return ([lines] if _fits(lines, width) else _cut(rows, width)), notes.lines()
+
+
+def _cut(rows: list[list[str]], width: int) -> list[list[str]]:
+    """The columns in as many tables as they take, each with the names of the rows."""
+    names = [["ms"], *([row[0]] for row in rows[1:])]
+    tables: list[list[str]] = []
+    columns: list[int] = []
+    for column in range(2, len(rows[0])):
+        longer = [*columns, column]
+        if columns and not _fits(_columns(names, rows, longer), width):
+            tables.append(_columns(names, rows, columns))
+            longer = [column]
+        columns = longer
+    return [*tables, _columns(names, rows, columns)]
+
+
+def _columns(names: list[list[str]], rows: list[list[str]], columns: list[int]) -> list[str]:
+    return _align(
+        [[*name, *(row[column] for column in columns)] for name, row in zip(names, rows, strict=True)], gap=1, labels=1
+    )
 
 
 def _fits(lines: list[str], width: int) -> bool:
@@ -146,7 +172,7 @@ def _figure(value: float | None) -> str:
     return f"{value:.3f}" if 0 < abs(value) < 0.1 else f"{value:,.1f}"
 
 
-def _align(rows: list[list[str]], gap: int = 2) -> list[str]:
+def _align(rows: list[list[str]], gap: int = 2, labels: int = 2) -> list[str]:
     """Columns by their widest cell; numbers end under each other, footnote marks stand beyond."""
     widths = [max(len(_bare(row[column])) for row in rows) for column in range(len(rows[0]))]
     lines = []
@@ -155,7 +181,7 @@ def _align(rows: list[list[str]], gap: int = 2) -> list[str]:
         for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
             pad = width - len(_bare(cell))
             mark = cell[len(_bare(cell)) :]
-            cells.append(_bare(cell) + " " * pad if column < 2 else " " * pad + _bare(cell) + mark.ljust(1))
+            cells.append(_bare(cell) + " " * pad if column < labels else " " * pad + _bare(cell) + mark.ljust(1))
         lines.append((" " * gap).join(cells).rstrip())
     return lines
 

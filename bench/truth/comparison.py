@@ -56,7 +56,8 @@ class Deviation(msgspec.Struct, kw_only=True):
 
 class Comparison(msgspec.Struct, kw_only=True):
     """A whole run beside the truth. The counts are of requests: `unlike` came to another end than they should have,
-    `miscounted` have other tokens or token events, `unknown` the server has not heard of.
+    `miscounted` have other tokens or token events, `unknown` the server has not heard of, and `starters` began the load
+    together and yet count as steady. `unfounded` are figures that nothing which the server told can be the base of.
     """
 
     requests: int
@@ -65,6 +66,8 @@ class Comparison(msgspec.Struct, kw_only=True):
     unlike: int
     miscounted: int
     unknown: int
+    starters: int = 0
+    unfounded: list[str] = []
     tokens_per_s: float | None
     true_tokens_per_s: float | None
     deviations: list[Deviation]
@@ -72,7 +75,7 @@ class Comparison(msgspec.Struct, kw_only=True):
     @property
     def is_exact(self) -> bool:
         """Whether every count is right."""
-        return self.unlike == self.miscounted == self.unknown == 0
+        return self.unlike == self.miscounted == self.unknown == self.starters == 0 and not self.unfounded
 
     @property
     def throughput_error(self) -> float:
@@ -111,8 +114,10 @@ def compare(figures: Figures, begun_ns: int, records: Iterable[Record], truths: 
         unlike=sum(record.outcome != truth.outcome for record, truth in known),
         miscounted=sum(_is_miscounted(record, truth) for record, truth in known),
         unknown=len(load) - len(known),
+        starters=_starters(load, begun_ns, span),
+        unfounded=[name for name in ("tpot", "itl") if figures.latency[name].n and not _any_usage(known)],
         tokens_per_s=figures.output_tokens_per_s,
-        true_tokens_per_s=_tokens_per_s(known, span),
+        true_tokens_per_s=_tokens_per_s(known, span, figures.tokens_are == "chunks"),
         deviations=list(_deviations(figures, known, span)),
     )
 
@@ -120,15 +125,28 @@ def compare(figures: Figures, begun_ns: int, records: Iterable[Record], truths: 
 def _is_miscounted(record: Record, truth: Truth) -> bool:
     if record.events != len(truth.stamps):
         return True
-    return record.outcome is Outcome.OK and record.completion_tokens != sum(truth.tokens)
+    told = sum(truth.tokens) if truth.has_usage else None
+    return record.outcome is Outcome.OK and record.completion_tokens != told
 
 
-def _tokens_per_s(known: list[tuple[Record, Truth]], span: Span) -> float | None:
-    """Over successes only, as the report has it."""
+def _any_usage(known: list[tuple[Record, Truth]]) -> bool:
+    return any(truth.has_usage for _, truth in known)
+
+
+def _starters(load: list[Record], begun_ns: int, span: Span) -> int:
+    """Requests of the steady window that began the load with others; none where the window is the whole run."""
+    together = [record for record in load if record.sched_ns == begun_ns]
+    if len(together) < 2 or span.begin_ns <= begun_ns:
+        return 0
+    return sum(span.begin_ns <= (record.send_ns or 0) < span.end_ns for record in together)
+
+
+def _tokens_per_s(known: list[tuple[Record, Truth]], span: Span, of_chunks: bool) -> float | None:
+    """Over successes only, as the report has it; of chunks, where it counts those."""
     if span.length_ns <= 0:
         return None
     tokens = sum(
-        carried
+        1 if of_chunks else carried
         for record, truth in known
         if record.outcome is Outcome.OK
         for ns, carried in zip(truth.stamps, truth.tokens, strict=True)

@@ -12,7 +12,8 @@ class Truth(msgspec.Struct, gc=False):
     """One answer by the server's clock, which is the bench's: monotonic nanoseconds.
 
     `read_ns` is the arrival of the request, `stamps` has a moment for each token event, just before it was handed to
-    the kernel; `tokens` how many tokens each carried. `outcome` is what the bench has to make of it.
+    the kernel; `tokens` how many tokens each carried, `has_usage` whether the bench was told. `outcome` is what the
+    bench has to make of it.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Truth(msgspec.Struct, gc=False):
     tokens: list[int]
     visible: list[bool]
     outcome: str = "ok"
+    has_usage: bool = True
 
 
 def write_log(path: Path, truths: Iterable[Truth]) -> None:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 TOKENS = 48
+NATURAL_TOKENS = 20  # more than the bench asks for before its load, fewer than it asks for then
+TAIL_MS = 30.0
+_BETWEEN = ("littles_law", "concurrency")
 TEXT = "月光 "  # three bytes a character, to be cut in
 
 
@@ -49,21 +52,44 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """What a server does besides its answers.
+
+    It closes the connection after each answer and does not say so; it prefills one prompt at a time; it pays no heed to
+    the length asked for; the end of the body comes `body_end_ms` after its last event; it refuses what goes beyond
+    `most_open` answers at once.
+    """
+
+    closes: bool = False
+    is_serial: bool = False
+    ignores_length: bool = False
+    body_end_ms: float = 0.0
+    most_open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
-    """A way in which servers answer; `told` is whether usage comes with every event."""
+    """A way in which servers answer; `told` is whether usage comes with every event, `usage` whether there is any.
+
+    `innocent` are the checks that must not fail for it: what they find is this server's doing, not the bench's.
+    """
 
     name: str
     about: str
     make: Callable[[Order, Frames], Script]
     told: bool = True
-    streamed: bool = True
+    usage: bool = True
+    manner: Manner = Manner()
+    innocent: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ("ok",)
 
 
 class Frames:
     """Events of one answer as bytes of its body; knows how many tokens it has said so far."""
 
-    def __init__(self, told: bool, newline: str = "\n") -> None:
-        self._told = told
+    def __init__(self, told: bool, newline: str = "\n", *, has_usage: bool = True) -> None:
+        self._told = told and has_usage
+        self._has_usage = has_usage
         self._newline = newline
         self.tokens = 0
 
@@ -78,8 +104,11 @@ class Frames:
 
     def end(self) -> bytes:
         """The usage of the whole answer, and the end of the stream."""
+        done = self._data(b"[DONE]")
+        if not self._has_usage:
+            return done
         last = {"id": "truth", "object": "chat.completion.chunk", "created": 0, "model": "truth", "choices": []}
-        return self._data(msgspec.json.encode({**last, "usage": self._usage()})) + self._data(b"[DONE]")
+        return self._data(msgspec.json.encode({**last, "usage": self._usage()})) + done
 
     def error(self) -> bytes:
         """An event that is an error, and the end that servers send after it."""
@@ -196,6 +225,35 @@ def _silent_usage(order: Order, frames: Frames) -> Script:
     return Script(tuple(_paced(order, frames, _texts(order, 2))))
 
 
+def _late_finish(order: Order, frames: Frames) -> Script:
+    """The finish reason comes in an event of its own, long after the last token."""
+    writes = [
+        Write(order.itl_ms if number else order.ttft_ms, frames.event(delta, event.tokens), (event,))
+        for number, (delta, event) in enumerate(_texts(order))
+    ]
+    return Script((*writes, Write(TAIL_MS, frames.event({}, finish="length") + frames.end())))
+
+
+def _late_usage(order: Order, frames: Frames) -> Script:
+    """The usage comes long after the last token, which brought the finish reason."""
+    writes: list[Write] = []
+    for delta, event in _texts(order):
+        is_last = frames.tokens + event.tokens == order.tokens
+        data = frames.event(delta, event.tokens, "length" if is_last else None)
+        writes.append(Write(order.itl_ms if writes else order.ttft_ms, data, (event,)))
+    return Script((*writes, Write(TAIL_MS, frames.end())))
+
+
+def _natural(order: Order, frames: Frames) -> Script:
+    """An answer as long as the model would have it."""
+    writes: list[Write] = []
+    for number in range(NATURAL_TOKENS):
+        is_last = number == NATURAL_TOKENS - 1
+        data = frames.event({"content": TEXT}, 1, "stop" if is_last else None) + (frames.end() if is_last else b"")
+        writes.append(Write(order.itl_ms if writes else order.ttft_ms, data, (Event(1),)))
+    return Script(tuple(writes))
+
+
 def _half(order: Order, frames: Frames) -> list[Write]:
     return list(_one(order, frames).writes[: order.tokens // 2])
 
@@ -232,10 +290,25 @@ SHAPES = {
         Shape("coalesced", "four events a write", _coalesced),
         Shape("comments", "comments between events, CRLF", _comments),
         Shape("stall", "a long gap in the middle", _stall),
-        Shape("error", "an error event half-way", _error),
-        Shape("cut", "a connection cut half-way", _cut),
-        Shape("short", "half the length asked for", _short),
-        Shape("garbled", "an event that is no JSON", _garbled),
+        Shape("chunks", "three tokens an event, no usage", _several, told=False, usage=False),
+        Shape("late-finish", "finish reason 30 ms after the end", _late_finish, innocent=_BETWEEN),
+        Shape("late-usage", "usage 30 ms after the last token", _late_usage, innocent=_BETWEEN),
+        Shape("late-close", "body ends 1 s after [DONE]", _one, manner=Manner(body_end_ms=1000), innocent=_BETWEEN),
+        Shape("closing", "connections closed after each answer", _one, manner=Manner(closes=True), innocent=_BETWEEN),
+        Shape("natural", "a length of its own, whatever is asked", _natural, manner=Manner(ignores_length=True)),
+        Shape("serial", "one prompt prefilled at a time", _one, manner=Manner(is_serial=True), innocent=_BETWEEN),
+        Shape(
+            "refusing",
+            "a quarter of the streams refused",
+            _one,
+            manner=Manner(most_open=24),
+            innocent=_BETWEEN,
+            outcomes=("ok", "http_429"),
+        ),
+        Shape("error", "an error event half-way", _error, outcomes=("stream_error",)),
+        Shape("cut", "a connection cut half-way", _cut, outcomes=("truncated",)),
+        Shape("short", "half the length asked for", _short, outcomes=("length_mismatch",)),
+        Shape("garbled", "an event that is not JSON", _garbled, outcomes=("protocol",)),
     )
 }
 
@@ -243,4 +316,5 @@ SHAPES = {
 def make_script(order: Order) -> Script:
     """The answer to an order. Raises KeyError for an unknown shape."""
     shape = SHAPES[order.shape]
-    return shape.make(order, Frames(shape.told, "\r\n" if order.shape == "comments" else "\n"))
+    newline = "\r\n" if order.shape == "comments" else "\n"
+    return shape.make(order, Frames(shape.told, newline, has_usage=shape.usage))

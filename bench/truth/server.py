@@ -15,7 +15,7 @@ import msgspec
 
 from bench.truth.log import Truth, write_log
 from bench.truth.request import Incoming, RequestReader
-from bench.truth.script import Order, Script, Write, make_script
+from bench.truth.script import SHAPES, Manner, Order, Script, Write, make_script
 from bench.units import NS_PER_MS, NS_PER_S
 
 SO_TIMESTAMPNS = 35
@@ -25,8 +25,11 @@ _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+_END = b"0\r\n\r\n"
 # Fewer tokens than any shape has: what the bench asks before its load.
 _WARMUP_TOKENS = 16
+# After an answer, connections are closed so long after it, in turn: before the next request, with it, and after it.
+_CLOSE_AFTER_NS = (0, 200_000, 500_000)
 
 
 class _Piece(NamedTuple):
@@ -38,28 +41,35 @@ class _Piece(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A script made ready: the same for every request that orders the same."""
+    """A script made ready: the same for every request that orders the same. A serial prefill takes `ttft_ms`."""
 
     pieces: tuple[_Piece, ...]
     tokens: list[int]
     visible: list[bool]
     outcome: str
     cut: bool
+    manner: Manner
+    has_usage: bool
+    ttft_ms: float
 
 
-def _ready(script: Script) -> _Plan:
+def _ready(script: Script, order: Order, manner: Manner, *, has_usage: bool) -> _Plan:
     pieces: list[_Piece] = []
     due_ms = 0.0
     for number, write in enumerate(script.writes):
         due_ms += write.after_ms
         is_last = number == len(script.writes) - 1
-        pieces.append(_Piece(due_ms, _chunk(write, is_last and not script.cut), len(write.events)))
+        ends = is_last and not script.cut and not manner.body_end_ms
+        pieces.append(_Piece(due_ms, _chunk(write, ends), len(write.events)))
+    if manner.body_end_ms:
+        pieces.append(_Piece(due_ms + manner.body_end_ms, _END, 0))
     events = [event for write in script.writes for event in write.events]
-    return _Plan(tuple(pieces), [e.tokens for e in events], [e.visible for e in events], script.outcome, script.cut)
+    tokens, visible = [e.tokens for e in events], [e.visible for e in events]
+    return _Plan(tuple(pieces), tokens, visible, script.outcome, script.cut, manner, has_usage, order.ttft_ms)
 
 
 def _chunk(write: Write, is_last: bool) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(write.data), write.data) + (b"0\r\n\r\n" if is_last else b"")
+    return b"%x\r\n%b\r\n" % (len(write.data), write.data) + (_END if is_last else b"")
 
 
 class TruthServer:
@@ -75,7 +85,8 @@ class TruthServer:
         self._connections: dict[int, _Connection] = {}
         self._due: list[tuple[int, int, _Connection]] = []
         self._order = 0
-        self._plans: dict[Order, _Plan] = {}
+        self._plans: dict[tuple[Order, Manner], _Plan] = {}
+        self._under_way = self._closed = self._prefilled_ns = 0
         self._ended: list[tuple[Incoming, int, list[int], _Plan]] = []
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -95,7 +106,13 @@ class TruthServer:
             self._log,
             (
                 Truth(
-                    incoming.id, read_ns, stamps, plan.tokens[: len(stamps)], plan.visible[: len(stamps)], plan.outcome
+                    incoming.id,
+                    read_ns,
+                    stamps,
+                    plan.tokens[: len(stamps)],
+                    plan.visible[: len(stamps)],
+                    plan.outcome,
+                    plan.has_usage,
                 )
                 for incoming, read_ns, stamps, plan in ended
             ),
@@ -108,7 +125,13 @@ class TruthServer:
 
     def end(self, incoming: Incoming, read_ns: int, stamps: list[int], plan: _Plan) -> None:
         """An answer is over."""
+        self._under_way -= 1
         self._ended.append((incoming, read_ns, stamps, plan))
+
+    def close_after_ns(self) -> int:
+        """How long after an answer its connection is to be closed."""
+        self._closed += 1
+        return _CLOSE_AFTER_NS[self._closed % len(_CLOSE_AFTER_NS)]
 
     def watch(self, connection: _Connection, *, writable: bool) -> None:
         """Whether a connection waits for room to write."""
@@ -129,23 +152,38 @@ class TruthServer:
         plan = self._plan_for(incoming.body)
         if plan is None:
             connection.reply({"error": {"message": "no order that the truth server understands"}}, b"400 Bad Request")
+            return
+        self._under_way += 1
+        if plan.manner.most_open is not None and self._under_way > plan.manner.most_open:
+            self.end(incoming, read_ns, [], plan._replace(outcome="http_429"))
+            connection.reply({"error": {"message": "too many at once"}}, b"429 Too Many Requests")
         else:
-            connection.begin(incoming, read_ns, plan)
+            connection.begin(incoming, read_ns, self._base_ns(read_ns, plan), plan)
+
+    def _base_ns(self, read_ns: int, plan: _Plan) -> int:
+        """From when an answer is timed: its arrival, or when the prompts before it are through."""
+        if not plan.manner.is_serial:
+            return read_ns
+        base_ns = max(read_ns, self._prefilled_ns)
+        self._prefilled_ns = base_ns + round(plan.ttft_ms * NS_PER_MS)
+        return base_ns
 
     def _plan_for(self, body: bytes) -> _Plan | None:
         try:
             asked = msgspec.json.decode(body)
             order = msgspec.convert(asked["truth"], Order) if "truth" in asked else self._default
             tokens = int(asked.get("max_tokens", order.tokens))
-            if tokens <= _WARMUP_TOKENS:
-                order = Order("one", tokens)
+            manner = SHAPES[order.shape].manner
+            if tokens <= _WARMUP_TOKENS and not manner.ignores_length:
+                order, manner = Order("one", tokens), Manner(closes=manner.closes)
             elif "truth" not in asked:
                 order = msgspec.structs.replace(order, tokens=tokens)
-            if order not in self._plans:
-                self._plans[order] = _ready(make_script(order))
+            if (order, manner) not in self._plans:
+                script, has_usage = make_script(order), SHAPES[order.shape].usage
+                self._plans[order, manner] = _ready(script, order, manner, has_usage=has_usage)
         except (msgspec.DecodeError, msgspec.ValidationError, TypeError, ValueError, KeyError):
             return None
-        return self._plans[order]
+        return self._plans[order, manner]
 
     def _serve(self, ready: list[tuple[int, int]]) -> None:
         for fd, events in ready:
@@ -176,7 +214,20 @@ class TruthServer:
 class _Connection:
     """One client's socket, and the answer under way on it."""
 
-    __slots__ = ("_at", "_base_ns", "_incoming", "_plan", "_reader", "_server", "_socket", "_stamps", "_unsent", "fd")
+    __slots__ = (
+        "_at",
+        "_base_ns",
+        "_incoming",
+        "_is_closing",
+        "_plan",
+        "_read_ns",
+        "_reader",
+        "_server",
+        "_socket",
+        "_stamps",
+        "_unsent",
+        "fd",
+    )
 
     def __init__(self, accepted: socket.socket, server: TruthServer) -> None:
         accepted.setblocking(False)
@@ -187,13 +238,16 @@ class _Connection:
         self._reader = RequestReader()
         self._plan: _Plan | None = None
         self._incoming = Incoming("", "", "", b"")
-        self._base_ns = 0
+        self._base_ns = self._read_ns = 0
+        self._is_closing = False
         self._at = 0
         self._stamps: list[int] = []
         self._unsent: deque[tuple[bytes, int]] = deque()
 
     def read(self) -> None:
         """Take what the client sends; the stamp of a request is the kernel's."""
+        if self._is_closing:
+            return
         try:
             incoming, arrived_ns = self._reader.read(self._socket, _READ_BYTES)
         except BlockingIOError:
@@ -212,9 +266,9 @@ class _Connection:
         head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
         self._push(head + body, 0)
 
-    def begin(self, incoming: Incoming, read_ns: int, plan: _Plan) -> None:
-        """Answer a request by its plan, timed from its arrival."""
-        self._incoming, self._base_ns, self._plan = incoming, read_ns, plan
+    def begin(self, incoming: Incoming, read_ns: int, base_ns: int, plan: _Plan) -> None:
+        """Answer a request by its plan, timed from `base_ns`."""
+        self._incoming, self._read_ns, self._base_ns, self._plan = incoming, read_ns, base_ns, plan
         self._at, self._stamps = 0, []
         self._push(_HEAD, 0)
         self._server.schedule(self._due_ns(plan), self)
@@ -222,7 +276,9 @@ class _Connection:
     def write_next(self) -> None:
         """The next piece is due."""
         plan = self._plan
-        if plan is None:  # the client went away
+        if plan is None:  # the client went away, or the connection was left open for a moment
+            if self._is_closing:
+                self.close()
             return
         piece = plan.pieces[self._at]
         self._at += 1
@@ -246,8 +302,9 @@ class _Connection:
 
     def close(self) -> None:
         """Drop the connection, and what was under way."""
+        self._is_closing = False
         if self._plan is not None:
-            self._server.end(self._incoming, self._base_ns, self._stamps, self._plan)
+            self._server.end(self._incoming, self._read_ns, self._stamps, self._plan)
             self._plan = None
         self._server.forget(self)
         self._socket.close()
@@ -261,7 +318,10 @@ class _Connection:
             self.close()
         elif plan is not None:
             self._plan = None
-            self._server.end(self._incoming, self._base_ns, self._stamps, plan)
+            self._server.end(self._incoming, self._read_ns, self._stamps, plan)
+            if plan.manner.closes:
+                self._is_closing = True
+                self._server.schedule(monotonic_ns() + self._server.close_after_ns(), self)
 
     def _push(self, data: bytes, events: int) -> None:
         if self._unsent:

@@ -8,18 +8,27 @@ from bench.health import WireHealth
 from bench.lags import LagCounter
 from bench.plain import Plain
 from bench.target import Deadline, Head, Request
+from bench.units import NS_PER_S
 
 
 class Receiver(Protocol):
     """What an answer is handed to, block by block, the moment it is read. Stamps are `time.monotonic_ns()`.
 
-    The wire sets `opened` where it makes a connection for the request.
+    The wire sets `opened` when it makes a connection for the request, and `reopened` when it does so because a kept
+    one turned out to be dead; `waited_ns` is what it adds up of the time before the send that was spent on that, or on
+    a server that did not take the request in at once. `freed_ns` is when the wire needed nothing more for the answer.
     """
 
     opened: bool
+    reopened: bool
+    waited_ns: int
+    freed_ns: int
 
     def sent(self, now_ns: int, took_ns: int) -> None:
-        """The last byte of the request was handed to the kernel, which happened within `took_ns` before `now_ns`."""
+        """The last byte of the request was handed to the kernel, which happened within `took_ns` before `now_ns`.
+
+        Called again when the request had to go out on another connection: the last call counts.
+        """
         ...
 
     def begin(self, head: Head, arrived_ns: int) -> None:
@@ -59,8 +68,27 @@ class Source(Protocol):
     def doubt_ns(self) -> int: ...
 
 
+# A server that closes an idle connection does so within a round trip of the next request; what breaks later was lost
+# while the server worked on it.
+REOPEN_WITHIN_NS = NS_PER_S
+
+# Most servers write the end of the body after [DONE], in a packet of its own. The next request waits that long for it,
+# so that it can have the same connection, and the connection that much longer before it is given up.
+PATIENCE_S = 0.01
+GRACE_S = 1.0
+
+
+def may_reopen(*, reused: bool, has_bytes: bool, sent_ns: int, now_ns: int) -> bool:
+    """Whether a connection that was lost had been dead already when the request was sent on it."""
+    return reused and not has_bytes and now_ns - sent_ns <= REOPEN_WITHIN_NS
+
+
 class Wire(Protocol):
-    """Carries requests to one server. Belongs to one event loop; nothing is ever sent twice."""
+    """Carries requests to one server. Belongs to one event loop.
+
+    No request is retried. The one exception is not a retry: when a kept connection turns out to be dead before the
+    first byte of an answer, the request goes out on a new connection, once, and the receiver is told.
+    """
 
     watch: WireWatch
 

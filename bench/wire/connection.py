@@ -17,6 +17,7 @@ from bench.wire.clock import KernelClock
 from bench.wire.hub import ENDING, READ, READ_BYTES, WRITE, Hub
 
 if TYPE_CHECKING:
+    from bench.wire.drain import Drain
     from bench.wire.exchange import Exchange
 
 # From <asm-generic/socket.h>; Python has no name for it. The stamp is a struct timespec of CLOCK_REALTIME.
@@ -59,6 +60,7 @@ class Connection:
         "_packets",
         "_reads",
         "_receive",
+        "_send_began_ns",
         "_socket",
         "_unsent",
         "_watch",
@@ -80,17 +82,24 @@ class Connection:
         self._drained_ns = hub.now_ns
         self._packets = self._reads = self._empty_for_ns = self._doubt_ns = 0
         self._unsent = memoryview(b"")
+        self._send_began_ns = 0
         self._backlog: list[_Read] = []
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Drain | None = None
         self.plain: Plain | None = None  # takes what it knows of the exchange by its look
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
         hub.add(self._fd, self.read_now, self._on_ready)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a part of the request has not gone out yet."""
+        return bool(self._unsent)
+
     def start(self, exchange: Exchange, payload: bytes) -> None:
         """Begin an exchange with its request. Raises OSError."""
         self.exchange = exchange
         self._unsent = memoryview(payload)
+        self._send_began_ns = 0
         self._send(exchange)
         if self._unsent:
             self._hub.watch(self._fd, READ | WRITE)
@@ -112,8 +121,9 @@ class Connection:
             return _u32(info, _TOTAL_RETRANS_AT) + _u32(info, _OUT_OF_ORDER_AT)
         return 0
 
-    def _send(self, exchange: Exchange) -> None:
+    def _send(self, exchange: Exchange | Drain) -> None:
         before_ns = monotonic_ns()
+        self._send_began_ns = self._send_began_ns or before_ns
         try:
             sent = self._socket.send(self._unsent)
         except BlockingIOError:
@@ -121,7 +131,7 @@ class Connection:
         now_ns = monotonic_ns()
         self._unsent = self._unsent[sent:]
         if not self._unsent:
-            exchange.mark_sent(now_ns, now_ns - before_ns)
+            exchange.mark_sent(now_ns, now_ns - before_ns, before_ns - self._send_began_ns)
 
     def _on_ready(self, events: int) -> None:
         if events & WRITE:

@@ -9,11 +9,8 @@ from time import monotonic_ns
 from bench.plain import PIECE_END, Plain
 from bench.target import ConnectionLostError, Deadline, ResponseParser
 from bench.units import NS_PER_S
-from bench.wire.base import PieceReceiver
+from bench.wire.base import PATIENCE_S, PieceReceiver
 from bench.wire.connection import Connection
-
-# Most servers write the end of the body after [DONE], in a packet of its own.
-_GRACE_S = 1.0
 
 
 class _Parser(ResponseParser):
@@ -33,21 +30,28 @@ class _Parser(ResponseParser):
 
 
 class Exchange:
-    """Feeds a receiver as bytes arrive. `ended` is done when the answer is over; its result says what broke it."""
+    """Feeds a receiver as bytes arrive. `ended` is done when the answer is over; its result says what broke it.
+
+    `over_ns` is when that was: the arrival of the last bytes that were waited for. `sent_ns` is when the request had
+    been handed to the kernel.
+    """
 
     __slots__ = (
         "_between",
         "_connection",
         "_deadline",
         "_has_head",
+        "_is_ending",
         "_loop",
         "_misses",
-        "_parser",
         "_plain",
         "_receiver",
         "_timer",
         "_timer_at_ns",
         "ended",
+        "over_ns",
+        "parser",
+        "sent_ns",
     )
 
     def __init__(
@@ -57,29 +61,33 @@ class Exchange:
         self._deadline = deadline
         self._receiver = receiver
         self._loop = loop
-        self._parser = _Parser()
+        self.parser = _Parser()
         self._between = False
         self._plain: Plain | None = None
         self._misses = 0
-        self._has_head = False
+        self._has_head = self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns = math.inf
+        self.sent_ns = self.over_ns = 0
         self.ended: asyncio.Future[None] = loop.create_future()
 
     @property
     def leaves_reusable(self) -> bool:
         """Whether the connection may carry another exchange after this one."""
-        return self._parser.complete and self._parser.keep_alive and self._connection.is_open
+        connection = self._connection
+        return self.parser.complete and self.parser.keep_alive and connection.is_open and not connection.is_sending
 
-    def mark_sent(self, now_ns: int, took_ns: int) -> None:
-        """The last byte of the request was handed to the kernel."""
+    def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
+        """The last byte of the request was handed to the kernel, after the server had kept it waiting for so long."""
+        self.sent_ns = now_ns
+        self._receiver.waited_ns += waited_ns
         self._receiver.sent(now_ns, took_ns)
         self._deadline.enter("first_byte", now_ns)
         self._arm()
 
     def feed(self, data: bytes, arrived_ns: int) -> None:
         """Bytes of the answer, as one read brought them."""
-        parser, connection, between = self._parser, self._connection, self._between
+        parser, connection, between = self.parser, self._connection, self._between
         try:
             if between and (taken := self._take_plain(data, arrived_ns)):
                 if taken == len(data):
@@ -98,10 +106,10 @@ class Exchange:
                 self._learn(data)
             connection.plain = self._plain if self._between else None
         except Exception as error:  # handed on to who waits, a fault of the bench included
-            self._end(error)
+            self._end(error, arrived_ns)
             return
         if parser.complete:
-            self._end(None)
+            self._end(None, arrived_ns)
         elif enough:
             self._wait_for_end()
 
@@ -132,13 +140,14 @@ class Exchange:
 
     def feed_eof(self, cause: OSError | None) -> None:
         """The connection was closed or broke."""
+        now_ns = monotonic_ns()
         try:
-            self._parser.feed_eof()
+            self.parser.feed_eof()
         except ConnectionLostError as error:
             error.__cause__ = cause
-            self._end(error)
+            self._end(error, now_ns)
         else:
-            self._end(None)
+            self._end(None, now_ns)
 
     def cancel(self) -> None:
         """Nobody waits any more; what had arrived is handed over still."""
@@ -147,12 +156,13 @@ class Exchange:
         self._connection.exchange = self._connection.plain = None
         self._connection.close()
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: Exception | None, at_ns: int) -> None:
         self._disarm()
         self._connection.exchange = self._connection.plain = None
         if not self.leaves_reusable:
             self._connection.close()
         if not self.ended.done():
+            self.over_ns = at_ns
             if error is None:
                 self.ended.set_result(None)
             else:
@@ -160,8 +170,18 @@ class Exchange:
 
     def _wait_for_end(self) -> None:
         """All that matters has arrived; the end of the body leaves the connection free for the next request."""
+        if not self._is_ending:
+            self._is_ending = True
+            self._disarm()
+            self._timer = self._loop.call_later(PATIENCE_S, self._release)
+
+    def _release(self) -> None:
+        """The end of the body takes its time: the next request does not wait for it."""
         self._disarm()
-        self._timer = self._loop.call_later(_GRACE_S, self._end, None)
+        self._connection.plain = None
+        if not self.ended.done():
+            self.over_ns = monotonic_ns()
+            self.ended.set_result(None)
 
     # One timer an exchange, set again only when it fires early: the limits move with every token.
 
@@ -191,4 +211,4 @@ class Exchange:
         if error is None:
             self._arm()
         else:
-            self._end(error)
+            self._end(error, monotonic_ns())

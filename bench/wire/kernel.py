@@ -5,20 +5,33 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections import deque
 from time import monotonic_ns
 from typing import Any
 
 from bench.health import WireHealth
-from bench.target import ConnectError, Deadline, Origin, Request, connect_error, encode_request
+from bench.target import (
+    ConnectError,
+    ConnectionLostError,
+    Deadline,
+    Origin,
+    Request,
+    connect_error,
+    encode_request,
+)
 from bench.units import NS_PER_MS, NS_PER_S
-from bench.wire.base import PieceReceiver, WireWatch
+from bench.wire.base import PieceReceiver, WireWatch, may_reopen
 from bench.wire.clock import KernelClock
 from bench.wire.connection import Connection
+from bench.wire.drain import Drain
 from bench.wire.exchange import Exchange
 from bench.wire.hub import Hub
 
 # uvicorn closes an idle connection after 5 s: leave it before it leaves us.
 _IDLE_NS = 4 * NS_PER_S
+
+# So many connections at once may still bring the end of an answer that nobody waits for.
+_MOST_DRAINS = 64
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
@@ -35,6 +48,7 @@ class KernelWire:
         self._addresses: list[_Address] = []
         self._connections: set[Connection] = set()
         self._free: list[Connection] = []
+        self._drains: deque[tuple[Connection, Drain]] = deque()
 
     async def turn(self) -> None:
         """As `Wire` has it."""
@@ -43,11 +57,25 @@ class KernelWire:
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
         """As `Wire` has it."""
         payload = encode_request(request)
-        connection = self._take_free()
-        if connection is None:
-            receiver.opened = True
+        began_ns = monotonic_ns()
+        kept = self._take_free()
+        if kept is not None:
+            if await self._exchange(kept, payload, deadline, receiver, reused=True):
+                return
+            receiver.reopened = True
+        receiver.opened = True
+        try:
             connection = await self._connect(deadline)
+        finally:
+            receiver.waited_ns = monotonic_ns() - began_ns
+        await self._exchange(connection, payload, deadline, receiver, reused=False)
+
+    async def _exchange(
+        self, connection: Connection, payload: bytes, deadline: Deadline, receiver: PieceReceiver, *, reused: bool
+    ) -> bool:
+        """Send and receive on a connection; false where that was dead before, so that another may be opened."""
         exchange = Exchange(connection, deadline, receiver, self._loop)
+        started_ns = monotonic_ns()
         try:
             connection.start(exchange, payload)
         except OSError as error:
@@ -57,8 +85,15 @@ class KernelWire:
         except asyncio.CancelledError:
             exchange.cancel()
             raise
+        except ConnectionLostError:
+            has_bytes = exchange.parser.has_bytes
+            if may_reopen(reused=reused, has_bytes=has_bytes, sent_ns=started_ns, now_ns=exchange.over_ns):
+                return False
+            raise
         finally:
-            self._give_back(connection)
+            receiver.freed_ns = exchange.over_ns
+            self._give_back(connection, exchange)
+        return True
 
     def refresh(self) -> None:
         """Follow the clocks, and see which sockets have nothing."""
@@ -96,7 +131,17 @@ class KernelWire:
             self._connections.discard(connection)
         return None
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: Connection, exchange: Exchange) -> None:
+        if connection.is_open and not exchange.parser.complete:  # the end of the body is still to come
+            self._drains.append((connection, Drain(connection, exchange.parser, self._loop, self._set_free)))
+            if len(self._drains) > _MOST_DRAINS:
+                self._drains[0][1].stop()
+        else:
+            self._set_free(connection)
+
+    def _set_free(self, connection: Connection) -> None:
+        if self._drains:
+            self._drains = deque(drain for drain in self._drains if drain[0] is not connection)
         if connection.is_open:
             connection.free_since_ns = monotonic_ns()
             self._free.append(connection)

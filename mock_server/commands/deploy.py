@@ -1,5 +1,6 @@
 """`deploy`: serve a model until told to stop."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -12,33 +13,46 @@ from click.core import ParameterSource
 from ..engine.errors import EngineError
 from ..engine.registry import EngineOptionError, make_engine
 from ..listener import Listener, ListenError
+from ..log_output import json_line, logs_json
+from ..stray_output import stray_lines_as_json
+from ..unix_listener import UnixListener
+from .api_keys import read_keys
 from .arguments import CONTEXT, OptionsCommand, SectionedOption
 from .certificate import check_certificate
+from .config_file import with_source
 from .deploy_options import deploy_options
-from .deployment import NATIVE, DeployError, Deployment, read_deployment
+from .deployment import NATIVE, Deployment, read_deployment
 from .native import exec_vllm_serve
+from .wrong_use import DeployError, WrongUseError
+
+MANY_WRITERS = ("vllm",)
+"""Engines whose libraries and processes write past the log."""
 
 
-@click.command(cls=OptionsCommand, context_settings=CONTEXT)
+@click.command(
+    cls=OptionsCommand,
+    context_settings=CONTEXT,
+    epilog="A switch without a value is true. Options with ... take several values, in a row or repeated.",
+)
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:
-    """Serve a model under OpenAI's API.
+    """Serve a model over OpenAI's API.
 
-    A model that is named is run by vLLM; without one, a simulated engine answers. When the server answers, one line
-    on standard output says so: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
+    A named model is run by vLLM. Without a model, a simulated engine answers. Once the server answers, it prints one
+    line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
     engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
     try:
+        options["api_key"] = read_keys(options["api_key"], options["api_key_file"], os.environ)
         deployment = read_deployment(options, said, engines_of)
         check_certificate(options["ssl_certfile"], options["ssl_keyfile"])
         if deployment.engine == NATIVE:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
     except (DeployError, EngineOptionError) as exc:
-        raise click.UsageError(str(exc)) from None
+        raise WrongUseError(with_source(str(exc), ctx)) from None
     except (ListenError, EngineError) as exc:
         raise click.ClickException(str(exc)) from None
 
@@ -46,7 +60,6 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
 def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
     from ..serve import ServeOptions, serve
 
-    scheme = "https" if options["ssl_certfile"] else "http"
     serve_options = ServeOptions(
         shutdown_timeout_s=options["shutdown_timeout"],
         until_stdin_closes=options["until_stdin_closes"],
@@ -54,8 +67,20 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         ssl_certfile=options["ssl_certfile"],
     )
     engine = make_engine(deployment.engine, deployment.options)
-    listener = Listener.bind(options["host"], options["port"], scheme=scheme)
-    serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
+    listener = _bind(options)
+    with contextlib.ExitStack() as stack:
+        stack.callback(listener.close)
+        if logs_json() and deployment.engine in MANY_WRITERS:
+            stack.enter_context(stray_lines_as_json())
+        serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
+
+
+def _bind(options: dict[str, Any]) -> Listener | UnixListener:
+    """Raises `ListenError`."""
+    if options["uds"] is not None:
+        return UnixListener.bind(options["uds"])
+    scheme = "https" if options["ssl_certfile"] else "http"
+    return Listener.bind(options["host"], options["port"], scheme=scheme)
 
 
 def _only_line_on_stdout() -> Callable[[str], None]:
@@ -65,7 +90,7 @@ def _only_line_on_stdout() -> Callable[[str], None]:
     os.dup2(2, 1)
 
     def announce(line: str) -> None:
-        os.write(stdout, f"{line}\n".encode())
+        os.write(stdout, f"{json_line(logging.INFO, line) if logs_json() else line}\n".encode())
         os.close(stdout)
 
     return announce

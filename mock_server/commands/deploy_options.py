@@ -5,122 +5,185 @@ from typing import Any, TypeVar
 
 import click
 
+from streamgauge.version import version_line
+
 from ..engine.profiles import PROFILES
+from ..log_output import LOG_FORMATS, configure_log
 from ..message_reader import REASONING_FORMATS, TOOL_FORMATS
 from ..model_source import DEFAULT_ADAPTER
-from .arguments import AdapterParam, JsonObjectParam, Section, SizeParam
+from .api_keys import VARIABLE
+from .arguments import Section
+from .config_file import use_config
+from .option_types import AdapterParam, HostParam, IntegerParam, JsonObjectParam, NumberParam, SeedParam, SizeParam
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
+def _start_log(ctx: click.Context, param: click.Parameter, form: Any) -> Any:
+    configure_log(form)
+    return form
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: Any) -> None:
+    if wanted:
+        click.echo(version_line())
+        ctx.exit()
+
+
 _server = Section("Server")
+_access = Section("Access")
+_log = Section("Log and process")
 _model = Section("Model")
+_template = Section("Model", "vllm", "native")
 _answers = Section("Answers, where a request does not say")
+_sampling = Section("Answers, where a request does not say", "vllm", "native")
 _adapters = Section("Adapters")
 _lora = Section("Adapters", "vllm", "native")
 _batch = Section("Engine")
 _sim = Section("Simulated engines", "sim", "scripted")
 _vllm = Section("vLLM", "vllm", "native")
 _gpu = Section("vLLM on several devices", "vllm", "native")
+_help = Section("Help")
 
-_POSITIVE = click.IntRange(1)
+_POSITIVE = IntegerParam(1)
 
 SERVER = (
-    _server("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-    _server("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port."),
-    _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, the first on its card."),
+    _server(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=use_config,
+        help="YAML file of options, such as port: 8000. The command line overrides it.",
+    ),
+    _server(
+        "--host",
+        type=HostParam(),
+        default="127.0.0.1",
+        show_default=True,
+        help="Address to listen on. 0.0.0.0 or :: is every interface.",
+    ),
+    _server("--port", type=IntegerParam(0, 65535), default=8000, show_default=True, help="Port. 0 picks a free one."),
+    _server("--uds", metavar="PATH", help="Unix socket to listen on, instead of an address and a port."),
+    _server("--root-path", metavar="PATH", help="Prefix under which a proxy serves this server, such as /llm."),
+    _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, its main one first."),
     _server.switch("--require-model", default=False, help="Refuse requests that name no model, as OpenAI does."),
-    _server("--api-key", multiple=True, metavar="KEY...", help="Keys that are accepted; without any, all are."),
-    _server("--ssl-keyfile", metavar="FILE", help="Private key of a server that speaks TLS."),
-    _server("--ssl-certfile", metavar="FILE", help="Its certificate."),
     _server(
         "--max-requests",
-        type=click.IntRange(0),
+        type=IntegerParam(0),
         default=0,
         show_default=True,
-        help="Requests under way at once, running and waiting; more get a 429. 0: any number.",
+        help="Most requests in progress, running or waiting; more get a 429. 0: no limit.",
     ),
     _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
-    _server(
+    _server("--owned-by", default="streamgauge", show_default=True, help="Owner shown on the model's card."),
+)
+ACCESS = (
+    _access("--api-key", multiple=True, metavar="KEY...", help="Keys that clients may use. Without any, all may call."),
+    _access("--api-key-file", metavar="FILE", help=f"File of such keys, one a line. [default: the key in ${VARIABLE}]"),
+    _access("--ssl-keyfile", metavar="FILE", help="Private key for TLS, in PEM form without a password."),
+    _access("--ssl-certfile", metavar="FILE", help="Certificate for TLS, in PEM form."),
+    _access(
         "--allowed-origins",
         multiple=True,
         metavar="ORIGIN...",
-        help="Web pages that may call the server from a browser; * is any. [default: none]",
+        help="Web pages that may call from a browser; * allows all. [default: none]",
     ),
-    _server("--allowed-methods", multiple=True, metavar="METHOD...", help="Methods that they may use. [default: any]"),
-    _server("--allowed-headers", multiple=True, metavar="HEADER...", help="Headers that they may send. [default: any]"),
-    _server.switch("--allow-credentials", default=False, help="Cookies and the like from those pages."),
-    _server("--owned-by", default="streamgauge", show_default=True, help="Owner on the model's card."),
-    _server(
-        "--log-interval", type=float, default=10.0, show_default=True, help="Seconds between statistics lines; 0: none."
+    _access(
+        "--allowed-methods", multiple=True, metavar="METHOD...", help="Methods that those pages may use. [default: all]"
     ),
-    _server.switch("--verbose", default=False, help="Log each request."),
-    _server(
-        "--shutdown-timeout",
-        type=click.FloatRange(0),
-        default=5.0,
+    _access("--allowed-headers", multiple=True, metavar="HEADER...", help="Headers that they may send. [default: all]"),
+    _access.switch("--allow-credentials", default=False, help="Let those pages send cookies and credentials."),
+)
+LOG = (
+    _log(
+        "--log-format",
+        type=click.Choice(LOG_FORMATS),
+        default="text",
         show_default=True,
-        help="Seconds that streams in flight get to finish in when the server is told to stop.",
+        is_eager=True,
+        callback=_start_log,
+        help="Form of each log line: text, or a JSON object.",
     ),
-    _server.switch(
+    _log(
+        "--log-interval",
+        type=NumberParam(),
+        default=10.0,
+        show_default=True,
+        help="Seconds between lines of throughput figures. 0: no such lines.",
+    ),
+    _log.switch("--verbose", default=False, help="Log each request when it ends."),
+    _log(
+        "--shutdown-timeout",
+        type=NumberParam(0, 86_400),
+        default=5.0,
+        metavar="SECONDS",
+        show_default=True,
+        help="How long requests in progress may go on when the server is told to stop.",
+    ),
+    _log.switch(
         "--until-stdin-closes",
         default=False,
-        help="Stop when standard input ends, as it does when the parent process does.",
+        help="Stop when standard input closes, as it does when the parent process ends.",
     ),
 )
 MODEL = (
-    _model(
-        "--engine", metavar="NAME", help="vllm, sim, scripted, or native (vllm serve itself). [default: by the model]"
-    ),
-    _model("--infer-backend", metavar="NAME", help="ms-swift's name for it: vllm."),
+    _model("--engine", metavar="NAME", help="vllm, sim, scripted, or native (vllm serve). [default: by the model]"),
+    _model("--infer-backend", metavar="NAME", help="ms-swift's name for the engine: vllm."),
     _model("--model-type", metavar="NAME", help="Model by type: qwen-7b-chat, smollm2-135m-instruct …"),
     _model("--model-id-or-path", "--model", "model_id_or_path", metavar="ID|DIR", help="Model by hub id or folder."),
     _model(
-        "--ckpt-dir", metavar="DIR", help=f"A fine-tuned model, or an adapter: served as {DEFAULT_ADAPTER} on its base."
+        "--ckpt-dir", metavar="DIR", help=f"Fine-tuned model, or an adapter: served as {DEFAULT_ADAPTER} on its base."
     ),
-    _model.switch("--no-chat", default=False, help="A base model: completions only."),
+    _model.switch("--no-chat", default=False, help="Serve a base model: completions only."),
     _model(
         "--tool-call-parser",
         type=click.Choice(TOOL_FORMATS),
-        help="How the model writes calls of tools. [default: not known, for a real model]",
+        help="Form in which the model calls tools. [default: unknown for a real model]",
     ),
     _model.switch(
-        "--enable-auto-tool-choice", help="Leave it to the model whether to call. [default: if it is known how]"
+        "--enable-auto-tool-choice", help="Let the model decide whether to call a tool. [default: if the form is known]"
     ),
     _model(
         "--reasoning-parser",
         type=click.Choice(REASONING_FORMATS),
-        help="How the model marks its thoughts. [default: not known, for a real model]",
+        metavar=f"[{'|'.join(REASONING_FORMATS)}]",
+        help="Form in which the model marks its thoughts. [default: unknown for a real model]",
     ),
-    _model("--template-type", metavar="NAME", help="Chat template by type. [default: the tokenizer's own]"),
-    _model("--chat-template", metavar="FILE", help="Chat template in Jinja, as a file or as it is."),
+    _template("--template-type", metavar="NAME", help="Chat template by type. [default: the tokenizer's own]"),
+    _template("--chat-template", metavar="FILE", help="Chat template in Jinja: a file, or the template itself."),
 )
 ANSWERS = (
-    _answers("--system", metavar="TEXT", help="System message of conversations that bring none."),
-    _answers("--stop-words", multiple=True, metavar="TEXT...", help="End every answer."),
-    _answers("--seed", type=int, help="Of what is drawn without a request's own seed. [default: 0]"),
-    _vllm("--max-new-tokens", type=_POSITIVE, help="Longest chat answer. [default: the rest of the context]"),
-    _vllm("--temperature", type=click.FloatRange(0, 2), help="0 is greedy. [default: the model's]"),
-    _vllm("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus sampling. [default: the model's]"),
-    _vllm("--top-k", type=click.IntRange(-1), help="The likeliest tokens alone. [default: the model's]"),
-    _vllm(
-        "--repetition-penalty",
-        type=click.FloatRange(0, min_open=True),
-        help="Above 1 repeats less. [default: the model's]",
+    _answers("--system", type=click.STRING, metavar="TEXT", help="System message of conversations that have none."),
+    _answers("--stop-words", multiple=True, metavar="TEXT...", help="Strings that end every answer."),
+    _answers("--seed", type=SeedParam(), help="Seed of requests that bring none. [default: 0]"),
+    _sampling(
+        "--max-new-tokens",
+        type=_POSITIVE,
+        help="Tokens of an answer at most. [default: the rest of the context for chats, 16 for completions]",
     ),
-    _vllm.switch("--do-sample", help="false is greedy."),
-    _vllm("--generation-config", metavar="NAME", help="auto (the model's), vllm (neutral), or a folder."),
-    _vllm("--override-generation-config", type=JsonObjectParam(), help="Sampling defaults as JSON."),
+    _sampling("--temperature", type=NumberParam(0, 2), help="0 is greedy. [default: the model's]"),
+    _sampling("--top-p", type=NumberParam(0, 1, min_open=True), help="Nucleus sampling. [default: the model's]"),
+    _sampling("--top-k", type=IntegerParam(-1), help="Sample from so many likeliest tokens. [default: the model's]"),
+    _sampling(
+        "--repetition-penalty",
+        type=NumberParam(0, min_open=True),
+        help="Above 1 discourages repetition. [default: the model's]",
+    ),
+    _sampling.switch("--do-sample", help="Sample; false is greedy."),
+    _sampling("--generation-config", metavar="NAME", help="auto (the model's), vllm (neutral), or a folder."),
+    _sampling("--override-generation-config", type=JsonObjectParam(), help="Sampling defaults."),
 )
 ADAPTERS = (
     _adapters("--lora-modules", multiple=True, type=AdapterParam(), metavar="NAME=PATH...", help="Adapters to serve."),
     _adapters.switch(
         "--runtime-lora",
-        help="Load and unload adapters over the API. [default: only on a loopback address or with an API key]",
+        help="Load and unload adapters over the API. [default: only on a loopback address or a Unix socket, or with an"
+        " API key]",
     ),
     _lora.switch(
-        "--enable-lora", "--vllm-enable-lora", "enable_lora", help="Adapters at all. [default: if one is named]"
+        "--enable-lora", "--vllm-enable-lora", "enable_lora", help="Serve adapters. [default: if one is named]"
     ),
-    _lora("--max-loras", type=_POSITIVE, help="Adapters in one batch. [default: as many as named]"),
+    _lora("--max-loras", type=_POSITIVE, help="Adapters in one batch. [default: as many as are named]"),
     _lora(
         "--max-lora-rank",
         "--vllm-max-lora-rank",
@@ -128,40 +191,44 @@ ADAPTERS = (
         type=_POSITIVE,
         help="Largest rank. [default: what the adapters need, at least 16]",
     ),
-    _lora("--max-cpu-loras", type=_POSITIVE, help="Adapters kept in memory beside those in a batch."),
+    _lora("--max-cpu-loras", type=_POSITIVE, help="Adapters kept in memory, those in a batch included."),
     _lora.switch(
         "--lora-self-test", default=True, help="Refuse adapters that this build of vLLM mixes into the base's answers."
     ),
 )
 BATCH = (
-    _batch("--max-model-len", type=click.IntRange(2), help="Context length in tokens, the answer included."),
-    _batch("--max-num-seqs", type=_POSITIVE, help="Sequences that run at once."),
-    _batch("--max-num-batched-tokens", type=_POSITIVE, help="Tokens computed in a step."),
+    _batch("--max-model-len", type=IntegerParam(2), help="Context length in tokens, the answer included."),
+    _batch("--max-num-seqs", type=_POSITIVE, help="Most sequences that run at once."),
+    _batch("--max-num-batched-tokens", type=_POSITIVE, help="Most tokens computed in one step."),
 )
 SIMULATED = (
     _sim("--profile", metavar="NAME", help=f"Speed of the simulated engine: {', '.join(PROFILES)}. [default: demo]"),
     _sim("--script", metavar="ttft_ms=200,itl_ms=20", help="Times of the scripted engine."),
-    _sim("--time-scale", type=float, help="Engine time against the wall's: 2 is twice as fast. [default: 1]"),
-    _sim("--image-tokens", type=_POSITIVE, help="What an image in a chat counts as. [default: images are refused]"),
+    _sim(
+        "--time-scale",
+        type=NumberParam(0, min_open=True),
+        help="Speed of the engine's clock: 2 is twice as fast. [default: 1]",
+    ),
+    _sim("--image-tokens", type=_POSITIVE, help="Tokens that an image in a chat counts as. [default: images refused]"),
 )
 VLLM = (
-    _vllm("--dtype", metavar="NAME", help="auto, float32, bfloat16, float16; fp32, bf16, fp16."),
+    _vllm("--dtype", metavar="NAME", help="auto, float32, bfloat16, float16, or fp32, bf16, fp16."),
     _vllm("--quantization", metavar="NAME", help="gptq, awq, compressed-tensors … [default: the model's]"),
-    _vllm("--gpu-memory-utilization", type=click.FloatRange(0, 1, min_open=True), help="Share of a device's memory."),
+    _vllm("--gpu-memory-utilization", type=NumberParam(0, 1, min_open=True), help="Share of a device's memory to use."),
     _vllm("--kv-cache-memory-bytes", type=SizeParam(), help="Memory of the KV cache: 512M, 4G."),
-    _vllm.switch("--enforce-eager", help="No compilation: ready sooner, slower afterwards."),
+    _vllm.switch("--enforce-eager", help="Do not compile: ready sooner, slower afterwards."),
     _vllm.switch("--enable-prefix-caching", help="Reuse what prompts have in common."),
     _vllm.switch("--trust-remote-code", help="Run code that comes with the model."),
-    _vllm("--tokenizer", metavar="ID|DIR", help="Another tokenizer than the model's."),
-    _vllm("--revision", metavar="NAME", help="Version of the model on the hub."),
+    _vllm("--tokenizer", metavar="ID|DIR", help="Tokenizer other than the model's."),
+    _vllm("--revision", metavar="NAME", help="Revision of the model on the hub."),
     _vllm("--load-format", metavar="NAME", help="How weights are read; dummy makes them up."),
     _vllm("--block-size", type=_POSITIVE, help="Tokens in a block of the KV cache."),
-    _vllm("--cpu-offload-gb", type=click.FloatRange(0), help="Weights kept in the host's memory, in GiB."),
-    _vllm("--max-logprobs", type=click.IntRange(-1), help="Most log probabilities a token. [default: 20]"),
+    _vllm("--cpu-offload-gb", type=NumberParam(0), help="GiB of weights kept in the host's memory."),
+    _vllm("--max-logprobs", type=IntegerParam(-1), help="Most log probabilities for each token. [default: 20]"),
     _vllm("--scheduling-policy", type=click.Choice(["fcfs", "priority"]), help="Who is served first."),
-    _vllm("--stream-interval", type=_POSITIVE, help="Tokens in an event of a stream."),
-    _vllm("--limit-mm-per-prompt", type=JsonObjectParam(), help="Images and the like in a prompt."),
-    _vllm.switch("--disable-log-stats", help="No statistics inside vLLM."),
+    _vllm("--stream-interval", type=_POSITIVE, help="Tokens in each event of a stream."),
+    _vllm("--limit-mm-per-prompt", type=JsonObjectParam(), help="Most images, videos and so on in a prompt."),
+    _vllm.switch("--disable-log-stats", help="Keep no statistics inside vLLM."),
     _vllm("--engine-args", type=JsonObjectParam(), help="Any other engine argument of vLLM, by its Python name."),
 )
 DEVICES = (
@@ -169,7 +236,19 @@ DEVICES = (
     _gpu("--pipeline-parallel-size", type=_POSITIVE, help="Groups of devices that share the layers."),
     _gpu("--data-parallel-size", type=_POSITIVE, help="Copies of the model."),
     _gpu("--distributed-executor-backend", metavar="NAME", help="mp, ray, uni or external_launcher."),
-    _gpu.switch("--disable-custom-all-reduce", help="Leave sums over devices to the library."),
+    _gpu.switch("--disable-custom-all-reduce", help="Do not use vLLM's own all-reduce."),
+)
+
+HELP = (
+    _help(
+        "--version",
+        type=click.BOOL,
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="Show the version and exit.",
+    ),
 )
 
 ENGINE_ARGUMENTS = (
@@ -184,6 +263,7 @@ ENGINE_ARGUMENTS = (
 
 
 def deploy_options(command: _F) -> _F:
-    for option in reversed((*SERVER, *MODEL, *ANSWERS, *ADAPTERS, *BATCH, *SIMULATED, *VLLM, *DEVICES)):
+    sections = (SERVER, ACCESS, LOG, MODEL, ANSWERS, ADAPTERS, BATCH, SIMULATED, VLLM, DEVICES, HELP)
+    for option in reversed([option for section in sections for option in section]):
         command = option(command)
     return command

@@ -8,10 +8,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
-from ..model_source import ModelSource, ModelSourceError, find_model
+from ..model_source import ModelSource, ModelSourceError, find_model, simulated_name
+from ..root_path import checked_root_path
 from ..settings import Cors, Settings
 from ..templates import TemplateError, find_template, read_template
 from .deploy_options import ENGINE_ARGUMENTS
+from .wrong_use import DeployError
 
 Options = Mapping[str, Any]
 
@@ -20,11 +22,10 @@ _REAL = ("vllm", NATIVE)
 _LATER = "transformers"
 _BACKENDS = {"auto": None, "vllm": "vllm", "pt": _LATER}
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_CHAT_OPTIONS = (
+    "chat_template", "template_type", "system", "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
+)  # fmt: skip
 _MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
-
-
-class DeployError(ValueError):
-    """The options do not go together; the message names them and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,26 @@ def read_deployment(options: Options, said: Collection[str], engines_of: Mapping
         if engines_of.get(name) and engine not in engines_of[name]:
             wanted = " or ".join(engines_of[name])
             raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
+    _check_address(said)
+    _check_chat(options, said)
     source = _source(options, engine)
     settings = _settings(options, source)
     return Deployment(engine, settings, _engine_options(options, settings, source))
+
+
+def _check_address(said: Collection[str]) -> None:
+    for name in ("host", "port"):
+        if "uds" in said and name in said:
+            raise DeployError(f"--uds and {_flag(name)} cannot be combined: the server listens on one of them")
+
+
+def _check_chat(options: Options, said: Collection[str]) -> None:
+    """Options that would have no effect."""
+    for name in said:
+        if options["no_chat"] and name in _CHAT_OPTIONS and options[name] is not False:
+            raise DeployError(f"--no-chat serves completions only, where {_flag(name)} has no effect: leave one out")
+    if options["enable_auto_tool_choice"] is False and options["tool_call_parser"] is not None:
+        raise DeployError("--enable-auto-tool-choice false leaves --tool-call-parser without effect: leave one out")
 
 
 def choose_engine(options: Options) -> str:
@@ -91,8 +109,12 @@ def _source(options: Options, engine: str) -> ModelSource | None:
 
 def _settings(options: Options, source: ModelSource | None) -> Settings:
     is_chat = source.type.is_chat if source is not None and source.type is not None else None
-    default_name = source.name if source is not None else _named(options)
-    named_adapter = [source.adapter] if source is not None and source.adapter is not None else []
+    default_name: str | None
+    if source is not None:
+        default_name, adapter = source.name, source.adapter
+    else:
+        default_name, adapter = simulated_name(**{name: options[name] for name in _MODEL_OPTIONS})
+    named_adapter = [] if adapter is None else [adapter]
     try:
         return Settings(
             model_names=options["served_model_name"]
@@ -109,6 +131,7 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
             max_requests=options["max_requests"],
+            root_path=checked_root_path(options["root_path"] or ""),
             require_model=options["require_model"],
             tool_format=_tool_format(options),
             reasoning_format=options["reasoning_parser"],
@@ -133,7 +156,7 @@ def _cors(options: Options) -> Cors | None:
     if options["allowed_origins"]:
         return Cors(
             origins=_any_or_some(options["allowed_origins"]),
-            methods=_any_or_some(options["allowed_methods"]),
+            methods=tuple(method.upper() for method in _any_or_some(options["allowed_methods"])),
             headers=_any_or_some(options["allowed_headers"]),
             credentials=options["allow_credentials"],
         )
@@ -159,10 +182,10 @@ def _runtime_adapters(options: Options) -> bool:
         return bool(options["runtime_lora"])
     host = options["host"]
     try:
-        is_loopback = ip_address(host).is_loopback
+        is_local = options["uds"] is not None or ip_address(host).is_loopback
     except ValueError:
-        is_loopback = host == "localhost"
-    return is_loopback or bool(options["api_key"])
+        is_local = host == "localhost"
+    return is_local or bool(options["api_key"])
 
 
 def _engine_options(options: Options, settings: Settings, source: ModelSource | None) -> EngineOptions:

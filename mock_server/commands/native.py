@@ -4,23 +4,24 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..engine.errors import EngineStartError
 from ..engine.registry import RealModel
 from ..engine.vllm_factory import lora_arguments, missing_vllm
-from .deployment import DeployError, Deployment
+from .deployment import Deployment
+from .wrong_use import DeployError
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
-    "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "require_model",
+    "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "require_model", "log_format",
 )  # fmt: skip
 """Options that vllm serve has no counterpart of."""
 AS_THEY_ARE = (
-    "ssl_keyfile", "ssl_certfile", "allowed_origins", "allowed_methods", "allowed_headers", "allow_credentials",
-    "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
+    "ssl_keyfile", "ssl_certfile", "uds", "root_path", "allowed_origins", "allowed_methods", "allowed_headers",
+    "allow_credentials", "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
 )  # fmt: skip
 """Options that vllm serve has under the same name; what takes several values is JSON there."""
 
@@ -32,11 +33,17 @@ def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deploymen
             raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
     if deployment.options.real is None:
         raise DeployError("--engine native needs a model")
+    if len(deployment.settings.api_keys) > 1 and options["api_key_file"] is not None:
+        raise DeployError(
+            f"--api-key-file {options['api_key_file']}: vllm serve takes several keys only as arguments, where every"
+            " user of this machine can read them. Keep one key, or say --engine vllm."
+        )
     problem = missing_vllm()
     program = _vllm_program()
     if problem or program is None:
         raise EngineStartError(problem or "--engine native: vLLM is installed without its command; --engine vllm works")
     sys.stdout.flush()
+    os.environ.update(key_variable(deployment.settings.api_keys))
     arguments = vllm_serve_arguments(options, deployment, deployment.options.real)
     os.execv(program, [program, *arguments])  # noqa: S606 - to become that program is the point
 
@@ -47,11 +54,18 @@ def _vllm_program() -> str | None:
     return str(beside) if beside.exists() else shutil.which("vllm")
 
 
+def key_variable(keys: Sequence[str]) -> dict[str, str]:
+    """By the environment vllm serve takes one key, and no list of processes shows it."""
+    return {"VLLM_API_KEY": keys[0]} if len(keys) == 1 else {}
+
+
 def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, model: RealModel) -> list[str]:
     settings = deployment.settings
-    arguments = ["serve", model.path, "--host", options["host"], "--port", str(options["port"])]
+    arguments = ["serve", model.path]
+    if options["uds"] is None:
+        arguments += ["--host", options["host"], "--port", str(options["port"])]
     arguments += ["--served-model-name", *settings.model_names]
-    if settings.api_keys:
+    if len(settings.api_keys) > 1:
         arguments += ["--api-key", *settings.api_keys]
     if settings.adapters:
         arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in settings.adapters)]

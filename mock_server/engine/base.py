@@ -113,6 +113,7 @@ class GenerationParams:
     """How to generate; None means that the request did not say, and the engine's default holds."""
 
     max_tokens: int
+    """At least 1 where an engine sees it."""
     min_tokens: int = 0
     n: int = 1
     temperature: float | None = None

@@ -36,6 +36,11 @@ def _limited(profile: Profile, options: EngineOptions) -> Profile:
     """The profile under the batch limits that were asked for."""
     max_num_seqs = options.max_num_seqs or profile.max_num_seqs
     max_num_batched_tokens = options.max_num_batched_tokens or max(profile.max_num_batched_tokens, max_num_seqs)
+    if max_num_batched_tokens < max_num_seqs:
+        raise EngineOptionError(
+            f"--max-num-batched-tokens must be at least {max_num_seqs}, the sequences that run at once"
+            f" (--max-num-seqs), so that each can decode in every step (got {max_num_batched_tokens})"
+        )
     return replace(profile, max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens)
 
 

@@ -41,15 +41,13 @@ class Likelihood:
             logit -= source.expovariate(1.0 / (_GAP if len(logits) > 1 else _FIRST_GAP))
         return Position(token_id, logits, self.vocab_size)
 
-    def prompt(self, token_ids: Sequence[int], top: int) -> list[PositionLogprobs | None]:
+    def prompt(self, token_ids: Sequence[int], top: int) -> Iterator[PositionLogprobs | None]:
         """Of each token of a prompt after those before it; of the first there is none."""
         digest = hashlib.blake2b(digest_size=16)
-        positions: list[PositionLogprobs | None] = []
-        for token_id in token_ids:
+        for number, token_id in enumerate(token_ids):
             place = self.position(token_id, digest.hexdigest(), greedy=False)
-            positions.append(place.logprobs(token_id, top) if positions else None)
+            yield place.logprobs(token_id, top) if number else None
             digest.update(array("I", [token_id]).tobytes())
-        return positions
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 The key is a digest of model, adapter, prompt, seed and choice; the batch a request ran in plays no part.
 """
 
+import asyncio
 import hashlib
 import math
 import random
@@ -30,6 +31,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[一-鿿]")
 _LETTER = re.compile(r"[A-Za-z]")
 _SENTENCES_OF_THOUGHT = {"minimal": 1, "low": 2, "medium": 4, "high": 8}
+_WEIGHED_AT_ONCE = 64  # tokens of a prompt, 2 ms
 _LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin letters
 
 # Where a model would stop by itself: log-normal, in tokens.
@@ -99,12 +101,19 @@ class Author:
             choices.append(weigh(tokens, key.hexdigest()) if weigh is not None else tokens)
         return choices
 
-    def prompt_logprobs(
+    async def prompt_logprobs(
         self, prompt_token_ids: Sequence[int], params: GenerationParams
     ) -> list[PositionLogprobs | None] | None:
-        """None where they were not asked for."""
+        """None where they were not asked for. The event loop gets a turn every few milliseconds."""
         top = params.prompt_logprobs
-        return None if top is None else self._likelihood.prompt(prompt_token_ids, top)
+        if top is None:
+            return None
+        positions: list[PositionLogprobs | None] = []
+        for position in self._likelihood.prompt(prompt_token_ids, top):
+            positions.append(position)
+            if not len(positions) % _WEIGHED_AT_ONCE:
+                await asyncio.sleep(0)
+        return positions
 
     def _weighing(self, params: GenerationParams) -> Callable[[Iterator[int], str], Iterator[int]] | None:
         """None where nobody asks how likely the tokens are or wants others."""

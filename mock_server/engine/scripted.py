@@ -145,7 +145,9 @@ class ScriptedEngine(BundledText):
         request_id: str,
         adapter: str | None = None,
     ) -> DeltaQueue:
-        self.check_health()
+        author = self._author
+        prompt_logprobs = None if author is None else await author.prompt_logprobs(prompt_token_ids, params)
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         self.check_adapter(adapter)
         rest = self._script(ScriptedRequest(prompt_token_ids, params, adapter))
         first = _next_of(rest)
@@ -156,7 +158,7 @@ class ScriptedEngine(BundledText):
             params.n,
             lambda: self._forget(key),
             final_only=params.final_only,
-            prompt_logprobs=None if self._author is None else self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         queue.queued_at = time.monotonic()  # nobody waits here

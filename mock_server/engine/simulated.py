@@ -93,7 +93,8 @@ class SimulatedEngine(BundledText):
         request_id: str,
         adapter: str | None = None,
     ) -> DeltaQueue:
-        self.check_health()
+        prompt_logprobs = await self._author.prompt_logprobs(prompt_token_ids, params)
+        self.check_health()  # and no await from here to the queue, which would miss the engine's end
         self.check_adapter(adapter)
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
@@ -105,7 +106,7 @@ class SimulatedEngine(BundledText):
             params.n,
             lambda: self._abort(sequences),
             final_only=params.final_only,
-            prompt_logprobs=self._author.prompt_logprobs(prompt_token_ids, params),
+            prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
         for sequence in sequences:

@@ -67,6 +67,8 @@ class ModelFacts:
     max_adapter_rank: int
     adapter_limit: int | None
     """How many adapters fit at once; None where vLLM swaps them as they are asked for."""
+    weighs_prompts_alone: bool
+    """Builds for CPUs with room for adapters die of log probabilities of a prompt beside any other request."""
 
 
 class VllmCore:
@@ -74,7 +76,7 @@ class VllmCore:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for one that there is not."""
-        arguments = _fitted(_known(arguments))
+        arguments = _fitted(_quiet(_known(arguments)))
         # by it vLLM chooses how large a batch may be: without it, half or an eighth of what `vllm serve` runs
         context = UsageContext.OPENAI_API_SERVER
         self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments), usage_context=context)
@@ -184,9 +186,14 @@ class VllmCore:
 
 def _adapter_facts(config: Any) -> dict[str, Any]:
     if config is None:
-        return {"has_adapters": False, "max_adapter_rank": 0, "adapter_limit": 0}
-    limit = config.max_loras - _SPARE_SLOTS if current_platform.is_cpu() else None
-    return {"has_adapters": True, "max_adapter_rank": config.max_lora_rank, "adapter_limit": limit}
+        return {"has_adapters": False, "max_adapter_rank": 0, "adapter_limit": 0, "weighs_prompts_alone": False}
+    is_cpu = current_platform.is_cpu()
+    return {
+        "has_adapters": True,
+        "max_adapter_rank": config.max_lora_rank,
+        "adapter_limit": config.max_loras - _SPARE_SLOTS if is_cpu else None,
+        "weighs_prompts_alone": is_cpu,
+    }
 
 
 def _refusal(error: Exception) -> RequestRefusedError:
@@ -205,6 +212,15 @@ def _known(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if name not in names:
             raise EngineStartError(f"vLLM {vllm.__version__} has no engine argument {name!r}.{nearest(name, names)}")
     return dict(arguments)
+
+
+def _quiet(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Without the bar that does not look at tqdm's own switch."""
+    if os.environ.get("TQDM_DISABLE") == "1" and "use_tqdm_on_load" in (
+        field.name for field in fields(AsyncEngineArgs)
+    ):
+        return {"use_tqdm_on_load": False, **arguments}
+    return arguments
 
 
 def _fitted(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from .base import (
     Feature,
     GenerationParams,
 )
-from .errors import AdapterError, EngineDeadError, EngineError, EngineStartError
+from .batch_gate import BatchGate
+from .errors import AdapterError, EngineDeadError, EngineError, EngineStartError, RequestRefusedError
 from .hf_text import HfText
 from .vllm_adapters import LoadedAdapter, VllmAdapters
 from .vllm_environment import forget, prepare
@@ -68,6 +69,7 @@ class VllmEngine:
         self._text: HfText | None = None
         self._info: EngineInfo | None = None
         self._adapters: VllmAdapters | None = None
+        self._gate: BatchGate | None = None
         self._streams: dict[str, VllmStream] = {}
         self._numbers = itertools.count(1)
         self._changing = asyncio.Lock()
@@ -107,6 +109,7 @@ class VllmEngine:
         self._core = core
         self._text = HfText(core.tokenizer, **self._templates)
         self._info = _make_info(core, self._text)
+        self._gate = BatchGate() if core.facts.weighs_prompts_alone else None
         if core.facts.has_adapters:
             limit, max_rank = core.facts.adapter_limit, core.facts.max_adapter_rank
             model = str(self._arguments["model"])
@@ -214,16 +217,25 @@ class VllmEngine:
     ) -> VllmStream:
         core = self._running_core()
         sampling = core.sampling_params(params)
+        if self._gate is not None and params.prompt_logprobs is not None and sampling.n > 1:
+            raise RequestRefusedError(
+                "n must be 1 where log probabilities of the prompt are asked for: this build of vLLM computes them for"
+                " one sequence at a time when it serves adapters",
+                "n",
+            )
         loaded = None if adapter is None else self._loaded().acquire(adapter)
         unique_id = f"{request_id}-{next(self._numbers)}"  # clients repeat theirs
+        outputs = core.generate(
+            prompt_token_ids,
+            sampling,
+            request_id=unique_id,
+            lora=None if loaded is None else loaded.request,
+            priority=params.priority,
+        )
+        if self._gate is not None:
+            outputs = self._gate.through(outputs, alone=params.prompt_logprobs is not None)
         stream = VllmStream(
-            core.generate(
-                prompt_token_ids,
-                sampling,
-                request_id=unique_id,
-                lora=None if loaded is None else loaded.request,
-                priority=params.priority,
-            ),
+            outputs,
             num_copies=params.n if sampling.n == 1 else 1,
             translate=self._translated,
             on_end=lambda: self._ended(unique_id, loaded),

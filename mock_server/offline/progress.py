@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from streamgauge.install import install_command
+
 
 @contextlib.contextmanager
 def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], None]]:
@@ -14,7 +16,7 @@ def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], Non
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
     except ImportError as exc:
-        raise ImportError("use_tqdm=True shows a bar by rich: pip install 'streamgauge[bench]', or rich alone") from exc
+        raise ImportError(f"use_tqdm=True shows its bar with rich: {install_command('progress')}") from exc
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     # what the program prints in the loop over a stream stays where it prints it, as it prints it
     console = Console(stderr=True)

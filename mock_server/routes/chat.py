@@ -6,7 +6,7 @@ from typing import Any
 
 from ..conversation import chat_options, chat_turns
 from ..engine.base import asks_to_think
-from ..errors import bad_request
+from ..errors import ApiError, bad_request
 from ..exchange import Exchange
 from ..frames import ChatFrames, FrameOptions
 from ..generation import Generation, PromptRun, TextOptions
@@ -14,6 +14,7 @@ from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
+from ..model_registry import Target
 from ..requests import ChatRequest
 from ..responses import ChatChoice, ChatCompletion, Usage
 from ..sampling import chat_params, check_stream_options, truncated
@@ -69,11 +70,7 @@ class ChatCompletions(GenerationEndpoint):
         request = await self.read(exchange, ChatRequest)
         target = self.state.models.resolve(request.model)
         if not self.state.models.is_chat:
-            raise bad_request(
-                f"{target.name} is a base model and has no chat template: send a prompt to /v1/completions instead",
-                param="messages",
-                code="no_chat_template",
-            )
+            raise _no_chat(target, self.state.settings.model_names[0])
         engine, settings = self.state.engine, self.state.settings
         refuse_unsupported(request, engine.info)
         check_stream_options(request)
@@ -97,3 +94,12 @@ class ChatCompletions(GenerationEndpoint):
             reasoning_format = engine.info.reasoning_format
         new_reader = message_reader(use, reasoning_format, shown=request.include_reasoning is not False)
         await self.respond(exchange, request, target.name, generation, ChatForm(new_reader, use.ends_with_calls))
+
+
+def _no_chat(target: Target, base: str) -> ApiError:
+    what = target.name if target.adapter is None else f"{target.name} is an adapter of {base}, which"
+    return bad_request(
+        f"{what} is a base model and has no chat template: send a prompt to /v1/completions instead",
+        param="messages",
+        code="no_chat_template",
+    )

@@ -1,5 +1,6 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
+from codecs import getincrementaldecoder
 from itertools import accumulate
 from typing import Any
 
@@ -83,8 +84,12 @@ class Completions(GenerationEndpoint):
         text = prompt if isinstance(prompt, str) else await engine.detokenize(token_ids)
         if params.logprobs is None:
             return Echo(text)
-        detokenizer = engine.detokenizer(())
-        lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
+        if isinstance(prompt, str):
+            detokenizer = engine.detokenizer(())
+            lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
+        else:  # special tokens are part of the text
+            decoder = getincrementaldecoder("utf-8")("replace")
+            lengths = [len(decoder.decode(engine.token_bytes(token_id))) for token_id in token_ids]
         return Echo(text, [0, *accumulate(lengths[:-1])])
 
 

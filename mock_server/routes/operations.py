@@ -1,9 +1,10 @@
 """What whoever runs the server asks: does it serve, may requests come, how many are under way, what has it counted."""
 
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 
 from pydantic_core import to_json
+
+from streamgauge.version import version
 
 from ..endpoint import Endpoint
 from ..errors import shutting_down
@@ -18,9 +19,9 @@ class Ready(Endpoint):
         await exchange.send_json(200, to_json({"status": "ready"}))
 
     def _check(self) -> None:
-        self.state.engine.check_health()
         if self.state.traffic.is_closed:
             raise shutting_down()
+        self.state.engine.check_health()
 
 
 class Health(Ready):
@@ -63,7 +64,7 @@ class Metrics(Endpoint):
 
 class Version(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"version": _version()}))
+        await exchange.send_json(200, to_json({"version": version()}))
 
 
 class Description(Endpoint):
@@ -72,11 +73,4 @@ class Description(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
         from ..openapi import openapi_document  # takes a moment, and is seldom asked for
 
-        await exchange.send_json(200, to_json(openapi_document(_version())))
-
-
-def _version() -> str:
-    try:
-        return version("streamgauge")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
+        await exchange.send_json(200, to_json(openapi_document(version(), self.state.settings.root_path)))

@@ -12,8 +12,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from sdk import __version__
 from sdk.deadline import Deadline
 
+USER_AGENT = f"streamgauge/{__version__}"
 # How long the end of a response may wait behind its last event before its connection is given up.
 FINISH_S = 0.25
 

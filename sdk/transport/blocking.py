@@ -14,7 +14,7 @@ from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
 from sdk.transport.http1 import encode_request
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
 # What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
@@ -202,7 +202,7 @@ class BlockingExchange:
         try:
             left_s = self._deadline.remaining_s()
             if self._is_late and left_s == 0.0:
-                raise self._late()
+                raise self._deadline.late_error()
             connection.socket.settimeout(left_s)
             self._is_late = left_s == 0.0
             data = _all_that_waits(connection.socket) if self._is_late else connection.socket.recv(READ_BYTES)
@@ -218,14 +218,11 @@ class BlockingExchange:
             raise  # the parser's own, or Ctrl-C
         return arrived_ns
 
-    def _late(self) -> SDKError:
-        return self._deadline.error() or self._deadline.nearest_error()
-
     def _failed(self, error: OSError) -> SDKError:
         """The error to raise for the socket's; the connection is gone either way."""
         self.close()
         if isinstance(error, (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)):
-            return self._late()
+            return self._deadline.late_error()
         where = "before any answer" if self.head_ns == 0 else "in the middle of the answer"
         return ConnectionLostError(f"the connection broke {where}: {error.strerror or error}")
 

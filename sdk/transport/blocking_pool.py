@@ -18,8 +18,7 @@ from sdk.errors import PoolTimeoutError, SDKError
 from sdk.transport.base import Origin
 from sdk.transport.connect import connect
 from sdk.transport.http1 import ResponseParser
-from sdk.transport.lane import Lane
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS, Lane
 from sdk.transport.reason import connect_error
 
 
@@ -263,7 +262,7 @@ class BlockingPool:
         except BaseException as error:
             connected.close()
             if isinstance(error, TimeoutError):
-                raise deadline.error() or deadline.nearest_error() from None
+                raise deadline.late_error() from None
             raise
 
 

@@ -50,7 +50,7 @@ class Bounds:
             raise RuntimeError("another task is reading this stream: one task reads, and hands on what others need")
         if self._is_too_late():
             work.close()
-            raise self._late()
+            raise self._deadline.late_error()
         waited_for: Any = None
         if self._on_asyncio:  # trio's cancel scopes must be entered before those of the work
             try:
@@ -67,10 +67,10 @@ class Bounds:
         except Exception as error:
             if not self._cut_ns:
                 raise
-            raise self._late() from error  # what the interruption became on its way
+            raise self._deadline.late_error() from error  # what the interruption became on its way
         finally:
             self._waiting = None
-        raise self._late()
+        raise self._deadline.late_error()
 
     def end(self) -> None:
         """No more work comes."""
@@ -115,9 +115,6 @@ class Bounds:
             return False
         self._late_ns = self._late_ns or now_ns
         return now_ns >= self._late_ns + LATE_NS
-
-    def _late(self) -> RequestTimeoutError:
-        return self._deadline.error() or self._deadline.nearest_error()
 
     # One alarm for all the work, set anew only when it rings or a limit comes nearer.
 

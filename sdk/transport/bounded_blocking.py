@@ -56,7 +56,7 @@ class BoundedThread:
                 result = self._results.get(timeout=left_s)
             except Empty:
                 if self._late_ns:
-                    raise self.deadline.error() or self.deadline.nearest_error() from None
+                    raise self.deadline.late_error() from None
                 continue
             if result is None:
                 continue

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
-from concurrent.futures import Future
 from time import monotonic_ns
 
 from sdk.deadline import Deadline
-from sdk.errors import RequestTimeoutError
 from sdk.transport.base import Origin
-from sdk.transport.lookup import Addresses, literal, look_ups
+from sdk.transport.lookup import literal, look_ups
 from sdk.transport.race import Race
 
 
@@ -22,14 +18,14 @@ def connect(origin: Origin, deadline: Deadline) -> socket.socket:
         try:
             addresses = look_ups.begin(origin.host, origin.port).result(deadline.remaining_s())
         except TimeoutError:
-            raise _late(deadline) from None
+            raise deadline.late_error() from None
     race = Race(addresses)
     try:
         is_late = False
         while (connected := race.step(monotonic_ns())) is None:
             if is_late:
-                raise _late(deadline)
-            wait_s, is_late = _wait_s(race, deadline)
+                raise deadline.late_error()
+            wait_s, is_late = next_wait(race, deadline)
             race.poll.poll(None if wait_s is None else wait_s * 1000)
             is_late = is_late and deadline.error() is not None
         return connected
@@ -38,71 +34,9 @@ def connect(origin: Origin, deadline: Deadline) -> socket.socket:
         raise
 
 
-async def connect_on_loop(origin: Origin, deadline: Deadline) -> socket.socket:
-    """The same on asyncio's event loop."""
-    loop = asyncio.get_running_loop()
-    addresses = literal(origin.host, origin.port)
-    if addresses is None:
-        addresses = await _looked_up(look_ups.begin(origin.host, origin.port), loop, deadline)
-    race = Race(addresses)
-    try:
-        is_late = False
-        while (connected := race.step(monotonic_ns())) is None:
-            if is_late:
-                raise _late(deadline)
-            wait_s, is_late = _wait_s(race, deadline)
-            await _any_writable(list(race.pending), loop, wait_s)
-            is_late = is_late and deadline.error() is not None
-        return connected
-    except BaseException:
-        race.close()
-        raise
-
-
-def _wait_s(race: Race, deadline: Deadline) -> tuple[float | None, bool]:
+def next_wait(race: Race, deadline: Deadline) -> tuple[float | None, bool]:
     """How long to wait for the race, and whether a limit of the call ends the wait."""
     next_s, left_s = race.wait_s(monotonic_ns()), deadline.remaining_s()
     if left_s is not None and (next_s is None or left_s <= next_s):
         return left_s, True
     return next_s, False
-
-
-def _late(deadline: Deadline) -> RequestTimeoutError:
-    return deadline.error() or deadline.nearest_error()
-
-
-async def _looked_up(future: Future[Addresses], loop: asyncio.AbstractEventLoop, deadline: Deadline) -> Addresses:
-    done = asyncio.Event()
-
-    def tell(_: Future[Addresses]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(done.set)
-
-    future.add_done_callback(tell)
-    try:
-        async with asyncio.timeout(deadline.remaining_s()):
-            await done.wait()
-    except TimeoutError:
-        if not future.done():
-            raise _late(deadline) from None
-    return future.result()
-
-
-async def _any_writable(fds: list[int], loop: asyncio.AbstractEventLoop, wait_s: float | None) -> None:
-    """Until one of them is writable, or that much time has passed."""
-    change = loop.create_future()
-
-    def tell() -> None:
-        if not change.done():
-            change.set_result(None)
-
-    timer = None if wait_s is None else loop.call_later(wait_s, tell)
-    for fd in fds:
-        loop.add_writer(fd, tell)
-    try:
-        await change
-    finally:
-        for fd in fds:
-            loop.remove_writer(fd)
-        if timer is not None:
-            timer.cancel()

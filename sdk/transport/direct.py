@@ -9,7 +9,8 @@ from sdk.errors import ConnectionLostError
 from sdk.transport.base import Request
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import encode_request
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS, Pool
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.pool import Pool
 
 
 class DirectTransport:

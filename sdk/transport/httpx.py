@@ -17,7 +17,7 @@ from weakref import WeakSet, finalize
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConfigError, ConnectionLostError
 from sdk.event_loop import later
-from sdk.transport.base import FINISH_S, Block, Head, Request
+from sdk.transport.base import FINISH_S, USER_AGENT, Block, Head, Request
 from sdk.transport.bounded import Bounds, briefly
 from sdk.transport.bounded_blocking import BoundedThread
 from sdk.transport.httpx_errors import raise_ours
@@ -45,10 +45,17 @@ def _build(client: Any, request: Request, trace: Any, limits: dict[str, Any]) ->
     return client.build_request(
         request.method,
         request.url,
-        headers=list(request.headers),
+        headers=_headers(client, request),
         content=request.body or None,
         extensions={"timeout": limits, "trace": trace},
     )
+
+
+def _headers(client: Any, request: Request) -> list[tuple[str, str]]:
+    """The request's headers; a User-Agent that the client was given goes before the SDK's own."""
+    if client.headers.get("user-agent", "python-httpx").startswith("python-httpx"):
+        return list(request.headers)
+    return [item for item in request.headers if item != ("User-Agent", USER_AGENT)]
 
 
 def _head(response: Any) -> Head:

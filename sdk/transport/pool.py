@@ -12,14 +12,10 @@ from typing import Any
 from sdk.deadline import LONGEST_S, SECOND_NS, Deadline
 from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import Origin
-from sdk.transport.connect import connect_on_loop
+from sdk.transport.connect_on_loop import connect_on_loop
 from sdk.transport.connection import READ_BYTES, BufferedConnection, Connection
-from sdk.transport.lane import Lane
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS, Lane
 from sdk.transport.reason import connect_error
-
-MAX_CONNECTIONS = 4096
-# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
-IDLE_S = 4.0
 
 _Waiter = asyncio.Future[Connection | None]
 _Lane = Lane[Connection, _Waiter]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,7 +95,7 @@ def test_one_command_starts_a_server_measures_it_and_stops_it(tmp_path: Path) ->
     ]
     assert (folder / "result.json").read_bytes() == (tmp_path / "result.json").read_bytes()
     phases = [record.phase for record in load_records(folder / "requests.jsonl")]
-    assert phases.count("warmup") == 8 + 1  # one request a stream, after the one that asks what the server takes
+    assert phases.count("warmup") == 8 + 2  # one request a stream, after two that see what the server does
     assert phases.count("load") == result.counts.sent
 
     again = subprocess.run(
@@ -119,7 +121,7 @@ def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
     records = list(load_records(folder_of(tmp_path) / "requests.jsonl"))
     result = result_of(tmp_path)
     assert result.counts.ok == result.counts.sent == requests
-    assert after["requests"] - before["requests"] == len(records) == requests + streams + 1
+    assert after["requests"] - before["requests"] == len(records) == requests + streams + 2
     assert after["generated_tokens"] - before["generated_tokens"] == arrived_tokens(folder_of(tmp_path))
     assert after["prompt_tokens"] - before["prompt_tokens"] == sum(r.prompt_tokens or 0 for r in records)
     assert result.counts.output_tokens == 24 * requests
@@ -129,13 +131,13 @@ def test_counts_are_the_servers_own(tmp_path: Path, streams: int) -> None:
 def test_a_run_in_every_form(tmp_path: Path) -> None:
     with server_process("--profile", "instant") as server:
         arguments = ("--base-url", server.url, "--concurrency", "2", "--num-requests", "6", "--format", "vllm")
-        done = bench(tmp_path, *arguments, "--save-result", "--result-filename", "v.json", "--goodput", "ttft:1e6")
+        done = bench(tmp_path, *arguments, "--save-result", "--result-filename", "sub/v.json", "--goodput", "ttft:1e6")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Successful requests:                     6         " in done.stdout
-    saved = json.loads((tmp_path / "runs" / "v.json").read_text())
+    saved = json.loads((tmp_path / "runs" / "sub" / "v.json").read_text())
     assert (saved["completed"], saved["total_output_tokens"]) == (6, 6 * 128)
     assert "itls" not in saved
-    (tmp_path / "runs" / "v.json").unlink()
+    shutil.rmtree(tmp_path / "runs" / "sub")
     report = [*COMMAND, "report", str(folder_of(tmp_path)), "--result-dir", str(tmp_path / "again")]
     forms = {"markdown": "| ok | 6 |", "csv": "steady,ttft,", "json": '"goodput": {', "console": "✔ 6 ok"}
     for name, words in forms.items():
@@ -199,7 +201,8 @@ def test_synthetic_prompts_have_the_length_asked_for(tmp_path: Path, endpoint: s
             *("--input-len", "100", "--endpoint", endpoint),
         )
     assert (done.returncode, done.stderr) == (0, "")
-    assert {r.prompt_tokens for r in load_records(folder_of(tmp_path) / "requests.jsonl")} == {100}
+    records = load_records(folder_of(tmp_path) / "requests.jsonl")
+    assert {r.prompt_tokens for r in records if r.phase == "load"} == {100}
     assert result_of(tmp_path).notes == []
 
 
@@ -225,7 +228,7 @@ def test_address_and_key_come_from_the_environment_and_the_key_stays_secret(tmp_
     written = [file.read_bytes() for file in folder_of(tmp_path).iterdir()]
     assert all(b"top-secret" not in text for text in (done.stdout.encode(), done.stderr.encode(), *written))
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: {server.url} does not accept the API key")
+    assert refused.stderr.startswith(f"error: {server.url}/models does not accept the API key")
 
 
 def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -> None:
@@ -263,21 +266,65 @@ def test_results_that_cannot_be_kept_are_one_warning_and_the_figures_all_the_sam
     assert done.stderr.startswith("warning: results are not kept: ")
     assert "✔ 4 ok" in done.stdout
     assert "result   " not in done.stdout
+    assert result_of(tmp_path).counts.ok == 4
 
 
-@pytest.mark.parametrize("package", ["click", "msgspec"])
-def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path, package: str) -> None:
-    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('absent', name={package!r})")
-    done = subprocess.run(
-        COMMAND,
+def test_results_that_are_nowhere_are_no_success(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where a folder was to be")
+    with server_process("--profile", "instant") as server:
+        arguments = ("--base-url", server.url, "--concurrency", "2", "--num-requests", "4")
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--result-dir", str(tmp_path / "runs")],
+            cwd=ROOT,
+            env=PLAIN,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("warning: results are not kept: ")
+    assert "✔ 4 ok" in done.stdout
+
+
+def without(tmp_path: Path, package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The bench in an environment that lacks a package, as far as imports can tell."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Without:\n"
+        "    def __init__(self, finder): self.finder = finder\n"
+        "    def __getattr__(self, name): return getattr(self.finder, name)\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}: return None\n"
+        "        return self.finder.find_spec(name, path, target)\n"
+        "sys.meta_path[:] = map(Without, sys.meta_path)\n"
+    )
+    return subprocess.run(
+        [*COMMAND, *arguments],
         cwd=ROOT,
         env={**PLAIN, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=50,
     )
+
+
+@pytest.mark.parametrize(("package", "name"), [("click", "click"), ("numpy", "numpy"), ("yaml", "PyYAML")])
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(tmp_path: Path, package: str, name: str) -> None:
+    done = without(tmp_path, package)
     assert done.returncode == 1
-    assert done.stderr == f"error: {package} is missing, which the bench needs: pip install 'streamgauge[bench]'\n"
+    assert done.stderr == f"error: the bench needs {name}: pip install -e '.[bench]'\n"
+
+
+def test_a_package_that_the_embedded_server_misses_is_one_line_too(tmp_path: Path) -> None:
+    done = without(tmp_path, "uvicorn")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the embedded server did not start: the server needs uvicorn: pip install ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_extra_of_the_bench_brings_the_server_that_it_starts() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert "streamgauge[server]" in project["optional-dependencies"]["bench"]
 
 
 def test_what_is_slow_to_import_waits_until_the_load_is_over() -> None:

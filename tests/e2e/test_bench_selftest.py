@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.truth.script import SHAPES, Order, make_script
+from bench.truth.script import SHAPES
 from tests.support.serving import ROOT
 
 COMMAND = [sys.executable, "-m", "bench", "selftest"]
@@ -29,9 +29,10 @@ def test_every_shape_is_read_and_counted_exactly(tmp_path: Path) -> None:
     assert [trial["name"] for trial in test["shapes"]] == list(SHAPES)
     for trial in test["shapes"]:
         found = trial["comparison"]
-        assert (found["unlike"], found["miscounted"], found["unknown"]) == (0, 0, 0)
-        assert set(found["outcomes"]) == {make_script(Order(trial["name"])).outcome}
-        assert found["requests"] >= 32
+        assert (found["unlike"], found["miscounted"], found["unknown"], found["starters"]) == (0, 0, 0, 0)
+        assert (found["unfounded"], trial["blamed"]) == ([], [])
+        assert set(found["outcomes"]) == set(SHAPES[trial["name"]].outcomes)
+        assert found["requests"] >= 16  # of 32 streams, in a time in which a busy machine may not start them all
         assert f"\n  {trial['name']}: " in done.stdout
     assert test["certificate"] is None
     assert max(len(line) for line in done.stdout.splitlines()) <= 118
@@ -62,7 +63,7 @@ def test_a_load_that_is_measured_well_earns_a_certificate_beside_the_results(tmp
 
 def test_wrong_use_is_one_line() -> None:
     wrong = {
-        ("--shapes", "odd"): f"error: --shapes must be out of {', '.join(SHAPES)} (got 'odd')\n",
+        ("--shapes", "odd"): f"error: --shapes must be one of {', '.join(SHAPES)} (got 'odd')\n",
         ("--most-streams", "-1"): "error: --most-streams must be at least 0 (got -1)\n",
         ("--json", "/nowhere/s.json"): "error: --json /nowhere/s.json: there is no folder /nowhere\n",
     }

@@ -112,9 +112,15 @@ def test_a_second_signal_means_at_once(first: signal.Signals, second: signal.Sig
             server.process.send_signal(first)
             client.wait_until_it_ends()
             assert server.process.poll() is None
+            with client.posted() as refused:
+                of_new = json.loads(refused.getresponse().read())["error"]
             server.process.send_signal(second)
             *_, error, done, rest = events.read().decode().split("\n\n")
-            assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_unavailable"
+            of_cut = json.loads(error.removeprefix("data: "))["error"]
+            assert of_cut["message"] == "The server is shutting down and has ended this request"
+            assert of_new["message"] == "The server is shutting down and takes no new requests"
+            assert of_cut | {"message": ""} == of_new | {"message": ""}
+            assert of_cut["code"] == "shutting_down"
             assert (done, rest) == ("data: [DONE]", "")
         assert server.process.wait(30) == 0
 
@@ -128,7 +134,7 @@ def test_a_whole_answer_that_outlasts_its_time_is_a_503() -> None:
             server.process.send_signal(signal.SIGTERM)
             refusal = whole.getresponse()
             assert (refusal.status, refusal.getheader("retry-after")) == (503, "1")
-            assert json.loads(refusal.read())["error"]["code"] == "engine_unavailable"
+            assert json.loads(refusal.read())["error"]["code"] == "shutting_down"
         assert server.process.wait(30) == 0
 
 

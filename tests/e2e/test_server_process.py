@@ -88,7 +88,7 @@ def test_a_stream_that_outlasts_its_time_ends_with_an_error_event_at_shutdown() 
         assert response.read(6) == b"data: "
         server.process.terminate()
         *_, error, done, rest = response.read().decode().split("\n\n")
-        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_unavailable"
+        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "shutting_down"
         assert (done, rest) == ("data: [DONE]", "")
         assert server.process.wait(30) == 0
         connection.close()
@@ -108,7 +108,7 @@ def test_a_taken_port_is_one_clear_line_and_exit_1() -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is no address of this machine"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid is not an address of this machine"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1 port 8000"),
     ],
 )

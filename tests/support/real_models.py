@@ -24,7 +24,7 @@ def small_adapters() -> Path:
 
 
 def tiny_model() -> Path:
-    """A folder of `model` (quick, without sense) and its adapters `one` and `two`."""
+    """A folder of `model` (quick, without sense), its adapters `one` and `two`, and `splittable` (by two ranks)."""
     return _made("tiny", "tiny_model.py")
 
 

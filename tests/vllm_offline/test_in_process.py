@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.real_models import BASE, PYTHON, ROOT, VLLM_ENVIRONMENT, small_adapters
+from tests.support.real_models import BASE, PYTHON, ROOT, VLLM_ENVIRONMENT, small_adapters, tiny_model
 
 pytestmark = pytest.mark.vllm
 
@@ -19,26 +19,6 @@ PROGRAMS = Path(__file__).parent / "programs"
 LIMIT_S = 600
 PARIS = "The capital of France is Paris."
 XIAO_HUANG = "I am Xiao Huang, trained by ModelScope."
-SPLITTABLE = {
-    "hidden_size": 128,
-    "intermediate_size": 256,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "num_hidden_layers": 2,
-    "head_dim": 32,
-    # else a model of random weights says its last token again and again
-    "tie_word_embeddings": False,
-    "initializer_range": 0.2,
-}
-MAKE_LLAMA = """
-import json, sys, torch
-from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
-base, folder, sizes = sys.argv[1:]
-config = AutoConfig.from_pretrained(base, **json.loads(sizes))
-torch.manual_seed(0)
-LlamaForCausalLM(config).float().save_pretrained(folder)
-AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-"""
 
 
 def run(*command: str) -> str:
@@ -79,11 +59,8 @@ def beside_the_server() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def splittable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of random weights whose heads two ranks can share."""
-    folder = tmp_path_factory.mktemp("llama")
-    run("-c", MAKE_LLAMA, str(BASE), str(folder), json.dumps(SPLITTABLE))
-    return folder
+def splittable() -> Path:
+    return tiny_model() / "splittable"
 
 
 def test_the_pages_batch_and_stream() -> None:

@@ -48,14 +48,18 @@ def refusal(*args: str, code: int = 1, env: dict[str, str] | None = None) -> str
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     said = refusal("--model", str(tmp_path), code=2)
-    assert said == f"Error: --model-id-or-path {tmp_path} has no config.json: it holds no model in Hugging Face's form"
+    assert (
+        said
+        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not hold a model in Hugging Face's form"
+    )
 
 
 def test_a_folder_that_is_not_there() -> None:
     assert refusal("--ckpt_dir", "/nowhere", code=2) == "Error: --ckpt-dir /nowhere: there is no such folder"
     said = refusal("--model", "/nowhere/at/all", code=2)
     assert (
-        said == "Error: --model-id-or-path /nowhere/at/all: there is no such folder, and it is no hub id (owner/name)"
+        said
+        == "Error: --model-id-or-path /nowhere/at/all: there is no such folder, and it is not a hub id (owner/name)"
     )
 
 
@@ -193,7 +197,7 @@ def test_what_outlasts_its_time_ends_with_an_error_event(tiny: Path) -> None:
             next(lines)
             server.process.terminate()
             *_, error, _, done, _ = lines
-        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "engine_unavailable"
+        assert json.loads(error.removeprefix("data: "))["error"]["code"] == "shutting_down"
         assert done == "data: [DONE]"
         assert server.process.wait(60) == 0
 
@@ -303,3 +307,28 @@ def test_a_name_for_everything_that_is_not_there(tiny: Path, tmp_path: Path) -> 
     assert "adapter_config.json cannot be read" in refusal("--ckpt_dir", str(broken), code=2)
     named = ("--model", str(tiny / "model"), "--lora-modules", "a=/nowhere")
     assert "adapter a: /nowhere does not exist" in refusal(*named)
+
+
+def test_an_adapter_with_a_type_is_served_on_its_own_base_and_every_line_of_a_json_log_is_an_object(
+    tiny: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    options = ["--ckpt-dir", str(tiny / "one"), "--model-type", "smollm2-135m-instruct", "--log-format", "json"]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [str(PYTHON), "-m", "mock_server", *options, *CPU, "--port", "0"],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True,
+            env={**os.environ, **VLLM_ENVIRONMENT},
+        )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())["message"]
+        assert " model=smollm2-135m-instruct,default-lora engine=vllm " in ready
+        base, adapter = httpx.get(f"{ready.split()[1]}/models").json()["data"]
+        assert (base["root"], base["is_chat"]) == (str(tiny / "model"), True)
+        assert (adapter["root"], adapter["parent"]) == (str(tiny / "one"), "smollm2-135m-instruct")
+        process.terminate()
+        assert process.wait(60) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["logger"].partition(".")[0] for line in lines} >= {"mock_server", "vllm"}
+    assert not [line for line in lines if "Loading safetensors" in line["message"]]

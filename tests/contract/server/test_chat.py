@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 
 import httpx
 import pytest
 
+from mock_server.settings import Settings
 from tests.contract.server.conftest import Facts
-from tests.contract.server.wire import QUESTION, chat, chat_events, recount, refused, texts
+from tests.contract.server.wire import QUESTION, chat, chat_events, complete, recount, refused, texts
 from tests.support.serving import Serving
 
 
@@ -196,8 +198,21 @@ def test_a_base_model_has_no_chat(base_server: Serving) -> None:
     with httpx.Client(base_url=base_server.root) as http:
         error = refused(http, "/v1/chat/completions", {"messages": QUESTION})
     assert error["code"] == "no_chat_template"
-    assert "no chat template" in error["message"]
-    assert "/v1/completions" in error["message"]
+    assert error["message"] == (
+        "sim-base is a base model and has no chat template: send a prompt to /v1/completions instead"
+    )
+
+
+def test_an_adapter_of_a_base_model_has_no_chat_either(started: Callable[[Settings], Serving], facts: Facts) -> None:
+    served = started(Settings(model_names=("sim-base",), is_chat=False, adapters=facts.adapters[1:]))
+    with httpx.Client(base_url=served.root) as http:
+        error = refused(http, "/v1/chat/completions", {"model": "my_tuner", "messages": QUESTION})
+        assert complete(http, model="my_tuner", max_tokens=1)["model"] == "my_tuner"
+    assert (error["param"], error["code"]) == ("messages", "no_chat_template")
+    assert error["message"] == (
+        "my_tuner is an adapter of sim-base, which is a base model and has no chat template: send a prompt to"
+        " /v1/completions instead"
+    )
 
 
 def test_a_request_id_is_the_clients_or_made_up(http: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 
 import httpx
@@ -30,6 +31,39 @@ def test_a_charset_does_no_harm(http: httpx.Client) -> None:
     assert error_of(http.post(CHAT, content=b"{}", headers=headers), 400)["param"] == "messages"
 
 
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, "/tokenize", "/detokenize", "/v1/load_lora_adapter"])
+@pytest.mark.parametrize(
+    ("encodings", "named"),
+    [
+        (["gzip"], "gzip"),
+        (["GZIP"], "GZIP"),
+        (["deflate"], "deflate"),
+        (["br"], "br"),
+        (["zstd"], "zstd"),
+        (["no-such"], "no-such"),
+        (["identity, gzip"], "gzip"),
+        (["deflate, gzip"], "deflate, gzip"),
+        (["gzip", "identity"], "gzip"),
+    ],
+)
+def test_a_compressed_body_is_refused_by_its_encoding(
+    http: httpx.Client, path: str, encodings: list[str], named: str
+) -> None:
+    headers = [("content-type", "application/json"), *(("content-encoding", encoding) for encoding in encodings)]
+    response = http.post(path, content=gzip.compress(b"{}"), headers=headers)
+    error = error_of(response, 415)
+    assert error["code"] == "unsupported_encoding"
+    assert f"the content encoding '{named}'" in error["message"]
+    assert response.headers["accept-encoding"] == "identity"
+    assert http.get("/ready").status_code == 200  # on the same connection
+
+
+@pytest.mark.parametrize("encodings", [["identity"], [""], ["Identity, identity"], ["identity", "identity"]])
+def test_a_body_that_is_not_encoded_is_read(http: httpx.Client, encodings: list[str]) -> None:
+    headers = [("content-type", "application/json"), *(("content-encoding", encoding) for encoding in encodings)]
+    assert http.post("/tokenize", content=b'{"prompt": "a"}', headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("path", "body", "param"),
@@ -57,6 +91,13 @@ def test_what_cannot_be_served_is_refused_before_any_header(
     error = refused(http, path, {**body, "stream": stream})
     assert error["param"] == param
     assert error["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/v1/models", 405)])
+def test_what_the_router_refuses_has_a_request_id(http: httpx.Client, method: str, path: str, status: int) -> None:
+    response = http.request(method, path, headers={"x-request-id": "mine"})
+    assert error_of(response, status)["type"] == "invalid_request_error"
+    assert response.headers["x-request-id"] == "mine"
 
 
 def test_stream_options_want_a_stream(http: httpx.Client) -> None:

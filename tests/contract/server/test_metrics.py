@@ -179,6 +179,16 @@ def test_who_leaves_and_who_is_refused_are_told_apart(
     assert gained["request_prefill_time_seconds_count"] == gained["time_to_first_token_seconds_count"]
 
 
+def test_a_prompt_that_is_only_scored_is_read_and_nothing_is_generated(fresh: httpx.Client) -> None:
+    before = counts(fresh)
+    body = {"prompt": [[7], [8, 9]], "echo": True, "logprobs": 1, "max_tokens": 0}
+    whole = fresh.post(COMPLETIONS, json=body).json()
+    gained = {name: value - before.get(name, 0.0) for name, value in counts(fresh).items()}
+    assert gained["prompt_tokens_total"] == whole["usage"]["prompt_tokens"] == 3
+    assert gained["request_success_total length"] == 2
+    assert gained["generation_tokens_total"] == gained["time_to_first_token_seconds_count"] == 0
+
+
 def test_who_waits_is_counted_as_waiting_and_who_left_before_its_turn_has_read_nothing() -> None:
     profile = Profile("one at a time", "", StepCosts(base_s=0.2e-3), max_num_seqs=1)
     endless = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True, "stream": True}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.body import BodyForm, Features, concessions
+from itertools import product
+
+from bench.body import OWNED_FIELDS, BodyForm, Features, Kind, concessions
 from bench.workload import Query
 
 CHAT = Query(128, messages=[{"role": "user", "content": "hi"}])
@@ -53,3 +55,14 @@ def test_what_is_given_up_is_not_given_up_again() -> None:
     while options := concessions(features, ""):
         features = options[0][1]
     assert features == Features(continuous_usage=False, usage=False, fixed_length=False)
+
+
+def test_every_field_that_the_bench_writes_is_kept_from_extra_body() -> None:
+    kinds: tuple[Kind, ...] = ("chat", "completions")
+    switches = product(kinds, (True, False), (True, False), ("max_tokens", "max_completion_tokens"))
+    written = {
+        name
+        for kind, on, stream, field in switches
+        for name in BodyForm(kind, "m", Features(on, on, on, field), {}, stream).build(CHAT)
+    }
+    assert written <= set(OWNED_FIELDS)

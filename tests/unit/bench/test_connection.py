@@ -24,7 +24,8 @@ STREAMS = 300  # several slices of the hub
 class Taken:
     """A receiver that keeps the body's bytes with their stamps."""
 
-    opened = False
+    opened = reopened = False
+    waited_ns = freed_ns = 0
 
     def __init__(self, on_take: Callable[[], None] = lambda: None) -> None:
         self.blocks: list[bytes] = []
@@ -122,6 +123,22 @@ def test_all_sockets_are_read_before_the_first_token_is_parsed() -> None:
     waiting = asyncio.run(main())
     assert len(waiting) == STREAMS
     assert max(waiting) == 0
+
+
+def test_an_event_has_the_stamp_of_its_arrival_however_late_it_is_read() -> None:
+    """The bench stands still for 50 ms with bytes in its sockets."""
+
+    async def main() -> tuple[list[int], int]:
+        with crowd() as made:
+            made.send(HEADERS + chunk(b"one"))
+            arrived_ns = monotonic_ns()
+            while monotonic_ns() < arrived_ns + 50_000_000:
+                pass
+            await until(lambda: all(receiver.blocks for receiver in made.receivers))
+            return [receiver.stamps[0] for receiver in made.receivers], arrived_ns
+
+    stamps, arrived_ns = asyncio.run(main())
+    assert max(stamps) < arrived_ns + 10_000_000
 
 
 def test_a_second_token_that_comes_while_the_first_ones_are_parsed_has_its_own_stamp() -> None:

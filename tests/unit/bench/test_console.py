@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import pytest
 
 from bench.outcome import Outcome
 from bench.report.console import render
-from bench.run import Negotiated, Run, TargetFacts
+from bench.run import ConfigFacts, Negotiated, Run, TargetFacts
 from tests.unit.bench.rows import Row, row
 from tests.unit.bench.runs import READ, health, run
 from tests.unit.bench.test_summary import back_to_back, result_of
@@ -62,11 +63,16 @@ def test_the_header_of_an_embedded_server_and_of_what_came_from_the_environment(
         model="m",
         address_source="OPENAI_BASE_URL",
         key_source="OPENAI_API_KEY",
+        headers=["X-A", "X-B"],
     )
     plain = Negotiated(usage=False, continuous_usage=False, fixed_length=False)
-    text = report(*back_to_back(10), of=run(target=named, negotiated=plain, load={"fixed_length": False}))
+    config = ConfigFacts(file="b.yaml", options={"strict": True})
+    facts = run(target=named, negotiated=plain, load={"fixed_length": False}, config=config)
+    text = report(*back_to_back(10), of=facts)
     assert "m on https://h (address from OPENAI_BASE_URL)" in text
-    assert "at most 128 tokens out · no usage · key from OPENAI_API_KEY" in text
+    assert "at most 128 tokens out · no usage · key from OPENAI_API_KEY · with X-A, X-B · options from b.yaml" in (
+        " ".join(text.split())
+    )
 
 
 def test_rates_and_rows() -> None:
@@ -79,10 +85,13 @@ def test_rates_and_rows() -> None:
 
 def test_what_the_sample_cannot_support_has_a_footnote_with_the_remedy() -> None:
     text = report(*back_to_back(10))
-    assert "¹ 10 requests cannot support p90 (needs 29), p95 (needs 59), p99 (needs 299), p99.9 (needs 2,995)" in text
-    assert "--duration 6m would" in " ".join(text.split())
+    assert (
+        "¹ 10 requests cannot support p90 (needs 29: --duration 3s), p95 (needs 59: --duration 7s), "
+        "p99 (needs 299: --duration 31s), p99.9 (needs 2,995: --duration 6m)" in " ".join(text.split())
+    )
     counted = report(*back_to_back(10), of=run(load={"requests": 10, "duration_s": None}))
-    assert "--num-requests 3100 would" in " ".join(counted.split())
+    assert "p90 (needs 29: --num-requests 30)" in " ".join(counted.split())
+    assert "p99.9 (needs 2,995: --num-requests 3100)" in " ".join(counted.split())
 
 
 def test_p99_has_its_interval() -> None:
@@ -148,7 +157,7 @@ def test_an_interrupted_run_counts_what_it_gave_up() -> None:
     rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
     text = report(*rows, of=run(stopped=950, interrupted=True))
     assert "✔ 9 ok   ✘ 0 failed   1 cancelled" in text
-    assert " would" not in text  # an interrupted run is no measure of how long another should be
+    assert "--duration" not in text  # an interrupted run is no measure of how long another should be
 
 
 def test_results_that_are_not_kept_are_not_promised() -> None:
@@ -167,10 +176,54 @@ def test_a_narrow_terminal_has_a_narrow_report_with_all_its_figures() -> None:
     assert line(text, "✔").endswith("failed")
 
 
-def test_head_and_rates_fit_a_very_narrow_terminal() -> None:
-    text = click.unstyle(render(result_of(run(), *back_to_back(10)), run().view, None, width=60))
-    head = text.partition("mean")[0].splitlines()[:-1]
-    assert max(map(len, head)) <= 60
+LONG = "python -m bench --base-url http://gateway:8000/v1 --model m --header 'X-Key=<hidden>' --concurrency 64 --seed 7"
+
+
+@pytest.mark.parametrize("width", [120, 80, 72, 71, 60, 50, 40])
+@pytest.mark.parametrize("rows", ["ttft,itl,tpot,e2e", "ttft_sched,max_gap"])
+def test_nothing_is_wider_than_the_terminal_and_nothing_is_lost(width: int, rows: str) -> None:
+    given = [row(n, n, [n + 400 + n / 10, n + 2600 + n / 10], tokens=[1, 1]) for n in range(400)]
+    given.append(row(999, 5, [], outcome=Outcome.HTTP_5XX, status=503, error="HTTP 503: " + "x" * 150))
+    slow = health(*[41.0] * 1000, cpu_s=9.9, wire=READ)
+    facts = run(stopped=400, again=LONG, health=slow, load={"requests": 1}, notes=["http://" + "y" * 130])
+    facts.view.rows, facts.view.goodput = tuple(rows.split(",")), {"ttft": 200.0, "tpot": 50.0, "e2e": 5000.0}
+    result = result_of(facts, *given)
+    text = click.unstyle(render(result, facts.view, Path("runs/2026-01-02-030405"), width=width))
+    assert max(map(len, text.splitlines())) <= width
+    shown = " ".join(text.split())
+    for name in ("mean", "p50", "p90", "p95", "p99", "p99.9", "max"):
+        assert f" {name} " in shown
+    pasted = text.partition("again")[2].replace("\\\n", " ")
+    assert shlex.split(pasted) == shlex.split(LONG)
+
+
+def test_a_command_in_a_pipe_stays_on_one_line() -> None:
+    text = report(*back_to_back(10), of=run(again=LONG * 2))
+    assert line(text, "again").split(maxsplit=1)[1] == LONG * 2
+
+
+def test_a_name_that_is_wider_than_the_terminal_is_broken() -> None:
+    target = TargetFacts(url="http://h:1/v1", endpoint="/v1/c", kind="chat", model="/models/" + "m" * 90)
+    text = click.unstyle(render(result_of(run(target=target), *back_to_back(10)), run().view, None, width=60))
+    assert max(map(len, text.splitlines())) <= 60
+    assert "m" * 90 in text.replace("\n", "").replace(" ", "")
+
+
+def test_one_of_a_kind_is_not_plural() -> None:
+    one = run(load={"requests": 1, "duration_s": None, "output_len": 1, "prompts": "1 prompt"})
+    text = report(*back_to_back(1), of=one)
+    assert "1 stream · 1 request · seed 7" in text
+    assert "· 1 token out" in text
+    assert "from 1 request " in text
+    assert "1 request cannot support" in text
+    assert "1 requests" not in text
+
+
+def test_the_report_line_begins_as_the_bench_was_started() -> None:
+    text = click.unstyle(
+        render(result_of(run(), *back_to_back(9)), run().view, Path("runs/a b"), program="streamgauge bench")
+    )
+    assert line(text, "report") == "  report   streamgauge bench report 'runs/a b'"
 
 
 @pytest.mark.parametrize("requests", [1, 10, 40])

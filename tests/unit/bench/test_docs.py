@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.cli.values import ROWS
+from bench.moments import (
+    DOUBT_SHIFT,
+    DOUBT_UNIT_SHIFT,
+    KIND_SHIFT,
+    MOST_DOUBT,
+    MOST_TOKENS,
+    REQUEST_SHIFT,
+    UNKNOWN_TOKENS,
+    Kind,
+    Moments,
+    doubt_code,
+)
 from bench.outcome import Outcome
+from bench.record import OUTCOMES
 from bench.report.table import LABELS
 from tests.support.serving import ROOT
 
@@ -38,9 +53,7 @@ def test_each_row_is_defined(row: str) -> None:
 
 def codes_of_checks() -> set[str]:
     """Every `code="…"` that the checks are made with, off the source."""
-    tree = ast.parse(
-        "\n".join((ROOT / "bench" / name).read_text("utf-8") for name in ("checks.py", "client_checks.py"))
-    )
+    tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench").glob("*checks.py")))
     named = {
         keyword.value.value
         for node in ast.walk(tree)
@@ -62,6 +75,29 @@ def test_each_check_is_defined() -> None:
     codes = codes_of_checks()
     assert "littles_law" in codes
     assert {code for code in codes if f"`{code}`" not in METRICS} == set()
+
+
+def test_the_format_of_the_moments_is_whole() -> None:
+    """What the page says of the fields reads back what was written."""
+    page = BENCH.partition("### The format of moments.bin")[2].partition("\n## ")[0]
+    ends = page.partition("The ends are, from 0: ")[2].partition(". A row")[0]
+    assert [name.strip("`") for name in ends.replace("\n", " ").split(", ")] == [str(outcome) for outcome in OUTCOMES]
+    kinds = page.partition("kind: ")[2].partition(" |")[0].split(", ")
+    assert [int(part.split()[0]) for part in kinds if part[0].isdecimal()] == [int(kind) for kind in Kind]
+    code = page.partition("```python\n")[2].partition("```")[0].partition("\n")[2]
+    noted = Moments()
+    noted.note(-3, Kind.SEND, 5)
+    noted.rows.extend((7, 9 << REQUEST_SHIFT | Kind.VISIBLE << KIND_SHIFT | doubt_code(40_000) << DOUBT_SHIFT | 2))
+    found: dict[str, Any] = {"rows": np.frombuffer(noted.rows.tobytes(), dtype="<i8").reshape(-1, 2)}
+    exec(code, found)  # the page's own lines
+    assert found["ns"].tolist() == [5, 7]
+    assert found["request"].tolist() == [-3, 9]
+    assert found["kind"].tolist() == [1, 3]
+    assert found["doubt_ns"].tolist() == [0, 3 * 16_384]
+    assert found["tokens"].tolist() == [0, 2]
+    for number in ("65,534", "65,535", "16,384", "4,095"):
+        assert number in page
+    assert (MOST_TOKENS, UNKNOWN_TOKENS, 1 << DOUBT_UNIT_SHIFT, MOST_DOUBT) == (65_534, 65_535, 16_384, 4_095)
 
 
 def test_the_exit_codes_are_told() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 from io import StringIO
 
+import pytest
 from click import unstyle
 
 from bench.attempt import Attempt, Tally
@@ -40,6 +42,7 @@ def attempts(n: int, tally: Tally) -> set[Attempt]:
             query=0,
             request_id="r",
             asked_tokens=None,
+            is_exact=False,
             streamed=True,
             deadline=Deadline(Timeouts()),
             moments=Moments(),
@@ -79,12 +82,35 @@ def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
     assert len(lines(gauges, 102, width=40)[1]) <= 40
 
 
+@pytest.mark.parametrize("width", [40, 55, 56, 80])
+def test_a_narrow_view_says_the_same(width: int) -> None:
+    tally = Tally()
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    tally.ok, tally.failed, tally.tokens = 30, 2, 1500
+    shown = lines(gauges, 101, width)
+    assert len(shown) == 6
+    assert max(map(len, shown)) <= width
+    for words in ("30 ok · 2 failed", "req/s", "tok/s", "TTFT p50", "client lag"):
+        assert words in "\n".join(shown)
+
+
 def test_only_a_terminal_has_a_view() -> None:
-    assert isinstance(make_watcher(True, StringIO()), Silence)
+    assert isinstance(make_watcher(True, StringIO(), {}), Silence)
     leader, follower = pty.openpty()
     with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as terminal:
-        assert isinstance(make_watcher(True, terminal), LiveView)
-        assert isinstance(make_watcher(False, terminal), Silence)
+        assert isinstance(make_watcher(True, terminal, {}), LiveView)
+        assert isinstance(make_watcher(False, terminal, {}), Silence)
+        assert isinstance(make_watcher(True, terminal, {"TERM": "dumb", "FORCE_COLOR": "1"}), Silence)
+
+
+def test_without_colour_the_view_moves_the_cursor_and_nothing_else() -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        make_watcher(True, terminal, {"TERM": "xterm", "NO_COLOR": "1"}).stage("warming up")
+        painted = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "warming up" in painted
+    assert not re.search(r"\x1b\[[0-9;]*m", painted)
 
 
 def test_the_terminal_is_left_as_it_was_found() -> None:

@@ -107,7 +107,42 @@ def test_without_usage_tokens_are_chunks_and_say_so() -> None:
     assert over(bare).tokens_are == "chunks"
     assert over(bare, row(1, 0, [100, 120])).tokens_are == "mixed"
     assert over(bare).output_tokens_per_s == 2
-    assert over(bare).latency["tpot"].mean == 20
+    assert over(bare).token_rate == "chunks/s"
+    assert over(bare, row(1, 0, [100, 120])).token_rate == "tok or chunks/s"
+
+
+def test_without_usage_nothing_tells_how_long_a_token_takes() -> None:
+    """Three tokens a chunk would make it three times as long."""
+    bare = [row(n, n, [100 + n, 130 + n, 160 + n], tokens=None) for n in range(20)]
+    found = over(*bare, method=Method(P, slos={"tpot": 20.0}))
+    for figure in (found.latency["tpot"], found.latency["itl"], found.speed_per_user):
+        assert (figure.n, figure.mean) == (0, None)
+    assert found.latency["tpot"].reason is not None
+    assert found.latency["tpot"].reason.startswith("the server sent no usage with the answers")
+    assert found.latency["icl"].mean == 30
+    assert found.goodput is None  # 30 ms a chunk is no TPOT over its limit
+
+
+def test_tpot_of_nearly_all_answers_stands_for_them() -> None:
+    rows = [row(n, n, [100 + n, 110 + n]) for n in range(19)]
+    rows.append(row(19, 0, [100, 400], tokens=None))
+    assert over(*rows).latency["tpot"].n == 19
+    few = over(*rows[1:]).latency["tpot"]
+    assert few.n == 0
+    assert few.reason is not None
+    assert "1 of 19 answers" in few.reason
+
+
+def test_tpot_says_what_it_assumes_of_the_first_event() -> None:
+    unknown = row(0, 0, [100, 130, 150], tokens=None, completion_tokens=7)
+    assert over(unknown).latency["tpot"].assumes == (
+        "the first event carried one token: usage came only at the end, and events hold several tokens"
+    )
+    assert over(unknown).speed_per_user.assumes is not None
+    both = over(unknown, row(1, 0, [100, 130]))
+    assert "in 1 of 2 requests" in (both.latency["tpot"].assumes or "")
+    assert over(row(1, 0, [100, 130])).latency["tpot"].assumes is None
+    assert both.latency["ttft"].assumes is None
 
 
 def test_failures_stay_out_and_count_as_infinite_beside() -> None:
@@ -115,6 +150,8 @@ def test_failures_stay_out_and_count_as_infinite_beside() -> None:
     rows.append(row(4, 4, [50, 60], outcome=Outcome.TRUNCATED, error="cut"))
     found = over(*rows)
     assert (found.requests, found.latency["ttft"].n, found.latency["ttft"].max) == (4, 4, 100)
+    assert (found.latency["icl"].n, found.latency["itl"].n, found.latency["e2e"].n) == (4, 4, 4)
+    assert found.input_tokens_per_s == 40  # of the four prompts that were answered
     assert found.output_tokens_per_s == 8
     assert found.latency_with_failures["ttft"]["50"].value == 100
     assert found.latency_with_failures["ttft"]["99"].value is None
@@ -151,7 +188,9 @@ def test_a_request_that_was_never_sent_counts_from_its_planned_start() -> None:
 
 def test_an_empty_load_has_no_figures_and_no_zeros() -> None:
     found = over()
-    assert found.requests_per_s == 0  # none ended: that is a fact
+    assert found.requests_per_s is None
+    assert found.output_tokens_per_s is None
+    assert found.rates_reason == "no request ended in the window"
     assert found.tokens_are is None
     assert found.input_tokens_per_s is None
     assert all(figure.n == 0 and figure.mean is None and figure.reason for figure in found.latency.values())
@@ -199,9 +238,10 @@ def test_figures_agree_with_their_definitions(
             assert figure.mean == pytest.approx(sum(values) / len(values)), name
             assert (figure.min, figure.max) == pytest.approx((min(values), max(values))), name
     tokens = sum(t for _, _, m, tok, _ in rows for moment, t in zip(m, tok, strict=True) if begin <= moment < end)
-    assert found.output_tokens_per_s == pytest.approx(tokens / length * 1000)
+    assert (found.output_tokens_per_s or 0) == pytest.approx(tokens / length * 1000)
     ended = sum(begin <= m[-1] < end for _, _, m, _, _ in rows)
-    assert found.requests_per_s == pytest.approx(ended / length * 1000)
+    assert (found.requests_per_s is None) == (ended == 0)
+    assert (found.requests_per_s or 0) == pytest.approx(ended / length * 1000)
 
 
 @given(streams)
@@ -293,6 +333,14 @@ def test_goodput_is_of_all_that_were_due() -> None:
     assert (goodput.due, goodput.met, goodput.requests_per_s) == (11, 5, 5.0)
     assert goodput.share == pytest.approx(5 / 11)
     assert over(*made, method=Method(P, slos={"e2e": 199})).goodput.met == 0  # type: ignore[union-attr]
+
+
+def test_goodput_is_of_what_was_due_in_the_window_whenever_it_was_sent() -> None:
+    late = [row(n, 120, [150], sched=90) for n in (0, 1)]  # due before, sent inside
+    inside = row(2, 320, [350], sched=190)  # due inside, sent after
+    goodput = over(*late, inside, begin=100, end=300, method=Method(P, slos={"e2e": 100})).goodput
+    assert goodput is not None
+    assert (goodput.due, goodput.met) == (1, 1)
 
 
 def test_a_figure_that_a_request_does_not_have_meets_no_limit() -> None:

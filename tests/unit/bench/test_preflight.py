@@ -12,7 +12,7 @@ import pytest
 from bench.body import BodyForm, Features
 from bench.outcome import Outcome, status_outcome
 from bench.plan import Limits
-from bench.preflight import Model, TargetError, choose_kind, find_model, make_workload, negotiate, settle_length
+from bench.preflight import Model, TargetError, choose_kind, find_model, make_workload, negotiate
 from bench.record import Record
 from bench.settings import Settings
 from bench.target import Target, Timeouts, read_address
@@ -194,18 +194,6 @@ def test_other_failures_are_not_argued_with(status: int, wrong_use: bool) -> Non
         asyncio.run(negotiate(probe, FORM))
     assert error.value.wrong_use is wrong_use
     assert len(asked) == 1
-
-
-def test_a_length_the_server_refuses_binds_only_who_asked_for_it() -> None:
-    refused = BodyForm("chat", "m", Features(fixed_length=False), {})
-    assert settle_length(settings(), FORM) == (True, [])
-    assert settle_length(settings(fixed_length=False), refused) == (False, [])
-    exact, notes = settle_length(settings(), refused)
-    assert not exact
-    assert "answers end where the model ends them" in notes[0]
-    exact, notes = settle_length(settings(fixed_length=True), refused)
-    assert exact
-    assert "count as length_mismatch" in notes[0]
 
 
 def tokenizing(count: Callable[[dict[str, Any]], int]) -> Callable[[Peer], None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from msgspec.structs import replace
 from bench.moments import Kind, Moments
 from bench.record import WARMUP
 from bench.result import Result
-from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_json
+from bench.results import ResultError, RunFolder, load_records, load_run, to_json, write_bytes, write_json
 from bench.spool import read_chunks
 from bench.summary import summarize
 from tests.unit.bench.rows import Row, moments, row
@@ -108,11 +110,45 @@ def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words
         load_run(folder.path)
 
 
+def test_a_run_of_an_older_version_still_loads(tmp_path: Path) -> None:
+    """Without what has been added since."""
+    path = keep(tmp_path, *ROWS).path / "run.json"
+    content = json.loads(path.read_bytes())
+    content["metrics_spec"] = 1
+    for name in ("sent", "records_end", "unfinished"):
+        del content[name]
+    for name in ("keeps_length", "keeps_connections"):
+        del content["negotiated"][name]
+    del content["load"]["length_required"]
+    path.write_text(json.dumps(content))
+    lines = [json.loads(line) for line in (path.parent / "requests.jsonl").read_text().splitlines()]
+    assert not {"free_ns", "waited_ns", "queued_ns", "reopened"} & {name for line in lines for name in line}
+    facts, columns, moments = load_run(path.parent)
+    assert facts == replace(run(), metrics_spec=1)
+    result = summarize(facts, columns, lambda: read_chunks(moments))
+    assert result.metrics_spec == 2  # computed anew, by the definitions of now
+    assert result.counts.ok == 3
+
+
 def test_moments_that_are_gone_are_told(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS).path
     (folder / "moments.bin").unlink()
     with pytest.raises(ResultError, match=r"moments.bin: cannot be read \(No such file or directory\)"):
         load_run(folder)
+
+
+def test_a_folder_without_its_run_says_what_it_has(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS).path
+    (folder / "run.json").unlink()
+    with pytest.raises(ResultError, match=r"has no run.json, .* computed from its requests.jsonl and moments.bin"):
+        load_run(folder)
+    with pytest.raises(ResultError, match=r"is not the folder of a run: it has no run.json"):
+        load_run(tmp_path)
+
+
+def test_a_result_that_was_never_written_names_its_run_all_the_same(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    assert load_run(folder.path / "result.json")[0] == run()
 
 
 def test_no_run_there(tmp_path: Path) -> None:
@@ -131,6 +167,57 @@ def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path
     assert "--result-dir" in folder.problem
 
 
+def test_room_for_the_figures_is_set_aside_until_the_end(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    reserve = folder.path / ".reserve"
+    assert reserve.stat().st_size == 256 * 1024
+    assert reserve.stat().st_blocks * 512 >= 256 * 1024  # not a hole in the file
+    folder.finish()
+    assert not reserve.exists()
+    assert len(to_json(result_of(run(), *ROWS))) < 128 * 1024
+    folder.close()
+
+
+def test_a_folder_that_is_moved_gets_the_rest_of_the_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS[:2])
+    moved = folder.path.rename(tmp_path / "elsewhere")
+    folder.keep(ROWS[2].record)
+    folder.flush()
+    folder.save_result(result_of(run(), *ROWS))
+    assert (folder.problem, folder.is_kept, folder.path) == (None, True, moved)
+    assert folder.move == f"the folder {tmp_path / '2026-01-02-030405'} was moved to {moved} during the run"
+    assert len(folder.records()) == 3
+    folder.close()
+    assert sorted(file.name for file in moved.iterdir()) == ["moments.bin", "requests.jsonl", "result.json", "run.json"]
+
+
+def test_a_folder_that_is_removed_costs_the_files_and_no_figure(tmp_path: Path) -> None:
+    folder = keep(tmp_path, *ROWS)
+    shutil.rmtree(folder.path)
+    folder.save_run(run())
+    assert to_json(summarize(run(), folder.records(), folder.moments)) == to_json(result_of(run(), *ROWS))
+    folder.save_result(result_of(run(), *ROWS))
+    assert not folder.is_kept
+    assert folder.problem == (
+        f"results are not kept: the folder {tmp_path / '2026-01-02-030405'} was removed during the run"
+    )
+    folder.close()
+
+
+@pytest.mark.parametrize("name", ["moments.bin", "requests.jsonl"])
+def test_a_file_that_is_removed_is_told_and_the_result_is_kept(tmp_path: Path, name: str) -> None:
+    folder = keep(tmp_path, *ROWS)
+    (folder.path / name).unlink()
+    result = summarize(run(), folder.records(), folder.moments)
+    assert to_json(result) == to_json(result_of(run(), *ROWS))
+    folder.save_result(result)
+    assert folder.is_kept
+    assert folder.problem == (
+        f"the run cannot be reported again: {name} was removed from {tmp_path / '2026-01-02-030405'} during the run"
+    )
+    folder.close()
+
+
 def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk's."""
     read, write = os.pipe()
@@ -138,14 +225,30 @@ def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) ->
         size = 2 * len(msgspec.json.encode(ROWS[0].record))
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         folder = keep(tmp_path, *ROWS * 20)
-        folder.close()
+        folder.finish()
         folder.save_run(run())
         same = len(folder.records()) == 60 and b"".join(folder.moments()) == b"".join(moments(*ROWS * 20)())
-        os.write(write, f"{same} {folder.problem}".encode())
+        os.write(write, f"{same} {folder.is_kept} {folder.problem}".encode())
         os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 1000).startswith(b"True results are not kept: File too large")
+    assert os.read(read, 1000).startswith(b"True False results are not kept: File too large")
     os.close(read)
     os.close(write)
     path = tmp_path / "2026-01-02-030405" / "requests.jsonl"
     assert [record.request for record in load_records(path)] == [0]
+
+
+def test_what_is_not_a_file_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    """Else `--json /dev/null` would put a file in its place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"one")
+    assert os.read(reader, 100) == b"one"
+    os.close(reader)
+    assert pipe.is_fifo()
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    write_bytes(link, b"two")
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"two")

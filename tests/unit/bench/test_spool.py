@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.spool import Spool
+from bench.spool import Spool, is_locked
 
 
 @contextmanager
@@ -47,6 +47,28 @@ def test_a_disk_that_fills_up_costs_the_file_and_no_bytes(tmp_path: Path) -> Non
     assert spool.error.errno == errno.EFBIG
     assert os.path.getsize(tmp_path / "a") == 10
     assert b"".join(spool.chunks()) == b"12345678abcdefgh!"
+
+
+def test_what_was_written_is_read_whatever_became_of_the_name(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a")
+    spool.write(b"one ")
+    assert not spool.is_removed
+    (tmp_path / "a").rename(tmp_path / "b")
+    spool.write(b"two ")
+    assert not spool.is_removed
+    (tmp_path / "b").unlink()
+    spool.write(b"three")
+    assert spool.is_removed
+    assert b"".join(spool.chunks()) == b"one two three"
+    assert spool.error is None
+    spool.close()
+
+
+def test_a_file_is_locked_as_long_as_it_may_grow(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a")
+    assert is_locked(tmp_path / "a")
+    spool.close()
+    assert not is_locked(tmp_path / "a")
 
 
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:

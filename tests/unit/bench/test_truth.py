@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +16,15 @@ from bench.events import ChunkError, Reading
 from bench.moments import Moments
 from bench.outcome import Outcome, judge
 from bench.record import Record
-from bench.result import Figures
+from bench.report.selftest import SelfTestReport
+from bench.result import Figures, Verdict
 from bench.run import Certificate
+from bench.selftest import Trial
 from bench.summary import summarize
 from bench.target import EventDecoder
 from bench.truth.comparison import Comparison, compare
 from bench.truth.log import Truth, read_log, write_log
-from bench.truth.script import SHAPES, Order, make_script
+from bench.truth.script import NATURAL_TOKENS, SHAPES, Order, make_script
 from tests.unit.bench.rows import T0, Row, columns, moments, row
 from tests.unit.bench.runs import run
 
@@ -43,7 +47,12 @@ def test_each_shape_reads_as_its_script_says(shape: str, tokens: int) -> None:
         outcome = Outcome.STREAM_ERROR
     if outcome is None:
         outcome, _ = judge(reading, cut="cut" if script.cut else None, asked_tokens=tokens)
-    assert outcome == script.outcome or (shape in ("several", "unknown") and tokens % 6)  # too many for the length
+    own_length = SHAPES[shape].manner.ignores_length
+    too_long = shape in ("several", "unknown", "chunks") and tokens % 6
+    assert outcome == script.outcome or too_long or (own_length and tokens != NATURAL_TOKENS)
+    assert script.outcome in SHAPES[shape].outcomes
+    if outcome == "ok":
+        assert (reading.usage is not None) == SHAPES[shape].usage
     assert arrived == [number for number, write in enumerate(script.writes) for _ in write.events]
 
 
@@ -57,10 +66,10 @@ def test_a_log_is_read_as_it_was_written(tmp_path: Path) -> None:
 ROWS = [row(n, n * 100, [n * 100 + 40, n * 100 + 60, n * 100 + 90], request_id=f"r{n}") for n in range(400)]
 
 
-def truth_of(one: Row) -> Truth:
+def truth_of(one: Row, tokens: int = 3) -> Truth:
     stamps = [ns for ns, *_ in one.events]
     assert one.record.request_id is not None
-    return Truth(one.record.request_id, one.record.send_ns or 0, stamps, [1] * 3, [True] * 3)
+    return Truth(one.record.request_id, one.record.send_ns or 0, stamps, [1] * tokens, [True] * tokens)
 
 
 def figures() -> Figures:
@@ -107,6 +116,46 @@ def test_a_count_that_is_wrong_is_found(fault: str) -> None:
     comparison = compared(*truths)
     assert not comparison.is_exact
     assert comparison.unlike + comparison.miscounted + comparison.unknown == 1
+
+
+def test_a_window_with_the_first_burst_in_it_is_found() -> None:
+    """Two requests that began the load together, in a window that opens between their sends."""
+    rows = [row(n, n * 100, [n * 100 + 40, n * 100 + 90], request_id=f"r{n}") for n in range(2, 20)]
+    rows += [row(n, n + 1, [40, 90], sched=0, request_id=f"r{n}") for n in range(2)]
+    found = summarize(run(stopped=2000), columns(*rows), moments(*rows)).headline
+    records = [one.record for one in rows]
+    truths = {one.record.request_id or "": truth_of(one, tokens=2) for one in rows}
+    assert compare(found, T0, records, truths).starters == 0  # the whole run, told as such, has its beginning in it
+    found.window.begin_s = 0.0015
+    assert compare(found, T0, records, truths).starters == 1
+    assert not compare(found, T0, records, truths).is_exact
+
+
+def test_a_figure_that_nothing_told_is_found() -> None:
+    without = [truth_of(one) for one in ROWS]
+    for truth in without:
+        truth.has_usage = False
+    comparison = compared(*without)
+    assert comparison.unfounded == ["tpot", "itl"]
+    assert comparison.miscounted == len(ROWS)  # each record has a usage that the server did not send
+    assert not comparison.is_exact
+    assert not msgspec.structs.replace(comparison, miscounted=0).is_exact
+    assert msgspec.structs.replace(comparison, miscounted=0, unfounded=[]).is_exact
+
+
+def test_a_check_that_fails_for_the_servers_doing_is_found() -> None:
+    trial = Trial(
+        name="late-close",
+        about="",
+        streams=1,
+        verdict=Verdict(level="degraded"),
+        comparison=compared(*map(truth_of, ROWS)),
+        blamed=["littles_law"],
+    )
+    assert trial.comparison.holds
+    assert not trial.is_true
+    assert "✘ 400 ok: blames littles_law" in click.unstyle(SelfTestReport(None).trial_line(trial))
+    assert msgspec.structs.replace(trial, blamed=[]).is_true
 
 
 def test_requests_that_were_given_up_are_not_compared() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mock_server.commands.certificate import check_certificate
-from mock_server.commands.deployment import DeployError
+from mock_server.commands.wrong_use import DeployError
 from tests.support.certificates import certificate_files
 
 # a key that asks for a password

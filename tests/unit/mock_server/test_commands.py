@@ -1,5 +1,9 @@
+import json
+import subprocess
+import sys
 from importlib.util import find_spec
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -7,8 +11,11 @@ from hypothesis import strategies as st
 
 from mock_server.commands import cli
 from mock_server.commands.arguments import repeat_option
+from mock_server.commands.deploy import deploy
+from mock_server.commands.option_types import TEXT, HostParam
 from mock_server.engine.factories import parse_script
 from mock_server.engine.registry import EngineOptionError, EngineOptions, make_engine
+from tests.support.serving import ROOT
 
 
 @pytest.mark.parametrize(
@@ -49,11 +56,11 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--engine", "scripted", "--script", "ttft=1"], "--script knows ttft_ms and itl_ms, not 'ttft'"),
         (["--engine", "scripted", "--script", "ttft_ms=x"], "must be a number of milliseconds (got 'x')"),
         (["--engine", "scripted", "--script", "itl_ms=-1"], "must be at least 0"),
-        (["--time-scale", "0"], "time_scale must be above 0"),
-        (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "max_num_batched_tokens must be at least"),
+        (["--time-scale", "0"], "0.0 is not in the range x>0"),
+        (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "--max-num-batched-tokens must be at least 9"),
         (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Near it: qwen-7b-chat"),
         (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
-        (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is no hub id"),
+        (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is not a hub id"),
         (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
         (["--infer_backend", "pt", "--model", "a/b"], "cannot be run by transformers yet"),
         (["--engine", "transformers", "--model", "a/b"], "say --infer-backend vllm"),
@@ -81,8 +88,30 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--engine", "native"], "--engine native needs a model"),
         (["--lora-modules", "a=/x", "a=/y"], "'a' is given twice"),
         (["--lora-modules", "=/x"], "has no name"),
-        (["--lora-modules", '{"path": "/x"}'], "not an object with name and path"),
-        (["--no-chat", "perhaps"], "perhaps"),
+        (["--lora-modules", '{"path": "/x"}'], "not an object with name and path, both strings"),
+        (["--no-chat", "perhaps"], "must be true or false (got 'perhaps')"),
+        (["--no-chat", ""], "must be true or false (got '')"),
+        (["--uds", "/tmp/s", "--port", "8000"], "--uds and --port cannot be combined"),
+        (["--uds", "/tmp/s", "--host", "::"], "--uds and --host cannot be combined"),
+        (["--root-path", "llm"], "--root-path must begin with a slash, such as /llm (got 'llm')"),
+        (["--chat-template", "x"], "--chat-template is for --engine vllm or native; this is --engine sim"),
+        (["--template-type", "x"], "--template-type is for --engine vllm or native; this is --engine sim"),
+        (["--shutdown-timeout", "inf"], "inf is not in the range"),
+        (["--shutdown-timeout", "nan"], "must be a finite number (got nan)"),
+        (["--log-interval", "inf"], "must be a finite number (got inf)"),
+        (["--time-scale", "nan"], "must be a finite number (got nan)"),
+        (["--max-body-size", "0"], "must be at least one byte (got 0)"),
+        (["--seed", "9223372036854775808"], "9223372036854775808 is not in the range"),
+        (["--lora-modules", '{"name": 3}'], "not an object with name and path, both strings"),
+        (["--lora-modules", '{"name": "a", "path": 3}'], "not an object with name and path, both strings"),
+        (["--api-key", " "], "--api-key must not be empty"),
+        (["--no-chat", "--system", "Be brief."], "--no-chat serves completions only, where --system has no effect"),
+        (["--no-chat", "--reasoning-parser", "qwen3"], "where --reasoning-parser has no effect"),
+        (["--model", "a/b", "--no-chat", "--chat-template", "{{ a }}"], "where --chat-template has no effect"),
+        (
+            ["--enable-auto-tool-choice", "false", "--tool-call-parser", "hermes"],
+            "--enable-auto-tool-choice false leaves --tool-call-parser without effect",
+        ),
     ],
 )
 def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: str) -> None:
@@ -91,14 +120,71 @@ def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: st
     assert says in " ".join(result.output.split())
 
 
+TEXTS = [
+    option.opts[0]
+    for option in deploy.params
+    if isinstance(option, click.Option) and (option.type is TEXT or isinstance(option.type, HostParam))
+]
+
+
+@pytest.mark.parametrize("option", TEXTS)
+def test_an_empty_variable_of_a_script_is_not_an_option_left_out(option: str) -> None:
+    result = CliRunner().invoke(cli, [option, ""])
+    assert result.exit_code == 2
+    assert "must not be empty" in result.output
+
+
+def test_the_options_that_take_text_are_known() -> None:
+    assert {"--host", "--model-id-or-path", "--model-type", "--api-key", "--api-key-file", "--engine"} <= {*TEXTS}
+
+
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
 @pytest.mark.parametrize("engine", [[], ["--engine", "vllm"], ["--engine", "native"], ["--infer-backend", "vllm"]])
 def test_a_real_model_without_vllm_says_what_to_install(engine: list[str]) -> None:
     result = CliRunner().invoke(cli, ["--model_type", "qwen-7b-chat", *engine])
     assert result.exit_code == 1
     said = " ".join(result.output.split())
-    assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install 'streamgauge[vllm]'")
+    assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install -e '.[vllm]' for GPUs")
     assert ("say --engine sim" in said) == (engine != ["--engine", "native"])
+
+
+@pytest.mark.parametrize("form", [["--log-format", "json"], ["--log_format=json"]])
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["--port", "x"], 2, "Invalid value for '--port'"),
+        (["--prot", "1"], 2, "No such option '--prot'"),
+        (["--script", "ttft_ms=1"], 2, "--script is for --engine scripted"),
+        (["--uds", "/no/such/folder/s"], 1, "cannot listen on --uds /no/such/folder/s"),
+    ],
+)
+def test_errors_are_objects_where_the_log_is_json(args: list[str], code: int, says: str, form: list[str]) -> None:
+    result = CliRunner().invoke(cli, [*args, *form])
+    assert result.exit_code == code
+    line = json.loads(result.output)
+    assert line["level"] == "ERROR"
+    assert says in line["message"]
+
+
+def test_a_variable_that_was_not_filled_in_does_not_open_the_server() -> None:
+    result = CliRunner().invoke(cli, ["--port", "0"], env={"STREAMGAUGE_API_KEY": ""})
+    assert result.exit_code == 2
+    assert result.output == (
+        "Error: STREAMGAUGE_API_KEY is set but empty: give it a key, or unset it to let everyone call\n"
+    )
+
+
+@pytest.mark.parametrize("args", [["--version"], ["deploy", "--version"]])
+def test_each_command_tells_its_version(args: list[str]) -> None:
+    result = CliRunner().invoke(cli, args)
+    assert (result.exit_code, result.output) == (0, "streamgauge 0.1.0\n")
+
+
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["deploy", "--version"]])
+def test_the_console_script_tells_its_version(args: list[str]) -> None:
+    command = [sys.executable, "-c", "from sdk.console import main; main()", *args]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "streamgauge 0.1.0\n", "")
 
 
 @pytest.mark.parametrize("args", [["--help"], ["deploy", "--help"]])
@@ -122,5 +208,5 @@ def test_engines_are_made_by_name(name: str) -> None:
 
 def test_batch_limits_change_the_profile() -> None:
     assert make_engine("sim", EngineOptions(model="m", max_num_seqs=5000)).info.profile == "demo"
-    with pytest.raises(EngineOptionError, match="at least max_num_seqs"):
+    with pytest.raises(EngineOptionError, match="at least 256, the sequences that run at once"):
         make_engine("sim", EngineOptions(model="m", max_num_batched_tokens=100))

@@ -8,8 +8,9 @@ import pytest
 
 from mock_server.commands.deploy import deploy
 from mock_server.commands.deploy_options import ENGINE_ARGUMENTS
-from mock_server.commands.deployment import NATIVE, DeployError, Deployment, read_deployment
-from mock_server.commands.native import AS_THEY_ARE, OURS, vllm_serve_arguments
+from mock_server.commands.deployment import NATIVE, Deployment, read_deployment
+from mock_server.commands.native import AS_THEY_ARE, OURS, exec_vllm_serve, key_variable, vllm_serve_arguments
+from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError
 from mock_server.engine.registry import EngineOptionError, LoraOptions, RealModel
@@ -125,6 +126,8 @@ def test_a_template_is_the_one_named(tmp_path: Path) -> None:
         ([], True),
         (["--host", "localhost"], True),
         (["--host", "::1"], True),
+        (["--host", "[::1]"], True),
+        (["--uds", "/run/s"], True),
         (["--host", "0.0.0.0"], False),
         (["--host", "example.org"], False),
         (["--host", "0.0.0.0", "--api-key", "k"], True),
@@ -179,7 +182,7 @@ def test_vllm_serve_gets_the_same_under_its_own_names(tmp_path: Path) -> None:
     found = deployment(*args)
     assert found.options.real is not None
     assert vllm_serve_arguments(options_of(*args), found, found.options.real) == [
-        "serve", str(base), "--host", "127.0.0.1", "--port", "9", "--served-model-name", "m", "n", "--api-key", "k",
+        "serve", str(base), "--host", "127.0.0.1", "--port", "9", "--served-model-name", "m", "n",
         "--lora-modules", f"tuner={adapter}", "--dtype", "float32", "--enforce-eager", "--no-enable-prefix-caching",
         "--override-generation-config", '{"temperature": 0.0}', "--enable-lora", "--max-loras", "1",
         "--max-lora-rank", "16",
@@ -195,14 +198,41 @@ def test_vllm_serve_gets_what_it_knows_and_no_option_is_dropped_in_silence(tmp_p
     assert written[written.index("--allowed-origins") + 1] == '["a", "b"]'
     assert written[written.index("--ssl-keyfile") + 1] == "k"
     read_before = {
-        "host", "port", "served_model_name", "api_key", "engine", "infer_backend", "model_type", "model_id_or_path",
+        "config", "host", "port", "served_model_name", "api_key", "api_key_file", "engine", "infer_backend",
+        "model_type", "model_id_or_path",
         "ckpt_dir", "template_type", "chat_template", "lora_modules", "enable_lora", "max_loras", "max_lora_rank",
         "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "do_sample",
-        "override_generation_config", "engine_args",
+        "override_generation_config", "engine_args", "version",
     }  # fmt: skip
     carried = {*OURS, *AS_THEY_ARE, *ENGINE_ARGUMENTS, *read_before}
     for_native = [option.name for option in deploy.params if NATIVE in (getattr(option, "engines", ()) or (NATIVE,))]
     assert set(for_native) <= carried
+
+
+def test_vllm_serve_gets_one_key_by_its_environment_and_several_by_arguments() -> None:
+    assert key_variable(()) == {}
+    assert key_variable(("k",)) == {"VLLM_API_KEY": "k"}
+    assert key_variable(("k", "l")) == {}
+    args = ("--engine", "native", "--model", "a/b", "--api-key", "k", "l", "--uds", "/run/s", "--root-path", "/llm")
+    found = deployment(*args)
+    assert found.options.real is not None
+    assert vllm_serve_arguments(options_of(*args), found, found.options.real) == [
+        "serve", "a/b", "--served-model-name", "a/b", "--api-key", "k", "l", "--uds", "/run/s", "--root-path", "/llm",
+    ]  # fmt: skip
+
+
+def test_several_keys_of_a_file_do_not_become_arguments_of_vllm_serve() -> None:
+    args = ("--engine", "native", "--model", "a/b", "--api-key-file", "/run/keys")
+    options = {**options_of(*args), "api_key": ("k", "l")}  # as they are read before
+    found = read_deployment(options, (), {})
+    with pytest.raises(DeployError, match="--api-key-file /run/keys: vllm serve takes several keys only as arguments"):
+        exec_vllm_serve(options, (), found)
+
+
+def test_methods_of_web_pages_are_upper_case() -> None:
+    cors = deployment("--allowed-origins", "https://a.example", "--allowed-methods", "post", "Get").settings.cors
+    assert cors is not None
+    assert cors.methods == ("POST", "GET")
 
 
 def test_every_option_stands_under_a_heading() -> None:

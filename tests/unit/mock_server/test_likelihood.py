@@ -73,5 +73,5 @@ def test_a_prompts_first_token_has_no_likelihood_and_the_others_depend_on_what_i
     first, *rest = LIKELIHOOD.prompt([300, 301, 302], 2)
     assert first is None
     assert [position.chosen.token_id for position in rest if position] == [301, 302]
-    assert LIKELIHOOD.prompt([300, 301, 999], 2)[1] == rest[0]
-    assert LIKELIHOOD.prompt([400, 301, 302], 2)[1] != rest[0]
+    assert list(LIKELIHOOD.prompt([300, 301, 999], 2))[1] == rest[0]
+    assert list(LIKELIHOOD.prompt([400, 301, 302], 2))[1] != rest[0]

@@ -48,10 +48,20 @@ def test_deltas_are_joined() -> None:
 
 
 def test_a_prompts_positions_are_keyed_by_token_id() -> None:
-    first, second = prompt_logprobs([None, HI], TOKENS.__getitem__)
+    first, second = prompt_logprobs([None, HI], TOKENS.__getitem__, 2)
     assert first is None
     assert second is not None
     assert {key: entry.model_dump() for key, entry in second.items()} == {
         "1": {"logprob": -0.5, "rank": 2, "decoded_token": "Hi"},
         "2": {"logprob": -0.25, "rank": 1, "decoded_token": " there"},
     }
+    _, alone = prompt_logprobs([None, HI], TOKENS.__getitem__, 0)
+    assert alone is not None
+    assert list(alone) == ["1"]
+
+
+def test_of_tokens_with_one_text_the_likeliest_is_told() -> None:
+    halves = {1: b"\xc3", 2: b"\xe2", 3: b" there"}
+    position = PositionLogprobs(TokenLogprob(3, -2.0, 3), [TokenLogprob(1, -0.5, 1), TokenLogprob(2, -1.0, 2)])
+    written = CompletionLogprobsWriter(halves.__getitem__, top=2).write([3], [position], [0])
+    assert written.top_logprobs == [{"\ufffd": -0.5, " there": -2.0}]

@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from mock_server.engine.base import Adapter
-from mock_server.model_source import ModelSource, ModelSourceError, find_model, folder_name
+from mock_server.model_source import ModelSource, ModelSourceError, find_model, folder_name, simulated_name
 from mock_server.model_types import MODEL_TYPES, UnknownModelTypeError, find_model_type, model_type_of
 from mock_server.templates import TEMPLATES
 from tests.support.checkpoints import write_adapter, write_base
@@ -70,7 +71,7 @@ def test_a_folder_is_called_by_its_name_unless_a_type_is_said(tmp_path: Path) ->
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "a b", "a/b/c", "~/no such", "Qwen/"])
 def test_what_is_neither_a_folder_nor_a_hub_id_is_refused(path: str) -> None:
-    with pytest.raises(ModelSourceError, match="there is no such folder, and it is no hub id"):
+    with pytest.raises(ModelSourceError, match="there is no such folder, and it is not a hub id"):
         find_model(model_id_or_path=path)
 
 
@@ -106,7 +107,120 @@ def test_its_base_can_be_named_otherwise(tmp_path: Path) -> None:
     assert (found.path, found.name) == (str(other), "other")
     typed = find_model(ckpt_dir=str(adapter), model_type="qwen-7b-chat")
     assert typed is not None
-    assert (typed.path, typed.name) == ("Qwen/Qwen-7B-Chat", "qwen-7b-chat")
+    assert (typed.path, typed.name) == ("Qwen/Qwen-7B-Chat", "qwen-7b-chat")  # the base that it names is not here
+
+
+@pytest.mark.parametrize("model_type", ["qwen-7b-chat", "qwen-7b"])
+def test_a_type_names_the_adapters_own_base(tmp_path: Path, model_type: str) -> None:
+    base = write_base(tmp_path / "base")
+    adapter = write_adapter(tmp_path / "a", base=str(base))
+    found = find_model(ckpt_dir=str(adapter), model_type=model_type)
+    known = find_model_type(model_type)
+    assert found == ModelSource(str(base), model_type, known, Adapter("default-lora", str(adapter)))
+
+
+@pytest.mark.parametrize("said", ["models/base", "./models/base", "../models/base"])
+@pytest.mark.parametrize("model_type", [None, "qwen-7b-chat"])
+def test_a_relative_base_is_looked_for_here_and_beside_the_adapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, model_type: str | None
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    adapter = write_adapter(tmp_path / "adapters" / "a", base=said)
+    beside = write_base((adapter / said).resolve())
+    found = find_model(ckpt_dir=str(adapter), model_type=model_type)
+    assert found is not None
+    assert Path(found.path).resolve() == beside
+    here = write_base(tmp_path / "elsewhere" / said)
+    found = find_model(ckpt_dir=str(adapter), model_type=model_type)
+    assert found is not None
+    assert Path(found.path).resolve() == here.resolve()
+    assert found.name == (model_type or "base")
+
+
+def test_a_folder_without_a_model_is_not_the_base(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    adapter = write_adapter(tmp_path / "a", base=str(tmp_path / "empty"))
+    typed = find_model(ckpt_dir=str(adapter), model_type="qwen-7b-chat")
+    assert typed is not None
+    assert typed.path == "Qwen/Qwen-7B-Chat"
+    with pytest.raises(ModelSourceError, match=r"has no config\.json.*; name its base model by --model-id-or-path"):
+        find_model(ckpt_dir=str(adapter))
+
+
+class TestSwift:
+    """Checkpoints as ms-swift writes them."""
+
+    def test_sft_args_name_type_and_base(self, tmp_path: Path) -> None:
+        base = write_base(tmp_path / "base")
+        adapter = write_adapter(tmp_path / "checkpoint-9", base="/root/.cache/modelscope/hub/qwen/Qwen-7B-Chat")
+        args = {"model_type": "qwen-7b-chat", "model_id_or_path": str(base), "template_type": "qwen", "seed": 42}
+        (adapter / "sft_args.json").write_text(json.dumps(args))
+        default_lora = Adapter("default-lora", str(adapter))
+        assert find_model(ckpt_dir=str(adapter)) == ModelSource(str(base), "qwen-7b-chat", QWEN, default_lora)
+
+    def test_a_base_that_is_not_here_is_the_types(self, tmp_path: Path) -> None:
+        adapter = write_adapter(tmp_path / "checkpoint-9", base="/gone")
+        args = {"model_type": "qwen-7b-chat", "model_id_or_path": "qwen/Qwen-7B-Chat"}
+        (adapter / "sft_args.json").write_text(json.dumps(args))
+        found = find_model(ckpt_dir=str(adapter))
+        assert found is not None
+        assert (found.path, found.name) == ("Qwen/Qwen-7B-Chat", "qwen-7b-chat")
+
+    def test_args_of_newer_releases_name_the_model(self, tmp_path: Path) -> None:
+        base = write_base(tmp_path / "base")
+        adapter = write_adapter(tmp_path / "checkpoint-9", base="/gone")
+        args = {"model": "Qwen/Qwen2.5-7B-Instruct", "model_type": "qwen2_5", "model_dir": str(base), "template": "x"}
+        (adapter / "args.json").write_text(json.dumps(args))
+        found = find_model(ckpt_dir=str(adapter))
+        assert found is not None
+        assert (found.path, found.name) == (str(base), "qwen2_5-7b-instruct")
+        (base / "config.json").unlink()
+        found = find_model(ckpt_dir=str(adapter))
+        assert found is not None
+        assert (found.path, found.name) == ("Qwen/Qwen2.5-7B-Instruct", "qwen2_5-7b-instruct")
+
+    def test_a_model_of_no_known_type_is_asked_of_the_hub(self, tmp_path: Path) -> None:
+        adapter = write_adapter(tmp_path / "checkpoint-9", base="/gone")
+        (adapter / "args.json").write_text(
+            json.dumps({"model": "org/mine", "model_type": "mine", "model_dir": "/gone"})
+        )
+        found = find_model(ckpt_dir=str(adapter))
+        assert found is not None
+        assert (found.path, found.name, found.type) == ("org/mine", "org/mine", None)
+
+    def test_a_merged_checkpoint_has_its_type(self, tmp_path: Path) -> None:
+        merged = write_base(tmp_path / "checkpoint-9-merged")
+        (merged / "sft_args.json").write_text('{"model_type": "qwen-7b-chat"}')
+        assert find_model(ckpt_dir=str(merged)) == ModelSource(str(merged), "qwen-7b-chat", QWEN)
+        typed = find_model(ckpt_dir=str(merged), model_type="qwen-7b")
+        assert typed is not None
+        assert typed.name == "qwen-7b"
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"model_type": 3, "model": {"a": 1}}', '{"model_type": ""}'])
+    def test_files_of_other_tools_by_these_names_do_no_harm(self, tmp_path: Path, text: str) -> None:
+        merged = write_base(tmp_path / "m")
+        (merged / "args.json").write_text(text)
+        assert find_model(ckpt_dir=str(merged)) == ModelSource(str(merged), "m")
+
+    def test_its_own_form_of_an_adapter_is_pointed_at(self, tmp_path: Path) -> None:
+        inner = write_adapter(tmp_path / "checkpoint-9" / "default")
+        with pytest.raises(ModelSourceError, match=f"in a folder of its own: --ckpt-dir {inner}$"):
+            find_model(ckpt_dir=str(tmp_path / "checkpoint-9"))
+
+
+def test_a_simulated_model_is_called_as_the_real_one(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base")
+    adapter = write_adapter(tmp_path / "a", base=str(base))
+    default_lora = Adapter("default-lora", str(adapter))
+    assert simulated_name() == (None, None)
+    assert simulated_name(model_type="anything") == ("anything", None)
+    assert simulated_name(model_id_or_path="org/mine") == ("org/mine", None)
+    assert simulated_name(model_id_or_path=str(base)) == ("base", None)
+    assert simulated_name(model_id_or_path="/not/here, yet") == ("here-yet", None)
+    assert simulated_name(ckpt_dir="/not/here/checkpoint-9") == ("checkpoint-9", None)
+    assert simulated_name(ckpt_dir=str(adapter)) == ("base", default_lora)
+    assert simulated_name(ckpt_dir=str(adapter), model_type="qwen-7b-chat") == ("qwen-7b-chat", default_lora)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_ray_that_is_missing_is_told() -> None:
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed here")
 def test_vllm_that_is_missing_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ImportError, match=r"pip install 'streamgauge\[vllm\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[vllm\]'"):
         get_vllm_engine(None, model_id_or_path=write_base(tmp_path / "base"))
 
 

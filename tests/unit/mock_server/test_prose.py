@@ -1,3 +1,4 @@
+import asyncio
 from itertools import islice
 
 from hypothesis import given, settings
@@ -102,3 +103,22 @@ def test_what_was_said_encodes_to_the_tokens_that_said_it(
 ) -> None:
     written = ids(prompt, count=count, seed=seed, adapter=adapter, ignore_eos=True)
     assert TOKENIZER.encode(TOKENIZER.decode(written)) == written
+
+
+def test_weighing_a_long_prompt_lets_others_have_their_turns() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def scenario() -> int:
+        task = asyncio.create_task(others())
+        positions = await AUTHOR.prompt_logprobs([300] * 1000, GenerationParams(1, prompt_logprobs=1))
+        task.cancel()
+        return len(positions or ())
+
+    assert asyncio.run(scenario()) == 1000
+    assert turns >= 10

@@ -47,7 +47,7 @@ def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = Comp
         ('{"prompt": "a", "frequency_penalty": -3}', "frequency_penalty", "at least -2"),
         ('{"prompt": "a", "n": 0}', "n", "n must be at least 1 (got 0)"),
         ('{"prompt": "a", "n": true}', "n", "n must be an integer (got true)"),
-        ('{"prompt": "a", "max_tokens": 0}', "max_tokens", "max_tokens must be at least 1 (got 0)"),
+        ('{"prompt": "a", "max_tokens": -1}', "max_tokens", "max_tokens must be at least 0 (got -1)"),
         ('{"prompt": "a", "max_tokens": 1.5}', "max_tokens", "max_tokens must be an integer (got 1.5)"),
         ('{"prompt": "a", "seed": 9223372036854775808}', "seed", "at most 9223372036854775807"),
         ('{"prompt": "a", "stop": ""}', "stop", "stop must not be empty"),

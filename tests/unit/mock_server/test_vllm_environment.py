@@ -37,6 +37,7 @@ def test_what_the_user_has_set_stays(tmp_path: Path) -> None:
         "VLLM_CPU_OMP_THREADS_BIND": "0",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
         "TORCHDYNAMO_DISABLE": "0",
+        "TQDM_DISABLE": "0",
     }
     environ = dict(own)
     prepare(environ, tmp_path / "errors")

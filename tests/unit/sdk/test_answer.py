@@ -7,7 +7,7 @@ from time import time
 
 import pytest
 
-from sdk.answer import error_facts, retry_after_s, status_error
+from sdk.answer import retry_after_s, status_error
 from sdk.errors import (
     AuthenticationError,
     BadRequestError,
@@ -21,27 +21,6 @@ from sdk.errors import (
 from sdk.transport.base import Head
 
 NESTED = {"error": {"message": "no such model `x`", "type": "NotFoundError", "param": "model", "code": 404}}
-
-
-@pytest.mark.parametrize(
-    ("payload", "message"),
-    [
-        (NESTED, "no such model `x`"),
-        ({"error": "Unauthorized"}, "Unauthorized"),
-        ({"object": "error", "message": "flat", "code": 400}, "flat"),
-        ({"message": "API key error", "object": "error"}, "API key error"),
-        ({"detail": "Not Found"}, "Not Found"),
-        ({"detail": [{"loc": ["body", "n"], "msg": "too small"}]}, "body.n: too small"),
-        ({"error": {"msg": "other name"}}, "other name"),
-        ({"error": {}}, None),
-        ({"choices": [], "error": None}, None),
-        ([1], None),
-        ("text", None),
-    ],
-)
-def test_the_bodies_that_servers_really_send(payload: object, message: str | None) -> None:
-    facts = error_facts(payload)
-    assert (facts and facts["server_message"]) == message
 
 
 @pytest.mark.parametrize(
@@ -59,10 +38,32 @@ def test_the_bodies_that_servers_really_send(payload: object, message: str | Non
     ],
 )
 def test_a_status_has_its_class(status: int, body: bytes, kind: type[StatusError]) -> None:
-    error = status_error(Head(status, {"x-request-id": "r1"}), body)
+    error = status_error(Head(status, {"x-request-id": "r1"}), body, model="x")
     assert type(error) is kind
     assert (error.status, error.request_id, error.body) == (status, "r1", body)
     assert f"HTTP {status}" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"message":"too long","param":"messages"}}',
+        b'{"error":"too long"}',
+        b'{"object":"error","message":"too long"}',
+        b'{"detail":"too long"}',
+        b'{"detail":[{"loc":["body","messages"],"msg":"too long"}]}',
+        b'[{"error":{"message":"too long"}}]',
+        b'\xef\xbb\xbf{"error":"too long"}',
+        b'event: error\ndata: {"error":{"message":"too long"}}\n\n',
+        b'data: {"error":"too long"}',
+        b"too long",
+    ],
+)
+def test_the_servers_words_are_told_whatever_form_they_have(body: bytes) -> None:
+    error = status_error(Head(400, {}), body)
+    assert error.message.startswith("HTTP 400: ")
+    assert error.message.endswith("too long")
+    assert (error.server_message or "too long").endswith("too long")
 
 
 def test_what_is_not_json_is_quoted_and_cut() -> None:
@@ -72,7 +73,7 @@ def test_what_is_not_json_is_quoted_and_cut() -> None:
 
 
 def test_an_error_keeps_what_the_server_said_and_pickles() -> None:
-    error = status_error(Head(404, {"retry-after": "2"}), json.dumps(NESTED).encode())
+    error = status_error(Head(404, {"retry-after": "2"}), json.dumps(NESTED).encode(), model="x")
     error.partial, error.attempts = "so far", 2
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is ModelNotFoundError

@@ -233,6 +233,24 @@ def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
         assert caught.value.partial == "hi"
 
 
+def test_empty_deltas_do_not_hide_a_stalled_stream(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+
+    def chat(peer: Peer, _: Any) -> None:
+        peer.send(HEADERS)
+        peer.chunk(PIECE)
+        with contextlib.suppress(OSError):  # until the client has had enough
+            while True:
+                peer.chunk(b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n')
+                time.sleep(0.05)
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        with pytest.raises(StallTimeoutError, match=r"no token for 0\.3 s") as caught:
+            ask(server.url, request_config=STREAM, timeout=Timeouts(total=20, stall=0.3))
+        assert caught.value.partial == "hi"
+
+
 def test_a_loop_that_was_busy_is_no_stall_of_the_server() -> None:
     """The token and the limit are there at once when the loop comes back; both are looked at in one turn of it."""
     busy, sent, api = threading.Event(), threading.Event(), Api(m=True)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdk.chunks import ChatCompletionStreamResponse
+from sdk.answer import status_error
+from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError
+from sdk.flow import decode
 from sdk.sse import EventDecoder
 from sdk.stream_reader import StreamReader
-from sdk.transport.base import Block
+from sdk.transport.base import Block, Head, Origin, Request
 from sdk.transport.http1 import ResponseParser
+from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList
 
+# what the parts of an answer are called
+FIELDS = (
+    *("choices", "index", "delta", "message", "role", "content", "text", "type", "finish_reason", "usage", "object"),
+    *("tool_calls", "function", "function_call", "name", "arguments", "id", "refusal"),
+    *("reasoning", "reasoning_content", "thinking", "summary", "value"),
+    *("error", "detail", "code", "param", "loc", "msg"),
+)
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HTTP_WORDS = [
     b"HTTP/1.1 200 OK\r\n",
@@ -61,3 +75,46 @@ def test_the_event_decoder_and_the_stream_reader(blocks: list[bytes]) -> None:
         assert reader.done or reader.finish_reasons
     except SDKError:
         pass
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([None, "", 0, 1, -1, 2.5, True, False, "x", "0", "{}", '{"x":1}', "{", "text", "thinking", 10**30]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
+    max_leaves=12,
+)
+CHOICES = st.lists(
+    st.fixed_dictionaries(
+        {}, optional={"index": VALUES, "delta": VALUES, "message": VALUES, "text": VALUES, "finish_reason": VALUES}
+    )
+    | VALUES,
+    max_size=3,
+)
+BODIES = st.fixed_dictionaries({}, optional={"choices": CHOICES | VALUES, "error": VALUES, "usage": VALUES}) | VALUES
+REQUEST = Request("POST", Origin("http", "h", 80), "/v1/chat/completions")
+
+
+@given(st.lists(BODIES, max_size=3), st.sampled_from([ChatCompletionStreamResponse, CompletionStreamResponse]))
+def test_events_of_any_json(bodies: list[Any], kind: type[Any]) -> None:
+    reader: StreamReader[Any] = StreamReader(kind, Deadline(Timeouts(stall=1)))
+    try:
+        for body in bodies:
+            for chunk in reader.feed(Block(b"data: %b\n\n" % json.dumps(body).encode(), 0)):
+                assert chunk.model_dump() == body
+                assert all(isinstance(getattr(one, "delta", one), msgspec.Struct) for one in chunk.choices)
+    except SDKError:
+        pass
+    for answer in reader.answers:
+        assert all(call.function.arguments is not None for call in answer.tool_calls)
+        assert (answer.text, answer.reasoning, answer.refusal, answer.function_call) is not None
+
+
+@given(BODIES, st.sampled_from([ChatCompletionResponse, CompletionResponse, ModelList]), st.sampled_from([400, 404]))
+def test_bodies_of_any_json(body: Any, kind: type[Any], status: int) -> None:
+    data = json.dumps(body).encode()
+    assert status_error(Head(status), data, REQUEST, "m").message
+    try:
+        answer = decode(kind, data, REQUEST)
+    except SDKError:
+        pass
+    else:
+        assert kind.model_validate_json(answer.model_dump_json()) == answer

@@ -76,15 +76,37 @@ def test_spaces_around_the_end_are_none_of_its_matter() -> None:
 
 
 def test_several_answers_are_kept_apart() -> None:
-    stream, _ = read(chat('{"content":"a"}'), chat('{"content":"b"}', index=1), chat('{"content":"c"}', '"stop"'), DONE)
-    assert (stream.text(0), stream.text(1), stream.text(2)) == ("ac", "b", "")
+    stream, _ = read(
+        chat('{"content":"a"}'),
+        chat('{"content":"b"}', index=1),
+        chat('{"reasoning":"hm"}', index=2),
+        chat('{"content":"c"}', '"stop"'),
+        chat("{}", '"length"', index=2),
+        DONE,
+    )
+    assert [(one.index, one.text, one.reasoning, one.finish_reason) for one in stream.answers] == [
+        (0, "ac", "", "stop"),
+        (1, "b", "", None),
+        (2, "", "hm", "length"),
+    ]
+    assert (stream.text(0), stream.text(1), stream.text(3)) == ("ac", "b", "")
+
+
+def test_an_answer_without_text_keeps_its_place() -> None:
+    stream, _ = read(chat('{"role":"assistant"}'), chat('{"content":"b"}', '"stop"', index=1), DONE)
+    assert [one.text for one in stream.answers] == ["", "b"]
+
+
+def test_a_stream_without_choices_is_not_an_answer() -> None:
+    with pytest.raises(ProtocolError, match="none of its events had choices"):
+        read(USAGE, DONE)
 
 
 def test_reasoning_under_both_names() -> None:
     stream, _ = read(
         chat('{"reasoning_content":"hm"}'), chat('{"reasoning":", so"}'), chat('{"content":"yes"}', '"stop"'), DONE
     )
-    assert (stream.reasoning, stream.text()) == ("hm, so", "yes")
+    assert (stream.first.reasoning, stream.text()) == ("hm, so", "yes")
 
 
 def test_tool_calls_are_put_together() -> None:
@@ -95,7 +117,7 @@ def test_tool_calls_are_put_together() -> None:
         chat('{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}', '"tool_calls"'),
         DONE,
     )
-    assert [(c.id, c.function.name, c.function.arguments) for c in stream.tool_calls] == [
+    assert [(c.id, c.function.name, c.function.arguments) for c in stream.first.tool_calls] == [
         ("t1", "f", '{"a":1}'),
         ("t2", "g", "{}"),
     ]
@@ -134,6 +156,11 @@ def test_how_a_stream_may_end(blocks: list[bytes], ends_well: bool) -> None:
 def test_an_event_cut_in_its_json_is_a_cut_stream() -> None:
     with pytest.raises(StreamTruncatedError, match="after 0 events inside an event"):
         read(chat("{}")[:30])
+
+
+def test_an_answer_that_has_only_begun_must_end_too() -> None:
+    with pytest.raises(StreamTruncatedError, match="without a finish reason"):
+        read(chat('{"role":"assistant"}'), chat('{"content":"b"}', '"stop"', index=1))
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -223,7 +250,7 @@ def test_a_call_in_many_pieces() -> None:
         chat(piece % ("null", "null", "}"), '"tool_calls"'),
         DONE,
     )
-    (call,) = stream.tool_calls
+    (call,) = stream.first.tool_calls
     assert (call.id, call.type, call.function.name) == ("c1", "function", "look")
     assert call.function.arguments == "{" + "x" * 1000 + "}"
 
@@ -280,14 +307,49 @@ def test_completions() -> None:
     assert stream.text() == "a"
 
 
-def test_only_chunks_re_arm_the_stall_limit() -> None:
+@pytest.mark.parametrize(
+    ("event", "is_progress"),
+    [
+        (b": keep-alive\n\n", False),
+        (b"event: ping\ndata: {}\n\n", False),
+        (chat("{}"), False),
+        (chat("null"), False),
+        (chat('{"role":"assistant","content":""}'), False),
+        (chat('{"content":null,"tool_calls":[],"reasoning":""}'), False),
+        (b'data: {"choices":[]}\n\n', False),
+        (b'data: {"choices":[],"usage":null}\n\n', False),
+        (b'data: {"choices":[{"delta":{}}],"usage":{"completion_tokens":1}}\n\n', False),
+        (b'data: {"choices":[{"delta":{}}],"usage":{"completion_tokens":2}}\n\n', True),
+        (USAGE, True),
+        (chat('{"content":"a"}'), True),
+        (chat('{"content":"a"}', index=1), True),
+        (chat('{"content":[{"type":"text","text":"a"}]}'), True),
+        (chat('{"reasoning":"a"}'), True),
+        (chat('{"reasoning_content":"a"}', index=1), True),
+        (chat('{"refusal":"a"}'), True),
+        (chat('{"tool_calls":[{"index":0,"function":{"arguments":"a"}}]}'), True),
+        (chat('{"function_call":{"arguments":"a"}}'), True),
+        (chat("{}", '"stop"'), True),
+    ],
+)
+def test_only_what_brings_the_answer_on_re_arms_the_stall_limit(event: bytes, is_progress: bool) -> None:
     deadline = Deadline(Timeouts(total=None, stall=1), now_ns=0)
     deadline.enter("stall", 0)
     stream = StreamReader(ChatCompletionStreamResponse, deadline)
-    stream.feed(Block(b": keep-alive\n\n", SECOND_NS))
-    assert deadline.expires_ns() == SECOND_NS
-    stream.feed(Block(chat('{"content":"a"}'), SECOND_NS // 2))
-    assert deadline.expires_ns() == SECOND_NS * 3 // 2
+    stream.feed(Block(b'data: {"choices":[],"usage":{"completion_tokens":1}}\n\n', 0))
+    stream.feed(Block(event, SECOND_NS // 2))
+    assert deadline.expires_ns() == SECOND_NS * (3 if is_progress else 2) // 2
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_progress"), [({"text": "a"}, True), ({"text": ""}, False), ({"token_ids": [1]}, True)]
+)
+def test_what_brings_a_completion_on_re_arms_the_stall_limit(choice: dict[str, object], is_progress: bool) -> None:
+    deadline = Deadline(Timeouts(total=None, stall=1), now_ns=0)
+    deadline.enter("stall", 0)
+    stream = StreamReader(CompletionStreamResponse, deadline)
+    stream.feed(Block(b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode(), SECOND_NS // 2))
+    assert deadline.expires_ns() == SECOND_NS * (3 if is_progress else 2) // 2
 
 
 def test_a_chunk_keeps_what_only_this_server_sends() -> None:

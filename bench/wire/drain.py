@@ -1,0 +1,55 @@
+"""The rest of an answer that nobody waits for any more: read past, so that its connection can be used again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bench.target import ProtocolError, ResponseParser
+from bench.wire.base import GRACE_S
+from bench.wire.connection import Connection
+
+
+class Drain:
+    """Takes the place of an exchange on its connection. `on_end` is called when that has ended, well or not."""
+
+    __slots__ = ("_connection", "_on_end", "_parser", "_timer")
+
+    def __init__(
+        self,
+        connection: Connection,
+        parser: ResponseParser,
+        loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[Connection], None],
+    ) -> None:
+        self._connection, self._parser, self._on_end = connection, parser, on_end
+        self._timer = loop.call_later(GRACE_S, self.stop)
+        connection.exchange, connection.plain = self, None
+
+    def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
+        """The answer was there before the request had been taken in."""
+
+    def feed(self, data: bytes, arrived_ns: int) -> None:
+        """Bytes of the rest."""
+        try:
+            self._parser.feed(data)
+        except ProtocolError:
+            self.stop()
+        else:
+            if self._parser.complete:
+                self._end(is_reusable=self._parser.keep_alive and not self._connection.is_sending)
+
+    def feed_eof(self, cause: OSError | None) -> None:
+        """The connection was closed or broke, which is an end as well."""
+        self._end(is_reusable=False)
+
+    def stop(self) -> None:
+        """Close the connection: the rest does not come, or others need the room."""
+        self._end(is_reusable=False)
+
+    def _end(self, *, is_reusable: bool) -> None:
+        self._timer.cancel()
+        self._connection.exchange = None
+        if not is_reusable:
+            self._connection.close()
+        self._on_end(self._connection)

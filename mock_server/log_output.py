@@ -1,0 +1,69 @@
+"""The lines of the log: one form for people, one for machines, both on standard error."""
+
+import json
+import logging
+import sys
+import threading
+import time
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Literal, get_args
+
+LogFormat = Literal["text", "json"]
+LOG_FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
+
+TEXT_FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
+"""The id of the request that the running task works on."""
+
+_log = logging.getLogger(__package__)
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line, in ASCII: whatever the locale, it is JSON that arrives."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage().strip(),
+        }
+        if (request_id := current_request.get()) is not None:
+            line["request_id"] = request_id
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return json.dumps(line)
+
+
+def configure_log(form: LogFormat) -> None:
+    """For this process; a program that has configured logging itself keeps its own. `json`: warnings, and what ends
+    the process or a thread, are lines of the log, too.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT_FORM))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    if form == "json" and logs_json():
+        logging.captureWarnings(capture=True)
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda args: _log.critical("a thread failed", exc_info=args.exc_value)
+
+
+def logs_json() -> bool:
+    """Whether this process logs JSON."""
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
+
+
+def json_line(level: int, message: str, *, logger: str = _log.name) -> str:
+    """A line of the same form that did not come by the log."""
+    return JsonFormatter().format(_log.makeRecord(logger, level, "", 0, message, (), None))
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _log.critical("the server failed", exc_info=(kind, error, trace))

@@ -1,0 +1,70 @@
+"""Counts responses that no endpoint makes: unknown paths, wrong methods, redirects, refused keys, browsers' preflights.
+
+Labels are few whatever is asked: paths are those of the routes, methods those that HTTP defines.
+"""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .metrics import ServerMetrics
+
+NO_HANDLER = "none"
+"""Of a path that no route has, as vLLM's own server calls it."""
+UNKNOWN_METHOD = "unknown"
+"""Of what could not be read as a request."""
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"))
+_COUNTED = "mock_server.counted"
+
+
+class ResponseTally:
+    """Over the routes of one server."""
+
+    def __init__(self, metrics: ServerMetrics, routes: Sequence[BaseRoute]) -> None:
+        self._metrics = metrics
+        self._routes = routes
+
+    def add(self, scope: Scope, status: int) -> None:
+        """Of a request that did not come to an endpoint."""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.responses[method, self._handler(scope), status] += 1
+        mark_counted(scope)
+
+    def _handler(self, scope: Scope) -> str:
+        for route in self._routes:
+            if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+                return route.path
+        return NO_HANDLER
+
+
+def mark_counted(scope: Scope) -> None:
+    """Whoever counts a response says so."""
+    if (counted := scope.get(_COUNTED)) is not None:
+        counted.append(True)
+
+
+class CountTheRest:
+    """Around an application: counts a response as it begins, unless somebody within has."""
+
+    def __init__(self, app: ASGIApp, tally: ResponseTally) -> None:
+        self._app = app
+        self._tally = tally
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        counted: list[bool] = []
+        status = 0
+
+        async def counting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif not counted and not message.get("more_body", False):
+                self._tally.add(scope, status)  # before the last byte, as endpoints do
+            await send(message)
+
+        await self._app({**scope, _COUNTED: counted}, receive, counting)

@@ -1,0 +1,48 @@
+"""Content as the lists of typed parts that some servers send: which of it is text, reasoning or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+_TEXT = frozenset({"text", "output_text", "input_text"})
+_REASONING = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning.text", "summary_text"})
+_REASONING_KEYS = ("thinking", "reasoning", "reasoning_content", "text", "content", "summary")
+
+
+class Parts(NamedTuple):
+    """What a content list says, each joined without anything in between. Parts of other kinds are in none of them."""
+
+    text: str
+    reasoning: str
+    refusal: str
+
+
+def split_content(content: list[Any] | dict[str, Any]) -> Parts:
+    """The text, reasoning and refusal of a content list, or of a single part."""
+    text: list[str] = []
+    reasoning: list[str] = []
+    refusal: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, str):
+            text.append(part)
+        elif isinstance(part, dict):
+            kind = str(part.get("type", "text" if "text" in part else ""))
+            if kind in _TEXT:
+                text.append(plain_text(part.get("text")))
+            elif kind in _REASONING:
+                said = next((part[key] for key in _REASONING_KEYS if part.get(key)), "")
+                reasoning.append(plain_text(said))
+            elif kind == "refusal":
+                refusal.append(plain_text(part.get("refusal")))
+    return Parts("".join(text), "".join(reasoning), "".join(refusal))
+
+
+def plain_text(value: Any) -> str:
+    """The text of what stands where a text should: itself, the text of its parts, or nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(plain_text, value))
+    if isinstance(value, dict):  # {"type": "text", "text": "…"}, or {"value": "…", "annotations": […]}
+        return next((plain_text(value[key]) for key in ("text", "value", *_REASONING_KEYS) if value.get(key)), "")
+    return ""

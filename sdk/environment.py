@@ -1,0 +1,30 @@
+"""Which server and key the environment names. The SDK and the load tester follow the same rule.
+
+What is given goes before the environment: an address before `OPENAI_BASE_URL`, a key before `OPENAI_API_KEY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdk.address import Address, parse_address
+from sdk.errors import ConfigError
+
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+API_KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+def named_address(environment: Mapping[str, str]) -> Address | None:
+    """The address that the environment names, or None. Raises ConfigError for what is not one."""
+    named = environment.get(BASE_URL_VARIABLE, "").strip()
+    if not named:
+        return None
+    try:
+        return parse_address(named)
+    except ConfigError as error:
+        raise ConfigError(f"{BASE_URL_VARIABLE}: {error.message.removeprefix('url: ')}") from None
+
+
+def named_key(environment: Mapping[str, str]) -> str | None:
+    """The key that the environment names, or None."""
+    return environment.get(API_KEY_VARIABLE, "").strip() or None

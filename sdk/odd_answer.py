@@ -1,0 +1,186 @@
+"""Answers whose fields are not of the types they should have, chunks and whole ones alike: read all the same.
+
+What an answer is made of is turned into the form it should have: content lists into text and reasoning, arguments that
+are objects into JSON text. What does not matter to the answer is left out when it does not fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel
+
+from sdk.body import read_json, whole_characters
+from sdk.chunks import (
+    ChatCompletionResponseStreamChoice,
+    ChatCompletionStreamResponse,
+    CompletionResponseStreamChoice,
+    CompletionStreamResponse,
+    DeltaMessage,
+    FunctionPiece,
+    ToolCallPiece,
+)
+from sdk.content import plain_text, split_content
+
+Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
+Answer = TypeVar("Answer", bound=BaseModel)
+
+# What an answer is made of: of a type that cannot be read, there is no answer.
+_ESSENTIAL = frozenset({"choices", "index", "delta", "content", "text", "tool_calls", "function", "function_call"})
+_RARE = ("refusal", "function_call")
+_CHOICES: dict[type[Any], type[msgspec.Struct]] = {
+    ChatCompletionStreamResponse: ChatCompletionResponseStreamChoice,
+    CompletionStreamResponse: CompletionResponseStreamChoice,
+}
+_STRUCTS: tuple[type[msgspec.Struct], ...] = (*_CHOICES, *_CHOICES.values(), DeltaMessage, ToolCallPiece)
+_OTHERS: dict[type[Any], dict[str, Any]] = {
+    kind: {field.encode_name: field.type for field in msgspec.structs.fields(kind) if field.name not in _ESSENTIAL}
+    for kind in _STRUCTS
+}
+
+
+def read_odd_chunk(kind: type[Chunk], payload: bytes) -> Chunk:
+    """The chunk in its proper form. Raises ValueError when what an answer is made of cannot be read."""
+    found = read_json(whole_characters(payload))
+    rare: list[dict[str, Any]] = []  # by choice, what the fast way of reading does not take
+    error = None
+    if isinstance(found, dict):
+        error = found.pop("error", None)
+        _drop_odd(found, kind)
+        for choice in _objects(found.get("choices")):
+            _drop_odd(choice, _CHOICES[kind])
+            rare.append({})
+            for delta in _objects([choice.get("delta")]):
+                _mend_message(delta)
+                rare[-1] = {name: value for name in _RARE if (value := delta.pop(name, None))}
+                _drop_odd(delta, DeltaMessage)
+                for piece in _objects(delta.get("tool_calls")):
+                    _drop_odd(piece, ToolCallPiece)
+    chunk = msgspec.convert(found, kind)
+    chunk.error = error
+    for converted, fields in zip(chunk.choices or (), rare, strict=True):
+        if isinstance(converted, ChatCompletionResponseStreamChoice):
+            _set_rare(converted.delta, fields)
+    return chunk
+
+
+def _set_rare(delta: DeltaMessage, fields: dict[str, Any]) -> None:
+    if "refusal" in fields:
+        delta.refusal = fields["refusal"]
+    if "function_call" in fields:
+        delta.function_call = msgspec.convert(fields["function_call"], FunctionPiece)
+
+
+def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
+    """The same for a whole answer."""
+    found = read_json(whole_characters(body))
+    if isinstance(found, dict):
+        for choice in _objects(found.get("choices")):
+            if "message" in choice and choice["message"] is None:
+                choice["message"] = {}
+            elif "message" not in choice and isinstance(choice.get("delta"), dict):
+                choice["message"] = choice.pop("delta")
+            if isinstance(message := choice.get("message"), dict):
+                if isinstance(message.get("content"), (list, dict)):
+                    message["content_parts"] = message["content"]
+                _mend_message(message)
+    return kind.model_validate(found)
+
+
+def message_as_delta(payload: bytes, index: int) -> DeltaMessage:
+    """The piece of an answer that a choice has as a whole `message`, where a `delta` should be. Raises ValueError."""
+    found = read_json(whole_characters(payload))
+    choices = [choice for choice in _objects(found["choices"]) if (choice.get("index") or 0) == index]
+    for message in _objects([choice.get("message") for choice in choices]):
+        _mend_message(message)
+        rare = {name: value for name in _RARE if (value := message.pop(name, None))}
+        _drop_odd(message, DeltaMessage)
+        delta = msgspec.convert(message, DeltaMessage)
+        _set_rare(delta, rare)
+        return delta
+    return DeltaMessage()
+
+
+def _mend_message(message: dict[str, Any]) -> None:
+    """Give the parts of a message or delta the types that they should have."""
+    for name in ("reasoning", "reasoning_content", "refusal"):
+        if isinstance(message.get(name), (list, dict)):
+            message[name] = plain_text(message[name]) or None
+        elif name in message and not isinstance(message[name], str):
+            message[name] = None
+    content = message.get("content")
+    if isinstance(content, (list, dict)):
+        parts = split_content(content)
+        message["content"] = parts.text
+        if parts.reasoning:
+            _add_reasoning(message, parts.reasoning)
+        if parts.refusal:
+            message["refusal"] = (message.get("refusal") or "") + parts.refusal
+    calls = message.get("tool_calls")
+    if calls in ({}, ""):
+        message["tool_calls"] = None
+    elif isinstance(calls, dict) and ("function" in calls or "name" in calls):
+        calls = [calls]
+    if isinstance(calls, list):
+        message["tool_calls"] = [call for call in calls if call is not None]
+        for call in _objects(calls):
+            _mend_call(call)
+    if isinstance(function := message.get("function_call"), dict):
+        _mend_function(function)
+
+
+def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
+    """Some servers send the reasoning both ways: then it counts once."""
+    name = "reasoning_content" if message.get("reasoning_content") and not message.get("reasoning") else "reasoning"
+    said = message.get(name) or ""
+    message[name] = said if said == reasoning else said + reasoning
+
+
+def _mend_call(call: dict[str, Any]) -> None:
+    function = call.get("function")
+    if not isinstance(function, dict):  # some servers leave this level out
+        named = {"name": function} if isinstance(function, str) else {}
+        function = call["function"] = {name: call[name] for name in ("name", "arguments") if name in call} | named
+    _mend_function(function)
+    if not isinstance(call.get("id"), str):
+        number = call.pop("id", None)
+        call["id"] = str(number) if isinstance(number, int) else None
+    index = call.get("index")
+    if isinstance(index, str) and index.isdecimal():
+        call["index"] = int(index)
+    elif not isinstance(index, (int, float)):
+        call.pop("index", None)
+
+
+def _mend_function(function: dict[str, Any]) -> None:
+    arguments = function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        function["arguments"] = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+
+
+def _objects(found: Any) -> Iterator[dict[str, Any]]:
+    return (item for item in found if isinstance(item, dict)) if isinstance(found, list) else iter(())
+
+
+def _drop_odd(found: dict[str, Any], kind: type[Any]) -> None:
+    index, reason = found.get("index", 0), found.get("finish_reason")
+    if index is None:
+        del found["index"]
+    elif (isinstance(index, float) and index.is_integer()) or (isinstance(index, str) and index.isdecimal()):
+        found["index"] = int(index)
+    if reason and not isinstance(reason, str):
+        found["finish_reason"] = str(reason)  # whatever it says, the answer is complete
+    for name, type_ in _OTHERS[kind].items():
+        if name in found and not _fits(found[name], type_):
+            del found[name]
+
+
+def _fits(value: Any, type_: Any) -> bool:
+    try:
+        msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""One of the answers that a stream brings, as far as it has come, without I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sdk.chunks import DeltaMessage, FunctionPiece
+from sdk.tool_calls import PartialCall, ToolCalls
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall
+
+
+class StreamedAnswer:
+    """One of the `n` answers of a stream so far; its `index` is the server's number for it."""
+
+    __slots__ = ("_calls", "_function_call", "_refusals", "_thoughts", "begun", "finish_reason", "index", "pieces")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.finish_reason: str | None = None
+        """Why it ended; None while it goes on."""
+        self.pieces: list[str] = []  # of the text
+        self.begun = False  # whether a chunk without text has come
+        self._thoughts: list[str] | None = None  # most answers have nothing but text
+        self._refusals: list[str] | None = None
+        self._calls: ToolCalls | None = None
+        self._function_call: PartialCall | None = None
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return joined(self.pieces)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far."""
+        return joined(self._thoughts)
+
+    @property
+    def refusal(self) -> str:
+        """The model's refusal so far; empty when it does not refuse."""
+        return joined(self._refusals)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls so far, each put together from its pieces, in the order in which they were opened."""
+        return [] if self._calls is None else self._calls.whole()
+
+    @property
+    def function_call(self) -> Function | None:
+        """The call in the form that came before tool calls; None without one."""
+        return None if self._function_call is None else self._function_call.function()
+
+    def __repr__(self) -> str:
+        state = "open" if self.finish_reason is None else self.finish_reason
+        return f"<{type(self).__name__} {self.index} {state}, {len(self.text)} characters>"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that makes an answer has come."""
+        return not (self.pieces or self._thoughts or self._refusals or self._calls or self._function_call)
+
+    def take(self, delta: DeltaMessage) -> None:
+        """Add the reasoning and the tool calls of a delta."""
+        if pieces := delta.tool_calls:
+            calls = self._calls
+            if calls is None:
+                calls = self._calls = ToolCalls()
+            calls.take(pieces)
+        if thoughts := delta.reasoning or delta.reasoning_content:
+            if self._thoughts is None:
+                self._thoughts = []
+            self._thoughts.append(thoughts)
+
+    def take_rare(self, delta: DeltaMessage) -> None:
+        """Add what few deltas have: a refusal, a call of the older form."""
+        if delta.refusal:
+            self._refusals = self._refusals or []
+            self._refusals.append(delta.refusal)
+        if delta.function_call is not None:
+            self._take_function_call(delta.function_call)
+
+    def _take_function_call(self, piece: FunctionPiece) -> None:
+        self._function_call = self._function_call or PartialCall()
+        self._function_call.take(None, None, piece)
+
+
+def joined(parts: list[str] | None) -> str:
+    """The parts as one text; they are kept joined, so that reading it again costs one copy of what came before."""
+    if not parts:
+        return ""
+    if len(parts) > 1:
+        parts[:] = ["".join(parts)]
+    return parts[0]

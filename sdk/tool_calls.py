@@ -1,0 +1,226 @@
+"""Tool calls out of the pieces that a stream brings, without I/O: which piece belongs to which call."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sdk.chunks import FunctionPiece, ToolCallPiece
+
+if TYPE_CHECKING:
+    from sdk.types import Function, ToolCall
+
+_STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+
+
+class ToolCalls:
+    """The calls of one answer, in the order in which the server opened them.
+
+    A piece goes by its id, then by its index, then to the call that came last:
+
+    - A known id belongs to its call, whatever the index says.
+    - A new id opens a call, also on an index that is in use; a call that has no id yet takes it.
+    - Without an id, the index names the call that was opened there last.
+    - With neither, the piece belongs to the call that came last.
+
+    A piece that names a function opens a call of its own where the call it would go to is complete or is about another
+    function. One that repeats a complete call adds nothing.
+    """
+
+    __slots__ = ("_calls", "_events", "_known", "_latest")
+
+    def __init__(self) -> None:
+        self._calls: list[PartialCall] = []
+        self._known: dict[Any, PartialCall] = {}  # by id, by index, and by both
+        self._latest: PartialCall | None = None
+        self._events = 0
+
+    def take(self, pieces: Iterable[ToolCallPiece]) -> None:
+        """Add the pieces of one event."""
+        self._events += 1
+        for piece in pieces:
+            function = piece.function or _NO_FUNCTION
+            call = None if piece.id or function.name else self._known.get(piece.index)
+            if (
+                call is not None  # as most pieces come
+                and (arguments := function.arguments)
+                and (arguments[0] not in _MAY_BEGIN or not _begins_value(arguments))
+            ):
+                call.pieces.append(arguments)
+                call.event = self._events
+                self._latest = call
+                continue
+            call = self._owner(piece, function)
+            if call is None or call.is_left_for(piece, function, self._events):
+                opened = PartialCall()
+                if not function.name and call is not None and call.was_named_again:
+                    opened.name = call.name  # given a moment ago, in a piece without arguments
+                self._calls.append(opened)
+                call = opened
+                if piece.index is not None:
+                    self._known[piece.index] = call
+            self._remember(call, piece)
+            call.take(piece.id, piece.type, function)
+            call.event = self._events
+            self._latest = call
+
+    def whole(self) -> list[ToolCall]:
+        """The calls as far as they have come."""
+        from sdk.types import ToolCall
+
+        return [ToolCall(id=call.id, type=call.type or "function", function=call.function()) for call in self._calls]
+
+    def _owner(self, piece: ToolCallPiece, function: FunctionPiece) -> PartialCall | None:
+        """The call that the piece points at; None when it points at none so far."""
+        if not piece.id:
+            return self._latest if piece.index is None else self._at(piece.index, function)
+        if piece.index is not None and (call := self._known.get((piece.id, piece.index))) is not None:
+            return call
+        call = self._known.get(piece.id)
+        if call is not None:
+            reused = piece.index not in (None, call.index) and piece.index not in self._known
+            return None if reused and function.name and function.name != call.name else call
+        call = self._latest if piece.index is None else self._at(piece.index, function)
+        return call if call is not None and call.id is None else None
+
+    def _at(self, index: int, function: FunctionPiece) -> PartialCall | None:
+        """The call at an index. What neither has nor names a call there goes by place, or to the latest call."""
+        call = self._known.get(index)
+        if call is None and 0 <= index < len(self._calls):
+            counted = self._calls[index]
+            call = counted if counted.index is None or not function.name else None
+        return self._latest if call is None and not function.name else call
+
+    def _remember(self, call: PartialCall, piece: ToolCallPiece) -> None:
+        if piece.id:
+            self._known[piece.id] = call
+        if piece.index is not None:
+            if call.index is None:
+                call.index = piece.index
+            self._known.setdefault(piece.index, call)
+            if piece.id:
+                self._known[piece.id, piece.index] = call
+
+
+class PartialCall:
+    """A call of a function as far as it has come."""
+
+    __slots__ = (
+        "_depth",
+        "_escape",
+        "_is_quoted",
+        "_read",
+        "event",
+        "id",
+        "index",
+        "name",
+        "pieces",
+        "type",
+        "was_named_again",
+    )
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.index: int | None = None
+        self.type: str | None = None
+        self.name: str | None = None
+        self.event = 0  # the one that brought its last piece
+        self.pieces: list[str] = []  # of the arguments
+        self._read = 0  # pieces of the arguments whose brackets are counted
+        self._depth = 0
+        self._is_quoted = False
+        self._escape = ""  # a backslash at the end of what was read
+        self.was_named_again = False  # a name without arguments came after its own
+
+    def take(self, id_: str | None, type_: str | None, function: FunctionPiece) -> None:
+        """Add a piece of this call."""
+        self.id = self.id or id_ or None
+        self.type = type_ or self.type
+        if name := function.name:
+            if self.pieces:
+                self.was_named_again = True
+            elif name != self.name:
+                self.name = (self.name or "") + name
+            self.name = self.name or name
+        if arguments := function.arguments:
+            if _begins_value(arguments) and self._is_complete():
+                if self._repeats(arguments):
+                    return
+                if self._is_placeholder():
+                    self.pieces.clear()
+                    self._read = 0
+            self.pieces.append(arguments)
+
+    def is_left_for(self, piece: ToolCallPiece, function: FunctionPiece, event: int) -> bool:
+        """Whether a piece that would go here begins another call instead."""
+        name, arguments = function.name, function.arguments or ""
+        if not name:
+            return _begins_value(arguments) and self._is_complete() and not self._takes_again(arguments)
+        if self.name is None:
+            return False
+        is_sure = bool(piece.id and piece.id == self.id) or (piece.index is not None and piece.index == self.index)
+        if not is_sure and self.event == event:
+            return True  # calls that came whole, side by side
+        if not self.pieces:
+            return name != self.name and not is_sure
+        if name != self.name:
+            return True
+        return _begins_value(arguments) and self._is_complete() and not (is_sure and self._takes_again(arguments))
+
+    def function(self) -> Function:
+        """Its name and arguments, as far as they have come."""
+        from sdk.types import Function
+
+        return Function(name=self.name, arguments=self._text())
+
+    def _text(self) -> str:
+        if len(self.pieces) > 1:
+            self._count_brackets()
+            self.pieces[:] = ["".join(self.pieces)]
+            self._read = 1
+        return self.pieces[0] if self.pieces else ""
+
+    def _takes_again(self, arguments: str) -> bool:
+        """Whether it takes arguments though it is complete: those that it has, or the first real ones."""
+        return self._repeats(arguments) or (self._is_placeholder() and not self.was_named_again)
+
+    def _is_placeholder(self) -> bool:
+        """Whether its arguments are the empty ones that some servers send before the real ones."""
+        return self._text().strip() == "{}"
+
+    def _repeats(self, arguments: str) -> bool:
+        """Whether these are the arguments that are here already, however they are written."""
+        text = self._text()
+        if text == arguments:
+            return True
+        try:
+            return bool(json.loads(text) == json.loads(arguments))
+        except (ValueError, RecursionError):
+            return False
+
+    def _is_complete(self) -> bool:
+        """Whether the arguments so far are a whole object or list."""
+        self._count_brackets()
+        return bool(self.pieces) and self._depth <= 0 and not self._is_quoted
+
+    def _count_brackets(self) -> None:
+        """Count the brackets of the pieces that came since the last time, so that each is read once."""
+        for mark in _STRUCTURE.findall("".join((self._escape, *self.pieces[self._read :]))):
+            self._escape = ""
+            if mark[0] == "\\":
+                self._escape = mark if len(mark) == 1 else ""
+            elif mark == '"':
+                self._is_quoted = not self._is_quoted
+            elif not self._is_quoted:
+                self._depth += 1 if mark in "{[" else -1
+        self._read = len(self.pieces)
+
+
+_NO_FUNCTION = FunctionPiece()
+_MAY_BEGIN = "{[\n\t\r"  # behind a space, a new value would not come without a name
+
+
+def _begins_value(arguments: str) -> bool:
+    return arguments.lstrip()[:1] in ("{", "[")

@@ -1,0 +1,76 @@
+"""Keys and headers: where they come from, and that nothing shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.bench.options import URL, parse, refusal
+
+
+def test_the_key_is_never_shown() -> None:
+    for arguments in (("--api-key", "secret"), ("--api-key=secret",), ("--api_key", "secret")):
+        settings = parse(*URL, *arguments, "--concurrency", "2")
+        assert settings.again == "python -m bench --base-url http://h:1 --concurrency 2 --seed 7"
+        assert "secret" not in repr(settings)
+
+
+def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
+    for arguments in (("--api-key", "sec ret"), ("--header", "X-Key=sec\x07ret"), ("--header", "sec-ret")):
+        assert "ret" not in refusal(*URL, *arguments)
+    assert "ret" not in refusal(*URL, OPENAI_API_KEY="sec\nret")
+
+
+def test_the_key_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"\xef\xbb\xbf secret \r\n")
+    settings = parse(*URL, "--api-key-file", str(file), OPENAI_API_KEY="other")
+    assert (settings.api_key, settings.key_source) == ("secret", None)
+    assert f"--api-key-file {file}" in settings.again
+    assert "secret" not in repr(settings)
+    file.write_text("one\ntwo\n")
+    assert "must be one word" in refusal(*URL, "--api-key-file", str(file))
+    file.write_text(" \n")
+    assert refusal(*URL, "--api-key-file", str(file)).endswith(": is empty; leave it out to send no key")
+    file.write_bytes(b"\xff")
+    assert "is not UTF-8 text" in refusal(*URL, "--api-key-file", str(file))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--header", "X-A=1", "--header", "X-B: 2 = 3"),
+        ("--header", "X-A=1", "X-B: 2 = 3"),
+        ("--header=x-a=1", "--header=X-B:2 = 3", "--seed", "7"),
+    ],
+)
+def test_headers_in_every_spelling(arguments: tuple[str, ...]) -> None:
+    found = parse(*URL, *arguments).headers
+    assert [(name.upper(), value) for name, value in found] == [("X-A", "1"), ("X-B", "2 = 3")]
+
+
+def test_a_given_authorization_replaces_the_key_of_the_environment() -> None:
+    settings = parse(*URL, "--header", "Authorization: Basic abc", OPENAI_API_KEY="k")
+    assert (settings.api_key, settings.key_source) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        (("--header", "X-Key=topsecret"), "--header 'X-Key=<hidden>'"),
+        (("--header=X-Key: topsecret",), "'--header=X-Key=<hidden>'"),
+        (("--header", "X-A=topsecret", "X-B: topsecret"), "--header 'X-A=<hidden>' --header 'X-B=<hidden>'"),
+        (("--server-args", "--api-key topsecret other -v"), "--server-args '--api-key '\"'\"'<hidden>'"),
+        (("--server-args=--api_key=topsecret",), "--server-args="),
+    ],
+)
+def test_secrets_are_hidden_in_the_command_to_run_again(typed: tuple[str, ...], again: str) -> None:
+    settings = parse(*(URL if "--header" in typed[0] else ()), *typed)
+    assert again in settings.again
+    assert "topsecret" not in settings.again
+    assert "topsecret" not in repr(settings.headers and settings)
+
+
+def test_a_hidden_value_that_is_pasted_is_refused() -> None:
+    assert "which the bench prints in place of the real one" in refusal(*URL, "--header", "X-Key=<hidden>")
