@@ -167,7 +167,7 @@ def _not_json(body: bytes, url: str | None) -> str:
 def retry_after_s(head: Head) -> float | None:
     """Seconds of the Retry-After header, which is a number or a date (RFC 9110 §10.2.3); None without one.
 
-    A date counts from the answer's own Date where it has one: the server's clock may differ from this machine's.
+    A date is measured from the answer's own Date if it has one: the server's clock may differ from this machine's.
     """
     value = head.headers.get("retry-after", "").strip()
     if not value:
@@ -184,7 +184,7 @@ def retry_after_s(head: Head) -> float | None:
 
 
 def _date(value: str) -> float | None:
-    """An HTTP date as seconds since 1970; None for what is not one."""
+    """An HTTP date as seconds since 1970; None if it is not a date."""
     from email.utils import parsedate_to_datetime
 
     try:

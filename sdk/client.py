@@ -256,10 +256,10 @@ class InferenceClient(Settings):
 
 
 def _bounded(transport: Transport) -> Transport:
-    """The transport, with the limits of its calls kept from outside if it does not keep them itself."""
+    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
     if getattr(transport, "keeps_limits", False) is True:
         return transport
-    from sdk.transport.bounded_blocking import BoundedBlockingTransport  # few programs bring a transport of their own
+    from sdk.transport.bounded_blocking import BoundedBlockingTransport  # few programs have a transport of their own
 
     return BoundedBlockingTransport(transport)
 

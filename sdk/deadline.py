@@ -22,7 +22,7 @@ from sdk.errors import (
 SECOND_NS = 1_000_000_000
 # Sockets count milliseconds in 32 bits; who sets a limit of weeks wants none.
 LONGEST_S = 2_000_000.0
-# After the last finish reason there may still be the usage and [DONE], which servers send at once or never.
+# The usage and [DONE] may follow the last finish reason; servers send them at once or not at all.
 AFTER_FINISH_S = 2.0
 
 Phase = Literal["pool", "connect", "send", "first_byte", "stall", "finish"]
@@ -56,7 +56,7 @@ class Timeouts:
         object.__setattr__(self, "_limits_ns", limits_ns)
 
     def limit_ns(self, name: Limit) -> float:
-        """A limit in nanoseconds, infinite where there is none; "send" has none, and "finish" one that is fixed."""
+        """A limit in nanoseconds, infinite if there is none; "send" has none, and that of "finish" is fixed."""
         return self._limits_ns[name]
 
 
@@ -101,7 +101,7 @@ class Deadline:
 
     The transport names each phase as it enters it, up to "stall". `progress` restarts the stall limit; the reader of
     the tokens calls it, so that comments and keep-alives do not hide a stalled server. The stream enters "finish" when
-    every choice has its finish reason: what may follow is not waited for longer than `AFTER_FINISH_S`, whatever comes.
+    every choice has its finish reason: the wait for what may follow is never longer than `AFTER_FINISH_S`.
 
     `watcher` is called when a phase begins, because its limit may be nearer than the one that is being waited for.
     """
@@ -125,12 +125,12 @@ class Deadline:
 
     @property
     def is_finishing(self) -> bool:
-        """Whether every choice has finished, so that nothing is missing if no more comes."""
+        """Whether every choice has finished, so that nothing is lost if nothing more arrives."""
         return self._phase == "finish"
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether all is sent, so that what the server said may have come in time and not been read yet."""
+        """Whether the request is sent, so that an answer may have arrived in time without being read yet."""
         return self._phase in ("first_byte", "stall", "finish")
 
     def progress(self, arrived_ns: int) -> None:

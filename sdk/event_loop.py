@@ -62,10 +62,10 @@ class LoopTransports:
 
 
 def _bounded(transport: AsyncTransport) -> AsyncTransport:
-    """The transport, with the limits of its calls kept from outside if it does not keep them itself."""
+    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
     if getattr(transport, "keeps_limits", False) is True:
         return transport
-    from sdk.transport.bounded import BoundedTransport  # few programs bring a transport of their own
+    from sdk.transport.bounded import BoundedTransport  # few programs have a transport of their own
 
     return BoundedTransport(transport)
 
@@ -190,7 +190,7 @@ def next_turn(do: Callable[[], None]) -> None:
 
 
 class Interruption(Protocol):
-    """A block that `interrupt` makes its task leave; what others cancel meanwhile stays cancelled."""
+    """A block that its task leaves when `interrupt` is called; cancellations from elsewhere still take effect."""
 
     def interrupt(self) -> None: ...
     def __enter__(self) -> Any: ...
@@ -205,7 +205,7 @@ def interruption() -> Interruption:
 
 
 class _TaskInterruption:
-    """On asyncio: as `asyncio.timeout` does it."""
+    """On asyncio: cancels the task, as `asyncio.timeout` does."""
 
     __slots__ = ("_cancelling", "_interrupts", "_task")
 

@@ -130,7 +130,7 @@ class Question:
 
     @property
     def expected_choices(self) -> int:
-        """How many choices the answer is to have."""
+        """How many choices the answer should have."""
         n = self.config.get("n")
         return n if isinstance(n, int) and n > 1 else 1
 

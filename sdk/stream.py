@@ -113,9 +113,9 @@ class _StreamFacts(Generic[Chunk]):
         return was_open
 
     def _take_finish(self, chunks: list[Chunk], arrived_ns: int) -> None:
-        """A choice has finished: once all have, the rest is awaited for a moment only.
+        """At least one choice has finished; once all have, wait only briefly for the rest.
 
-        A server that goes on with text did not mean it: its text is not cut off.
+        If the server goes on with text, it had not finished: its text is not cut off.
         """
         deadline = self._deadline
         if not deadline.is_finishing:
@@ -126,7 +126,7 @@ class _StreamFacts(Generic[Chunk]):
             self._expected = sys.maxsize
 
     def _is_at_end_by(self, error: SDKError) -> bool:
-        """Whether the error is nobody's loss: another closed the stream, or every choice had finished."""
+        """Whether the error only ends the stream: it was closed elsewhere, or every choice had finished."""
         is_complete = self._deadline.is_finishing and isinstance(error, (RequestTimeoutError, ConnectionLostError))
         self._at_end = self._ended or is_complete
         return self._at_end

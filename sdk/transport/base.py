@@ -42,7 +42,7 @@ class Origin(NamedTuple):
 class Request:
     """One HTTP request: `target` is the path with its query, `headers` are name and value as sent.
 
-    Its repr shows neither headers nor body: the key is in one, and what was asked in the other.
+    Its repr shows neither headers nor body: they hold the key and the prompt.
     """
 
     method: str
@@ -138,8 +138,8 @@ class AsyncExchange(Protocol):
 class Transport(Protocol):
     """Sends requests and blocks for the answer.
 
-    One that keeps all limits of the deadline by itself has an attribute `keeps_limits = True`. The clients bound every
-    other from outside.
+    A transport that enforces every limit of the deadline itself sets the attribute `keeps_limits = True`. The clients
+    enforce the limits of all others from outside.
     """
 
     def send(self, request: Request, deadline: Deadline) -> Exchange: ...

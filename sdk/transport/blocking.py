@@ -19,9 +19,9 @@ from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
 READ_BYTES = 64 * 1024
 # What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
 SEND_BYTES = 64 * 1024
-# A limit of the whole does not hold over TLS, where Python sends record by record.
+# A timeout for the whole payload does not hold over TLS, where Python sends record by record.
 TLS_SEND_BYTES = 16 * 1024
-# How much is still read once a limit has passed: the process may have been stopped, or the reader busy, while it came.
+# How much is still read after a limit has passed: it may have arrived while the process was stopped or the reader busy.
 LAST_BYTES = 1024 * 1024
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -85,7 +85,7 @@ class BlockingExchange:
         self._parser = connection.parser
         self._parser.begin()
         self._complete = False
-        self._is_late = False  # a limit has passed, and what waited then was read
+        self._is_late = False  # a limit has passed, and what was waiting has been read
         self._is_spoilt = False  # the request did not go out whole: no other may follow it
         self._body = b""
 
@@ -186,7 +186,7 @@ class BlockingExchange:
             while self.read() is not None:
                 pass
         except SDKError:
-            pass  # the answer is complete: what happens behind it is nobody's loss
+            pass  # the answer is complete: an error after it does not matter
         self.close()
 
     def close(self) -> None:
@@ -238,9 +238,9 @@ class BlockingExchange:
 
 
 def _all_that_waits(connected: socket) -> bytes:
-    """What a socket that does not block has. Raises BlockingIOError, or TLS's like, when that is nothing."""
+    """What waits in a non-blocking socket. Raises BlockingIOError, or its TLS counterpart, when nothing does."""
     data = connected.recv(READ_BYTES)
-    with suppress(OSError):  # nothing more, or the end: the next read tells
+    with suppress(OSError):  # nothing more, or the end: the next read finds out
         while 0 < len(data) < LAST_BYTES and (more := connected.recv(READ_BYTES)):
             data += more
     return data

@@ -255,7 +255,7 @@ class BlockingPool:
             if self._ssl_context is None:
                 self._ssl_context = ssl.create_default_context()
             left_s = deadline.remaining_s()
-            if left_s == 0.0:  # which a socket would take for "do not wait"
+            if left_s == 0.0:  # a socket takes 0 to mean "do not block"
                 raise TimeoutError
             connected.settimeout(left_s)
             return self._ssl_context.wrap_socket(connected, server_hostname=origin.host)

@@ -1,4 +1,4 @@
-"""Limits around asynchronous work that keeps none itself: whatever it waits for, the call ends in time.
+"""Limits for asynchronous work that enforces none itself: whatever it waits for, the call ends in time.
 
 It works on asyncio and trio, without a task or a timer for each wait: the work runs in the task that waits for it, and
 is interrupted there. Work that swallows the interruption is dropped a moment later; no task of it stays behind.
@@ -23,7 +23,7 @@ from sdk.transport.base import FINISH_S, AsyncExchange, AsyncTransport, Block, R
 # Turns of the loop between a limit that has passed and the interruption: a process that was stopped, or a loop that was
 # busy, finds that the limit has passed before it has read what came in time.
 LAST_TURNS = 16
-# How long what came in time may take to be handed over, one block after the other.
+# How long it may take to hand over, block by block, what arrived in time.
 LATE_NS = SECOND_NS // 2
 FINISH_NS = int(FINISH_S * SECOND_NS)
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Bounds:
-    """Waits for the work of one exchange, one piece after the other, no longer than its deadline allows."""
+    """Runs the work of one exchange, one piece at a time, no longer than its deadline allows."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -55,7 +55,7 @@ class Bounds:
         if self._on_asyncio:  # trio's cancel scopes must be entered before those of the work
             try:
                 waited_for = work.send(None)
-            except StopIteration as end:  # it was all there
+            except StopIteration as end:  # it did not have to wait
                 result: T = end.value
                 return result
         self._waiting = interruption()
@@ -67,13 +67,13 @@ class Bounds:
         except Exception as error:
             if not self._cut_ns:
                 raise
-            raise self._deadline.late_error() from error  # what the interruption became on its way
+            raise self._deadline.late_error() from error  # what the work turned the interruption into
         finally:
             self._waiting = None
         raise self._deadline.late_error()
 
     def end(self) -> None:
-        """No more work comes."""
+        """There is no more work."""
         self._deadline.watcher = None
         if self._alarm is not None:
             self._alarm.cancel()
@@ -81,7 +81,7 @@ class Bounds:
 
     @types.coroutine
     def _driven(self, work: Coroutine[Any, Any, T], waited_for: Any) -> Generator[Any, Any, T]:
-        """Runs the work as `await` does, until it has ended or is dropped; it may have begun and wait already."""
+        """Runs the work as `await` does, until it has ended or is dropped; it may have started already."""
         try:
             if not self._on_asyncio:
                 waited_for = work.send(None)
@@ -108,7 +108,7 @@ class Bounds:
             raise error
 
     def _is_too_late(self) -> bool:
-        """Whether a limit passed so long ago that what still comes did not come in time."""
+        """Whether a limit passed so long ago that what arrives now did not arrive in time."""
         now_ns = monotonic_ns()
         if now_ns < self._deadline.expires_ns():
             self._late_ns = 0
@@ -116,7 +116,7 @@ class Bounds:
         self._late_ns = self._late_ns or now_ns
         return now_ns >= self._late_ns + LATE_NS
 
-    # One alarm for all the work, set anew only when it rings or a limit comes nearer.
+    # One alarm for all the work, reset only when it rings or a limit comes nearer.
 
     def _watch(self) -> None:
         expires_ns = self._deadline.expires_ns()
@@ -138,7 +138,7 @@ class Bounds:
             self._look(self._waiting, LAST_TURNS)
 
     def _look(self, waiting: Interruption, turns: int) -> None:
-        """Interrupt what is waited for, unless it comes within some turns of the loop."""
+        """Interrupt the wait unless it ends within a few turns of the loop."""
         if self._waiting is not waiting:
             return
         if self._deadline.error() is None:
@@ -153,16 +153,16 @@ class Bounds:
             self._cut_ns = self._cut_ns or monotonic_ns()
             waiting.interrupt()
             self._set_alarm(monotonic_ns() + FINISH_NS, partial(self._cut, waiting))
-        else:  # it went on after all, and something else is waited for
+        else:  # that wait ended after all, and another has begun
             self._watch()
 
 
 class _Dropped(BaseException):
-    """Thrown into work that swallows its interruption. Closing it would leave async generators as if they ran."""
+    """Thrown into work that swallows its interruption. Closing it would leave async generators marked as running."""
 
 
 async def briefly(work: Coroutine[Any, Any, object]) -> None:
-    """Do what ends an exchange, if it does not take long: what comes of it is nobody's loss."""
+    """Run the last work of an exchange unless it takes long; its result does not matter."""
     bounds = Bounds(Deadline(Timeouts(total=FINISH_S)))
     try:
         with contextlib.suppress(RequestTimeoutError):
@@ -172,7 +172,7 @@ async def briefly(work: Coroutine[Any, Any, object]) -> None:
 
 
 class BoundedTransport:
-    """Any `AsyncTransport`, with the limits of its calls kept from outside."""
+    """Any `AsyncTransport`, with its calls' limits enforced from outside."""
 
     keeps_limits = True
 

@@ -1,7 +1,7 @@
-"""Limits around blocking work that keeps none itself: it runs in a thread, which is left behind when time is up.
+"""Limits for blocking work that enforces none itself: it runs in a thread, which is left behind when time is up.
 
-Python code that blocks cannot be interrupted. What can be promised is that the caller goes on: the thread ends when its
-work does, and does not hold up the end of the process.
+Python code that blocks cannot be interrupted. Instead, the caller goes on without it: the thread ends when its
+work does, and does not keep the process from exiting.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import SDKError
 from sdk.transport.base import FINISH_S, Block, Exchange, Request, Transport
 
-# How long the thread has, once a limit has passed, to hand over what came in time: longer if the process was stopped,
-# so that its threads only now go on.
+# How long the thread has, once a limit has passed, to hand over what arrived in time: longer if the process was stopped
+# and its threads have only just resumed.
 LAST_S, LONGEST_LAST_S = 0.02, 0.5
 LATE_NS = SECOND_NS // 2
 
@@ -29,7 +29,7 @@ _Job = Callable[[], object]
 
 
 class BoundedThread:
-    """A thread for the work of one exchange, one piece after the other. It starts with the first."""
+    """A thread for the work of one exchange, one piece at a time."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -37,8 +37,8 @@ class BoundedThread:
         self.deadline = deadline
         self._late_ns = 0
         self.is_busy = False
-        """Whether it is at work: right after `run` has raised a limit's error, or was interrupted by Ctrl-C, say."""
-        deadline.watcher = partial(self._results.put, None)  # a phase begins: its limit may be nearer
+        """Whether work is still running, as it may be after `run` has raised a limit's error or KeyboardInterrupt."""
+        deadline.watcher = partial(self._results.put, None)  # a new phase may have a nearer limit
         Thread(
             target=contextvars.copy_context().run,
             args=(_work, self._jobs, self._results),
@@ -78,7 +78,7 @@ class BoundedThread:
         return min(max(LAST_S, (now_ns - self.deadline.expires_ns()) / SECOND_NS), LONGEST_LAST_S)
 
     def end(self, last: _Job | None = None) -> None:
-        """No more work comes, but `last`, behind what it is at."""
+        """There is no more work except `last`, which runs after what is running now."""
         self.deadline.watcher = None
         if last is not None:
             self._jobs.put(last)
@@ -89,13 +89,13 @@ def _work(jobs: SimpleQueue[_Job | None], results: SimpleQueue[tuple[Any, BaseEx
     while (job := jobs.get()) is not None:
         try:
             results.put((job(), None))
-        except BaseException as error:  # raised where it is waited for
+        except BaseException as error:  # raised by `run`
             results.put((None, error))
         del job
 
 
 class BoundedBlockingTransport:
-    """Any `Transport`, with the limits of its calls kept from outside."""
+    """Any `Transport`, with its calls' limits enforced from outside."""
 
     keeps_limits = True
 
@@ -165,7 +165,7 @@ class BoundedBlockingExchange:
 
 
 def finish_briefly(work: Callable[[], object]) -> None:
-    """Do what ends an exchange, if it does not take long: what comes of it is nobody's loss."""
+    """Run the last work of an exchange unless it takes long; its result does not matter."""
     thread = BoundedThread(Deadline(Timeouts(total=FINISH_S)))
     with suppress(SDKError):
         thread.run(work)

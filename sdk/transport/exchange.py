@@ -1,4 +1,4 @@
-"""The exchange that is on a connection of asyncio: its response is parsed as it arrives and waits for one reader."""
+"""An exchange on an asyncio connection: its response is parsed as it arrives and waits for one reader."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
 RESUME_AT_BYTES = 64 * 1024
-# Turns of the loop between a limit that has passed and its error. A process that was stopped, or a loop that was busy,
-# finds that the limit has passed before it has read what came in time: a turn reads 64 KiB or more of it.
+# Turns of the loop between a limit that has passed and its error: after a process was stopped or a loop was busy, the
+# limit is noticed before what arrived in time has been read. A turn reads 64 KiB or more of it.
 LAST_TURNS = 16
 
 
@@ -134,7 +134,7 @@ class DirectExchange:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
             self._loop.call_soon_threadsafe(self.close)
 
-    # what the connection tells
+    # called by the connection
 
     def feed(self, data: bytes, now_ns: int) -> None:
         parser = self._parser
@@ -197,7 +197,7 @@ class DirectExchange:
     # ending
 
     def _release(self) -> None:
-        """The response is complete: the connection goes its way, what is buffered can still be read."""
+        """The response is complete: the connection is given back, and what is buffered can still be read."""
         connection, self._connection = self._connection, None
         self.deadline.watcher = None
         self._complete = True
@@ -229,7 +229,7 @@ class DirectExchange:
             waiter.set_result(None)
         else:
             waiter.set_exception(self._error)
-            waiter.exception()  # seen: a reader that was cancelled meanwhile leaves no warning behind
+            waiter.exception()  # mark it as retrieved: a reader that was cancelled meanwhile causes no warning
 
     # limits
 
@@ -238,7 +238,7 @@ class DirectExchange:
             self._connection.watch(self.deadline.expires_ns())
 
     def check_limits(self) -> None:
-        """Fail if a limit has passed; else come back when the next one may have."""
+        """Fail if a limit has passed; otherwise check again when the next one may have."""
         if self._passed() is None:
             self._watch()
         elif not self._is_looking:
@@ -246,14 +246,14 @@ class DirectExchange:
             self._look(LAST_TURNS)
 
     def _passed(self) -> RequestTimeoutError | None:
-        """The error of a limit that has passed; a silence that is not the server's does not count."""
+        """The error of a limit that has passed; silence that the server did not cause does not count."""
         is_sending = self._connection is not None and self._connection.is_sending
         if self._blocks or self._unread or is_sending:  # tokens wait for their reader
             self.deadline.progress(monotonic_ns())
         return self.deadline.error()
 
     def _look(self, turns: int) -> None:
-        """Let the loop read what waits in the socket before a limit's error is raised."""
+        """Let the loop read what is waiting in the socket before a limit's error is raised."""
         if self._connection is None:
             return
         error = self._passed()

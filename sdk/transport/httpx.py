@@ -1,8 +1,7 @@
 """The transport over an httpx-style client: for proxies, HTTP/2, client certificates, ASGI and mock transports.
 
-Takes clients of `httpx2` and of the older `httpx` alike: both have the same calls and the same names of errors. The
-limits are kept from outside, because such a client has no limit for the whole of a call, and its transport may be
-anything.
+Takes clients of both `httpx2` and the older `httpx`: they have the same methods and the same error names. The limits
+are enforced from outside, because such a client has no limit for a whole call, and its transport may be anything.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from sdk.transport.bounded_blocking import BoundedThread
 from sdk.transport.httpx_errors import raise_ours
 from sdk.transport.httpx_trace import Journey, Tap
 
-# A blocking client's own limits only end the threads that were left behind: ours pass first.
+# A blocking client's own timeouts only end threads that were left behind: our limits pass first.
 BEHIND_S = 1.0
 
 
@@ -87,12 +86,12 @@ class _Journeys:
         self._replay = replay
 
     def begin(self, deadline: Deadline) -> Journey:
-        # a client with a pool tells by its trace when the wait for it is over; one without tells nothing
+        # a client with a pool reports through its trace when it has a connection; one without reports nothing
         deadline.enter("pool" if self._taps else "first_byte")
         return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
 
     def may_replay(self, journey: Journey) -> bool:
-        """Whether to send a request once more whose connection was lost; other idle ones are closed then."""
+        """Whether to resend a request whose connection was lost; if so, idle connections are closed."""
         if not (self._replay and journey.met_a_dead_connection):
             return False
         journey.shut_idle()
@@ -102,7 +101,7 @@ class _Journeys:
 class HttpxExchange:
     """An `Exchange` over a client's streamed response; `owner` would close the client if nobody held it.
 
-    The body is read in the caller's thread where each read of the socket can be bounded, else in the exchange's own.
+    The body is read in the caller's thread if each read of the socket can be limited, otherwise in the exchange's own.
     """
 
     _is_open = False
@@ -158,7 +157,7 @@ class HttpxExchange:
         if not self._is_open:
             return
         deadline = Deadline(Timeouts(total=FINISH_S))
-        with contextlib.suppress(Exception):  # the answer is complete: what happens behind it is nobody's loss
+        with contextlib.suppress(Exception):  # the answer is complete: an error after it does not matter
             if self._thread is None:
                 self._journey.deadline = deadline
                 self._read_on()
@@ -191,10 +190,10 @@ class HttpxExchange:
 
 
 class HttpxTransport:
-    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; one of its own unless given.
+    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; it makes one unless given one.
 
     Each exchange has a thread, which is left behind when a limit passes and the client cannot be interrupted.
-    `replay` is that of `BlockingTransport`; it takes connections that this transport's own requests opened.
+    `replay` is that of `BlockingTransport`; it applies to connections that this transport's own requests opened.
     """
 
     keeps_limits = True
@@ -234,7 +233,7 @@ class HttpxTransport:
             self._client.close()
 
     def _ask(self, request: Request, deadline: Deadline, journey: Journey, thread: BoundedThread) -> Any:
-        """The client's response, once its head is there."""
+        """The client's response, once its head has arrived."""
         built = _build(self._client, request, journey.note, _limits(deadline))
         responses: list[Any] = []
 
@@ -292,7 +291,7 @@ class AsyncHttpxExchange:
     async def finish(self) -> None:
         """Read on to the end, which follows at once, so that the client keeps the connection."""
         self._bounds.end()
-        with contextlib.suppress(Exception):  # the answer is complete: what happens behind it is nobody's loss
+        with contextlib.suppress(Exception):  # the answer is complete: an error after it does not matter
             await briefly(self._read_on())
         await self.aclose()
 
@@ -325,9 +324,9 @@ class AsyncHttpxExchange:
 
 
 class AsyncHttpxTransport:
-    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; one of its own unless given.
+    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; it makes one unless given one.
 
-    `replay` is that of `DirectTransport`; it takes connections that this transport's own requests opened.
+    `replay` is that of `DirectTransport`; it applies to connections that this transport's own requests opened.
     """
 
     keeps_limits = True
@@ -358,7 +357,7 @@ class AsyncHttpxTransport:
             await self._client.aclose()
 
     async def _ask(self, request: Request, deadline: Deadline, journey: Journey, bounds: Bounds) -> Any:
-        """The client's response, once its head is there."""
+        """The client's response, once its head has arrived."""
         built = _build(self._client, request, journey.anote, dict(_NO_LIMITS))
         try:
             with journey.travelling():

@@ -1,4 +1,4 @@
-"""What an httpx-style client raises, as errors of this package."""
+"""Translates what an httpx-style client raises into this package's errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TIMEOUTS: dict[str, type[RequestTimeoutError]] = {
 
 
 def raise_ours(error: BaseException, request: Request, deadline: Deadline, *, has_head: bool = False) -> None:
-    """Raises our error for one of the client's; returns for those that are ours already or none of the client's."""
+    """Raise our error for one of the client's; return if the error is already ours or not the client's."""
     if isinstance(error, SDKError) or not isinstance(error, Exception):
         return
     told = _translation(error, request, deadline, has_head)
@@ -54,7 +54,7 @@ def raise_ours(error: BaseException, request: Request, deadline: Deadline, *, ha
 def _translation(error: Exception, request: Request, deadline: Deadline, has_head: bool) -> SDKError | None:
     names = [kind.__name__ for kind in type(error).__mro__]
     if "TimeoutException" in names:
-        # a socket's clock may run out a moment before ours
+        # a socket's timeout may fire a moment before our limit
         return deadline.error(monotonic_ns() + MOMENT_NS) or _own_timeout(names, str(error), has_head)
     kind = next((_ERRORS[name] for name in names if name in _ERRORS), None)
     if kind is None:
@@ -74,10 +74,10 @@ def _translation(error: Exception, request: Request, deadline: Deadline, has_hea
 
 
 def _own_timeout(names: list[str], said: str, has_head: bool) -> RequestTimeoutError:
-    """The error for a limit that is not ours but the client's own."""
+    """The error for a timeout of the client's own."""
     otherwise = StallTimeoutError if has_head else FirstByteTimeoutError
     kind = next((_TIMEOUTS[name] for name in names if name in _TIMEOUTS), otherwise)
-    return kind(f"the HTTP client gave up by a limit of its own ({names[0]}{': ' * bool(said)}{said})")
+    return kind(f"the HTTP client's own timeout passed ({names[0]}{': ' * bool(said)}{said})")
 
 
 def _proxy_of(origin: Origin) -> str | None:

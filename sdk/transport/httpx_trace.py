@@ -1,6 +1,6 @@
-"""What happens to a request inside an httpx-style client, as its `trace` extension tells: phases, and connections.
+"""Follows a request inside an httpx-style client through its `trace` extension: its phases and its connection.
 
-The clients do not say whether a request went over a kept connection, nor whether anything came back on it. Both decide
+These clients do not say whether a request went over a kept connection or whether anything came back on it. Both decide
 whether the request may be sent again.
 """
 
@@ -18,7 +18,7 @@ from weakref import WeakSet, ref
 from sdk.deadline import SECOND_NS, Deadline
 from sdk.transport.race import prepare
 
-# How long a blocking read may take once a limit has passed, and for how long what came in time is still read so.
+# How long a blocking read may take once a limit has passed, and for how long such reads go on.
 LAST_S = 0.001
 LATE_NS = SECOND_NS // 2
 _CONNECTING = frozenset({"connect_tcp", "connect_unix_socket", "start_tls"})
@@ -47,7 +47,7 @@ class Journey:
         return self.tap is not None and not self.has_connected and not self.is_heard
 
     def bounds_reads(self) -> bool:
-        """Have each blocking read on the connection end within the deadline; False where that is not possible."""
+        """Make each blocking read on the connection end within the deadline; False if that is not possible."""
         if self.tap is None or self.is_shared or not self.tap.reads_at_once:
             return False
         self.tap.bounds_reads = True
@@ -67,7 +67,7 @@ class Journey:
 
     @contextlib.contextmanager
     def travelling(self) -> Iterator[None]:
-        """Around the sending: what is written meanwhile belongs to this request."""
+        """Wraps the sending: what is written inside belongs to this request."""
         token = _travelling.set(self)
         try:
             yield
@@ -104,12 +104,12 @@ class Journey:
             self.tap.leave(self)
 
     def shut(self) -> None:
-        """End the connection under a read that blocks, unless others are on it."""
+        """End the connection under a blocking read, unless other requests share it."""
         if self.tap is not None and not self.is_shared:
             self.tap.shut()
 
     def shut_idle(self) -> None:
-        """End the idle connections to the same peer: where one was dead, others are, and a new one is to be made."""
+        """End the idle connections to the same peer: if one was dead, others are too, and a resend needs a new one."""
         for tap in list(self._taps):
             if self.tap is not None and tap.peer == self.tap.peer and not tap.journeys:
                 tap.shut()
@@ -131,14 +131,14 @@ class Tap:
         self.bounds_reads = False
         self._stream: Callable[[], Any] = ref(stream)
         self._kind: Any = type(stream)
-        # others read several times from the socket for one block
+        # other kinds read from the socket several times for one block
         self.reads_at_once = self._kind.__name__ == "SyncStream"
         is_async = hasattr(stream, "aclose")
         self._listen = self._aread if is_async else self._read
         stream.write = self._awrite if is_async else self._write
 
     def shut(self) -> None:
-        """End the connection from outside, also while it is read: whoever reads it sees its end."""
+        """End the connection from outside, even during a read, which then sees the end of the stream."""
         with contextlib.suppress(Exception), _socket_of(self._stream()) as connected:
             connected.shutdown(socket.SHUT_RDWR)
 
@@ -165,7 +165,7 @@ class Tap:
         return self._heard(await self._kind.read(self._stream(), *size, **limits))
 
     def _written(self) -> Any:
-        """Note who writes, and listen for what comes back."""
+        """Note which request is being written, and listen for its answer."""
         stream, journey = self._stream(), _travelling.get()
         if journey is not None and journey.tap is not self:
             journey.end()
@@ -179,7 +179,7 @@ class Tap:
             for journey in self.journeys:
                 journey.is_heard = True
             if not self.reads_at_once:
-                self._stop_listening()  # that is all there is to know: the rest goes past this
+                self._stop_listening()  # no need to see the rest
         return data
 
     def _stop_listening(self) -> None:
@@ -189,6 +189,6 @@ class Tap:
 
 @contextlib.contextmanager
 def _socket_of(stream: Any) -> Iterator[socket.socket]:
-    """The socket of a client's stream, whatever the event loop makes of it."""
+    """A duplicate of the socket under a client's stream, of the same kind on every event loop."""
     with socket.socket(fileno=os.dup(stream.get_extra_info("socket").fileno())) as connected:
         yield connected

@@ -1,4 +1,4 @@
-"""The addresses of a host name, looked up in threads that nobody has to wait for.
+"""The addresses of a host name, looked up in threads that no caller has to wait for.
 
 `getaddrinfo` cannot be interrupted. A call that runs out of time leaves its look-up behind: the thread ends with the
 look-up, holds up neither an event loop nor the end of the process, and there are never more than `MAX_THREADS`.
@@ -20,7 +20,7 @@ Addresses = list[Address]
 
 
 def literal(host: str, port: int) -> Addresses | None:
-    """The address of a host that is written as one; None for a name."""
+    """The address of a host given as an IP address; None for a name."""
     for family, address in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
         try:
             socket.inet_pton(family, host)
@@ -51,7 +51,7 @@ class LookUps:
             if future is not None:
                 return future
             future = self._under_way[name] = Future()
-            future.set_running_or_notify_cancel()  # others may join: whoever gives up cancels nothing
+            future.set_running_or_notify_cancel()  # others may share it: a caller that gives up cancels nothing
             self._queue.append(name)
             is_thread_needed = self._threads < MAX_THREADS
             self._threads += is_thread_needed

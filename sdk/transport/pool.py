@@ -139,7 +139,7 @@ class Pool:
         closes = self.closes
         tls: dict[str, Any] = {}
         if origin.scheme == "https":
-            # the limit is ours: without one here, asyncio sets one of its own
+            # our own limit applies; without a value here, asyncio sets one
             tls = {"ssl": self._tls(), "server_hostname": origin.host, "ssl_handshake_timeout": LONGEST_S}
         try:
             connected = await connect_on_loop(origin, deadline)
@@ -157,10 +157,10 @@ class Pool:
     async def _take_up(
         self, connected: socket.socket, origin: Origin, deadline: Deadline, tls: dict[str, Any]
     ) -> Connection:
-        """Hand a connected socket to the loop, behind TLS where it is asked for."""
+        """Hand a connected socket to the loop, with TLS if the origin is https."""
         loop = asyncio.get_running_loop()
         making = loop.create_connection(lambda: self._make(origin, loop), sock=connected, **tls)
-        if not tls:  # which waits for nobody
+        if not tls:  # does not wait for the peer
             return (await making)[1]
         limit = asyncio.timeout(deadline.remaining_s())
         try:

@@ -1,4 +1,4 @@
-"""Connecting to a name with several addresses: they are tried in a staggered race (RFC 8305), without waiting here."""
+"""Connects to one of several addresses in a staggered race (RFC 8305); the waiting is left to the caller."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sdk.deadline import SECOND_NS
 from sdk.transport.lookup import Address, Addresses
 
 STAGGER_NS = SECOND_NS // 4  # RFC 8305 §8
-# What says less than another address's error: this machine cannot reach such addresses at all.
+# Less informative than another address's error: this machine cannot reach such addresses at all.
 _VAGUE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
-# A peer that is gone without a word is noticed after 60 + 4 × 15 s, where the kernel alone would take over two hours.
+# A peer that disappears without closing is noticed after 60 + 4 × 15 s; by default the kernel takes over two hours.
 # No TCP_USER_TIMEOUT: it would also end the sending of a large request to a server that reads it slowly.
 _OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -33,7 +33,7 @@ _OPTIONS = [
 
 
 def interleaved(addresses: Addresses) -> Addresses:
-    """The addresses in the order to try them: as they came, but alternating between the families (RFC 8305 §4)."""
+    """The addresses in the order to try them: as given, but alternating between the families (RFC 8305 §4)."""
     if len(addresses) < 2:
         return addresses
     first = [address for address in addresses if address[0] == addresses[0][0]]
@@ -44,7 +44,7 @@ def interleaved(addresses: Addresses) -> Addresses:
 class Race:
     """Attempts to connect; the first that succeeds wins, and the others are closed.
 
-    Whoever drives it waits until one of `pending` is writable, or as long as `wait_s` says, and calls `step`.
+    The caller waits until one of `pending` is writable, at most for `wait_s`, and calls `step`.
     """
 
     def __init__(self, addresses: Addresses) -> None:
@@ -56,7 +56,7 @@ class Race:
         self._next_ns = 0
 
     def step(self, now_ns: int) -> socket.socket | None:
-        """Look what has happened and start what is due; the connected socket, once there is one.
+        """Check what has happened and start what is due; returns the connected socket once there is one.
 
         Raises OSError when no address is left.
         """
@@ -117,9 +117,9 @@ class Race:
 
 
 def prepare(connecting: socket.socket) -> None:
-    """Set what every TCP socket of ours has: no delay, and keep-alive where the system lets it be set."""
+    """Set what every TCP socket of ours has: TCP_NODELAY, and keep-alive where the system supports it."""
     for level, option, value in _OPTIONS:
-        try:  # noqa: SIM105 - free where nothing is raised, which `suppress` is not
+        try:  # noqa: SIM105 - costs nothing unless it raises; `suppress` does
             connecting.setsockopt(level, option, value)
         except OSError:
             pass

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sdk import StallTimeoutError, Timeouts, TotalTimeoutError
+from sdk import InferenceClient, StallTimeoutError, Timeouts, TotalTimeoutError
 from sdk.deadline import AFTER_FINISH_S
 from tests.support.at_once import at_once
 from tests.support.ways import WAYS, Asker, everywhere
@@ -138,7 +138,7 @@ def test_every_choice_that_was_asked_for_must_have_finished() -> None:
     assert {end[0] for end in ends.values()} == {"abc"}
 
     def waiting(peer: Peer) -> None:
-        streaming(event(0, "a", "stop"), event(1, "b"))(peer)
+        streaming(event(0, "a", "stop"), event(0, finish="stop"), event(1, "b"))(peer)  # one of them says so twice
 
     with WireServer(waiting) as server:
         ends = everywhere(server.url, lambda asker: read(asker, n=2), SOME_WAYS, timeout=Timeouts(total=30, stall=0.4))
@@ -157,6 +157,48 @@ def test_text_that_comes_after_a_finish_reason_is_not_cut_off() -> None:
 
     ends, _ = ends_of(streaming(PIECE, LAST, then=then))
     assert {end[0] for end in ends.values()} == {"hi!!!"}
+
+
+OF_AN_ANSWER: dict[str, Any] = {
+    "text": {"content": "?"},
+    "reasoning": {"reasoning_content": "hm"},
+    "a refusal": {"refusal": "no"},
+    "a tool call": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]},
+    "a function call": {"function_call": {"name": "f", "arguments": "{}"}},
+}
+
+
+def test_anything_of_an_answer_shows_that_it_goes_on() -> None:
+    def going_on(delta: Any) -> Callable[[Peer], None]:
+        def then(peer: Peer) -> None:
+            over.wait(AFTER_FINISH_S * 0.7)
+            peer.chunk(b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode() + b"\n\n")
+            over.wait(0.1)
+            peer.chunk(event(0))
+            over.wait(AFTER_FINISH_S * 1.2)
+            peer.chunk(LAST + DONE)
+
+        return streaming(PIECE, LAST, then=then)
+
+    cases = {name: partial(ends_of, going_on(delta)) for name, delta in OF_AN_ANSWER.items()}
+    for name, (ends, _) in at_once(cases).items():
+        content = OF_AN_ANSWER[name].get("content", "")
+        assert (name, {end[0] for end in ends.values()}) == (name, {f"hi!{content}!"})
+
+
+def test_a_completion_goes_on_by_its_text() -> None:
+    def play(peer: Peer) -> None:
+        def then(peer: Peer) -> None:
+            for text in (b"b", b"c"):
+                over.wait(AFTER_FINISH_S * 0.7)
+                peer.chunk(b'data: {"choices":[{"index":0,"text":"%s"}]}\n\n' % text)
+            peer.chunk(DONE)
+
+        streaming(b'data: {"choices":[{"index":0,"text":"a","finish_reason":"stop"}]}\n\n', then=then)(peer)
+
+    with WireServer(play) as server, InferenceClient(server.url, timeout=30) as client:
+        stream = client.complete_stream("m", "q")
+        assert "".join(chunk.choices[0].text for chunk in stream) == "abc"
 
 
 def test_a_stream_that_ends_in_time_keeps_its_connection() -> None:
