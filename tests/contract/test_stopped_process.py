@@ -25,9 +25,27 @@ from tests.unit.sdk.api import PIECE
 PIECES = 3000
 PROGRAM = """
 import json, sys, threading
-from sdk import SDKError, Timeouts
-from tests.support.ways import WAYS, run
+from sdk import InferenceClient, SDKError, Timeouts
+from sdk.deadline import Deadline
+from sdk.transport.blocking import BlockingTransport
+from tests.support.ways import WAYS, Asker, Way, run
 
+
+class Own:
+    "A transport that knows nothing of limits."
+
+    def __init__(self):
+        self.transport = BlockingTransport()
+
+    def send(self, request, deadline):
+        return self.transport.send(request, Deadline(Timeouts()))
+
+    def close(self):
+        self.transport.close()
+
+
+OWN = Way("own-sync", WAYS[0].run, lambda url: Asker(InferenceClient(url, transport=Own())))
+WAYS = [*WAYS, OWN]
 LIMITS = {"stall": Timeouts(total=60, stall=1), "total": Timeouts(total=2)}
 ready = threading.Barrier(2 * len(WAYS) + 1)
 ends = {}

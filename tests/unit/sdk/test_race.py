@@ -53,6 +53,21 @@ def test_an_address_is_tried_when_its_time_has_come_or_another_has_failed() -> N
         race.close()
 
 
+def test_an_address_of_the_other_family_is_tried_second() -> None:
+    with ExitStack() as stack:
+        full = [(V4, FullPort(stack).address) for _ in range(2)]
+        try:
+            listener = stack.enter_context(socket.create_server(("::1", 0), family=V6))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        race = Race([*full, (V6, listener.getsockname())])
+        assert race.step(0) is None
+        connected = race.step(STAGGER_NS)
+        assert connected is not None
+        assert connected.family == V6
+        connected.close()
+
+
 def test_the_attempts_that_lose_are_closed() -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -11,7 +11,7 @@ from sdk import AsyncInferenceClient, ConfigError, InferenceClient, RetryPolicy,
 from sdk.transport.fake import FakeAnswer, FakeTransport
 from tests.unit.sdk.api import CHAT
 
-KEY, TEXT = "sk-very-secret", "nobody's business"
+KEY, TEXT = "sk-very-secret", "a private question"
 
 
 def test_no_repr_has_them() -> None:
