@@ -38,8 +38,8 @@ from sdk.reported import error_facts
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
 from sdk.transport.connection import Connection as PoolConnection
-from sdk.transport.connection import DirectExchange
 from sdk.transport.direct import DirectTransport
+from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import ResponseParser, encode_request
 from sdk.transport.pool import Pool
 from sdk.transport.reason import connect_error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from datetime import UTC
 from math import isnan
 from time import time
 from typing import Any
@@ -164,7 +165,10 @@ def _not_json(body: bytes, url: str | None) -> str:
 
 
 def retry_after_s(head: Head) -> float | None:
-    """Seconds of the Retry-After header, which is a number or a date (RFC 9110 §10.2.3); None without one."""
+    """Seconds of the Retry-After header, which is a number or a date (RFC 9110 §10.2.3); None without one.
+
+    A date is measured from the answer's own Date if it has one: the server's clock may differ from this machine's.
+    """
     value = head.headers.get("retry-after", "").strip()
     if not value:
         return None
@@ -172,8 +176,19 @@ def retry_after_s(head: Head) -> float | None:
         seconds = float(value)
         return None if isnan(seconds) else max(0.0, seconds)
     except ValueError:
-        from email.utils import parsedate_to_datetime  # rare, and slow to import
+        until = _date(value)
+    if until is None:
+        return None
+    answered = _date(head.headers.get("date", ""))
+    return max(0.0, until - (time() if answered is None else answered))
+
+
+def _date(value: str) -> float | None:
+    """An HTTP date as seconds since 1970; None if it is not a date."""
+    from email.utils import parsedate_to_datetime
+
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()  # HTTP's dates are GMT
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -49,8 +49,8 @@ class InferenceClient(Settings):
         self, base_url: str | None = None, *, transport: Transport | None = None, **options: Unpack[ClientOptions]
     ) -> None:
         super().__init__(base_url, **options)
-        self._given = transport
-        self._transport = transport
+        self._given = None if transport is None else _bounded(transport)
+        self._transport = self._given
         self._connecting = Lock()
         self._flights = Flights()
 
@@ -253,6 +253,15 @@ class InferenceClient(Settings):
         else:
             self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
         return None
+
+
+def _bounded(transport: Transport) -> Transport:
+    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
+    if getattr(transport, "keeps_limits", False) is True:
+        return transport
+    from sdk.transport.bounded_blocking import BoundedBlockingTransport  # few programs have a transport of their own
+
+    return BoundedBlockingTransport(transport)
 
 
 def _send(step: Send, transport: Transport, deadline: Deadline) -> Reply:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import monotonic_ns
+from typing import Literal
 
 from sdk.errors import (
     ConfigError,
@@ -20,6 +22,11 @@ from sdk.errors import (
 SECOND_NS = 1_000_000_000
 # Sockets count milliseconds in 32 bits; who sets a limit of weeks wants none.
 LONGEST_S = 2_000_000.0
+# The usage and [DONE] may follow the last finish reason; servers send them at once or not at all.
+AFTER_FINISH_S = 2.0
+
+Phase = Literal["pool", "connect", "send", "first_byte", "stall", "finish"]
+Limit = Phase | Literal["total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,22 @@ class Timeouts:
     pool: float | None = None
     first_byte: float | None = None
     stall: float | None = None
+    _limits_ns: dict[Limit, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("total", "connect", "pool", "first_byte", "stall"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, _seconds(name, value))
+        limits_ns: dict[Limit, float] = {"send": math.inf, "finish": AFTER_FINISH_S * SECOND_NS}
+        names: tuple[Limit, ...] = ("total", "connect", "pool", "first_byte", "stall")
+        for name in names:
+            seconds = getattr(self, name)
+            if seconds is not None:
+                seconds = _seconds(name, seconds)
+                object.__setattr__(self, name, seconds)
+            limits_ns[name] = math.inf if seconds is None else seconds * SECOND_NS
+        object.__setattr__(self, "_limits_ns", limits_ns)
+
+    def limit_ns(self, name: Limit) -> float:
+        """A limit in nanoseconds, infinite if there is none; "send" has none, and that of "finish" is fixed."""
+        return self._limits_ns[name]
 
 
 def timeouts(given: float | Timeouts | None = None) -> Timeouts:
@@ -69,45 +86,61 @@ def _seconds(name: str, value: float | str) -> float | None:
     return seconds if 0 < seconds <= LONGEST_S else None
 
 
-_ERRORS: dict[str, tuple[type[RequestTimeoutError], str]] = {
+_ERRORS: dict[Limit, tuple[type[RequestTimeoutError], str]] = {
     "pool": (PoolTimeoutError, "no connection of the pool came free within {limit:g} s"),
     "connect": (ConnectTimeoutError, "no connection within {limit:g} s"),
     "first_byte": (FirstByteTimeoutError, "no answer began within {limit:g} s"),
     "stall": (StallTimeoutError, "no token for {limit:g} s"),
+    "finish": (StallTimeoutError, "nothing for {limit:g} s after the last finish reason"),
     "total": (TotalTimeoutError, "the call took longer than {limit:g} s"),
 }
 
 
 class Deadline:
-    """The limits of one call as it goes through its phases: pool, connect, send, first_byte, then stall.
+    """The limits of one call as it goes through its phases: pool, connect, send, first_byte, stall, finish.
 
-    The transport names each phase as it enters it. `progress` re-arms the stall limit; whoever reads tokens calls
-    it, so that comments and keep-alives do not hide a stalled server.
+    The transport names each phase as it enters it, up to "stall". `progress` restarts the stall limit; the reader of
+    the tokens calls it, so that comments and keep-alives do not hide a stalled server. The stream enters "finish" when
+    every choice has its finish reason: the wait for what may follow is never longer than `AFTER_FINISH_S`.
+
+    `watcher` is called when a phase begins, because its limit may be nearer than the one that is being waited for.
     """
 
-    __slots__ = ("_phase", "_phase_since_ns", "started_ns", "timeouts")
+    __slots__ = ("_limit_ns", "_phase", "_phase_since_ns", "_total_ns", "started_ns", "timeouts", "watcher")
 
     def __init__(self, timeouts: Timeouts, now_ns: int | None = None) -> None:
         self.timeouts = timeouts
         self.started_ns = monotonic_ns() if now_ns is None else now_ns
-        self._phase = "pool"
-        self._phase_since_ns = self.started_ns
+        self.watcher: Callable[[], None] | None = None
+        self._total_ns = self.started_ns + timeouts.limit_ns("total")
+        self.enter("pool", self.started_ns)
 
-    def enter(self, phase: str, now_ns: int | None = None) -> None:
-        """Begin a phase: "pool", "connect", "send" (which has no limit but the total), "first_byte" or "stall"."""
-        self._phase = phase
+    def enter(self, phase: Phase, now_ns: int | None = None) -> None:
+        """Begin a phase. "send" has no limit but the total."""
+        self._phase: Phase = phase
         self._phase_since_ns = monotonic_ns() if now_ns is None else now_ns
+        self._limit_ns = self.timeouts.limit_ns(phase)
+        if self.watcher is not None:
+            self.watcher()
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether every choice has finished, so that nothing is lost if nothing more arrives."""
+        return self._phase == "finish"
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the request is sent, so that an answer may have arrived in time without being read yet."""
+        return self._phase in ("first_byte", "stall", "finish")
 
     def progress(self, arrived_ns: int) -> None:
         """A token arrived then."""
-        self._phase_since_ns = arrived_ns
+        if self._phase != "finish":
+            self._phase_since_ns = arrived_ns
 
     def expires_ns(self) -> float:
         """The moment the nearest limit passes, as monotonic nanoseconds; infinite when nothing limits."""
-        phase_s, total_s = getattr(self.timeouts, self._phase, None), self.timeouts.total
-        phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
-        total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
-        return min(phase_ns, total_ns)
+        return min(self._phase_since_ns + self._limit_ns, self._total_ns)
 
     def remaining_s(self, now_ns: int | None = None) -> float | None:
         """Seconds until the nearest limit passes (0 when it has), None when nothing limits."""
@@ -128,20 +161,22 @@ class Deadline:
     def error(self, now_ns: int | None = None) -> RequestTimeoutError | None:
         """The error for the limit that has passed, or None while none has."""
         now = monotonic_ns() if now_ns is None else now_ns
-        for name, since_ns in (("total", self.started_ns), (self._phase, self._phase_since_ns)):
-            limit_s = getattr(self.timeouts, name, None)
-            if limit_s is not None and now >= since_ns + limit_s * SECOND_NS:
-                return self._error(name, now)
-        return None
+        if now >= self._total_ns:
+            return self._error("total", now)
+        return self._error(self._phase, now) if now >= self._phase_since_ns + self._limit_ns else None
+
+    def late_error(self) -> RequestTimeoutError:
+        """The error for the limit that ended a wait, even if the clock of the wait ran a moment ahead of ours."""
+        return self.error() or self.nearest_error()
 
     def nearest_error(self) -> RequestTimeoutError:
         """The error for the limit that passes next: for a transport whose own clock ran out a moment before ours."""
-        total_s, phase_s = self.timeouts.total, getattr(self.timeouts, self._phase, None)
-        total_ns = math.inf if total_s is None else self.started_ns + total_s * SECOND_NS
-        phase_ns = math.inf if phase_s is None else self._phase_since_ns + phase_s * SECOND_NS
-        return self._error(self._phase if phase_ns < total_ns else "total", monotonic_ns())
+        is_phase = self._phase_since_ns + self._limit_ns < self._total_ns
+        return self._error(self._phase if is_phase else "total", monotonic_ns())
 
-    def _error(self, name: str, now_ns: int) -> RequestTimeoutError:
+    def _error(self, name: Limit, now_ns: int) -> RequestTimeoutError:
         kind, message = _ERRORS[name]
-        elapsed_s, limit_s = self.elapsed_s(now_ns), getattr(self.timeouts, name)
-        return kind(message.format(limit=elapsed_s if limit_s is None else limit_s), elapsed_s=elapsed_s)
+        elapsed_s, limit_ns = self.elapsed_s(now_ns), self.timeouts.limit_ns(name)
+        return kind(
+            message.format(limit=elapsed_s if limit_ns == math.inf else limit_ns / SECOND_NS), elapsed_s=elapsed_s
+        )

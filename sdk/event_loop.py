@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from sdk.transport.base import AsyncTransport
@@ -39,7 +40,7 @@ class LoopTransports:
         for ended in [other for other in self._by_loop if isinstance(other, asyncio.AbstractEventLoop)]:
             if ended.is_closed():
                 del self._by_loop[ended]
-        transport = self._make() if is_asyncio else self._make_for_trio()
+        transport = _bounded(self._make() if is_asyncio else self._make_for_trio())
         closer = _close_when_loop_ends(transport)
         # asyncio closes what is dropped by itself, and nothing kept here may hold the loop
         self._by_loop[loop] = (transport, closer, None if is_asyncio else later())
@@ -58,6 +59,15 @@ class LoopTransports:
         entry = self._by_loop.pop(running_loop(), None)
         if entry is not None:
             await entry[1].aclose()
+
+
+def _bounded(transport: AsyncTransport) -> AsyncTransport:
+    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
+    if getattr(transport, "keeps_limits", False) is True:
+        return transport
+    from sdk.transport.bounded import BoundedTransport  # few programs have a transport of their own
+
+    return BoundedTransport(transport)
 
 
 async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
@@ -142,3 +152,97 @@ def later() -> Later:
             token.run_sync_soon(spawn, make)
 
     return later_on_trio
+
+
+class Alarm(Protocol):
+    """Something that rings later unless it is cancelled."""
+
+    def cancel(self) -> object: ...
+
+
+def alarm(seconds: float, ring: Callable[[], None]) -> Alarm:
+    """Call `ring` after that time on the running loop."""
+    loop = running_loop()
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        return loop.call_later(seconds, ring)
+    import trio
+
+    scope = trio.CancelScope()
+
+    async def wait_and_ring() -> None:
+        with scope:
+            await trio.sleep(seconds)
+            ring()
+
+    trio.lowlevel.spawn_system_task(wait_and_ring)
+    return scope
+
+
+def next_turn(do: Callable[[], None]) -> None:
+    """Call `do` in the next turn of the running loop."""
+    loop = running_loop()
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        loop.call_soon(do)
+    else:
+        import trio
+
+        trio.lowlevel.current_trio_token().run_sync_soon(do)
+
+
+class Interruption(Protocol):
+    """A block that its task leaves when `interrupt` is called; cancellations from elsewhere still take effect."""
+
+    def interrupt(self) -> None: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool: ...
+
+
+def interruption() -> Interruption:
+    """An interruption for the running loop."""
+    return _TaskInterruption() if isinstance(running_loop(), asyncio.AbstractEventLoop) else _ScopeInterruption()
+
+
+class _TaskInterruption:
+    """On asyncio: cancels the task, as `asyncio.timeout` does."""
+
+    __slots__ = ("_cancelling", "_interrupts", "_task")
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - what is awaited on asyncio runs in a task
+        self._task, self._cancelling, self._interrupts = task, task.cancelling(), 0
+
+    def interrupt(self) -> None:
+        self._interrupts += 1
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not self._interrupts:
+            return False
+        for _ in range(self._interrupts):
+            cancelling = self._task.uncancel()
+        return isinstance(error, asyncio.CancelledError) and cancelling <= self._cancelling
+
+
+class _ScopeInterruption:
+    """On trio: a cancel scope."""
+
+    __slots__ = ("_scope",)
+
+    def __enter__(self) -> None:
+        import trio
+
+        self._scope = trio.CancelScope()
+        self._scope.__enter__()
+
+    def interrupt(self) -> None:
+        self._scope.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return bool(self._scope.__exit__(kind, error, trace))

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from sdk.deadline import Deadline
-from sdk.errors import RequestTimeoutError, SDKError, TotalTimeoutError
+from sdk.errors import SDKError, TotalTimeoutError
 
 
 class _Signal(Protocol):
@@ -72,7 +72,7 @@ class Flights:
                     look_up()
                 return
             if not flight.landed.wait(deadline.total_left_s()):
-                raise _late(deadline)
+                raise deadline.late_error()
             if flight.share():
                 return
 
@@ -90,13 +90,9 @@ class LoopFlights:
         under_way = self._by_loop.setdefault(running_loop(), {})
         while (flight := under_way.get(key)) is not None:
             if not await wait(flight.landed, deadline.total_left_s()):
-                raise _late(deadline)
+                raise deadline.late_error()
             if flight.share():
                 return
         mine = under_way[key] = _Flight(event())
         with mine.led(under_way, key):
             await look_up()
-
-
-def _late(deadline: Deadline) -> RequestTimeoutError:
-    return deadline.error() or deadline.nearest_error()

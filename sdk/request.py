@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from math import isfinite
 from os import urandom
@@ -39,8 +39,8 @@ class Endpoint:
     """
 
     address: Address
-    api_key: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    api_key: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     key_advice: str = ""
 
     def request(
@@ -127,6 +127,12 @@ class Question:
     @property
     def stream(self) -> bool:
         return bool(self.config.get("stream"))
+
+    @property
+    def expected_choices(self) -> int:
+        """How many choices the answer should have."""
+        n = self.config.get("n")
+        return n if isinstance(n, int) and n > 1 else 1
 
     @property
     def is_plain(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
-from sdk.errors import SDKError
+from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
 from sdk.flow import Answered
-from sdk.stream_reader import Chunk, StreamReader
+from sdk.stream_reader import Chunk, StreamReader, has_text
 from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import AsyncExchange, Exchange
 
@@ -25,6 +26,7 @@ class _StreamFacts(Generic[Chunk]):
         "_at_end",
         "_deadline",
         "_ended",
+        "_expected",
         "_left",
         "_model",
         "_owner",
@@ -42,6 +44,7 @@ class _StreamFacts(Generic[Chunk]):
         self._at_end = False
         self._ended = False
         self._left = False
+        self._expected = answered.question.expected_choices
         self._model = answered.question.model
         self._url = answered.request.url
         self.request_id = answered.request_id
@@ -109,6 +112,25 @@ class _StreamFacts(Generic[Chunk]):
         self._reader.failure = None
         return was_open
 
+    def _take_finish(self, chunks: list[Chunk], arrived_ns: int) -> None:
+        """At least one choice has finished; once all have, wait only briefly for the rest.
+
+        If the server goes on with text, it had not finished: its text is not cut off.
+        """
+        deadline = self._deadline
+        if not deadline.is_finishing:
+            if self._reader.finished >= self._expected:
+                deadline.enter("finish", arrived_ns)
+        elif any(map(has_text, chunks)):
+            deadline.enter("stall", arrived_ns)
+            self._expected = sys.maxsize
+
+    def _is_at_end_by(self, error: SDKError) -> bool:
+        """Whether the error only ends the stream: it was closed elsewhere, or every choice had finished."""
+        is_complete = self._deadline.is_finishing and isinstance(error, (RequestTimeoutError, ConnectionLostError))
+        self._at_end = self._ended or is_complete
+        return self._at_end
+
     def _told(self, error: SDKError) -> SDKError:
         """The error with what this stream knows about it."""
         error.url = self._url
@@ -140,24 +162,27 @@ class Stream(_StreamFacts[Chunk]):
         return _Reading(self)
 
     def __next__(self) -> Chunk:
-        ready = self._ready
+        ready, reader = self._ready, self._reader
         while not ready:
-            if self._at_end and self._reader.failure is None:
+            if self._at_end and reader.failure is None:
                 self.close()
                 raise StopIteration
             try:
-                if self._reader.failure is not None:
-                    raise self._reader.failure
+                if reader.failure is not None:
+                    raise reader.failure
                 block = self._exchange.read()
                 if block is None:
                     self._at_end = True
-                    ready = self._ready = deque(self._reader.feed_eof())
+                    ready = self._ready = deque(reader.feed_eof())
                     continue
-                chunks = self._reader.feed(block)
-                self._at_end = self._reader.done
+                chunks = reader.feed(block)
+                if reader.done:
+                    self._at_end = True
+                elif reader.finished:
+                    self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
-                if self._ended:  # closed by another thread
-                    raise StopIteration from None
+                if self._is_at_end_by(error):
+                    continue
                 told = self._told(error)
                 self.close()
                 raise told from error.__cause__
@@ -233,26 +258,29 @@ class AsyncStream(_StreamFacts[Chunk]):
         return _AsyncReading(self)
 
     async def __anext__(self) -> Chunk:
-        ready = self._ready
+        ready, reader = self._ready, self._reader
         while not ready:
-            if self._reader.failure is None:
+            if reader.failure is None:
                 if self._at_end:
                     await self.aclose()
                     raise StopAsyncIteration
                 arrival = self._exchange.arrives()
             try:
-                if self._reader.failure is not None:
-                    raise self._reader.failure
+                if reader.failure is not None:
+                    raise reader.failure
                 block = await arrival
                 if block is None:
                     self._at_end = True
-                    ready = self._ready = deque(self._reader.feed_eof())
+                    ready = self._ready = deque(reader.feed_eof())
                     continue
-                chunks = self._reader.feed(block)
-                self._at_end = self._reader.done
+                chunks = reader.feed(block)
+                if reader.done:
+                    self._at_end = True
+                elif reader.finished:
+                    self._take_finish(chunks, block.arrived_ns)
             except SDKError as error:
-                if self._ended:  # closed by another task
-                    raise StopAsyncIteration from None
+                if self._is_at_end_by(error):
+                    continue
                 told = self._told(error)
                 await self.aclose()
                 raise told from error.__cause__

@@ -49,6 +49,7 @@ class StreamReader(Generic[Chunk]):
         "_watch_stall",
         "done",
         "failure",
+        "finished",
         "first",
     )
 
@@ -65,6 +66,8 @@ class StreamReader(Generic[Chunk]):
         self._unrecognised = b""  # what came before any event: perhaps no stream at all
         self._usage: dict[str, Any] | None = None
         self.done = False
+        self.finished = 0
+        """How many answers have their finish reason."""
         self.failure: SDKError | None = None
         """What is wrong behind the chunks that were given last: to be raised once they are passed on."""
 
@@ -216,6 +219,7 @@ class StreamReader(Generic[Chunk]):
             if delta.reasoning or delta.reasoning_content or delta.tool_calls:
                 answer.take(delta)
             if choice.finish_reason:
+                self.finished += answer.finish_reason is None
                 answer.finish_reason = choice.finish_reason
 
     def _take_completion(self, choices: list[Any]) -> None:
@@ -229,6 +233,7 @@ class StreamReader(Generic[Chunk]):
                 if text is None:
                     choice.text = ""
             if choice.finish_reason:
+                self.finished += answer.finish_reason is None
                 answer.finish_reason = choice.finish_reason
 
     def _instead_of_delta(self, payload: bytes, answer: StreamedAnswer) -> DeltaMessage:
@@ -262,9 +267,12 @@ class StreamReader(Generic[Chunk]):
 
 def _has_progress(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
     """Whether a chunk brings the answer on: chunks that only keep the connection alive do not."""
+    return has_text(chunk) or any(choice.finish_reason or choice.token_ids for choice in chunk.choices)
+
+
+def has_text(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
+    """Whether a chunk has anything of an answer: text, reasoning, a refusal or calls."""
     for choice in chunk.choices:
-        if choice.finish_reason or choice.token_ids:
-            return True
         if isinstance(choice, CompletionResponseStreamChoice):
             if choice.text:
                 return True

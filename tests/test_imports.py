@@ -82,6 +82,7 @@ def test_importing_the_sdk_is_light() -> None:
         ("import sdk", {"pydantic", "msgspec", "asyncio", "ssl"}),
         ("from sdk import inference_client, get_model_list_client", {"pydantic", "asyncio", "ssl"}),
         ("from sdk import inference_client_async, Timeouts, SDKError", {"pydantic", "asyncio", "ssl"}),
+        ("import sdk; sdk.InferenceClient('http://h').close()", {"asyncio", "pydantic.main", "sdk.types", "httpx2"}),
         ("from sdk import InferenceClient, AsyncInferenceClient", {"pydantic.main", "sdk.types", "importlib.metadata"}),
         ("from sdk import XRequestConfig", {"sdk.types", "asyncio", "importlib.metadata"}),
     ],

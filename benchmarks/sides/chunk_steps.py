@@ -68,6 +68,8 @@ class Nowhere(asyncio.Transport):
 class OneConnection:
     """A transport whose only connection is fed by hand."""
 
+    keeps_limits = True
+
     def __init__(self) -> None:
         self.connection = Connection(Origin("http", "127.0.0.1", 1), lambda _: None, lambda _: None)
         self.connection.connection_made(Nowhere())

@@ -40,13 +40,16 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request: `target` is the path with its query, `headers` are name and value as sent."""
+    """One HTTP request: `target` is the path with its query, `headers` are name and value as sent.
+
+    Its repr shows neither headers nor body: they hold the key and the prompt.
+    """
 
     method: str
     origin: Origin
     target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def url(self) -> str:
@@ -133,7 +136,11 @@ class AsyncExchange(Protocol):
 
 
 class Transport(Protocol):
-    """Sends requests and blocks for the answer."""
+    """Sends requests and blocks for the answer.
+
+    A transport that enforces every limit of the deadline itself sets the attribute `keeps_limits = True`. The clients
+    enforce the limits of all others from outside.
+    """
 
     def send(self, request: Request, deadline: Deadline) -> Exchange: ...
     def close(self) -> None: ...

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import select
 import ssl
+from contextlib import suppress
 from socket import socket
 from time import monotonic_ns
 from weakref import finalize
 
 from sdk.deadline import Deadline, Timeouts
-from sdk.errors import ConnectionLostError, SDKError, TotalTimeoutError
+from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
 from sdk.transport.http1 import encode_request
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
 # What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
 SEND_BYTES = 64 * 1024
+# A timeout for the whole payload does not hold over TLS, where Python sends record by record.
+TLS_SEND_BYTES = 16 * 1024
+# How much is still read after a limit has passed: it may have arrived while the process was stopped or the reader busy.
+LAST_BYTES = 1024 * 1024
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -27,6 +32,8 @@ class BlockingTransport:
     When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
     sent once more on a new one (`replay=False` turns that off).
     """
+
+    keeps_limits = True
 
     def __init__(
         self,
@@ -78,7 +85,7 @@ class BlockingExchange:
         self._parser = connection.parser
         self._parser.begin()
         self._complete = False
-        self._is_late = False
+        self._is_late = False  # a limit has passed, and what was waiting has been read
         self._is_spoilt = False  # the request did not go out whole: no other may follow it
         self._body = b""
 
@@ -93,7 +100,8 @@ class BlockingExchange:
         assert connection is not None  # noqa: S101 - an exchange is asked once, right after it was made
         try:
             self._deadline.enter("send")
-            if len(payload) <= SEND_BYTES:
+            at_once = TLS_SEND_BYTES if isinstance(connection.socket, ssl.SSLSocket) else SEND_BYTES
+            if len(payload) <= at_once:
                 connection.socket.settimeout(self._deadline.remaining_s())
                 connection.socket.sendall(payload)
             else:
@@ -178,7 +186,7 @@ class BlockingExchange:
             while self.read() is not None:
                 pass
         except SDKError:
-            pass  # the answer is complete: what happens behind it is nobody's loss
+            pass  # the answer is complete: an error after it does not matter
         self.close()
 
     def close(self) -> None:
@@ -193,12 +201,11 @@ class BlockingExchange:
             raise ConnectionLostError("the exchange was closed by its reader")
         try:
             left_s = self._deadline.remaining_s()
-            if left_s == 0.0:
-                self._refuse_more()
-            else:
-                self._is_late = False
+            if self._is_late and left_s == 0.0:
+                raise self._deadline.late_error()
             connection.socket.settimeout(left_s)
-            data = connection.socket.recv(READ_BYTES)
+            self._is_late = left_s == 0.0
+            data = _all_that_waits(connection.socket) if self._is_late else connection.socket.recv(READ_BYTES)
             arrived_ns = monotonic_ns()
             if data:
                 self._body = self._parser.feed(data)
@@ -211,18 +218,11 @@ class BlockingExchange:
             raise  # the parser's own, or Ctrl-C
         return arrived_ns
 
-    def _refuse_more(self) -> None:
-        """A limit has passed. One more read takes what came while the reader was busy; then tokens must have come."""
-        passed = self._deadline.error() or self._deadline.nearest_error()
-        if self._is_late or isinstance(passed, TotalTimeoutError):
-            raise passed
-        self._is_late = True
-
     def _failed(self, error: OSError) -> SDKError:
         """The error to raise for the socket's; the connection is gone either way."""
         self.close()
         if isinstance(error, (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)):
-            return self._deadline.error() or self._deadline.nearest_error()
+            return self._deadline.late_error()
         where = "before any answer" if self.head_ns == 0 else "in the middle of the answer"
         return ConnectionLostError(f"the connection broke {where}: {error.strerror or error}")
 
@@ -235,3 +235,12 @@ class BlockingExchange:
             self._pool.release(connection)
         else:
             self._pool.discard(connection)
+
+
+def _all_that_waits(connected: socket) -> bytes:
+    """What waits in a non-blocking socket. Raises BlockingIOError, or its TLS counterpart, when nothing does."""
+    data = connected.recv(READ_BYTES)
+    with suppress(OSError):  # nothing more, or the end: the next read finds out
+        while 0 < len(data) < LAST_BYTES and (more := connected.recv(READ_BYTES)):
+            data += more
+    return data

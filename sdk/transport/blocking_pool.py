@@ -14,11 +14,11 @@ from time import monotonic_ns
 from weakref import WeakSet
 
 from sdk.deadline import SECOND_NS, Deadline
-from sdk.errors import ConnectError, PoolTimeoutError
+from sdk.errors import PoolTimeoutError, SDKError
 from sdk.transport.base import Origin
+from sdk.transport.connect import connect
 from sdk.transport.http1 import ResponseParser
-from sdk.transport.lane import Lane
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS, Lane
 from sdk.transport.reason import connect_error
 
 
@@ -242,30 +242,27 @@ class BlockingPool:
 
     def _connect(self, origin: Origin, deadline: Deadline) -> socket.socket:
         deadline.enter("connect")
-        if (passed := deadline.error()) is not None:
-            raise passed  # a socket's timeout of 0 would mean "do not wait", not "too late"
         try:
-            connected = socket.create_connection((origin.host, origin.port), deadline.remaining_s())
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if origin.scheme == "https":
-                connected = self._secure(connected, origin, deadline)
-        except TimeoutError as error:
-            expired = deadline.error()
-            if expired is None:  # the kernel's own limit, shorter than ours
-                raise ConnectError(f"nothing answers at {origin} (timed out)") from error
-            raise expired from None
+            connected = connect(origin, deadline)
+            return self._secure(connected, origin, deadline) if origin.scheme == "https" else connected
+        except SDKError:
+            raise
         except OSError as error:
             raise connect_error(origin, error) from error
-        return connected
 
     def _secure(self, connected: socket.socket, origin: Origin, deadline: Deadline) -> ssl.SSLSocket:
-        if self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context()
         try:
-            connected.settimeout(deadline.remaining_s())
+            if self._ssl_context is None:
+                self._ssl_context = ssl.create_default_context()
+            left_s = deadline.remaining_s()
+            if left_s == 0.0:  # a socket takes 0 to mean "do not block"
+                raise TimeoutError
+            connected.settimeout(left_s)
             return self._ssl_context.wrap_socket(connected, server_hostname=origin.host)
-        except BaseException:
+        except BaseException as error:
             connected.close()
+            if isinstance(error, TimeoutError):
+                raise deadline.late_error() from None
             raise
 
 

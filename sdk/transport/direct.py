@@ -7,9 +7,10 @@ import ssl
 from sdk.deadline import Deadline
 from sdk.errors import ConnectionLostError
 from sdk.transport.base import Request
-from sdk.transport.connection import DirectExchange
+from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import encode_request
-from sdk.transport.pool import IDLE_S, MAX_CONNECTIONS, Pool
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.pool import Pool
 
 
 class DirectTransport:
@@ -18,6 +19,8 @@ class DirectTransport:
     When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
     sent once more on a new one (`replay=False` turns that off): servers close idle connections at any moment.
     """
+
+    keeps_limits = True
 
     def __init__(
         self,

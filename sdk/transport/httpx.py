@@ -1,6 +1,7 @@
 """The transport over an httpx-style client: for proxies, HTTP/2, client certificates, ASGI and mock transports.
 
-Takes clients of `httpx2` and of the older `httpx` alike: both have the same calls and the same names of errors.
+Takes clients of both `httpx2` and the older `httpx`: they have the same methods and the same error names. The limits
+are enforced from outside, because such a client has no limit for a whole call, and its transport may be anything.
 """
 
 from __future__ import annotations
@@ -10,106 +11,42 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from time import monotonic_ns
 from typing import Any
-from weakref import finalize
+from weakref import WeakSet, finalize
 
-from sdk.deadline import Deadline
-from sdk.errors import (
-    ConfigError,
-    ConnectError,
-    ConnectionLostError,
-    PoolTimeoutError,
-    ProtocolError,
-    RequestTimeoutError,
-    SDKError,
-    TotalTimeoutError,
-    TransportError,
-)
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import ConfigError, ConnectionLostError
 from sdk.event_loop import later
-from sdk.transport.base import USER_AGENT, Block, Head, Origin, Request
-from sdk.transport.reason import connect_error
+from sdk.transport.base import FINISH_S, USER_AGENT, Block, Head, Request
+from sdk.transport.bounded import Bounds, briefly
+from sdk.transport.bounded_blocking import BoundedThread
+from sdk.transport.httpx_errors import raise_ours
+from sdk.transport.httpx_trace import Journey, Tap
 
-# By name: httpx2's classes and httpx's are not related.
-_ERRORS: dict[str, type[SDKError]] = {
-    "PoolTimeout": PoolTimeoutError,
-    "ConnectError": ConnectError,
-    "ProxyError": ConnectError,
-    "RemoteProtocolError": ProtocolError,
-    "ReadError": ConnectionLostError,
-    "WriteError": ConnectionLostError,
-    "CloseError": ConnectionLostError,
-    "LocalProtocolError": ProtocolError,
-    "DecodingError": ProtocolError,
-    "UnsupportedProtocol": ConfigError,
-    "TransportError": TransportError,
-}
-_TIMEOUT_PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool"}
+# A blocking client's own timeouts only end threads that were left behind: our limits pass first.
+BEHIND_S = 1.0
 
 
-def _translate(error: Exception, request: Request, deadline: Deadline, sent_ns: int) -> Exception:
-    """Our error for one of the client's, of a request sent then; the same error when it is none of the client's."""
-    names = [kind.__name__ for kind in type(error).__mro__]
-    if "TimeoutException" in names:
-        phase = next((_TIMEOUT_PHASES[name] for name in names if name in _TIMEOUT_PHASES), None)
-        if phase is not None:
-            deadline.enter(phase, sent_ns)
-        return deadline.error() or deadline.nearest_error()
-    kind = next((_ERRORS[name] for name in names if name in _ERRORS), None)
-    if kind is None:
-        return error
-    if "RemoteProtocolError" in names and any(words in str(error) for words in ("isconnected", "peer closed")):
-        return ConnectionLostError(str(error))
-    if "ProxyError" in names:
-        return ConnectError(
-            f"the proxy {_proxy_of(request.origin) or ''} refuses to connect to {request.origin}: {error}"
-        )
-    if kind is ConnectError and (cause := _os_error(error)) is not None:
-        failed = connect_error(request.origin, cause)
-        if proxy := _proxy_of(request.origin):
-            failed.message += f"; asked through the proxy of the environment, {proxy}"
-        return failed
-    return kind(str(error) or type(error).__name__)
+def _limits(deadline: Deadline) -> dict[str, float | None]:
+    """A blocking client's four timeouts."""
+    left_s, timeouts = deadline.total_left_s(), deadline.timeouts
+
+    def behind(limit_s: float | None = None) -> float | None:
+        nearest_s = min((s for s in (limit_s, left_s) if s is not None), default=None)
+        return None if nearest_s is None else nearest_s + BEHIND_S
+
+    return {"connect": behind(timeouts.connect), "pool": behind(timeouts.pool), "write": behind(), "read": behind()}
 
 
-def _proxy_of(origin: Origin) -> str | None:
-    from urllib.request import getproxies, proxy_bypass  # slow to import, and rarely needed
-
-    proxies = getproxies()
-    proxy = proxies.get(origin.scheme) or proxies.get("all")
-    if proxy is None or proxy_bypass(f"{origin.host}:{origin.port}"):
-        return None
-    scheme, _, rest = proxy.rpartition("://")
-    return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"  # without its password
+_NO_LIMITS = dict.fromkeys(("connect", "pool", "write", "read"))
 
 
-def _os_error(error: BaseException | None) -> OSError | None:
-    """The operating system's own error at the bottom of a client's."""
-    found: OSError | None = None
-    while error is not None:
-        if isinstance(error, BaseExceptionGroup):  # trio's, of every address it tried
-            error = error.exceptions[0]
-        found = error if isinstance(error, OSError) else found
-        error = error.__cause__ or error.__context__
-    return found
-
-
-def _limits(deadline: Deadline, read_s: float | None) -> dict[str, float | None]:
-    """The client's four timeouts. It knows no total: each wait is cut to what is left of ours."""
-    left_s = deadline.total_left_s()
-
-    def within(seconds: float | None) -> float | None:
-        return min((s for s in (seconds, left_s) if s is not None), default=None)
-
-    timeouts = deadline.timeouts
-    return {"connect": within(timeouts.connect), "pool": within(timeouts.pool), "write": left_s, "read": within(read_s)}
-
-
-def _build(client: Any, request: Request, deadline: Deadline) -> Any:
+def _build(client: Any, request: Request, trace: Any, limits: dict[str, Any]) -> Any:
     return client.build_request(
         request.method,
         request.url,
         headers=_headers(client, request),
         content=request.body or None,
-        extensions={"timeout": _limits(deadline, deadline.timeouts.first_byte)},
+        extensions={"timeout": limits, "trace": trace},
     )
 
 
@@ -118,12 +55,6 @@ def _headers(client: Any, request: Request) -> list[tuple[str, str]]:
     if client.headers.get("user-agent", "python-httpx").startswith("python-httpx"):
         return list(request.headers)
     return [item for item in request.headers if item != ("User-Agent", USER_AGENT)]
-
-
-def _await_tokens(response: Any, deadline: Deadline) -> None:
-    """The head is there: from now on reads are limited by the stall limit. The client looks the limits up again."""
-    deadline.enter("stall")
-    response.request.extensions["timeout"].update(_limits(deadline, deadline.timeouts.stall))
 
 
 def _head(response: Any) -> Head:
@@ -146,71 +77,132 @@ async def _once(response: Any) -> AsyncGenerator[bytes, None]:
     yield response.content
 
 
-class _Limits:
-    """Looks at the limits after each block: the client's own know no total, and start anew with every comment."""
+class _Journeys:
+    """The requests of one transport, and the connections of its client that they opened."""
 
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._is_late = False
+    def __init__(self, *, keeps_alive: bool, replay: bool) -> None:
+        self._taps: WeakSet[Tap] = WeakSet()
+        self._keeps_alive = keeps_alive
+        self._replay = replay
 
-    def passed(self, now_ns: int) -> RequestTimeoutError | None:
-        """The error to raise. One block past a limit is let through: its reader may have been busy for that long."""
-        error = self._deadline.error(now_ns)
-        if error is not None and (self._is_late or isinstance(error, TotalTimeoutError)):
-            return error
-        self._is_late = error is not None
-        return None
+    def begin(self, deadline: Deadline) -> Journey:
+        # a client with a pool reports through its trace when it has a connection; one without reports nothing
+        deadline.enter("pool" if self._taps else "first_byte")
+        return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
+
+    def may_replay(self, journey: Journey) -> bool:
+        """Whether to resend a request whose connection was lost; if so, idle connections are closed."""
+        if not (self._replay and journey.met_a_dead_connection):
+            return False
+        journey.shut_idle()
+        return True
 
 
 class HttpxExchange:
-    """An `Exchange` over a client's streamed response; `owner` would close the client if nobody held it."""
+    """An `Exchange` over a client's streamed response; `owner` would close the client if nobody held it.
 
-    def __init__(self, response: Any, request: Request, deadline: Deadline, sent_ns: int, owner: object) -> None:
+    The body is read in the caller's thread if each read of the socket can be limited, otherwise in the exchange's own.
+    """
+
+    _is_open = False
+
+    def __init__(
+        self,
+        response: Any,
+        request: Request,
+        deadline: Deadline,
+        journey: Journey,
+        thread: BoundedThread,
+        owner: object,
+    ) -> None:
         self._owner = owner
         self.head = _head(response)
-        self.sent_ns = sent_ns
+        self.sent_ns = journey.sent_ns
         self.head_ns = monotonic_ns()
-        self.opened_connection = False
+        self.opened_connection = journey.has_connected
         self._response = response
         self._request = request
-        self._limits = _Limits(deadline)
         self._deadline = deadline
+        self._journey = journey
         self._blocks: Iterator[bytes] = _blocks(response)
+        self._is_open = True
+        self._is_reading = False
+        self._thread: BoundedThread | None = thread
+        if journey.bounds_reads():
+            thread.end()
+            self._thread = None
+        deadline.enter("stall", self.head_ns)
 
     def read(self) -> Block | None:
-        try:
-            data = next(self._blocks, None)
-        except Exception as error:
-            raise _translate(error, self._request, self._deadline, self.sent_ns) from error
-        if data is None:
+        if not self._is_open:
             return None
-        now_ns = monotonic_ns()
-        if (expired := self._limits.passed(now_ns)) is not None:
+        self._is_reading = True
+        try:
+            block = self._next() if self._thread is None else self._thread.run(self._next)
+        except BaseException as error:
             self.close()
-            raise expired
-        return Block(data, now_ns)
+            raise_ours(error, self._request, self._deadline, has_head=True)
+            raise
+        self._is_reading = False
+        if block is None:
+            self.close()
+        return block
+
+    def _next(self) -> Block | None:
+        data = next(self._blocks, None)
+        return None if data is None else Block(data, monotonic_ns())
 
     def finish(self) -> None:
         """Read on to the end, which follows at once, so that the client keeps the connection."""
-        try:
-            for _ in self._blocks:
-                pass
-        except Exception as error:  # the answer is complete: what happens behind it is nobody's loss
-            if _translate(error, self._request, self._deadline, self.sent_ns) is error:
-                raise
+        if not self._is_open:
+            return
+        deadline = Deadline(Timeouts(total=FINISH_S))
+        with contextlib.suppress(Exception):  # the answer is complete: an error after it does not matter
+            if self._thread is None:
+                self._journey.deadline = deadline
+                self._read_on()
+            else:
+                self._thread.deadline = deadline
+                self._thread.run(self._read_on)
         self.close()
 
+    def _read_on(self) -> None:
+        for _ in self._blocks:
+            pass
+
     def close(self) -> None:
-        self._response.close()
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._thread is not None and self._thread.is_busy:
+            self._thread.end(self._response.close)
+            self._journey.shut()
+        else:
+            if self._thread is not None:
+                self._thread.end()
+            if self._is_reading:  # another thread reads
+                self._journey.shut()
+            self._response.close()
+        self._journey.end()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class HttpxTransport:
-    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; one of its own unless given."""
+    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; it makes one unless given one.
 
-    def __init__(self, client: Any = None, *, max_connections: int = 4096) -> None:
+    Each exchange has a thread, which is left behind when a limit passes and the client cannot be interrupted.
+    `replay` is that of `BlockingTransport`; it applies to connections that this transport's own requests opened.
+    """
+
+    keeps_limits = True
+
+    def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
         self._owns = client is None
         self._max_connections = max_connections
         self._client = client
+        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
         if self._owns:
             self._renew()
 
@@ -221,100 +213,164 @@ class HttpxTransport:
     def send(self, request: Request, deadline: Deadline) -> HttpxExchange:
         if self._owns and (self._client.is_closed or self._pid != os.getpid()):  # a fork's connections are the parent's
             self._renew()
-        deadline.enter("first_byte")
-        sent_ns = monotonic_ns()
+        thread = BoundedThread(deadline)
         try:
-            response = self._client.send(_build(self._client, request, deadline), stream=True)
-        except Exception as error:
-            raise _translate(error, request, deadline, sent_ns) from error
-        _await_tokens(response, deadline)
-        return HttpxExchange(response, request, deadline, sent_ns, self)
+            journey = self._journeys.begin(deadline)
+            try:
+                response = self._ask(request, deadline, journey, thread)
+            except ConnectionLostError:
+                if not self._journeys.may_replay(journey):
+                    raise
+                journey = self._journeys.begin(deadline)
+                response = self._ask(request, deadline, journey, thread)
+        except BaseException:
+            thread.end()
+            raise
+        return HttpxExchange(response, request, deadline, journey, thread, self)
 
     def close(self) -> None:
         if self._owns:
             self._client.close()
 
+    def _ask(self, request: Request, deadline: Deadline, journey: Journey, thread: BoundedThread) -> Any:
+        """The client's response, once its head has arrived."""
+        built = _build(self._client, request, journey.note, _limits(deadline))
+        responses: list[Any] = []
+
+        def ask() -> None:
+            with journey.travelling():
+                responses.append(self._client.send(built, stream=True))
+
+        try:
+            thread.run(ask)
+        except BaseException as error:
+            journey.end()
+            if thread.is_busy:
+                thread.end(lambda: responses[0].close() if responses else None)
+                journey.shut()
+            raise_ours(error, request, deadline)
+            raise
+        return responses[0]
+
 
 class AsyncHttpxExchange:
     """An `AsyncExchange` over a client's streamed response."""
 
-    def __init__(self, response: Any, request: Request, deadline: Deadline, sent_ns: int) -> None:
+    def __init__(self, response: Any, request: Request, deadline: Deadline, journey: Journey, bounds: Bounds) -> None:
         self.head = _head(response)
-        self.sent_ns = sent_ns
+        self.sent_ns = journey.sent_ns
         self.head_ns = monotonic_ns()
-        self.opened_connection = False
+        self.opened_connection = journey.has_connected
         self._response = response
+        self._journey = journey
+        self._bounds = bounds
         self._request = request
-        self._limits = _Limits(deadline)
         self._deadline = deadline
         self._blocks: AsyncGenerator[bytes, None] = _async_blocks(response)
         self._later = later()
         self._is_closing = False
+        deadline.enter("stall", self.head_ns)
 
     async def read(self) -> Block | None:
         try:
-            data = await anext(self._blocks, None)
-        except Exception as error:
-            raise _translate(error, self._request, self._deadline, self.sent_ns) from error
-        except BaseException:  # cancelled
+            block = await self._bounds.run(self._next())
+        except BaseException as error:
             self.close()
+            raise_ours(error, self._request, self._deadline, has_head=True)
             raise
-        if data is None:
-            return None
-        now_ns = monotonic_ns()
-        if (expired := self._limits.passed(now_ns)) is not None:
-            await self.aclose()
-            raise expired
-        return Block(data, now_ns)
+        if block is None:
+            self._end()
+        return block
 
     arrives = read
 
+    async def _next(self) -> Block | None:
+        data = await anext(self._blocks, None)
+        return None if data is None else Block(data, monotonic_ns())
+
     async def finish(self) -> None:
         """Read on to the end, which follows at once, so that the client keeps the connection."""
-        try:
-            async for _ in self._blocks:
-                pass
-        except Exception as error:  # the answer is complete: what happens behind it is nobody's loss
-            if _translate(error, self._request, self._deadline, self.sent_ns) is error:
-                raise
+        self._bounds.end()
+        with contextlib.suppress(Exception):  # the answer is complete: an error after it does not matter
+            await briefly(self._read_on())
         await self.aclose()
+
+    async def _read_on(self) -> None:
+        async for _ in self._blocks:
+            pass
 
     async def aclose(self) -> None:
         self._is_closing = True
+        self._end()
         with contextlib.suppress(RuntimeError):  # another task reads right now: closing the response ends that
-            await self._blocks.aclose()
-        await self._response.aclose()
+            await briefly(self._blocks.aclose())
+        await briefly(self._response.aclose())
 
     def close(self) -> None:
         if not self._is_closing:
             self._is_closing = True
+            self._end()
             self._later(self.aclose)
 
     def abandon(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and its sockets with it
-            self.close()
+        if not self._is_closing:
+            self._is_closing = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its sockets with it
+                self._later(self.aclose)
+
+    def _end(self) -> None:
+        self._bounds.end()
+        self._journey.end()
 
 
 class AsyncHttpxTransport:
-    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; one of its own unless given."""
+    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; it makes one unless given one.
 
-    def __init__(self, client: Any = None, *, max_connections: int = 4096) -> None:
+    `replay` is that of `DirectTransport`; it applies to connections that this transport's own requests opened.
+    """
+
+    keeps_limits = True
+
+    def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
         self._owns = client is None
         self._client = _new_client("AsyncClient", max_connections) if client is None else client
+        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
 
     async def send(self, request: Request, deadline: Deadline) -> AsyncHttpxExchange:
-        deadline.enter("first_byte")
-        sent_ns = monotonic_ns()
+        bounds = Bounds(deadline)
         try:
-            response = await self._client.send(_build(self._client, request, deadline), stream=True)
-        except Exception as error:
-            raise _translate(error, request, deadline, sent_ns) from error
-        _await_tokens(response, deadline)
-        return AsyncHttpxExchange(response, request, deadline, sent_ns)
+            journey = self._journeys.begin(deadline)
+            try:
+                response = await self._ask(request, deadline, journey, bounds)
+            except ConnectionLostError:
+                if not self._journeys.may_replay(journey):
+                    raise
+                journey = self._journeys.begin(deadline)
+                response = await self._ask(request, deadline, journey, bounds)
+        except BaseException:
+            bounds.end()
+            raise
+        return AsyncHttpxExchange(response, request, deadline, journey, bounds)
 
     async def aclose(self) -> None:
         if self._owns:
             await self._client.aclose()
+
+    async def _ask(self, request: Request, deadline: Deadline, journey: Journey, bounds: Bounds) -> Any:
+        """The client's response, once its head has arrived."""
+        built = _build(self._client, request, journey.anote, dict(_NO_LIMITS))
+        try:
+            with journey.travelling():
+                return await bounds.run(self._client.send(built, stream=True))
+        except BaseException as error:
+            journey.end()
+            if journey.new_stream is not None:
+                if isinstance(error, Exception):
+                    await briefly(journey.new_stream.aclose())
+                else:  # cancelled: nothing can be awaited
+                    later()(journey.new_stream.aclose)
+            raise_ours(error, request, deadline)
+            raise
 
 
 def _new_client(kind: str, max_connections: int) -> Any:

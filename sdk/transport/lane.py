@@ -7,6 +7,10 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
+MAX_CONNECTIONS = 4096
+# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
+IDLE_S = 4.0
+
 
 class Kept(Protocol):
     """A connection as far as the decisions go: `free_since_ns` is monotonic, set when it was given back."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from operator import attrgetter
 from time import monotonic_ns
+from typing import Any
 
-from sdk.deadline import SECOND_NS, Deadline
-from sdk.errors import ConnectError, ConnectionLostError
+from sdk.deadline import LONGEST_S, SECOND_NS, Deadline
+from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import Origin
+from sdk.transport.connect_on_loop import connect_on_loop
 from sdk.transport.connection import READ_BYTES, BufferedConnection, Connection
-from sdk.transport.lane import Lane
+from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS, Lane
 from sdk.transport.reason import connect_error
-
-MAX_CONNECTIONS = 4096
-# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
-IDLE_S = 4.0
 
 _Waiter = asyncio.Future[Connection | None]
 _Lane = Lane[Connection, _Waiter]
@@ -137,24 +136,16 @@ class Pool:
 
     async def _connect(self, origin: Origin, deadline: Deadline) -> Connection:
         deadline.enter("connect")
-        loop = asyncio.get_running_loop()
-        tls = self._tls() if origin.scheme == "https" else None
         closes = self.closes
-        limit = asyncio.timeout(deadline.remaining_s())
+        tls: dict[str, Any] = {}
+        if origin.scheme == "https":
+            # our own limit applies; without a value here, asyncio sets one
+            tls = {"ssl": self._tls(), "server_hostname": origin.host, "ssl_handshake_timeout": LONGEST_S}
         try:
-            async with limit:
-                _, connection = await loop.create_connection(
-                    lambda: self._make(origin, loop),
-                    origin.host,
-                    origin.port,
-                    ssl=tls,
-                    server_hostname=origin.host if tls else None,
-                )
-        except TimeoutError as error:
-            if limit.expired():
-                raise deadline.nearest_error() from None
-            # The kernel's own limit, shorter than ours.
-            raise ConnectError(f"nothing answers at {origin} (timed out)") from error
+            connected = await connect_on_loop(origin, deadline)
+            connection = await self._take_up(connected, origin, deadline, tls)
+        except SDKError:
+            raise
         except OSError as error:
             raise connect_error(origin, error) from error
         self._connections.add(connection)
@@ -162,6 +153,23 @@ class Pool:
             connection.abort()
             raise ConnectionLostError(f"the client was closed while it connected to {origin}")
         return connection
+
+    async def _take_up(
+        self, connected: socket.socket, origin: Origin, deadline: Deadline, tls: dict[str, Any]
+    ) -> Connection:
+        """Hand a connected socket to the loop, with TLS if the origin is https."""
+        loop = asyncio.get_running_loop()
+        making = loop.create_connection(lambda: self._make(origin, loop), sock=connected, **tls)
+        if not tls:  # does not wait for the peer
+            return (await making)[1]
+        limit = asyncio.timeout(deadline.remaining_s())
+        try:
+            async with limit:
+                return (await making)[1]
+        except TimeoutError:
+            if limit.expired():
+                raise deadline.nearest_error() from None
+            raise
 
     def _make(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> Connection:
         if origin.scheme == "https" or not isinstance(loop, asyncio.SelectorEventLoop):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+from email.utils import formatdate
+from time import time
 
 import pytest
 
@@ -80,9 +82,33 @@ def test_an_error_keeps_what_the_server_said_and_pickles() -> None:
     assert (again.code, again.param, again.type, again.retry_after_s) == (404, "model", "NotFoundError", 2.0)
 
 
+NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("", None)],
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("-4", 0.0),
+        ("Wed, 21 Oct 2015 07:28:07 GMT", 7.0),
+        ("Wednesday, 21-Oct-15 07:28:07 GMT", 7.0),  # RFC 850
+        ("Wed Oct 21 07:28:07 2015", 7.0),  # asctime, which names no zone
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("Wed, 41 Oct 2015 07:28:00 GMT", None),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+    ],
 )
-def test_retry_after(value: str, seconds: float | None) -> None:
-    assert retry_after_s(Head(429, {"retry-after": value})) == seconds
+def test_retry_after_counts_from_the_answers_own_date(value: str, seconds: float | None) -> None:
+    assert retry_after_s(Head(429, {"retry-after": value, "date": NOW})) == seconds
+
+
+@pytest.mark.parametrize("date", [{}, {"date": "yesterday"}])
+def test_without_a_date_of_the_answer_it_counts_from_now(date: dict[str, str]) -> None:
+    soon = formatdate(time() + 30, usegmt=True)
+    seconds = retry_after_s(Head(429, {"retry-after": soon, **date}))
+    assert seconds is not None
+    assert 20 < seconds <= 30
+    assert retry_after_s(Head(429, {"retry-after": NOW, **date})) == 0.0

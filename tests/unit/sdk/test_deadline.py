@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+import pickle
 import socket
+from dataclasses import replace
 
 import pytest
 
-from sdk.deadline import LONGEST_S, SECOND_NS, Deadline, Timeouts, timeouts
+from sdk.deadline import AFTER_FINISH_S, LONGEST_S, SECOND_NS, Deadline, Timeouts, timeouts
 from sdk.errors import ConfigError, ConnectTimeoutError, StallTimeoutError, TotalTimeoutError
 
 
@@ -36,11 +38,43 @@ def test_a_token_re_arms_the_stall_limit_and_nothing_else() -> None:
     assert isinstance(error, TimeoutError)
 
 
+def test_what_follows_the_last_finish_reason_has_a_limit_that_nothing_restarts() -> None:
+    deadline = Deadline(Timeouts(total=None, stall=0.5), now_ns=0)
+    deadline.enter("finish", at(1))
+    assert deadline.is_finishing
+    deadline.progress(at(2))
+    assert deadline.expires_ns() == at(1 + AFTER_FINISH_S)
+    error = deadline.error(at(1 + AFTER_FINISH_S))
+    assert isinstance(error, StallTimeoutError)
+    assert error.message == f"nothing for {AFTER_FINISH_S:g} s after the last finish reason"
+
+
+def test_who_waits_is_told_when_a_phase_begins() -> None:
+    deadline = Deadline(Timeouts(total=10, connect=2), now_ns=0)
+    seen: list[float] = []
+    deadline.watcher = lambda: seen.append(deadline.expires_ns())
+    deadline.enter("connect", at(1))
+    deadline.enter("send", at(2))
+    assert seen == [at(3), at(10)]
+
+
+def test_a_phase_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Deadline(Timeouts()).enter("stal")  # type: ignore[arg-type]
+
+
 def test_a_limit_that_no_socket_can_keep_is_none() -> None:
     with socket.socket() as kept:
         kept.settimeout(Timeouts(total=LONGEST_S).total)
     assert Timeouts(total=LONGEST_S + 1, stall=1e300) == Timeouts(total=None)
     assert timeouts("1e12") == Timeouts(total=None)
+
+
+def test_limits_are_values() -> None:
+    limits = Timeouts(total=3, stall=1)
+    assert pickle.loads(pickle.dumps(limits)) == replace(Timeouts(total=3), stall=1) == limits
+    assert hash(limits) == hash(Timeouts(total=3, stall=1))
+    assert repr(limits) == "Timeouts(total=3.0, connect=5.0, pool=None, first_byte=None, stall=1.0)"
 
 
 def test_no_limit_at_all() -> None:

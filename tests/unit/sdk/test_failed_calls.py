@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -130,6 +131,25 @@ def test_a_busy_server_is_asked_again() -> None:
         answer = InferenceClient(server.url).chat("m", "q")
     assert answer.choices[0].message.content == "hi"
     assert len(api.paths) == 3
+
+
+@pytest.mark.parametrize("ahead_s", [-60, 60])
+def test_a_server_whose_clock_differs_is_asked_again_when_it_said(ahead_s: int) -> None:
+    api = Api(m=True)
+    asked_at: list[float] = []
+
+    def chat(peer: Peer, body: Any) -> None:
+        asked_at.append(time.monotonic())
+        if len(asked_at) == 1:
+            now = time.time() + ahead_s
+            peer.answer(b"{}", "503 Busy", f"Date: {formatdate(now)}\r\nRetry-After: {formatdate(now + 1)}")
+        else:
+            peer.answer(CHAT)
+
+    api.chat = chat
+    with WireServer(api.play) as server:
+        assert InferenceClient(server.url, timeout=30).chat("m", "q").choices[0].message.content == "hi"
+    assert asked_at[1] - asked_at[0] > 0.9
 
 
 def test_retries_stay_within_the_time_limit() -> None:

@@ -281,31 +281,6 @@ async def test_a_kept_connection_that_speaks_out_of_turn_is_dropped() -> None:
         await transport.aclose()
 
 
-async def test_a_slow_reader_stops_the_server_and_loses_nothing() -> None:
-    size, sent = 8 * 1024 * 1024, []
-
-    def play(peer: Peer) -> None:
-        peer.read_request()
-        peer.send(HEADERS)
-        for _ in range(size // 65536):
-            peer.chunk(b"x" * 65536)
-            sent.append(65536)
-        peer.end()
-        peer.wait_closed()
-
-    transport = DirectTransport()
-    with WireServer(play) as server:
-        exchange = await transport.send(get(server), deadline())
-        first = await exchange.read()
-        assert first is not None
-        got = len(first.data)
-        while (block := await exchange.read()) is not None:
-            got += len(block.data)
-            await asyncio.sleep(0)
-        assert got == size
-        await transport.aclose()
-
-
 async def test_many_at_once_leave_a_clean_pool() -> None:
     transport = DirectTransport()
 

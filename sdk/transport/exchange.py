@@ -1,0 +1,266 @@
+"""An exchange on an asyncio connection: its response is parsed as it arrives and waits for one reader."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+from sdk.deadline import Deadline, Timeouts
+from sdk.errors import ConnectionLostError, ProtocolError, RequestTimeoutError, SDKError
+from sdk.transport.base import FINISH_S, Block, Head
+
+if TYPE_CHECKING:
+    from sdk.transport.connection import Connection
+
+# A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
+PAUSE_AT_BYTES = 256 * 1024
+RESUME_AT_BYTES = 64 * 1024
+# Turns of the loop between a limit that has passed and its error: after a process was stopped or a loop was busy, the
+# limit is noticed before what arrived in time has been read. A turn reads 64 KiB or more of it.
+LAST_TURNS = 16
+
+
+class DirectExchange:
+    """An `AsyncExchange`: the response is parsed as it arrives, and waits here for its one reader."""
+
+    __slots__ = (
+        "_blocks",
+        "_buffered_bytes",
+        "_complete",
+        "_connection",
+        "_discard",
+        "_error",
+        "_is_looking",
+        "_loop",
+        "_parser",
+        "_paused",
+        "_unread",
+        "_waiter",
+        "deadline",
+        "head",
+        "head_ns",
+        "opened_connection",
+        "sent_ns",
+    )
+
+    head: Head
+
+    def __init__(self, connection: Connection, deadline: Deadline, *, opened: bool) -> None:
+        self.deadline = deadline
+        deadline.watcher = self._watch  # until the exchange ends
+        self.opened_connection = opened
+        self.sent_ns = 0
+        self.head_ns = 0
+        self._connection: Connection | None = connection
+        self._parser = connection.parser
+        self._complete = False
+        self._blocks: deque[Block] | tuple[()] = ()  # no deque until one is needed: a reader that keeps up has none
+        self._buffered_bytes = 0
+        self._paused = False
+        self._discard = False
+        self._unread = False  # a block was handed to a reader that has not come back
+        self._error: SDKError | None = None
+        self._is_looking = False
+        self._loop = connection.loop
+        self._waiter: asyncio.Future[Block | None] | None = None
+
+    def mark_sent(self) -> None:
+        self.sent_ns = monotonic_ns()
+        self.deadline.enter("first_byte", self.sent_ns)
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether anything of an answer has arrived."""
+        return self._parser.has_bytes
+
+    async def head_arrived(self) -> None:
+        """Wait for the header block. Raises what `AsyncTransport.send` says."""
+        if self.head_ns == 0 and self._error is None:
+            try:
+                await self._wait()
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        if self._error is not None and self.head_ns == 0:
+            raise self._error
+
+    async def read(self) -> Block | None:
+        try:
+            return await self.arrives()
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+    def arrives(self) -> asyncio.Future[Block | None]:
+        self._unread = False
+        return self._arrived() if self._blocks or self._error is not None or self._complete else self._wait()
+
+    def _arrived(self) -> asyncio.Future[Block | None]:
+        waiter: asyncio.Future[Block | None] = self._loop.create_future()
+        if self._blocks:
+            block = self._blocks.popleft()
+            self._buffered_bytes -= len(block.data)
+            if self._paused:
+                self._resume()
+            waiter.set_result(block)
+        elif self._error is not None:
+            waiter.set_exception(self._error)
+        else:
+            waiter.set_result(None)
+        return waiter
+
+    async def finish(self) -> None:
+        self._discard = True
+        self._blocks = ()
+        self._buffered_bytes = 0
+        if self._connection is not None:
+            if self._paused:
+                self._connection.resume_reading()
+            self.deadline.watcher = None
+            self.deadline = Deadline(Timeouts(total=FINISH_S))
+            self._watch()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self, why: str = "the exchange was closed by its reader") -> None:
+        if self._connection is not None:
+            self._fail(ConnectionLostError(why))
+
+    def abandon(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
+            self._loop.call_soon_threadsafe(self.close)
+
+    # called by the connection
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        parser = self._parser
+        try:
+            body = parser.feed(data)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if self.head_ns == 0 and parser.head is not None:
+            self._take_head(parser.head, now_ns)
+        if body and not self._discard:
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():  # its reader waits: no need to queue
+                self._waiter = None
+                self._unread = True
+                waiter.set_result(Block(body, now_ns))
+            else:
+                self._keep(Block(body, now_ns))
+        if parser.complete:
+            self._release()
+            self._wake()
+        elif parser.error is not None:
+            self._fail(parser.error)
+
+    def feed_eof(self, cause: Exception | None) -> None:
+        try:
+            self._parser.feed_eof()
+        except (ConnectionLostError, ProtocolError) as error:
+            error.__cause__ = error.__cause__ or cause
+            self._fail(error)
+        else:
+            self._release()
+            self._wake()
+
+    def _take_head(self, head: Head, now_ns: int) -> None:
+        self.head, self.head_ns = head, now_ns
+        self.deadline.enter("stall", now_ns)
+        self._wake()
+
+    # back-pressure
+
+    def _keep(self, block: Block) -> None:
+        if not self._blocks:
+            self._blocks = deque()
+        self._blocks.append(block)
+        self._buffered_bytes += len(block.data)
+        if self._buffered_bytes > PAUSE_AT_BYTES and not self._parser.complete:
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._paused and self._connection is not None:
+            self._paused = True
+            self._connection.pause_reading()
+
+    def _resume(self) -> None:
+        if self._buffered_bytes < RESUME_AT_BYTES and self._connection is not None:
+            self._paused = False
+            self._connection.resume_reading()
+
+    # ending
+
+    def _release(self) -> None:
+        """The response is complete: the connection is given back, and what is buffered can still be read."""
+        connection, self._connection = self._connection, None
+        self.deadline.watcher = None
+        self._complete = True
+        if connection is not None and connection.exchange is self:
+            connection.finish()
+
+    def _fail(self, error: SDKError) -> None:
+        connection, self._connection = self._connection, None
+        self.deadline.watcher = None
+        self._error = error
+        if connection is not None and connection.exchange is self:
+            connection.abort()
+        self._wake()
+
+    # waiting
+
+    def _wait(self) -> asyncio.Future[Block | None]:
+        """Done with the next block, or None when the head has arrived or nothing more comes."""
+        if self._waiter is not None and not self._waiter.done():
+            raise RuntimeError("another task is reading this stream: one task reads, and hands on what others need")
+        waiter = self._waiter = self._loop.create_future()
+        return waiter
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.done():
+            return
+        if self._error is None or self.head_ns == 0:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(self._error)
+            waiter.exception()  # mark it as retrieved: a reader that was cancelled meanwhile causes no warning
+
+    # limits
+
+    def _watch(self) -> None:
+        if self._connection is not None:
+            self._connection.watch(self.deadline.expires_ns())
+
+    def check_limits(self) -> None:
+        """Fail if a limit has passed; otherwise check again when the next one may have."""
+        if self._passed() is None:
+            self._watch()
+        elif not self._is_looking:
+            self._is_looking = True
+            self._look(LAST_TURNS)
+
+    def _passed(self) -> RequestTimeoutError | None:
+        """The error of a limit that has passed; silence that the server did not cause does not count."""
+        is_sending = self._connection is not None and self._connection.is_sending
+        if self._blocks or self._unread or is_sending:  # tokens wait for their reader
+            self.deadline.progress(monotonic_ns())
+        return self.deadline.error()
+
+    def _look(self, turns: int) -> None:
+        """Let the loop read what is waiting in the socket before a limit's error is raised."""
+        if self._connection is None:
+            return
+        error = self._passed()
+        if error is None:
+            self._is_looking = False
+            self._watch()
+        elif turns:
+            self._loop.call_soon(self._look, turns - 1)
+        else:
+            self._fail(error)

@@ -1,0 +1,194 @@
+"""Follows a request inside an httpx-style client through its `trace` extension: its phases and its connection.
+
+These clients do not say whether a request went over a kept connection or whether anything came back on it. Both decide
+whether the request may be sent again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from time import monotonic_ns
+from typing import Any
+from weakref import WeakSet, ref
+
+from sdk.deadline import SECOND_NS, Deadline
+from sdk.transport.race import prepare
+
+# How long a blocking read may take once a limit has passed, and for how long such reads go on.
+LAST_S = 0.001
+LATE_NS = SECOND_NS // 2
+_CONNECTING = frozenset({"connect_tcp", "connect_unix_socket", "start_tls"})
+_travelling: ContextVar[Journey | None] = ContextVar("travelling", default=None)
+
+
+class Journey:
+    """One request on its way through a client; its trace drives the deadline's phases."""
+
+    def __init__(self, deadline: Deadline, taps: WeakSet[Tap], *, keeps_alive: bool) -> None:
+        self.tap: Tap | None = None
+        self.has_connected = False
+        self.is_heard = False
+        self.is_shared = False
+        self.sent_ns = monotonic_ns()
+        self.new_stream: Any = None  # of a connection that is being made: a client that is interrupted may forget it
+        self.deadline = deadline
+        self._late_ns = 0
+        self._taps = taps
+        self._keeps_alive = keeps_alive
+        self._peer: Any = None
+
+    @property
+    def met_a_dead_connection(self) -> bool:
+        """Whether it went over a kept connection on which nothing came back."""
+        return self.tap is not None and not self.has_connected and not self.is_heard
+
+    def bounds_reads(self) -> bool:
+        """Make each blocking read on the connection end within the deadline; False if that is not possible."""
+        if self.tap is None or self.is_shared or not self.tap.reads_at_once:
+            return False
+        self.tap.bounds_reads = True
+        return True
+
+    def read_s(self) -> float | None:
+        """How long the next read may take. Raises the RequestTimeoutError whose limit passed a while ago."""
+        left_s = self.deadline.remaining_s()
+        if left_s != 0.0:
+            self._late_ns = 0
+            return left_s
+        now_ns = monotonic_ns()
+        self._late_ns = self._late_ns or now_ns
+        if now_ns >= self._late_ns + LATE_NS:
+            raise self.deadline.error(now_ns) or self.deadline.nearest_error()
+        return LAST_S
+
+    @contextlib.contextmanager
+    def travelling(self) -> Iterator[None]:
+        """Wraps the sending: what is written inside belongs to this request."""
+        token = _travelling.set(self)
+        try:
+            yield
+        finally:
+            _travelling.reset(token)
+
+    def note(self, event: str, info: dict[str, Any]) -> None:
+        """The `trace` callback of blocking clients."""
+        layer, _, rest = event.partition(".")
+        what, _, stage = rest.partition(".")
+        if what in _CONNECTING:
+            if stage == "started":
+                self.has_connected = True
+                self._peer = (info["host"], info["port"]) if "host" in info else self._peer
+                self.deadline.enter("connect")
+            elif stage == "complete":
+                self._take_stream(info["return_value"], keeps_alive=self._keeps_alive and what == "connect_tcp")
+        elif stage == "started" and "request" in info and info["request"].method != b"CONNECT":
+            if what == "send_request_headers":
+                self.new_stream = None
+                self.is_shared = layer == "http2"
+                self.deadline.enter("send")
+            elif what == "receive_response_headers":
+                self.sent_ns = monotonic_ns()
+                self.deadline.enter("first_byte", self.sent_ns)
+
+    async def anote(self, event: str, info: dict[str, Any]) -> None:
+        """The same for asynchronous clients."""
+        self.note(event, info)
+
+    def end(self) -> None:
+        """The exchange is over."""
+        if self.tap is not None:
+            self.tap.leave(self)
+
+    def shut(self) -> None:
+        """End the connection under a blocking read, unless other requests share it."""
+        if self.tap is not None and not self.is_shared:
+            self.tap.shut()
+
+    def shut_idle(self) -> None:
+        """End the idle connections to the same peer: if one was dead, others are too, and a resend needs a new one."""
+        for tap in list(self._taps):
+            if self.tap is not None and tap.peer == self.tap.peer and not tap.journeys:
+                tap.shut()
+
+    def _take_stream(self, stream: Any, *, keeps_alive: bool) -> None:
+        self.new_stream = stream
+        if keeps_alive:
+            with _socket_of(stream) as connected:
+                prepare(connected)
+        self._taps.add(Tap(stream, self._peer))
+
+
+class Tap:
+    """Listens on one connection of a client: which requests are written to it, and whether anything comes back."""
+
+    def __init__(self, stream: Any, peer: Any) -> None:
+        self.peer = peer
+        self.journeys: set[Journey] = set()  # those that have not ended
+        self.bounds_reads = False
+        self._stream: Callable[[], Any] = ref(stream)
+        self._kind: Any = type(stream)
+        # other kinds read from the socket several times for one block
+        self.reads_at_once = self._kind.__name__ == "SyncStream"
+        is_async = hasattr(stream, "aclose")
+        self._listen = self._aread if is_async else self._read
+        stream.write = self._awrite if is_async else self._write
+
+    def shut(self) -> None:
+        """End the connection from outside, even during a read, which then sees the end of the stream."""
+        with contextlib.suppress(Exception), _socket_of(self._stream()) as connected:
+            connected.shutdown(socket.SHUT_RDWR)
+
+    def leave(self, journey: Journey) -> None:
+        """The request has ended."""
+        self.journeys.discard(journey)
+        self.bounds_reads = False
+        if not self.journeys:
+            self._stop_listening()
+
+    def _write(self, *data: Any, **limits: Any) -> Any:
+        return self._kind.write(self._written(), *data, **limits)
+
+    async def _awrite(self, *data: Any, **limits: Any) -> Any:
+        return await self._kind.write(self._written(), *data, **limits)
+
+    def _read(self, size: int, timeout: float | None = None) -> bytes:
+        if self.bounds_reads:
+            [journey] = self.journeys
+            timeout = journey.read_s()
+        return self._heard(self._kind.read(self._stream(), size, timeout))
+
+    async def _aread(self, *size: Any, **limits: Any) -> bytes:
+        return self._heard(await self._kind.read(self._stream(), *size, **limits))
+
+    def _written(self) -> Any:
+        """Note which request is being written, and listen for its answer."""
+        stream, journey = self._stream(), _travelling.get()
+        if journey is not None and journey.tap is not self:
+            journey.end()
+            journey.tap = self
+            self.journeys.add(journey)
+            stream.read = self._listen
+        return stream
+
+    def _heard(self, data: bytes) -> bytes:
+        if data:
+            for journey in self.journeys:
+                journey.is_heard = True
+            if not self.reads_at_once:
+                self._stop_listening()  # no need to see the rest
+        return data
+
+    def _stop_listening(self) -> None:
+        if (stream := self._stream()) is not None:
+            stream.__dict__.pop("read", None)
+
+
+@contextlib.contextmanager
+def _socket_of(stream: Any) -> Iterator[socket.socket]:
+    """A duplicate of the socket under a client's stream, of the same kind on every event loop."""
+    with socket.socket(fileno=os.dup(stream.get_extra_info("socket").fileno())) as connected:
+        yield connected
