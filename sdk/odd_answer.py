@@ -141,18 +141,29 @@ def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
 
 def _mend_call(call: dict[str, Any]) -> None:
     function = call.get("function")
-    if not isinstance(function, dict):  # some servers leave this level out
-        named = {"name": function} if isinstance(function, str) else {}
-        function = call["function"] = {name: call[name] for name in ("name", "arguments") if name in call} | named
+    if not isinstance(function, dict):
+        function = call["function"] = _function_elsewhere(call)
     _mend_function(function)
     if not isinstance(call.get("id"), str):
         number = call.pop("id", None)
-        call["id"] = str(number) if isinstance(number, int) else None
+        call["id"] = str(number) if isinstance(number, (int, float)) else None
     index = call.get("index")
     if isinstance(index, str) and index.isdecimal():
         call["index"] = int(index)
-    elif not isinstance(index, (int, float)):
+    elif isinstance(index, bool) or not (isinstance(index, int) or (isinstance(index, float) and index.is_integer())):
         call.pop("index", None)
+
+
+def _function_elsewhere(call: dict[str, Any]) -> dict[str, Any]:
+    """The function of a call that has it a level higher, or that is of OpenAI's kind for tools of free text."""
+    fields = custom if isinstance(custom := call.get("custom"), dict) else call
+    function = {name: fields[name] for name in ("name", "arguments") if name in fields}
+    if isinstance(call.get("function"), str):
+        function["name"] = call["function"]
+    arguments = next((fields[name] for name in ("input", "parameters") if fields.get(name) is not None), None)
+    if arguments is not None:
+        function.setdefault("arguments", arguments)
+    return function
 
 
 def _mend_function(function: dict[str, Any]) -> None:
