@@ -7,8 +7,8 @@ are objects into JSON text. What does not matter to the answer is left out when 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from pydantic import BaseModel
@@ -24,6 +24,9 @@ from sdk.chunks import (
     ToolCallPiece,
 )
 from sdk.content import plain_text, split_content
+
+if TYPE_CHECKING:
+    from sdk.streamed_answer import StreamedAnswer
 
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -53,6 +56,8 @@ def read_odd_chunk(kind: type[Chunk], payload: bytes) -> Chunk:
         for choice in _objects(found.get("choices")):
             _drop_odd(choice, _CHOICES[kind])
             rare.append({})
+            if isinstance(choice.get("text"), (list, dict)):
+                choice["text"] = plain_text(choice["text"])
             for delta in _objects([choice.get("delta")]):
                 _mend_message(delta)
                 rare[-1] = {name: value for name in _RARE if (value := delta.pop(name, None))}
@@ -76,6 +81,8 @@ def _set_rare(delta: DeltaMessage, fields: dict[str, Any]) -> None:
 
 def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
     """The same for a whole answer."""
+    from sdk.types import CompletionResponse  # pydantic's models take long to import
+
     found = read_json(whole_characters(body))
     if isinstance(found, dict):
         for choice in _objects(found.get("choices")):
@@ -83,25 +90,49 @@ def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
                 choice["message"] = {}
             elif "message" not in choice and isinstance(choice.get("delta"), dict):
                 choice["message"] = choice.pop("delta")
+            elif "message" not in choice and kind is not CompletionResponse and choice.get("text") is not None:
+                choice["message"] = {"content": choice.pop("text")}
             if isinstance(message := choice.get("message"), dict):
                 if isinstance(message.get("content"), (list, dict)):
                     message["content_parts"] = message["content"]
                 _mend_message(message)
+                if kind is CompletionResponse and not choice.get("text"):
+                    choice["text"] = message.get("content")
+            if isinstance(choice.get("text"), (list, dict)):
+                choice["text"] = plain_text(choice["text"])
     return kind.model_validate(found)
 
 
-def message_as_delta(payload: bytes, index: int) -> DeltaMessage:
-    """The piece of an answer that a choice has as a whole `message`, where a `delta` should be. Raises ValueError."""
-    found = read_json(whole_characters(payload))
-    choices = [choice for choice in _objects(found["choices"]) if (choice.get("index") or 0) == index]
-    for message in _objects([choice.get("message") for choice in choices]):
-        _mend_message(message)
-        rare = {name: value for name in _RARE if (value := message.pop(name, None))}
-        _drop_odd(message, DeltaMessage)
-        delta = msgspec.convert(message, DeltaMessage)
-        _set_rare(delta, rare)
-        return delta
-    return DeltaMessage()
+def delta_elsewhere(payload: bytes, place: int, so_far: StreamedAnswer) -> DeltaMessage:
+    """The piece of an answer that a choice has under the name of another endpoint or form. Raises ValueError.
+
+    A whole `message` may come behind pieces of it: what is new in it counts.
+    """
+    choice = read_json(whole_characters(payload))["choices"][place]
+    is_whole = isinstance(choice.get("message"), dict)
+    message = choice["message"] if is_whole else choice.get("delta")
+    if not isinstance(message, dict):
+        message = {"content": choice.get("text")}
+    _mend_message(message)
+    rare = {name: value for name in _RARE if (value := message.pop(name, None))}
+    _drop_odd(message, DeltaMessage)
+    delta = msgspec.convert(message, DeltaMessage)
+    if is_whole and not so_far.is_empty:
+        delta.content = (delta.content or "").removeprefix(so_far.text)
+        thoughts = delta.thoughts.removeprefix(so_far.reasoning)
+        delta.reasoning, delta.reasoning_content = thoughts or None, None
+        if so_far.tool_calls:
+            delta.tool_calls = None
+        rare = {}
+    _set_rare(delta, rare)
+    return delta
+
+
+def number_by_place(choices: Sequence[Any], payload: bytes) -> None:
+    """Number the choices of one event by their place where the server gave them no index."""
+    for place, (choice, sent) in enumerate(zip(choices, read_json(payload)["choices"], strict=True)):
+        if sent.get("index") is None:
+            choice.index = place
 
 
 def _mend_message(message: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ from tests.unit.sdk.api import CHAT, DONE, PIECE, STREAM, Api, error
 @pytest.mark.parametrize(
     ("events", "kind", "says"),
     [
-        ((PIECE,), StreamTruncatedError, "after 1 events without a finish reason"),
+        ((PIECE,), StreamTruncatedError, "after 1 event without a finish reason"),
         ((PIECE, b'data: {"error":{"message":"died"}}\n\n', DONE), StreamServerError, "died"),
         ((PIECE, b"data: {\n\n"), ProtocolError, "event 2"),
     ],
