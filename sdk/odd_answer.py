@@ -142,14 +142,8 @@ def _mend_message(message: dict[str, Any]) -> None:
             message[name] = plain_text(message[name]) or None
         elif name in message and not isinstance(message[name], str):
             message[name] = None
-    content = message.get("content")
-    if isinstance(content, (list, dict)):
-        parts = split_content(content)
-        message["content"] = parts.text
-        if parts.reasoning:
-            _add_reasoning(message, parts.reasoning)
-        if parts.refusal:
-            message["refusal"] = (message.get("refusal") or "") + parts.refusal
+    if isinstance(message.get("content"), (list, dict)):
+        _mend_content(message, message["content"])
     calls = message.get("tool_calls")
     if calls in ({}, ""):
         message["tool_calls"] = None
@@ -161,6 +155,18 @@ def _mend_message(message: dict[str, Any]) -> None:
             _mend_call(call)
     if isinstance(function := message.get("function_call"), dict):
         _mend_function(function)
+
+
+def _mend_content(message: dict[str, Any], content: list[Any] | dict[str, Any]) -> None:
+    if isinstance(content, dict) and content and "type" not in content:
+        message["content"] = plain_text(content) or _as_json(content)  # the object of a schema, say
+        return
+    parts = split_content(content)
+    message["content"] = parts.text
+    if parts.reasoning:
+        _add_reasoning(message, parts.reasoning)
+    if parts.refusal:
+        message["refusal"] = (message.get("refusal") or "") + parts.refusal
 
 
 def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
@@ -200,7 +206,11 @@ def _function_elsewhere(call: dict[str, Any]) -> dict[str, Any]:
 def _mend_function(function: dict[str, Any]) -> None:
     arguments = function.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
-        function["arguments"] = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        function["arguments"] = _as_json(arguments)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _objects(found: Any) -> Iterator[dict[str, Any]]:
