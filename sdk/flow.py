@@ -273,13 +273,13 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
     except ValidationError as error:
         answer = _decode_odd(kind, body, request, error)
     choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
-    if choices is not True:
-        if choices and not {"message", "delta"}.isdisjoint(choices[0].__pydantic_extra__ or ()):
+    if choices and choices is not True:
+        own = choices[0].__pydantic_extra__
+        if own and ("message" in own or "delta" in own):
             answer = _decode_odd(kind, body, request)  # a chat's answer to a completion
             choices = answer.__dict__["choices"]
-        for place, choice in enumerate(choices if len(choices) > 1 else ()):
-            if "index" not in choice.__pydantic_fields_set__:
-                choice.index = place
+        if len(choices) > 1:
+            _number_by_place(choices)
     extra = answer.__pydantic_extra__
     if not choices or (extra and "error" in extra):
         problem = not_an_answer(body, request.url, "it has no choices")
@@ -287,6 +287,12 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
             problem.partial = _text(choices)
             raise problem
     return answer
+
+
+def _number_by_place(choices: list[Any]) -> None:
+    for place, choice in enumerate(choices):
+        if "index" not in choice.model_fields_set:
+            choice.index = place
 
 
 def _decode_odd(kind: type[T], body: bytes, request: Request, error: ValidationError | None = None) -> T:
