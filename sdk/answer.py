@@ -10,7 +10,7 @@ from time import time
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from sdk.body import BOM, excerpt, is_html, read_json
+from sdk.body import BOM, compression, decompressed, excerpt, is_html, read_json
 from sdk.errors import (
     AuthenticationError,
     BadRequestError,
@@ -45,6 +45,7 @@ _KINDS: dict[int, type[StatusError]] = {
 
 def status_error(head: Head, body: bytes, request: Request | None = None, model: str | None = None) -> StatusError:
     """The error for a response whose status is 400 or more; `model` is the one that the request asked for."""
+    body = decompressed(body, compression(head.headers.get("content-encoding", "")), MAX_ERROR_BYTES)
     facts = error_facts(_payload(body)) or _NO_FACTS
     said = facts["server_message"] or excerpt(body) or "(no body)"
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
@@ -104,8 +105,8 @@ def unfit_head(head: Head, request: Request) -> ProtocolError | None:
         return ProtocolError(f"HTTP {head.status}: {_redirected(head, request)}")
     if head.status in (204, 205):
         return ProtocolError(f"HTTP {head.status}: the server sent no content")
-    coding = head.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
+    coding = compression(head.headers.get("content-encoding", ""))
+    if coding:
         return ProtocolError(f"the answer is compressed ({coding}), which was not asked for: is a proxy in between?")
     return None
 
@@ -142,7 +143,7 @@ def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKE
     try:
         payload = read_json(body)
     except ValueError:
-        return ProtocolError(_not_json(body, url), url=url)
+        return ProtocolError(_not_json(body, url, is_stream_asked=not reason), url=url)
     found = reported_error(payload)
     if found is not None:
         found.url = url
@@ -153,13 +154,15 @@ def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKE
     return ProtocolError(f"the answer is JSON but not an API answer{why}: {excerpt(body)}", url=url)
 
 
-def _not_json(body: bytes, url: str | None) -> str:
+def _not_json(body: bytes, url: str | None, *, is_stream_asked: bool) -> str:
     advice = "" if url is None else f"; {_advice(url)}"
     if not body.strip():
         return f"the answer is empty{advice}"
     if is_html(body):
         return f"the answer is a web page, not JSON: {excerpt(body)}{advice}"
     if body.removeprefix(BOM).lstrip().startswith((b"data:", b"event:", b":")):
+        if is_stream_asked:
+            return f"the stream comes under a wrong Content-Type, which must be text/event-stream: {excerpt(body)}"
         return f"the answer is a stream of events, which was not asked for: {excerpt(body)}"
     return f"the answer is not JSON: {excerpt(body)}"
 

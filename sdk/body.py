@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from contextlib import suppress
 from typing import Any
 
 BOM = b"\xef\xbb\xbf"
 _EXCERPT = 200
+_OF_ZLIB = frozenset({"gzip", "x-gzip", "deflate"})
+_COMPRESSIONS = _OF_ZLIB | {"br", "zstd", "compress", "x-compress"}
+_CONTROLS = frozenset(range(32)) - set(b"\t\r\n")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
 
@@ -18,9 +23,12 @@ _ESCAPE = re.compile(
 
 
 def read_json(data: bytes) -> Any:
-    """What the JSON says. Raises ValueError when it is not JSON, or nested too deeply to be meant."""
+    """What the JSON says. Raises ValueError when it is not JSON, or nested too deeply to be meant.
+
+    Line ends and tabs within texts are taken as they are: servers that build JSON by hand forget to escape them.
+    """
     try:
-        return json.loads(data)
+        return json.loads(data, strict=False)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
 
@@ -28,6 +36,31 @@ def read_json(data: bytes) -> Any:
 def whole_characters(data: bytes) -> bytes:
     """The JSON with U+FFFD for halves of characters: what counts in UTF-16 may cut an emoji in two."""
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
+
+
+def compression(codings: str) -> str:
+    """The first compression that a Content-Encoding names; empty for what is none (`identity`, `utf-8`)."""
+    named = (coding.strip() for coding in codings.lower().split(","))
+    return next((coding for coding in named if coding in _COMPRESSIONS), "")
+
+
+def decompressed(data: bytes, coding: str, limit: int) -> bytes:
+    """The first `limit` bytes of what was compressed; words that name the compression where it cannot be undone."""
+    if not coding:
+        return data
+    for window in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS) if coding in _OF_ZLIB else ():  # with a header, and without
+        with suppress(zlib.error):
+            return zlib.decompressobj(window).decompress(data, limit)
+    return data if is_readable(data) else f"(a body compressed by {coding})".encode()
+
+
+def is_readable(data: bytes) -> bool:
+    """Whether the body is text, whatever its head says."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return _CONTROLS.isdisjoint(data)
 
 
 def excerpt(data: bytes) -> str:

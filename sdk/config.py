@@ -177,6 +177,7 @@ def _explain(error: ValidationError) -> ConfigError:
         if found["type"] in ("extra_forbidden", "no_such_attribute"):
             lines.append(f"XRequestConfig has no field {name!r}: {remedy(name, XRequestConfig.model_fields)}")
         else:
-            message = found["msg"][:1].lower() + found["msg"][1:]
+            said = found["msg"].removeprefix("Value error, ")
+            message = said[:1].lower() + said[1:]
             lines.append(f"XRequestConfig.{name}: {message} (got {found['input']!r})")
     return ConfigError("; ".join(lines))

@@ -26,14 +26,17 @@ def split_content(content: list[Any] | dict[str, Any]) -> Parts:
         if isinstance(part, str):
             text.append(part)
         elif isinstance(part, dict):
-            kind = str(part.get("type", "text" if "text" in part else ""))
+            kind = str(part.get("type") or ("text" if "text" in part else "")).lower()
             if kind in _TEXT:
-                text.append(plain_text(part.get("text")))
+                text.append(plain_text(part.get("text") or part.get("content")))
             elif kind in _REASONING:
                 said = next((part[key] for key in _REASONING_KEYS if part.get(key)), "")
                 reasoning.append(plain_text(said))
             elif kind == "refusal":
                 refusal.append(plain_text(part.get("refusal")))
+        elif isinstance(part, list):
+            for parts, said in zip((text, reasoning, refusal), split_content(part), strict=True):
+                parts.append(said)
     return Parts("".join(text), "".join(reasoning), "".join(refusal))
 
 

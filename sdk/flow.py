@@ -271,14 +271,15 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
     try:
         answer = kind.model_validate_json(body)
     except ValidationError as error:
-        from sdk.odd_answer import read_odd_answer  # few servers need it
-
-        first = error.errors()[0]
-        try:
-            answer = read_odd_answer(kind, body)
-        except (ValueError, RecursionError):
-            raise not_an_answer(body, request.url, f"{first['loc']}: {first['msg']}") from None
+        answer = _decode_odd(kind, body, request, error)
     choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
+    if choices and choices is not True:
+        own = choices[0].__pydantic_extra__
+        if own and ("message" in own or "delta" in own):
+            answer = _decode_odd(kind, body, request)  # a chat's answer to a completion
+            choices = answer.__dict__["choices"]
+        if len(choices) > 1:
+            _number_by_place(choices)
     extra = answer.__pydantic_extra__
     if not choices or (extra and "error" in extra):
         problem = not_an_answer(body, request.url, "it has no choices")
@@ -286,6 +287,32 @@ def decode(kind: type[T], body: bytes, request: Request) -> T:
             problem.partial = _text(choices)
             raise problem
     return answer
+
+
+def _number_by_place(choices: list[Any]) -> None:
+    for place, choice in enumerate(choices):
+        if "index" not in choice.model_fields_set:
+            choice.index = place
+
+
+def _decode_odd(kind: type[T], body: bytes, request: Request, error: ValidationError | None = None) -> T:
+    from sdk.odd_answer import read_odd_answer  # few servers need it
+
+    try:
+        return read_odd_answer(kind, body)
+    except (ValueError, RecursionError):
+        raise not_an_answer(body, request.url, "" if error is None else _what_is_wrong(error)) from None
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    """The first of the things that pydantic finds wrong, with its place as it is written: `choices[0].message`."""
+    first = error.errors()[0]
+    steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
+    if first["loc"] and steps[-1:] and steps[-1] in ("str", "int", "float", "bool") and len(steps) > 1:
+        steps.pop()  # the branch of a union
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    said = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{place}: {said}" if place else said
 
 
 def _text(choices: Any) -> str:

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict, Unpack
 from sdk.client_cache import ClientCache
 from sdk.deadline import Timeouts, timeouts
 from sdk.messages import History, Roles
+from sdk.request import config_class
 from sdk.settings import NO_KEY, refuse_media
 
 if TYPE_CHECKING:
@@ -343,7 +344,7 @@ def _sort(
     refuse_media(options)
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
-        raise TypeError(f"unexpected keyword argument {min(unknown)!r}; known: {', '.join(Options.__annotations__)}")
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}; {_remedy(min(unknown))}")
     where = (
         options.get("host"),
         options.get("port"),
@@ -354,3 +355,23 @@ def _sort(
     call["timeout"] = timeouts(options.get("timeout"))  # looked up at each call: the environment may change
     call["is_chat_request"] = options.get("is_chat") if is_chat_request is None else is_chat_request
     return where, call
+
+
+def _remedy(name: str) -> str:
+    """What to do about a keyword argument that no call has."""
+    if name in config_class().model_fields:
+        return f"it is a field of the config: request_config=XRequestConfig({name}=…)"
+    if name in _OTHER_NAMES:
+        return f"did you mean {_OTHER_NAMES[name]}?"
+    return f"known: {', '.join(Options.__annotations__)}"
+
+
+# What the clients and other libraries call the arguments of the functions.
+_OTHER_NAMES = {
+    "base_url": "url",
+    "config": "request_config",
+    "messages": "query",
+    "model": "model_type",
+    "prompt": "query",
+    "timeouts": "timeout",
+}

@@ -7,8 +7,8 @@ are objects into JSON text. What does not matter to the answer is left out when 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from pydantic import BaseModel
@@ -24,6 +24,9 @@ from sdk.chunks import (
     ToolCallPiece,
 )
 from sdk.content import plain_text, split_content
+
+if TYPE_CHECKING:
+    from sdk.streamed_answer import StreamedAnswer
 
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -53,6 +56,8 @@ def read_odd_chunk(kind: type[Chunk], payload: bytes) -> Chunk:
         for choice in _objects(found.get("choices")):
             _drop_odd(choice, _CHOICES[kind])
             rare.append({})
+            if isinstance(choice.get("text"), (list, dict)):
+                choice["text"] = plain_text(choice["text"])
             for delta in _objects([choice.get("delta")]):
                 _mend_message(delta)
                 rare[-1] = {name: value for name in _RARE if (value := delta.pop(name, None))}
@@ -76,6 +81,8 @@ def _set_rare(delta: DeltaMessage, fields: dict[str, Any]) -> None:
 
 def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
     """The same for a whole answer."""
+    from sdk.types import CompletionResponse  # pydantic's models take long to import
+
     found = read_json(whole_characters(body))
     if isinstance(found, dict):
         for choice in _objects(found.get("choices")):
@@ -83,25 +90,49 @@ def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
                 choice["message"] = {}
             elif "message" not in choice and isinstance(choice.get("delta"), dict):
                 choice["message"] = choice.pop("delta")
+            elif "message" not in choice and kind is not CompletionResponse and choice.get("text") is not None:
+                choice["message"] = {"content": choice.pop("text")}
             if isinstance(message := choice.get("message"), dict):
                 if isinstance(message.get("content"), (list, dict)):
                     message["content_parts"] = message["content"]
                 _mend_message(message)
+                if kind is CompletionResponse and not choice.get("text"):
+                    choice["text"] = message.get("content")
+            if isinstance(choice.get("text"), (list, dict)):
+                choice["text"] = plain_text(choice["text"])
     return kind.model_validate(found)
 
 
-def message_as_delta(payload: bytes, index: int) -> DeltaMessage:
-    """The piece of an answer that a choice has as a whole `message`, where a `delta` should be. Raises ValueError."""
-    found = read_json(whole_characters(payload))
-    choices = [choice for choice in _objects(found["choices"]) if (choice.get("index") or 0) == index]
-    for message in _objects([choice.get("message") for choice in choices]):
-        _mend_message(message)
-        rare = {name: value for name in _RARE if (value := message.pop(name, None))}
-        _drop_odd(message, DeltaMessage)
-        delta = msgspec.convert(message, DeltaMessage)
-        _set_rare(delta, rare)
-        return delta
-    return DeltaMessage()
+def delta_elsewhere(payload: bytes, place: int, so_far: StreamedAnswer) -> DeltaMessage:
+    """The piece of an answer that a choice has under the name of another endpoint or form. Raises ValueError.
+
+    A whole `message` may come behind pieces of it: what is new in it counts.
+    """
+    choice = read_json(whole_characters(payload))["choices"][place]
+    is_whole = isinstance(choice.get("message"), dict)
+    message = choice["message"] if is_whole else choice.get("delta")
+    if not isinstance(message, dict):
+        message = {"content": choice.get("text")}
+    _mend_message(message)
+    rare = {name: value for name in _RARE if (value := message.pop(name, None))}
+    _drop_odd(message, DeltaMessage)
+    delta = msgspec.convert(message, DeltaMessage)
+    if is_whole and not so_far.is_empty:
+        delta.content = (delta.content or "").removeprefix(so_far.text)
+        thoughts = delta.thoughts.removeprefix(so_far.reasoning)
+        delta.reasoning, delta.reasoning_content = thoughts or None, None
+        if so_far.tool_calls:
+            delta.tool_calls = None
+        rare = {}
+    _set_rare(delta, rare)
+    return delta
+
+
+def number_by_place(choices: Sequence[Any], payload: bytes) -> None:
+    """Number the choices of one event by their place where the server gave them no index."""
+    for place, (choice, sent) in enumerate(zip(choices, read_json(payload)["choices"], strict=True)):
+        if sent.get("index") is None:
+            choice.index = place
 
 
 def _mend_message(message: dict[str, Any]) -> None:
@@ -111,14 +142,8 @@ def _mend_message(message: dict[str, Any]) -> None:
             message[name] = plain_text(message[name]) or None
         elif name in message and not isinstance(message[name], str):
             message[name] = None
-    content = message.get("content")
-    if isinstance(content, (list, dict)):
-        parts = split_content(content)
-        message["content"] = parts.text
-        if parts.reasoning:
-            _add_reasoning(message, parts.reasoning)
-        if parts.refusal:
-            message["refusal"] = (message.get("refusal") or "") + parts.refusal
+    if isinstance(message.get("content"), (list, dict)):
+        _mend_content(message, message["content"])
     calls = message.get("tool_calls")
     if calls in ({}, ""):
         message["tool_calls"] = None
@@ -132,6 +157,18 @@ def _mend_message(message: dict[str, Any]) -> None:
         _mend_function(function)
 
 
+def _mend_content(message: dict[str, Any], content: list[Any] | dict[str, Any]) -> None:
+    if isinstance(content, dict) and content and "type" not in content:
+        message["content"] = plain_text(content) or _as_json(content)  # the object of a schema, say
+        return
+    parts = split_content(content)
+    message["content"] = parts.text
+    if parts.reasoning:
+        _add_reasoning(message, parts.reasoning)
+    if parts.refusal:
+        message["refusal"] = (message.get("refusal") or "") + parts.refusal
+
+
 def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
     """Some servers send the reasoning both ways: then it counts once."""
     name = "reasoning_content" if message.get("reasoning_content") and not message.get("reasoning") else "reasoning"
@@ -141,24 +178,39 @@ def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
 
 def _mend_call(call: dict[str, Any]) -> None:
     function = call.get("function")
-    if not isinstance(function, dict):  # some servers leave this level out
-        named = {"name": function} if isinstance(function, str) else {}
-        function = call["function"] = {name: call[name] for name in ("name", "arguments") if name in call} | named
+    if not isinstance(function, dict):
+        function = call["function"] = _function_elsewhere(call)
     _mend_function(function)
     if not isinstance(call.get("id"), str):
         number = call.pop("id", None)
-        call["id"] = str(number) if isinstance(number, int) else None
+        call["id"] = str(number) if isinstance(number, (int, float)) else None
     index = call.get("index")
     if isinstance(index, str) and index.isdecimal():
         call["index"] = int(index)
-    elif not isinstance(index, (int, float)):
+    elif isinstance(index, bool) or not (isinstance(index, int) or (isinstance(index, float) and index.is_integer())):
         call.pop("index", None)
+
+
+def _function_elsewhere(call: dict[str, Any]) -> dict[str, Any]:
+    """The function of a call that has it a level higher, or that is of OpenAI's kind for tools of free text."""
+    fields = custom if isinstance(custom := call.get("custom"), dict) else call
+    function = {name: fields[name] for name in ("name", "arguments") if name in fields}
+    if isinstance(call.get("function"), str):
+        function["name"] = call["function"]
+    arguments = next((fields[name] for name in ("input", "parameters") if fields.get(name) is not None), None)
+    if arguments is not None:
+        function.setdefault("arguments", arguments)
+    return function
 
 
 def _mend_function(function: dict[str, Any]) -> None:
     arguments = function.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
-        function["arguments"] = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        function["arguments"] = _as_json(arguments)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _objects(found: Any) -> Iterator[dict[str, Any]]:

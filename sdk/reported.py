@@ -41,7 +41,7 @@ def says_something(error: Any) -> bool:
         return any(map(says_something, error.values()))
     if isinstance(error, list):
         return any(map(says_something, error))
-    return error not in (None, "", False, 0)
+    return bool(error.strip()) if isinstance(error, str) else error not in (None, False, 0)
 
 
 def reported_error(payload: Any, *, only_explicit: bool = False) -> StreamServerError | None:

@@ -115,6 +115,8 @@ def question(
         raise ConfigError("images: is_multimodal=False says that the model sees none")
     if tool_choice != "auto" and not tools and tool_choice not in (None, "none"):
         raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
+    _refuse_no_list("images", images, "an image each")
+    _refuse_no_list("tools", tools, "a tool each: {'type': 'function', 'function': {…}}")
     body, headers = snapshot(request_config)
     verbatim = request_config.extra_body if request_config is not None else None
     return Question(
@@ -130,6 +132,11 @@ def question(
         extra_headers=headers,
         verbatim=tuple(verbatim) if verbatim else (),
     )
+
+
+def _refuse_no_list(name: str, value: Any, of: str) -> None:
+    if isinstance(value, (str, bytes, bytearray, Mapping, os.PathLike)):
+        raise ConfigError(f"{name}: {value!r:.200} is not a list ({of}); put it into brackets")
 
 
 _OF_CHATS = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")

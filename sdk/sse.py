@@ -127,6 +127,9 @@ class EventDecoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
+        elif name == b"error":  # not in the standard: servers built on older llama.cpp report errors so
+            self._data.append(value)
+            self._event = "error"
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
 

@@ -27,6 +27,7 @@ class _StreamFacts(Generic[Chunk]):
         "_deadline",
         "_ended",
         "_expected",
+        "_is_one",
         "_left",
         "_model",
         "_owner",
@@ -45,15 +46,23 @@ class _StreamFacts(Generic[Chunk]):
         self._ended = False
         self._left = False
         self._expected = answered.question.expected_choices
+        self._is_one = self._expected == 1
         self._model = answered.question.model
         self._url = answered.request.url
         self.request_id = answered.request_id
         """The id of the request: the server's where it names one, else the one that was sent."""
 
     @property
+    def _first(self) -> StreamedAnswer:
+        """The first answer, also where the server does not number it 0."""
+        if self._is_one or self._at_end:
+            return next(iter(self._reader.answers), self._reader.first)
+        return self._reader.first
+
+    @property
     def text(self) -> str:
         """The text so far, of the first answer."""
-        return self._reader.first.text
+        return self._first.text
 
     @property
     def texts(self) -> list[str]:
@@ -68,22 +77,22 @@ class _StreamFacts(Generic[Chunk]):
     @property
     def reasoning(self) -> str:
         """The reasoning so far, of the first answer."""
-        return self._reader.first.reasoning
+        return self._first.reasoning
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The tool calls so far, of the first answer."""
-        return self._reader.first.tool_calls
+        return self._first.tool_calls
 
     @property
     def refusal(self) -> str:
         """The model's refusal so far, of the first answer; empty when it does not refuse."""
-        return self._reader.first.refusal
+        return self._first.refusal
 
     @property
     def function_call(self) -> Function | None:
         """The call of the first answer in the form that came before tool calls; None without one."""
-        return self._reader.first.function_call
+        return self._first.function_call
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -93,7 +102,7 @@ class _StreamFacts(Generic[Chunk]):
     @property
     def finish_reason(self) -> str | None:
         """Why the first answer ended; None while it goes on."""
-        return self._reader.first.finish_reason
+        return self._first.finish_reason
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "open"

@@ -102,7 +102,8 @@ class StreamReader(Generic[Chunk]):
         self.failure = problem
 
     def _truncated(self, how: str) -> StreamTruncatedError:
-        return StreamTruncatedError(f"the server closed the stream after {self._events} events {how}")
+        count = "1 event" if self._events == 1 else f"{self._events} events"
+        return StreamTruncatedError(f"the server closed the stream after {count} {how}")
 
     def _no_stream(self) -> SDKError | None:
         """The error for an answer that is JSON and no stream, though nothing of its head says so."""
@@ -152,14 +153,16 @@ class StreamReader(Generic[Chunk]):
                     continue
                 chunk = found
             self._events += 1
-            if chunk.usage_fields is not None:
+            if chunk.usage_fields:
                 self._usage = chunk.usage_fields
             if choices := chunk.choices:
                 chunk.raw = payload
+                if len(choices) > 1:
+                    self._tell_apart(choices, payload)
                 if self._is_chat:
                     self._take_chat(choices, payload)
                 else:
-                    self._take_completion(choices)
+                    self._take_completion(choices, payload)
                 chunks.append(chunk)
             if not choices or type(payload) is TypedEvent or self.failure is not None:
                 problem = self.failure or _reported(payload)
@@ -176,7 +179,7 @@ class StreamReader(Generic[Chunk]):
 
     def _odd_chunk(self, payload: bytes, cause: Exception, chunks: list[Chunk]) -> Chunk | SDKError | None:
         """A chunk with odd fields; the error for an event that is not a chunk, or None for events of other kinds."""
-        if payload.strip() == b"[DONE]":
+        if payload.strip(b' \t\r\n"').upper() == b"[DONE]":
             self._end(chunks)
             return None
         from sdk.odd_answer import read_odd_chunk  # few servers need it
@@ -208,7 +211,7 @@ class StreamReader(Generic[Chunk]):
             answer = self._answer(choice.index) if choice.index else self.first
             delta = choice.delta  # it and its text may be null until here
             if delta is None:
-                delta = choice.delta = self._instead_of_delta(payload, answer)
+                delta = choice.delta = self._instead_of_delta(payload, choices, choice, answer)
             content = delta.content
             if content:
                 answer.pieces.append(content)
@@ -218,31 +221,42 @@ class StreamReader(Generic[Chunk]):
                     delta.content = ""
             if delta.reasoning or delta.reasoning_content or delta.tool_calls:
                 answer.take(delta)
-            if choice.finish_reason:
+            if (reason := choice.finish_reason) and reason not in _NO_REASON:
                 self.finished += answer.finish_reason is None
-                answer.finish_reason = choice.finish_reason
+                answer.finish_reason = reason
 
-    def _take_completion(self, choices: list[Any]) -> None:
+    def _take_completion(self, choices: list[Any], payload: bytes) -> None:
         for choice in choices:
             answer = self._answer(choice.index) if choice.index else self.first
             text = choice.text
+            if not text and (b'"delta"' in payload or b'"message"' in payload):
+                text = choice.text = self._instead_of_delta(payload, choices, choice, answer).content
             if text:
                 answer.pieces.append(text)
             else:
                 answer.begun = True
                 if text is None:
                     choice.text = ""
-            if choice.finish_reason:
+            if (reason := choice.finish_reason) and reason not in _NO_REASON:
                 self.finished += answer.finish_reason is None
-                answer.finish_reason = choice.finish_reason
+                answer.finish_reason = reason
 
-    def _instead_of_delta(self, payload: bytes, answer: StreamedAnswer) -> DeltaMessage:
-        """Where a choice has no delta: its whole `message`, if it has one and nothing of the answer came before it."""
-        if b'"message"' in payload and answer.is_empty:
-            from sdk.odd_answer import message_as_delta
+    def _tell_apart(self, choices: list[Any], payload: bytes) -> None:
+        if len({choice.index for choice in choices}) < len(choices):
+            from sdk.odd_answer import number_by_place
 
+            number_by_place(choices, payload)
+
+    def _instead_of_delta(
+        self, payload: bytes, choices: list[Any], choice: Any, answer: StreamedAnswer
+    ) -> DeltaMessage:
+        """Where a choice lacks what it should have: its `message`, say, as far as it says something new."""
+        if b'"message"' in payload or b'"text"' in payload or b'"delta"' in payload:
+            from sdk.odd_answer import delta_elsewhere
+
+            place = next(place for place, item in enumerate(choices) if item is choice)
             try:
-                delta = message_as_delta(payload, answer.index)
+                delta = delta_elsewhere(payload, place, answer)
             except (ValueError, RecursionError) as error:
                 self.failure = self._not_a_chunk(payload, error)
             else:
@@ -265,9 +279,14 @@ class StreamReader(Generic[Chunk]):
         return answer
 
 
+_NO_REASON = frozenset({"null", "None"})  # as some gateways write that there is none yet
+
+
 def _has_progress(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
     """Whether a chunk brings the answer on: chunks that only keep the connection alive do not."""
-    return has_text(chunk) or any(choice.finish_reason or choice.token_ids for choice in chunk.choices)
+    return has_text(chunk) or any(
+        choice.token_ids or (choice.finish_reason or "null") not in _NO_REASON for choice in chunk.choices
+    )
 
 
 def has_text(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:

@@ -21,7 +21,8 @@ class ToolCalls:
     A piece goes by its id, then by its index, then to the call that came last:
 
     - A known id belongs to its call, whatever the index says.
-    - A new id opens a call, also on an index that is in use; a call that has no id yet takes it.
+    - A new id opens a call, also on an index that is in use; a call that has no id yet takes it. A piece that only goes
+      on with unfinished arguments belongs to them: some servers make up a new id for each piece.
     - Without an id, the index names the call that was opened there last.
     - With neither, the piece belongs to the call that came last.
 
@@ -83,7 +84,7 @@ class ToolCalls:
             reused = piece.index not in (None, call.index) and piece.index not in self._known
             return None if reused and function.name and function.name != call.name else call
         call = self._latest if piece.index is None else self._at(piece.index, function)
-        return call if call is not None and call.id is None else None
+        return call if call is not None and (call.id is None or call.goes_on_with(function)) else None
 
     def _at(self, index: int, function: FunctionPiece) -> PartialCall | None:
         """The call at an index. What neither has nor names a call there goes by place, or to the latest call."""
@@ -160,7 +161,8 @@ class PartialCall:
             return _begins_value(arguments) and self._is_complete() and not self._takes_again(arguments)
         if self.name is None:
             return False
-        is_sure = bool(piece.id and piece.id == self.id) or (piece.index is not None and piece.index == self.index)
+        has_its_index = piece.index is not None and piece.index == self.index
+        is_sure = piece.id == self.id if piece.id and self.id else has_its_index
         if not is_sure and self.event == event:
             return True  # calls that came whole, side by side
         if not self.pieces:
@@ -168,6 +170,14 @@ class PartialCall:
         if name != self.name:
             return True
         return _begins_value(arguments) and self._is_complete() and not (is_sure and self._takes_again(arguments))
+
+    def goes_on_with(self, function: FunctionPiece) -> bool:
+        """Whether a piece under another id can only be the next one of this call."""
+        if not function.name:
+            return self.name is not None and not self._is_complete()
+        arguments = function.arguments or ""
+        begins = not arguments or _begins_value(arguments)
+        return function.name == self.name and bool(self.pieces) and not begins and not self._is_complete()
 
     def function(self) -> Function:
         """Its name and arguments, as far as they have come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -30,11 +30,28 @@ class _OrElse:
         return core_schema.with_default_schema(handler(source), default_factory=self._default, on_error="default")
 
 
+class _AsText:
+    """Takes what is no text as one, and what says nothing as None, as chunks of a stream have it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        other = core_schema.no_info_after_validator_function(_text_or_none, core_schema.any_schema())
+        text = core_schema.str_schema(strict=True, min_length=1)
+        return core_schema.union_schema([text, other], mode="left_to_right")
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def _text_or_none(value: Any) -> str | None:
+    return str(value) if value else None
+
+
 Text = Annotated[str, _NullAs(str)]
 Index = Annotated[int, _NullAs(int)]
 Count = Annotated[int, _OrElse(int)]
 _OR_NONE = _OrElse(lambda: None)
 MaybeText = Annotated[str | None, _OR_NONE]
+Reason = Annotated[str | None, _AsText()]
 MaybeInt = Annotated[int | None, _OR_NONE]
 MaybeBool = Annotated[bool | None, _OR_NONE]
 MaybeObject = Annotated[dict[str, Any] | None, _OR_NONE]
@@ -79,10 +96,13 @@ class UsageInfo(_Answer):
 
 
 class Function(_Answer):
-    """A call the model wants: `arguments` is JSON text, possibly cut short; servers' objects become text."""
+    """A call the model wants: `arguments` is JSON text, possibly cut short, and empty where the server sends none.
+
+    Arguments that a server sends as an object are turned into text.
+    """
 
     name: str | None = None
-    arguments: str | None = None
+    arguments: Text = ""
 
 
 class ToolCall(_Answer):
@@ -120,7 +140,7 @@ class ChatCompletionResponseChoice(_Answer):
 
     index: Index = 0
     message: ChatMessage
-    finish_reason: MaybeText = None
+    finish_reason: Reason = None
     logprobs: MaybeObject = None
 
 
@@ -140,7 +160,7 @@ class CompletionResponseChoice(_Answer):
 
     index: Index = 0
     text: Text = ""
-    finish_reason: MaybeText = None
+    finish_reason: Reason = None
     logprobs: MaybeObject = None
 
 

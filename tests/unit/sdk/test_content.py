@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sdk import ProtocolError
+from sdk import ChatCompletionResponse, ProtocolError
 from sdk.chunks import ChatCompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.messages import plain_messages
@@ -64,6 +64,12 @@ MESSAGES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"content": "yes", "reasoning": {"effort": 1}, "refusal": {}}, "yes", "", ""),
     ({"content": [{"type": "thinking", "thinking": "hm"}], "reasoning_content": "hm"}, "", "hm", ""),
     ({"content": [{"type": "thinking", "thinking": ", so"}], "reasoning": "hm"}, "", "hm, so", ""),
+    ({"content": [{"type": None, "text": "a"}, {"type": "TEXT", "text": "b"}]}, "ab", "", ""),
+    ({"content": [{"type": "text", "content": "a"}]}, "a", "", ""),
+    ({"content": [[{"type": "text", "text": "b"}, {"type": "thinking", "thinking": "hm"}]]}, "b", "hm", ""),
+    ({"content": {"answer": 42, "why": ["é"]}}, '{"answer":42,"why":["é"]}', "", ""),
+    ({"content": {"value": "a", "annotations": []}}, "a", "", ""),
+    ({"content": {}}, "", "", ""),
     ({"content": [{"type": ["text"], "text": "t"}, {"type": "text", "text": "a"}]}, "a", "", ""),
     ({"content": [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "a"}]}, "a", "", ""),
 ]
@@ -179,3 +185,29 @@ def test_a_choice_whose_message_is_empty_or_a_delta(ask: Callable[..., Any], cho
     with WireServer(api.play) as server:
         message = ask(server.url).choices[0].message
     assert (message.content, message.tool_calls or []) == ("", [])
+
+
+@pytest.mark.parametrize(("sent", "read"), [("", None), (5, "5"), (True, "True"), (False, None), ("x", "x")])
+def test_a_finish_reason_is_read_alike_whole_and_streamed(ask: Callable[..., Any], sent: Any, read: str | None) -> None:
+    api = Api(m=True)
+    choice = {"index": 0, "delta": {"content": "a"}, "message": {"content": "a"}, "finish_reason": sent}
+    body = json.dumps({"choices": [choice]}).encode()
+    api.chat = lambda peer, asked: (
+        api.stream(peer, b"data: %b\n\n" % body, DONE) if asked.get("stream") else peer.answer(body)
+    )
+    with WireServer(api.play) as server:
+        assert ask(server.url).choices[0].finish_reason == read
+        assert streamed_sync(server.url).finish_reason == read
+
+
+def test_the_schema_of_an_answer_says_that_the_reason_is_a_text_or_null() -> None:
+    reason = ChatCompletionResponse.model_json_schema()["$defs"]["ChatCompletionResponseChoice"]["properties"]
+    assert reason["finish_reason"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
+
+
+def test_a_call_without_arguments_has_an_empty_text(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+    calls = [{"id": "a", "function": {"name": "f"}}, {"id": "b", "function": {"name": "g", "arguments": None}}]
+    api.chat = lambda peer, _: peer.answer(json.dumps({"choices": [{"message": {"tool_calls": calls}}]}).encode())
+    with WireServer(api.play) as server:
+        assert [call.function.arguments for call in ask(server.url).choices[0].message.tool_calls] == ["", ""]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
@@ -26,19 +28,20 @@ from sdk import (
     ServerError,
     ServiceUnavailableError,
     StallTimeoutError,
+    StatusError,
     StreamServerError,
     StreamTruncatedError,
     Timeouts,
     XRequestConfig,
 )
 from tests.support.wire import HEADERS, Peer, WireServer
-from tests.unit.sdk.api import CHAT, DONE, PIECE, STREAM, Api, error
+from tests.unit.sdk.api import CHAT, DONE, LAST, PIECE, STREAM, Api, error
 
 
 @pytest.mark.parametrize(
     ("events", "kind", "says"),
     [
-        ((PIECE,), StreamTruncatedError, "after 1 events without a finish reason"),
+        ((PIECE,), StreamTruncatedError, "after 1 event without a finish reason"),
         ((PIECE, b'data: {"error":{"message":"died"}}\n\n', DONE), StreamServerError, "died"),
         ((PIECE, b"data: {\n\n"), ProtocolError, "event 2"),
     ],
@@ -205,6 +208,52 @@ def test_answers_that_cannot_be_read_say_why(
     api.chat = lambda peer, _: peer.answer(body, status, headers)
     with WireServer(api.play) as server, pytest.raises(ProtocolError, match=says):
         ask(server.url, request_config=XRequestConfig(stream=stream))
+
+
+@pytest.mark.parametrize(
+    ("coding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("X-Gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("br", bytes),  # which a proxy only said
+    ],
+)
+def test_an_error_that_a_proxy_compressed_is_read(
+    ask: Callable[..., Any], coding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    api = Api(m=True)
+    body = compress(b'{"error":{"message":"out of\nmemory","code":"oom"}}')
+    api.chat = lambda peer, _: peer.answer(body, "500 Oops", f"Content-Encoding: {coding}")
+    with WireServer(api.play) as server, pytest.raises(StatusError, match="HTTP 500: out of\nmemory") as caught:
+        ask(server.url)
+    assert caught.value.code == "oom"
+
+
+def test_an_error_that_cannot_be_decompressed_names_the_compression(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+    api.chat = lambda peer, _: peer.answer(b"\x0b\x02\x80\x00\x03", "500 Oops", "Content-Encoding: br")
+    with WireServer(api.play) as server, pytest.raises(StatusError, match=r"HTTP 500: \(a body compressed by br\)"):
+        ask(server.url)
+
+
+@pytest.mark.parametrize("coding", ["identity", "identity, identity", "utf-8", "none"])
+def test_a_content_encoding_that_compresses_nothing_is_passed_over(ask: Callable[..., Any], coding: str) -> None:
+    api = Api(m=True)
+    api.chat = lambda peer, _: peer.answer(CHAT, headers=f"Content-Encoding: {coding}")
+    with WireServer(api.play) as server:
+        assert ask(server.url).choices[0].message.content == "hi"
+
+
+def test_a_stream_under_a_wrong_type_is_not_called_unasked(ask: Callable[..., Any]) -> None:
+    api = Api(m=True)
+    api.chat = lambda peer, _: peer.answer(PIECE + LAST + DONE)
+    with WireServer(api.play) as server:
+        with pytest.raises(ProtocolError, match="must be text/event-stream"):
+            ask(server.url, request_config=XRequestConfig(stream=True))
+        with pytest.raises(ProtocolError, match="which was not asked for"):
+            ask(server.url)
 
 
 def test_attempts_are_counted() -> None:

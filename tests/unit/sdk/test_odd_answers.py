@@ -111,12 +111,19 @@ def test_what_an_answer_is_made_of_must_be_right(ask: Callable[..., Any], body: 
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"choices": "none"}, {"choices": [{"message": "text"}]}, {"choices": [{"message": {"content": 3}}]}]
+    ("body", "where"),
+    [
+        ({}, "choices: field required"),
+        ([], "input should be an object"),
+        ({"choices": "none"}, "choices: input should be a valid array"),
+        ({"choices": [{"message": "text"}]}, r"choices\[0\]\.message: input should be an object"),
+        ({"choices": [{"message": {"content": 3}}]}, r"choices\[0\]\.message\.content: input should be a valid string"),
+    ],
 )
-def test_so_must_a_whole_answer(ask: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_so_must_a_whole_answer(ask: Callable[..., Any], body: Any, where: str) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(json.dumps(body).encode())
-    with WireServer(api.play) as server, pytest.raises(ProtocolError, match="not an API answer"):
+    with WireServer(api.play) as server, pytest.raises(ProtocolError, match=rf"not an API answer \({where}"):
         ask(server.url)
 
 

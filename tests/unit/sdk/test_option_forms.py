@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sdk import ConfigError, InferenceClient, XRequestConfig
+from sdk import ConfigError, InferenceClient, XRequestConfig, inference_client
 from tests.support.wire import WireServer
 from tests.unit.sdk.api import Api
 
@@ -71,3 +71,32 @@ def test_two_names_of_one_thing_must_agree(is_chat: bool, fields: dict[str, Any]
 def test_log_probabilities_are_true_false_or_a_number(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"logprobs: .* true, false or a number of alternatives"):
         XRequestConfig(logprobs=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("temperature", r"request_config=XRequestConfig\(temperature=…\)"),
+        ("stream", r"request_config=XRequestConfig\(stream=…\)"),
+        ("base_url", "did you mean url"),
+        ("config", "did you mean request_config"),
+        ("frobnicate", "known: host, port"),
+    ],
+)
+def test_an_argument_that_no_function_has_says_where_it_goes(name: str, says: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}.*{says}"):
+        inference_client("m", "q", **{name: 1})  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"images": "a.png"},
+        {"images": b"\x89PNG"},
+        {"tools": {"type": "function", "function": {"name": "f"}}},
+        {"tools": "f"},
+    ],
+)
+def test_one_where_a_list_should_be_is_not_taken_apart(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"is not a list .*; put it into brackets"):
+        InferenceClient("http://127.0.0.1:1").chat("m", "q", **fields)

@@ -34,6 +34,7 @@ STREAMS = {
     "no last blank line": (b"data: 1\n\ndata: 2\n", [b"1", b"2"]),
     "no last line end": (b"data: 1\n\ndata: 2", [b"1", b"2"]),
     "unicode": ('data: 浙江\n\ndata: "🙂"\n\n'.encode(), ["浙江".encode(), '"🙂"'.encode()]),
+    "an error in a field of its own": (b'error: {"message":"x"}\n\n', [b'{"message":"x"}']),
     "unknown field": (b"foo: bar\ndata: 1\n\n", [b"1"]),
     "lone BOM bytes": (b"\xef\xbb", []),
 }

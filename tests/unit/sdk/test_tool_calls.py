@@ -176,6 +176,41 @@ CASES: dict[str, tuple[list[list[Piece]], list[Call]]] = {
         [[piece('{"c":1}', id="a", name="f", index=1)], [piece('{"c":2}', id="b", name="g", index=0)]],
         TWO,
     ),
+    "an id of its own on every piece": (
+        [
+            [piece("", id="a", name="f", index=0)],
+            [piece("", id="a2", index=0)],
+            [piece('{"x"', id="a3", index=0)],
+            [piece(":1}", id="a4", index=0)],
+        ],
+        ONE,
+    ),
+    "an id of its own on every piece, without indexes": (
+        [[piece("", id="a", name="f")], [piece('{"x"', id="a2")], [piece(":1}", id="a2")]],
+        ONE,
+    ),
+    "an id of its own and the name on every piece": (
+        [[piece('{"x"', id="a", name="f", index=0)], [piece(":1}", id="a2", name="f", index=0)]],
+        ONE,
+    ),
+    "ids of their own on every piece of interleaved calls": (
+        [
+            [piece("", id="a", name="f", index=0), piece("", id="b", name="g", index=1)],
+            [piece('{"c"', id="a2", index=0), piece('{"c"', id="b2", index=1)],
+            [piece(":1}", id="a3", index=0), piece(":2}", id="b3", index=1)],
+        ],
+        TWO,
+    ),
+    "a new id whose name comes later": (
+        [
+            [piece("", id="a", name="f", index=0)],
+            [piece('{"c":1}', index=0)],
+            [piece(id="b", index=0)],
+            [piece("", id="b", name="g", index=0)],
+            [piece('{"c":2}', index=0)],
+        ],
+        TWO,
+    ),
     "whole, in one event": ([[piece('{"c":1}', id="a", name="f"), piece('{"c":2}', id="b", name="g")]], TWO),
     "whole, in one event, unmarked": ([[piece('{"c":1}', name="f"), piece('{"c":2}', name="g")]], NAMELESS_IDS),
     "whole, in one event, unmarked, of one function": (
@@ -262,6 +297,16 @@ CASES: dict[str, tuple[list[list[Piece]], list[Call]]] = {
         [("a", "f", '{"x":"}{\\"{{"}')],
     ),
     "a number as its id": ([[piece('{"x"', id=7, name="f")], [piece(":1}", id=7)]], [("7", "f", '{"x":1}')]),
+    "a float as its id": ([[piece('{"x"', id=1.5, name="f")], [piece(":1}", id=1.5)]], [("1.5", "f", '{"x":1}')]),
+    "an index of no known kind": ([[piece("", id="a", name="f", index=0.5)], [piece('{"x":1}', index=True)]], ONE),
+    "arguments under another name": ([[{"id": "a", "name": "f", "parameters": {"x": 1}}]], ONE),
+    "a tool of free text": (
+        [
+            [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": "SELECT "}}],
+            [{"index": 0, "custom": {"input": "1"}}],
+        ],
+        [("a", "sql", "SELECT 1")],
+    ),
     "name and arguments a level higher": (
         [[{"id": "a", "type": "function", "name": "f", "arguments": {"x": 1}}]],
         ONE,
