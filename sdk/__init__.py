@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sdk.async_client import AsyncInferenceClient
     from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
+    from sdk.client import AnyStream as AnyStream
     from sdk.client import InferenceClient
+    from sdk.config import RequestFields as RequestFields
     from sdk.config import XRequestConfig
     from sdk.deadline import Timeouts
     from sdk.errors import (
@@ -68,6 +70,12 @@ if TYPE_CHECKING:
         Model,
         ModelList,
         UsageInfo,
+    )
+    from sdk.types import (
+        Query as Query,
+    )
+    from sdk.types import (
+        ToolChoice as ToolChoice,
     )
 
 __version__ = "0.1.0"
@@ -188,7 +196,9 @@ _HOMES = {
     "sdk.streamed_answer": ("StreamedAnswer",),
     "sdk.types": ("ChatCompletionResponse", "CompletionResponse", "Model", "ModelList", "UsageInfo"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+# What annotations also name: it is loaded when something reads them, as `typing.get_type_hints` does.
+_ANNOTATIONS = {"sdk.client": ("AnyStream",), "sdk.config": ("RequestFields",), "sdk.types": ("Query", "ToolChoice")}
+_HOME_OF = {name: home for homes in (_HOMES, _ANNOTATIONS) for home, names in homes.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

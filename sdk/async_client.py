@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
+import sdk  # annotations name what is loaded only when something reads them
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
@@ -22,13 +23,6 @@ from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_c
 from sdk.stream import AsyncStream
 from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
-
-if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
-    from sdk.config import RequestFields, XRequestConfig
-    from sdk.request import Query
-    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
-
-    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
@@ -54,7 +48,7 @@ class AsyncInferenceClient(Settings):
         self._transports = LoopTransports(make, transport or _general_transport)
         self._flights = LoopFlights()
 
-    async def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
+    async def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
         """The models served, asked anew. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return await self._drive(self._caller.models(deadline), deadline)
@@ -62,20 +56,20 @@ class AsyncInferenceClient(Settings):
     async def chat(
         self,
         model: str,
-        messages: Query,
+        messages: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_multimodal: bool | None = None,
         roles: Roles | None = None,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
-    ) -> ChatCompletionResponse:
+        **fields: Unpack[sdk.RequestFields],
+    ) -> sdk.ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
         The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
@@ -98,19 +92,19 @@ class AsyncInferenceClient(Settings):
     async def chat_stream(
         self,
         model: str,
-        messages: Query,
+        messages: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_multimodal: bool | None = None,
         roles: Roles | None = None,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
+        **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(
@@ -132,11 +126,11 @@ class AsyncInferenceClient(Settings):
         model: str,
         prompt: str,
         *,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
-    ) -> CompletionResponse:
+        **fields: Unpack[sdk.RequestFields],
+    ) -> sdk.CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=False, chat=False)
         asked = question(model, prompt, request_config=made)
@@ -147,10 +141,10 @@ class AsyncInferenceClient(Settings):
         model: str,
         prompt: str,
         *,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
+        **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=True, chat=False)
@@ -160,19 +154,19 @@ class AsyncInferenceClient(Settings):
     def infer(
         self,
         model: str,
-        query: Query,
+        query: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_chat_request: bool | None = None,
         is_multimodal: bool | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         roles: Roles | None = None,
         timeout: float | Timeouts | None = None,
-    ) -> Coroutine[Any, Any, AnyAnswer | AnyAsyncStream]:
+    ) -> Coroutine[Any, Any, sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyAsyncStream]:
         """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
         asked = question(
             model,
@@ -190,7 +184,7 @@ class AsyncInferenceClient(Settings):
 
     async def _infer(
         self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None
-    ) -> AnyAnswer | AnyAsyncStream:
+    ) -> sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyAsyncStream:
         answered = await self._ask(asked, is_chat, timeout)
         if asked.stream:
             if answered.is_chat:

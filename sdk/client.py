@@ -6,10 +6,11 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
+import sdk  # annotations name what is loaded only when something reads them
 from sdk.answer import MAX_ERROR_BYTES
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
@@ -22,13 +23,6 @@ from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_c
 from sdk.stream import Stream
 from sdk.transport.base import Exchange, Transport
 from sdk.transport.blocking import BlockingTransport
-
-if TYPE_CHECKING:  # pydantic's models take long to import: they wait until something needs them
-    from sdk.config import RequestFields, XRequestConfig
-    from sdk.request import Query
-    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
-
-    AnyAnswer = ChatCompletionResponse | CompletionResponse
 
 T = TypeVar("T")
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
@@ -68,7 +62,7 @@ class InferenceClient(Settings):
             return HttpxTransport()
         return BlockingTransport()
 
-    def models(self, *, timeout: float | Timeouts | None = None) -> ModelList:
+    def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
         """The models served, asked anew. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return self._drive(self._caller.models(deadline), deadline)
@@ -76,20 +70,20 @@ class InferenceClient(Settings):
     def chat(
         self,
         model: str,
-        messages: Query,
+        messages: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_multimodal: bool | None = None,
         roles: Roles | None = None,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
-    ) -> ChatCompletionResponse:
+        **fields: Unpack[sdk.RequestFields],
+    ) -> sdk.ChatCompletionResponse:
         """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
 
         The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
@@ -112,19 +106,19 @@ class InferenceClient(Settings):
     def chat_stream(
         self,
         model: str,
-        messages: Query,
+        messages: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_multimodal: bool | None = None,
         roles: Roles | None = None,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
+        **fields: Unpack[sdk.RequestFields],
     ) -> Stream[ChatCompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         asked = question(
@@ -146,11 +140,11 @@ class InferenceClient(Settings):
         model: str,
         prompt: str,
         *,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
-    ) -> CompletionResponse:
+        **fields: Unpack[sdk.RequestFields],
+    ) -> sdk.CompletionResponse:
         """The text that follows a prompt. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=False, chat=False)
         asked = question(model, prompt, request_config=made)
@@ -161,10 +155,10 @@ class InferenceClient(Settings):
         model: str,
         prompt: str,
         *,
-        config: XRequestConfig[Any] | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        config: sdk.XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         timeout: float | Timeouts | None = None,
-        **fields: Unpack[RequestFields],
+        **fields: Unpack[sdk.RequestFields],
     ) -> Stream[CompletionStreamResponse]:
         """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=True, chat=False)
@@ -174,19 +168,19 @@ class InferenceClient(Settings):
     def infer(
         self,
         model: str,
-        query: Query,
+        query: sdk.Query,
         history: History | None = None,
         system: str | None = None,
         images: Sequence[Any] | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: ToolChoice | None = "auto",
+        tool_choice: sdk.ToolChoice | None = "auto",
         *,
         is_chat_request: bool | None = None,
         is_multimodal: bool | None = None,
-        request_config: XRequestConfig[Any] | None = None,
+        request_config: sdk.XRequestConfig[Any] | None = None,
         roles: Roles | None = None,
         timeout: float | Timeouts | None = None,
-    ) -> AnyAnswer | AnyStream:
+    ) -> sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyStream:
         """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
         asked = question(
             model,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
+import sdk  # annotations name what is loaded only when something reads them
 from sdk.client_cache import ClientCache
 from sdk.deadline import Timeouts, timeouts
 from sdk.messages import History, Roles
@@ -21,12 +22,12 @@ from sdk.settings import NO_KEY, refuse_media
 if TYPE_CHECKING:
     from sdk.async_client import AnyAsyncStream, AsyncInferenceClient
     from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
-    from sdk.client import AnyAnswer, AnyStream, InferenceClient
+    from sdk.client import AnyStream, InferenceClient
     from sdk.config import XRequestConfig
-    from sdk.request import Query
     from sdk.stream import AsyncStream, Stream
-    from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList, ToolChoice
+    from sdk.types import ChatCompletionResponse, CompletionResponse, Query, ToolChoice
 
+    AnyAnswer = ChatCompletionResponse | CompletionResponse
     Streaming = XRequestConfig[Literal[True]]
     Whole = XRequestConfig[Literal[False]]
 
@@ -69,7 +70,7 @@ def get_model_list_client(
     *,
     url: str | None = None,
     timeout: float | Timeouts | None = None,
-) -> ModelList:
+) -> sdk.ModelList:
     """The models a server offers: the base first, then its adapters.
 
     >>> get_model_list_client().data[0].id
@@ -85,7 +86,7 @@ async def get_model_list_client_async(
     *,
     url: str | None = None,
     timeout: float | Timeouts | None = None,
-) -> ModelList:
+) -> sdk.ModelList:
     """`get_model_list_client` as a coroutine."""
     return await _async_client(host, port, api_key, url).models(timeout=timeouts(timeout))
 
@@ -178,17 +179,17 @@ def inference_client(
 
 def inference_client(
     model_type: str,
-    query: Query,
+    query: sdk.Query,
     history: History | None = None,
     system: str | None = None,
     images: Images | None = None,
     tools: Tools | None = None,
-    tool_choice: ToolChoice | None = "auto",
+    tool_choice: sdk.ToolChoice | None = "auto",
     *,
     is_chat_request: bool | None = None,
-    request_config: XRequestConfig[Any] | None = None,
+    request_config: sdk.XRequestConfig[Any] | None = None,
     **options: Unpack[Options],
-) -> AnyAnswer | AnyStream:
+) -> sdk.ChatCompletionResponse | sdk.CompletionResponse | sdk.AnyStream:
     """Ask a model, and block for the answer.
 
     `model_type` is a name the server serves: a model or an adapter. `query` is the question (or prompt), or a list of
@@ -295,15 +296,15 @@ async def inference_client_async(
 
 def inference_client_async(
     model_type: str,
-    query: Query,
+    query: sdk.Query,
     history: History | None = None,
     system: str | None = None,
     images: Images | None = None,
     tools: Tools | None = None,
-    tool_choice: ToolChoice | None = "auto",
+    tool_choice: sdk.ToolChoice | None = "auto",
     *,
     is_chat_request: bool | None = None,
-    request_config: XRequestConfig[Any] | None = None,
+    request_config: sdk.XRequestConfig[Any] | None = None,
     **options: Unpack[Options],
 ) -> Any:
     """`inference_client` as a coroutine; a stream is then read with `async for`.

@@ -18,9 +18,7 @@ from sdk.transport.base import USER_AGENT, Request
 
 if TYPE_CHECKING:
     from sdk.config import XRequestConfig
-    from sdk.types import Message, ToolChoice
-
-    Query = str | Sequence[Message] | None
+    from sdk.types import Query, ToolChoice
 
 
 @cache

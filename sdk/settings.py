@@ -21,8 +21,7 @@ from sdk.transport.base import Origin
 
 if TYPE_CHECKING:
     from sdk.config import RequestFields, XRequestConfig
-    from sdk.request import Query
-    from sdk.types import ToolChoice
+    from sdk.types import Query, ToolChoice
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -176,4 +176,5 @@ class CompletionResponse(_Answer):
 
 
 Message = Mapping[str, Any] | ChatMessage
+Query = str | Sequence[Message] | None
 ToolChoice = Literal["auto", "none", "required"] | dict[str, Any]

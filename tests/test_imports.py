@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -102,3 +104,15 @@ def test_every_public_name_is_there_and_listed() -> None:
     assert set(sdk.__all__) == {name for names in sdk._HOMES.values() for name in names}
     with pytest.raises(AttributeError, match="no_such_name"):
         sdk.no_such_name  # noqa: B018
+
+
+def test_annotations_of_public_functions_and_methods_can_be_resolved() -> None:
+    import sdk
+
+    public = [getattr(sdk, name) for name in sdk.__all__]
+    functions = [each for each in public if inspect.isfunction(each)]
+    for each in filter(inspect.isclass, public):
+        functions += [found for name, found in vars(each).items() if inspect.isfunction(found) and name[0] != "_"]
+    for each in functions:
+        assert set(get_type_hints(each)) == set(each.__annotations__)
+    assert get_type_hints(sdk.inference_client)["request_config"] == sdk.XRequestConfig[Any] | None
