@@ -6,7 +6,7 @@ Pure: payloads and their arrival stamps go in. The rules are those of docs/metri
 from __future__ import annotations
 
 from array import array
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -20,9 +20,13 @@ from bench.moments import (
     Kind,
     doubt_code,
 )
+from bench.odd_answers import mend
 from bench.plain import Plain, learn
 
 DONE = b"[DONE]"
+
+
+Form = TypeVar("Form")
 
 
 class PromptDetails(msgspec.Struct, gc=False):
@@ -44,7 +48,9 @@ class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    refusal: str | None = None
     tool_calls: list[Any] | None = None
+    function_call: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -80,6 +86,8 @@ def _carried(choice: _Choice) -> int | None:
             return _VISIBLE
         if delta.reasoning or delta.reasoning_content:
             return _HIDDEN
+        if delta.refusal or delta.function_call:
+            return _VISIBLE
         silent = None if delta.content is None or delta.role is not None else _EMPTY
     if choice.token_ids or _lists_tokens(choice.logprobs):
         return _HIDDEN
@@ -97,6 +105,14 @@ _LESSONS = 3
 
 class ChunkError(ValueError):
     """An event that is no chunk: not JSON, not an object, or a field of another type."""
+
+
+def _read_odd(payload: bytes, kind: type[Form], error: ValueError) -> Form:
+    """What does not have the types it should have, read with more care. Raises ChunkError, with `error`."""
+    try:
+        return msgspec.convert(mend(payload), kind)
+    except ValueError:
+        raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
 
 
 Arrival = tuple[int, int]
@@ -189,7 +205,7 @@ class Reading:
         try:
             chunk = _decode(payload)
         except ValueError as error:
-            raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
+            chunk = _read_odd(payload, _Chunk, error)
         usage = chunk.usage
         grown = -1 if usage is None else self._grow(usage)
         if chunk.error or (chunk.choices is None and usage is None):
@@ -198,7 +214,7 @@ class Reading:
         if not chunk.choices:
             return 0
         choice = chunk.choices[0]
-        if choice.finish_reason is not None:
+        if choice.finish_reason:  # some servers send an empty one until the last
             self.finish_reason = choice.finish_reason
         carried = _carried(choice)
         if grown <= 0 and (carried is None or (carried == _EMPTY and grown == 0)):
@@ -235,7 +251,7 @@ class Reading:
                 chunk = _decode(plain.example(text, tokens))
             except ValueError:
                 return False
-            if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason is not None:
+            if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason:
                 return False
             if chunk.usage != usage:
                 return False
@@ -333,7 +349,9 @@ class _Message(msgspec.Struct, gc=False):
     content: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
+    refusal: Any = None
     tool_calls: Any = None
+    function_call: Any = None
 
 
 class _WholeChoice(msgspec.Struct, gc=False):
@@ -350,7 +368,7 @@ class WholeAnswer(msgspec.Struct, gc=False):
 
     @property
     def finish_reason(self) -> str | None:
-        return self.choices[0].finish_reason if self.choices else None
+        return (self.choices[0].finish_reason if self.choices else None) or None
 
     @property
     def completion_tokens(self) -> int | None:
@@ -365,7 +383,8 @@ class WholeAnswer(msgspec.Struct, gc=False):
         message = self.choices[0].message
         if message is None:
             return bool(self.choices[0].text)
-        return bool(message.content or message.tool_calls or message.reasoning or message.reasoning_content)
+        said = (message.content, message.reasoning, message.reasoning_content, message.refusal)
+        return any((*said, message.tool_calls, message.function_call))
 
 
 _decode_whole = msgspec.json.Decoder(WholeAnswer).decode
@@ -376,4 +395,4 @@ def read_whole(body: bytes) -> WholeAnswer:
     try:
         return _decode_whole(body)
     except ValueError as error:
-        raise ChunkError(f"{error}: {body[:80].decode('utf-8', 'replace')}") from None
+        return _read_odd(body, WholeAnswer, error)
