@@ -177,7 +177,7 @@ def _little(requests: Requests, span: Span) -> Check:
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
     held = mean_concurrency(requests.due_ns[rows], end, span)
-    waves = float(shares.sum()) / max(held, 1e-9)
+    waves = float(shares.sum()) / max(held, 1.0)  # where fewer than one is open on average, a wave is one request
     if waves < LITTLE_WAVES:
         return Check(
             code=code,
