@@ -6,7 +6,7 @@ Pure: payloads and their arrival stamps go in. The rules are those of docs/metri
 from __future__ import annotations
 
 from array import array
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from bench.moments import (
     Kind,
     doubt_code,
 )
-from bench.odd_answers import mend
+from bench.odd_answers import MOST_COUNT, mend
 from bench.plain import Plain, learn
 
 DONE = b"[DONE]"
@@ -29,17 +29,20 @@ DONE = b"[DONE]"
 Form = TypeVar("Form")
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
+
+
 class PromptDetails(msgspec.Struct, gc=False):
     """The part of the prompt that the server did not have to read."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
     """The server's own count of tokens so far."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: PromptDetails | None = None
 
 
@@ -107,7 +110,7 @@ class ChunkError(ValueError):
     """An event that is no chunk: not JSON, not an object, or a field of another type."""
 
 
-def _read_odd(payload: bytes, kind: type[Form], error: ValueError) -> Form:
+def read_odd(payload: bytes, kind: type[Form], error: ValueError) -> Form:
     """What does not have the types it should have, read with more care. Raises ChunkError, with `error`."""
     try:
         return msgspec.convert(mend(payload), kind)
@@ -205,7 +208,7 @@ class Reading:
         try:
             chunk = _decode(payload)
         except ValueError as error:
-            chunk = _read_odd(payload, _Chunk, error)
+            chunk = read_odd(payload, _Chunk, error)
         usage = chunk.usage
         grown = -1 if usage is None else self._grow(usage)
         if chunk.error or (chunk.choices is None and usage is None):
@@ -306,6 +309,13 @@ class Reading:
         self._tokens = usage.completion_tokens
         return grown
 
+    def drop_empty_usage(self) -> None:
+        """Take a usage of 0 for none where text had come: some servers send zeros for what they have not counted."""
+        if self.completion_tokens == 0 and self.events > self.empty and self.usage is not None:
+            self.usage.completion_tokens = None
+            self.usage.prompt_tokens = self.usage.prompt_tokens or None
+            self._is_continuous = False
+
     def take_error(self, payload: bytes) -> None:
         """Account for an event that is an error, by its type or by its form."""
         if self.error is None:
@@ -343,56 +353,3 @@ class Reading:
         if self._last_kind == _EMPTY or self.last_ns is None:
             return self._full_last
         return self.last_ns, self.last_doubt_ns
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    refusal: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-
-
-class _WholeChoice(msgspec.Struct, gc=False):
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class WholeAnswer(msgspec.Struct, gc=False):
-    """An answer that came in one piece."""
-
-    choices: list[_WholeChoice]
-    usage: Usage | None = None
-
-    @property
-    def finish_reason(self) -> str | None:
-        return (self.choices[0].finish_reason if self.choices else None) or None
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """The tokens of the answer by the server's usage, None when it sent none."""
-        return None if self.usage is None else self.usage.completion_tokens
-
-    @property
-    def has_text(self) -> bool:
-        """Whether it holds anything that was generated."""
-        if not self.choices:
-            return False
-        message = self.choices[0].message
-        if message is None:
-            return bool(self.choices[0].text)
-        said = (message.content, message.reasoning, message.reasoning_content, message.refusal)
-        return any((*said, message.tool_calls, message.function_call))
-
-
-_decode_whole = msgspec.json.Decoder(WholeAnswer).decode
-
-
-def read_whole(body: bytes) -> WholeAnswer:
-    """The answer that a body holds. Raises ChunkError."""
-    try:
-        return _decode_whole(body)
-    except ValueError as error:
-        return _read_odd(body, WholeAnswer, error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.target import read_json, split_content, whole_characters
 
+MOST_COUNT = 2**31 - 1  # of tokens: as with lengths that are asked for
 _TEXTS = ("reasoning", "reasoning_content", "refusal")
 _COUNTS = ("prompt_tokens", "completion_tokens")
 
@@ -67,10 +68,10 @@ def _mend_usage(usage: Any) -> dict[str, Any] | None:
 def _count(value: Any) -> int | None:
     """The number of tokens that a field gives, None where it gives no such number."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_COUNT:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def _objects(found: Any) -> Iterator[dict[str, Any]]:

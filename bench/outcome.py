@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bench.units import plural
 
 if TYPE_CHECKING:  # events are read by what knows the outcomes
-    from bench.events import Reading, WholeAnswer
+    from bench.events import Reading
+    from bench.whole_answer import WholeAnswer
 
 
 class Outcome(StrEnum):

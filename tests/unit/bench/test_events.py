@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.events import ChunkError, Reading, read_whole
+from bench.events import ChunkError, Reading
 from bench.moments import KIND_SHIFT, UNKNOWN_TOKENS, Kind
+from bench.whole_answer import read_whole
 
 
 def chat(finish: str | None = None, usage: int | None = None, **delta: Any) -> bytes:
@@ -102,9 +103,34 @@ def test_counts_of_another_type_are_counts_all_the_same(usage: str) -> None:
     assert read_whole(f'{{{message},"usage":{usage}}}'.encode()).completion_tokens == 2
 
 
-@pytest.mark.parametrize("usage", ["7", "[]", '{"completion_tokens":1.5}', '{"completion_tokens":{}}'])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        "7",
+        "[]",
+        '{"completion_tokens":1.5}',
+        '{"completion_tokens":{}}',
+        '{"completion_tokens":-8}',
+        '{"completion_tokens":1e999}',
+        '{"completion_tokens":100000000000000000000000000000}',
+        '{"completion_tokens":9007199254740992}',
+    ],
+)
 def test_usage_that_counts_nothing_is_no_usage(usage: str) -> None:
     assert read(f'{{"choices":[],"usage":{usage}}}'.encode()).completion_tokens is None
+
+
+@pytest.mark.parametrize("usage", [None, 0])
+def test_a_usage_of_nothing_after_text_is_no_usage(usage: int | None) -> None:
+    zeros = b'{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}'
+    reading = read(chat(content="a", usage=usage), chat(content="b", usage=usage), zeros)
+    reading.drop_empty_usage()
+    assert reading.usage is not None
+    assert (reading.usage.prompt_tokens, reading.completion_tokens) == (None, None)
+    assert reading.token_events().tokens is None
+    silent = read(text(""), text("", "stop"), usage_only(0))
+    silent.drop_empty_usage()
+    assert silent.completion_tokens == 0
 
 
 def test_an_empty_finish_reason_finishes_nothing() -> None:
