@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic_ns
 
-from bench.events import ChunkError, Reading, WholeAnswer, read_whole
+from bench.events import ChunkError, Reading
 from bench.moments import Kind, Moments
 from bench.outcome import Outcome, judge, judge_whole
 from bench.plain import PIECE_END, Plain
@@ -26,6 +26,7 @@ from bench.target import (
     refusal,
     status_failure,
 )
+from bench.whole_answer import WholeAnswer, read_whole
 from bench.wire.base import Source
 
 LATEST = 1000
@@ -265,6 +266,7 @@ class Attempt:
                     self._account(payload, self._read_ns, 0)
                 except ChunkError as error:
                     return Outcome.PROTOCOL, self._unfit_event(error)
+        reading.drop_empty_usage()
         if reading.error is not None:
             return Outcome.STREAM_ERROR, event_error_message(reading.error)
         outcome, said = judge(reading, cut=cut, asked_tokens=self._exact_tokens)

@@ -14,7 +14,7 @@ from bench.run import LoadFacts, Run, ServerCounters
 from bench.schedule_checks import schedule_checks
 from bench.stats import Ints
 from bench.steady import Windows
-from bench.units import NS_PER_MS, NS_PER_S, format_duration, plural
+from bench.units import NS_PER_MS, NS_PER_S, format_duration, format_span, plural
 from bench.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 
 LITTLE_LIMIT = 0.02
@@ -94,13 +94,13 @@ def _no_steady_window(run: Run, windows: Windows) -> Check:
     """The check that fails when the whole run has to stand in for a steady window."""
     load = run.load
     left_s, needed_s = windows.left_s, windows.needed_s
-    takes = "" if needed_s is None else f", where a request takes {_seconds(needed_s)}"
+    takes = "" if needed_s is None else f", where a request takes {format_span(needed_s)}"
     if load.plan == "open" or load.streams == 1:
-        text = f"no steady window: requests were sent for {_seconds(left_s)}{takes}"
+        text = f"no steady window: requests were sent for {format_span(left_s)}{takes}"
     else:
         text = (
             f"no steady window: after the {load.streams:,} streams that began together had passed, as many were kept "
-            f"open for {_seconds(left_s)}{takes}"
+            f"open for {format_span(left_s)}{takes}"
         )
     return Check(
         code="steady_window",
@@ -112,10 +112,6 @@ def _no_steady_window(run: Run, windows: Windows) -> Check:
         remedy="the figures are over the whole run, its start and end included; "
         + ("let it run for longer" if run.interrupted or run.gave_up else _longer(load, needed_s)),
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:,.0f} ms"
 
 
 def _longer(load: LoadFacts, needed_s: float | None) -> str:
@@ -157,11 +153,15 @@ def _tokens(requests: Requests) -> Check:
     return Check(
         code=code,
         status="pass",
-        text=f"{counted.sum():,} tokens = usage in all {plural(compared, 'request')}{beside}",
+        text=f"{plural(int(counted.sum()), 'token')} = usage in {_all(compared)}{beside}",
         value=0,
         limit=0,
         unit="requests",
     )
+
+
+def _all(requests: int) -> str:
+    return "the only request" if requests == 1 else f"all {requests:,} requests"
 
 
 def _little(requests: Requests, span: Span) -> Check:
@@ -177,7 +177,7 @@ def _little(requests: Requests, span: Span) -> Check:
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
     held = mean_concurrency(requests.due_ns[rows], end, span)
-    waves = float(shares.sum()) / max(held, 1e-9)
+    waves = float(shares.sum()) / max(held, 1.0)  # where fewer than one is open on average, a wave is one request
     if waves < LITTLE_WAVES:
         return Check(
             code=code,

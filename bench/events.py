@@ -6,7 +6,7 @@ Pure: payloads and their arrival stamps go in. The rules are those of docs/metri
 from __future__ import annotations
 
 from array import array
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -20,22 +20,29 @@ from bench.moments import (
     Kind,
     doubt_code,
 )
+from bench.odd_answers import MOST_COUNT, mend
 from bench.plain import Plain, learn
 
 DONE = b"[DONE]"
 
 
+Form = TypeVar("Form")
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
+
+
 class PromptDetails(msgspec.Struct, gc=False):
     """The part of the prompt that the server did not have to read."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
     """The server's own count of tokens so far."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: PromptDetails | None = None
 
 
@@ -44,7 +51,9 @@ class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    refusal: str | None = None
     tool_calls: list[Any] | None = None
+    function_call: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -80,6 +89,8 @@ def _carried(choice: _Choice) -> int | None:
             return _VISIBLE
         if delta.reasoning or delta.reasoning_content:
             return _HIDDEN
+        if delta.refusal or delta.function_call:
+            return _VISIBLE
         silent = None if delta.content is None or delta.role is not None else _EMPTY
     if choice.token_ids or _lists_tokens(choice.logprobs):
         return _HIDDEN
@@ -97,6 +108,14 @@ _LESSONS = 3
 
 class ChunkError(ValueError):
     """An event that is no chunk: not JSON, not an object, or a field of another type."""
+
+
+def read_odd(payload: bytes, kind: type[Form], error: ValueError) -> Form:
+    """What does not have the types it should have, read with more care. Raises ChunkError, with `error`."""
+    try:
+        return msgspec.convert(mend(payload), kind)
+    except ValueError:
+        raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
 
 
 Arrival = tuple[int, int]
@@ -189,7 +208,7 @@ class Reading:
         try:
             chunk = _decode(payload)
         except ValueError as error:
-            raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
+            chunk = read_odd(payload, _Chunk, error)
         usage = chunk.usage
         grown = -1 if usage is None else self._grow(usage)
         if chunk.error or (chunk.choices is None and usage is None):
@@ -198,7 +217,7 @@ class Reading:
         if not chunk.choices:
             return 0
         choice = chunk.choices[0]
-        if choice.finish_reason is not None:
+        if choice.finish_reason:  # some servers send an empty one until the last
             self.finish_reason = choice.finish_reason
         carried = _carried(choice)
         if grown <= 0 and (carried is None or (carried == _EMPTY and grown == 0)):
@@ -235,7 +254,7 @@ class Reading:
                 chunk = _decode(plain.example(text, tokens))
             except ValueError:
                 return False
-            if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason is not None:
+            if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason:
                 return False
             if chunk.usage != usage:
                 return False
@@ -290,6 +309,13 @@ class Reading:
         self._tokens = usage.completion_tokens
         return grown
 
+    def drop_empty_usage(self) -> None:
+        """Take a usage of 0 for none where text had come: some servers send zeros for what they have not counted."""
+        if self.completion_tokens == 0 and self.events > self.empty and self.usage is not None:
+            self.usage.completion_tokens = None
+            self.usage.prompt_tokens = self.usage.prompt_tokens or None
+            self._is_continuous = False
+
     def take_error(self, payload: bytes) -> None:
         """Account for an event that is an error, by its type or by its form."""
         if self.error is None:
@@ -327,53 +353,3 @@ class Reading:
         if self._last_kind == _EMPTY or self.last_ns is None:
             return self._full_last
         return self.last_ns, self.last_doubt_ns
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    tool_calls: Any = None
-
-
-class _WholeChoice(msgspec.Struct, gc=False):
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class WholeAnswer(msgspec.Struct, gc=False):
-    """An answer that came in one piece."""
-
-    choices: list[_WholeChoice]
-    usage: Usage | None = None
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self.choices[0].finish_reason if self.choices else None
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """The tokens of the answer by the server's usage, None when it sent none."""
-        return None if self.usage is None else self.usage.completion_tokens
-
-    @property
-    def has_text(self) -> bool:
-        """Whether it holds anything that was generated."""
-        if not self.choices:
-            return False
-        message = self.choices[0].message
-        if message is None:
-            return bool(self.choices[0].text)
-        return bool(message.content or message.tool_calls or message.reasoning or message.reasoning_content)
-
-
-_decode_whole = msgspec.json.Decoder(WholeAnswer).decode
-
-
-def read_whole(body: bytes) -> WholeAnswer:
-    """The answer that a body holds. Raises ChunkError."""
-    try:
-        return _decode_whole(body)
-    except ValueError as error:
-        raise ChunkError(f"{error}: {body[:80].decode('utf-8', 'replace')}") from None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from bench.events import Reading, WholeAnswer
 from bench.units import plural
+
+if TYPE_CHECKING:  # events are read by what knows the outcomes
+    from bench.events import Reading
+    from bench.whole_answer import WholeAnswer
 
 
 class Outcome(StrEnum):

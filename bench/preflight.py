@@ -74,7 +74,7 @@ async def find_model(target: Target, asked: str | None) -> Model:
             raise TargetError(key_message(target, _models_url(target), _status_words(error))) from None
         if asked is None and (status is None or status >= 429):
             raise TargetError(_silent_message(target, error), wrong_use=status is None) from None
-        return _unlisted(target, asked, _status_words(error))
+        return _unlisted(target, asked, _status_words(error), is_missing=status == 404)
     cards = _cards(body)
     if cards is None:
         _, said = unfit_answer(head, body, streamed=False, wanted="a list of models")
@@ -227,9 +227,11 @@ def _models_url(target: Target) -> str:
     return f"{target.address}/models"
 
 
-def _unlisted(target: Target, asked: str | None, why: str) -> Model:
+def _unlisted(target: Target, asked: str | None, why: str, *, is_missing: bool = False) -> Model:
     if asked is None:
         hint = "" if "--" in why else "; name the model with --model, or check the address in --base-url"
+        if is_missing and target.address.api.prefix != "/v1":
+            hint += f" (most servers have their API at {target.address.api.origin}/v1)"
         raise TargetError(f"{_models_url(target)} has no list of models ({why}){hint}")
     return Model(asked)
 

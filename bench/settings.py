@@ -30,6 +30,10 @@ class UsageError(ValueError):
     """Wrong use: the message names the option, the value and the remedy."""
 
 
+class OutputError(Exception):
+    """Something that was measured cannot be printed or written where it was to go."""
+
+
 FORMATS = ("console", "markdown", "csv", "json", "vllm")
 
 

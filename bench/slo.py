@@ -16,6 +16,8 @@ def parse_goodput(texts: Iterable[str]) -> dict[str, float]:
         name = _ALIASES.get(name, name)
         if middle:
             raise ValueError(f"limits apply to each request, not to a percentile: give {name}:{number} (got {text!r})")
+        if name not in METRICS and ":" not in text:
+            raise ValueError(f"must name a figure and its limit in milliseconds, such as ttft:200 (got {text!r})")
         if name not in METRICS:
             raise ValueError(f"must be one of {', '.join(METRICS)} (got {text!r})")
         if name in limits:

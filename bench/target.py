@@ -18,7 +18,8 @@ from bench.redaction import Redactor
 from bench.workload import Query
 from sdk.address import Address, parse_address
 from sdk.answer import status_error
-from sdk.body import excerpt
+from sdk.body import excerpt, read_json, whole_characters
+from sdk.content import split_content
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import (
     ConfigError,
@@ -74,8 +75,11 @@ __all__ = [
     "event_error_message",
     "excerpt",
     "read_address",
+    "read_json",
     "refusal",
+    "split_content",
     "status_failure",
+    "whole_characters",
 ]
 
 _IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already

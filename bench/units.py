@@ -52,3 +52,8 @@ def format_count(value: int) -> str:
 def plural(number: int, noun: str) -> str:
     """A count with its noun: 1 request, 1,200 requests."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def format_span(seconds: float) -> str:
+    """How long something went on: in milliseconds under a second, where a decimal of a second would say too little."""
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1000:,.0f} ms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,6 +123,9 @@ def _check_goodput(options: Options) -> None:
     unmet = [name for name in options["goodput"] or () if name != "e2e"]
     if not options["stream"] and unmet:
         raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only e2e")
+    gaps = [name for name in unmet if name in ("tpot", "max_gap")]
+    if gaps and options["output_len"] == 1 and options["prompts"] is None:
+        raise UsageError(f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)")
 
 
 def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:
@@ -204,10 +208,16 @@ def _extra_body(options: Options) -> dict[str, Any]:
     extra = dict(options["extra_body"] or {})
     for name in extra:
         if name in OWNED_FIELDS:
-            raise UsageError(f'--extra-body must not set "{name}" (got {extra[name]!r:.40}): {OWNED_FIELDS[name]}')
+            raise UsageError(f'--extra-body must not set "{name}" (got {_as_json(extra[name])}): {OWNED_FIELDS[name]}')
     if "n" in extra and (type(extra["n"]) is not int or extra["n"] != 1):
-        raise UsageError(f'--extra-body: "n" must be 1 (got {extra["n"]!r:.40}): one request is one answer')
+        raise UsageError(f'--extra-body: "n" must be 1 (got {_as_json(extra["n"])}): one request is one answer')
     return extra | {name: options[name] for name in SAMPLING if options[name] is not None}
+
+
+def _as_json(value: Any) -> str:
+    """The value as it was written, cut short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _timeouts(options: Options) -> Timeouts:

@@ -14,7 +14,7 @@ from bench.cli.messages import explain
 from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
-from bench.settings import Settings, UsageError
+from bench.settings import OutputError, Settings, UsageError
 from bench.terminal import say
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -35,10 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         code = FAILED
+    except OutputError as error:
+        code = fail(str(error), FAILED)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _abandon_output()
     sys.exit(code)
+
+
+def _abandon_output() -> None:
+    """Send what standard output still holds nowhere: writing it at exit would fail again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_standard_streams() -> None:

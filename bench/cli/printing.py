@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,42 @@ from bench.report.vllm import default_filename, vllm_result, vllm_text, without_
 from bench.result import Result
 from bench.results import RESULT, to_json, write_bytes, write_json
 from bench.run import Run
-from bench.settings import STDOUT, Output, UsageError
+from bench.settings import STDOUT, Output, OutputError
 from bench.terminal import columns_of, say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
-    """Print the report in the form that was asked for, and write the files. Raises UsageError where one cannot be.
+    """Print the report in the form that was asked for, and write the files.
 
-    With `--json -` the JSON has standard output to itself.
+    With `--json -` the JSON has standard output to itself. What cannot be written keeps nothing else from being
+    written; then OutputError is raised, or BrokenPipeError when the reader of a pipe has gone.
     """
     as_vllm = vllm_result(run, columns, moments) if output.save_result or output.format == "vllm" else {}
+    steps: list[Callable[[], None]] = [lambda: _print(result, run, as_vllm, output, folder)]
+    if (path := output.json) is not None:
+        steps.append(lambda: write_out(result, path))
+    if output.save_result:
+        steps.append(lambda: _save_as_vllm(as_vllm, output))
+    failures: list[Exception] = []
+    for step in steps:
+        try:
+            step()
+        except (OutputError, BrokenPipeError) as error:
+            failures.append(error)
+    said = [str(error) for error in failures if isinstance(error, OutputError)]
+    if said:
+        raise OutputError("; ".join(said))
+    if failures:
+        raise failures[0]
+
+
+def _print(result: Result, run: Run, as_vllm: dict[str, Any], output: Output, folder: Path | None) -> None:
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     if output.format == "console":
         has_file = folder is not None and (folder / RESULT).exists()
         shown = render(result, run.view, folder, width=columns_of(stream), program=program_name(), has_file=has_file)
-        say(shown, stream)
+        with _standard_stream():
+            say(shown, stream)
     else:
         forms = {
             "markdown": lambda: render_markdown(result, run.view),
@@ -41,11 +64,8 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
             "json": lambda: to_json(result).decode(),
             "vllm": lambda: vllm_text(as_vllm),
         }
-        click.echo(forms[output.format](), file=stream, nl=False)  # as it is: no styles in any of them
-    if output.json is not None:
-        write_out(result, output.json)
-    if output.save_result:
-        _save_as_vllm(as_vllm, output)
+        with _standard_stream():
+            click.echo(forms[output.format](), file=stream, nl=False)  # as it is: no styles in any of them
 
 
 def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
@@ -55,15 +75,27 @@ def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content + b"\n")
     except OSError as error:
-        raise UsageError(f"--save-result: {path} cannot be written ({error.strerror})") from None
+        raise OutputError(f"--save-result: {path} cannot be written ({error.strerror})") from None
 
 
 def write_out(content: Struct, path: Path) -> None:
-    """Write JSON to a file, or to standard output for `-`. Raises UsageError when the file cannot be written."""
+    """Write JSON to a file, or to standard output for `-`. Raises OutputError when it cannot be written."""
     if path == STDOUT:
-        click.echo(to_json(content).decode(), nl=False)
+        with _standard_stream():
+            click.echo(to_json(content).decode(), nl=False)
         return
     try:
         write_json(path, content)
     except OSError as error:
-        raise UsageError(f"--json {path}: cannot be written ({error.strerror})") from None
+        raise OutputError(f"--json {path}: cannot be written ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def _standard_stream() -> Iterator[None]:
+    """Around writing to standard output or standard error: raises OutputError, or BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"the report cannot be printed ({error.strerror})") from None

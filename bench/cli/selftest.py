@@ -12,7 +12,7 @@ from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
 
 scope, output = map(section, ("Scope", "Output"))
 
-_EPILOG = "Exit codes: 0 every shape was measured right, 1 not, 2 wrong use, 130 interrupted."
+_EPILOG = "Exit codes: 0 every shape was measured right, 1 at least one was not, 2 wrong use, 130 interrupted."
 
 
 @click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)

@@ -11,7 +11,7 @@ from bench.report.layout import Layout
 from bench.report.table import LABELS, latency_table
 from bench.result import Check, FailureClass, Result
 from bench.run import View
-from bench.units import format_count, format_rate, plural
+from bench.units import format_count, format_rate, format_span, plural
 
 WIDTH = 118
 _INDENT = "  "
@@ -141,7 +141,8 @@ class _Report:
         if found.retry_after_s is not None:
             facts.append(f"Retry-After {found.retry_after_s:g} s")
         if found.median_partial is not None:
-            facts.append(f"after {found.median_partial:,.0f} {found.partial_unit} (median)")
+            partial = plural(round(found.median_partial), found.partial_unit.removesuffix("s"))
+            facts.append(f"after {partial} (median)")
         count = style(f"{format_count(found.count):>{digits}}", bold=True)
         name = f"{style('✘', fg='red')} {count} {found.outcome:<{width}}"
         line = _INDENT + self._layout.fitted([f"{name} ", *_joined(facts).split(" ")], " ").rstrip()
@@ -167,13 +168,14 @@ class _Report:
         window, requests = figures.window, plural(figures.requests, "request")
         if not self._result.counts.ok:
             answers = plural(figures.requests, "answer")
-            text = f"from {answers} under way when the run was stopped after {window.length_s:.1f} s"
+            text = f"from {answers} under way when the run was stopped after {format_span(window.length_s)}"
         elif window == whole.window:
-            text = f"from {requests} of the whole run of {window.length_s:.1f} s, start and end included"
+            text = f"from {requests} of the whole run of {format_span(window.length_s)}, start and end included"
         else:
             text = (
                 f"from {requests} sent in the steady window, "
-                f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; whole run of {self._result.elapsed_s:.1f} s: "
+                f"{_seconds(window.begin_s)}–{_seconds(window.end_s)} s; "
+                f"whole run of {format_span(self._result.elapsed_s)}: "
                 f"{format_rate(whole.requests_per_s or 0)} req/s, "
                 f"{format_rate(whole.output_tokens_per_s or 0)} out {whole.token_rate}"
             )

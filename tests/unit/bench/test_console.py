@@ -210,13 +210,17 @@ def test_a_name_that_is_wider_than_the_terminal_is_broken() -> None:
 
 
 def test_one_of_a_kind_is_not_plural() -> None:
-    one = run(load={"requests": 1, "duration_s": None, "output_len": 1, "prompts": "1 prompt"})
+    one = run(stopped=100, load={"requests": 1, "duration_s": None, "output_len": 1, "prompts": "1 prompt"})
     text = report(*back_to_back(1), of=one)
     assert "1 stream · 1 request · seed 7" in text
     assert "· 1 token out" in text
     assert "from 1 request " in text
     assert "1 request cannot support" in text
     assert "1 requests" not in text
+    assert "whole run of 100 ms" in text
+    assert "4 tokens = usage in the only request" in text
+    cut = report(*back_to_back(4), row(4, 400, [450], outcome=Outcome.TRUNCATED, tokens=None, end=460))
+    assert "after 1 chunk (median)" in cut
 
 
 def test_the_report_line_begins_as_the_bench_was_started() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from bench.outcome import Outcome
 from bench.record import OUTCOMES
 from bench.report.table import LABELS
 from tests.support.serving import ROOT
+from tests.unit.bench.options import parse
 
 METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 BENCH = (ROOT / "docs" / "bench.md").read_text("utf-8")
@@ -98,6 +100,16 @@ def test_the_format_of_the_moments_is_whole() -> None:
     for number in ("65,534", "65,535", "16,384", "4,095"):
         assert number in page
     assert (MOST_TOKENS, UNKNOWN_TOKENS, 1 << DOUBT_UNIT_SHIFT, MOST_DOUBT) == (65_534, 65_535, 16_384, 4_095)
+
+
+def test_the_configuration_file_is_one_that_works(tmp_path: Path) -> None:
+    page = BENCH.partition("### Configuration file")[2].partition("```yaml\n")[2].partition("```")[0]
+    key, file = tmp_path / "key", tmp_path / "gateway.yaml"
+    key.write_text("sk-1\n")
+    file.write_text(page.replace("/run/secrets/key", str(key)))
+    settings = parse("--config", str(file), "--concurrency", "8")
+    assert settings.streams == 8
+    assert settings.view.goodput == {"ttft": 200, "tpot": 50}
 
 
 def test_the_exit_codes_are_told() -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.events import ChunkError, Reading, read_whole
+from bench.events import ChunkError, Reading
 from bench.moments import KIND_SHIFT, UNKNOWN_TOKENS, Kind
+from bench.whole_answer import read_whole
 
 
 def chat(finish: str | None = None, usage: int | None = None, **delta: Any) -> bytes:
@@ -68,6 +69,13 @@ CARRIES = {
     "token ids beside no text": b'{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"token_ids":[5]}]}',
     "logprobs beside no text": b'{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"x"}]}}]}',
     "usage that has grown": chat(usage=1),
+    "refusal": chat(refusal="no"),
+    "function call": chat(function_call={"name": "f", "arguments": ""}),
+    "content as a list of parts": chat(content=[{"type": "text", "text": "a"}]),
+    "thinking as a list of parts": chat(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "a"}]}]),
+    "tool call that is not in a list": chat(tool_calls={"function": {"name": "f", "arguments": "{}"}}),
+    "half of a character": b'{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}',
+    "a logarithm of zero": b'{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[{"logprob":-Infinity}]}}]}',
 }
 
 CARRIES_NOT = {
@@ -80,6 +88,60 @@ CARRIES_NOT = {
     "role with usage of nothing": chat(role="assistant", content="", usage=0),
     "empty list of tool calls": chat(content=None, tool_calls=[]),
 }
+
+
+ODD_COUNTS = ['{"prompt_tokens":9.0,"completion_tokens":2.0}', '{"prompt_tokens":"9","completion_tokens":"2"}']
+
+
+@pytest.mark.parametrize("usage", ODD_COUNTS)
+def test_counts_of_another_type_are_counts_all_the_same(usage: str) -> None:
+    reading = read(chat(content="a"), chat(content="b", finish="stop"), f'{{"choices":[],"usage":{usage}}}'.encode())
+    assert reading.usage is not None
+    assert (reading.usage.prompt_tokens, reading.completion_tokens) == (9, 2)
+    assert reading.token_events().tokens == "one"
+    message = '"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]'
+    assert read_whole(f'{{{message},"usage":{usage}}}'.encode()).completion_tokens == 2
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        "7",
+        "[]",
+        '{"completion_tokens":1.5}',
+        '{"completion_tokens":{}}',
+        '{"completion_tokens":-8}',
+        '{"completion_tokens":1e999}',
+        '{"completion_tokens":100000000000000000000000000000}',
+        '{"completion_tokens":9007199254740992}',
+    ],
+)
+def test_usage_that_counts_nothing_is_no_usage(usage: str) -> None:
+    assert read(f'{{"choices":[],"usage":{usage}}}'.encode()).completion_tokens is None
+
+
+@pytest.mark.parametrize("usage", [None, 0])
+def test_a_usage_of_nothing_after_text_is_no_usage(usage: int | None) -> None:
+    zeros = b'{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}'
+    reading = read(chat(content="a", usage=usage), chat(content="b", usage=usage), zeros)
+    reading.drop_empty_usage()
+    assert reading.usage is not None
+    assert (reading.usage.prompt_tokens, reading.completion_tokens) == (None, None)
+    assert reading.token_events().tokens is None
+    silent = read(text(""), text("", "stop"), usage_only(0))
+    silent.drop_empty_usage()
+    assert silent.completion_tokens == 0
+
+
+def test_an_empty_finish_reason_finishes_nothing() -> None:
+    assert read(chat(content="a", finish="")).finish_reason is None
+    assert read(chat(content="a", finish="stop"), chat(finish="")).finish_reason == "stop"
+    assert read_whole(b'{"choices":[{"message":{"content":"a"},"finish_reason":""}]}').finish_reason is None
+
+
+@pytest.mark.parametrize("message", [{"refusal": "no"}, {"function_call": {"name": "f"}}, {"content": [{"text": "a"}]}])
+def test_an_answer_in_one_piece_may_be_a_refusal_or_a_call(message: dict[str, Any]) -> None:
+    assert read_whole(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()).has_text
 
 
 @pytest.mark.parametrize("payload", CARRIES.values(), ids=CARRIES)

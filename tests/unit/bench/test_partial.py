@@ -102,7 +102,7 @@ def test_the_console_shows_it() -> None:
     )
     (row_of_ttft,) = (line for line in text.splitlines() if line.startswith("  TTFT"))
     assert row_of_ttft.split()[:4] == ["TTFT", "ms", "99.0", "99.0"]
-    assert "from 8 answers under way when the run was stopped after 0.5 s" in text
+    assert "from 8 answers under way when the run was stopped after 500 ms" in text
     assert "DEGRADED    no answer had ended when the run was stopped" in text
     assert "0.0 req/s" not in text
 

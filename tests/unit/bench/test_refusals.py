@@ -131,3 +131,11 @@ def test_after_the_load_the_first_example_of_each_class_says_the_same(
     assert f"HTTP 401: unknown key {url} try: give the key with --api-key" in text
     failures = {found["outcome"]: found for found in json.loads(file.read_bytes())["counts"]["failures"]}
     assert failures["http_4xx"]["remedy"].startswith("give the key with --api-key")
+
+
+@pytest.mark.parametrize("path", ["/v1/v1", "/api", "/V1"])
+def test_a_path_without_an_api_is_told_where_most_have_it(capsys: pytest.CaptureFixture[str], path: str) -> None:
+    with WireServer(gateway({})) as server:
+        root = server.url.removesuffix("/v1")
+        assert run("--base-url", root + path) == 2
+    assert f"(most servers have their API at {root}/v1)" in capsys.readouterr().err

@@ -102,6 +102,13 @@ def test_littles_law_needs_five_waves() -> None:
     assert check(result_of(run(stopped=400), *back_to_back(4)), "littles_law").status == "n/a"
 
 
+@pytest.mark.parametrize(("requests", "status"), [(1, "n/a"), (4, "n/a"), (6, "fail")])
+def test_littles_law_needs_five_requests_where_fewer_than_one_is_open(requests: int, status: str) -> None:
+    rows = [row(n, n * 1000 + 5, [n * 1000 + 6, n * 1000 + 7], sched=n * 1000) for n in range(requests)]
+    facts = run(stopped=requests * 1000, load=OPEN | {"rate": 1.0})
+    assert check(result_of(facts, *rows), "littles_law").status == status
+
+
 def test_late_sends_lower_the_verdict() -> None:
     result = result_of(run(stopped=1080), *back_to_back(10, pause=8))
     assert check(result, "lateness").status == "fail"

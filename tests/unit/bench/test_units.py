@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.units import format_duration, format_figure, format_rate, parse_duration_s
+from bench.units import format_duration, format_figure, format_rate, format_span, parse_duration_s
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_figures_have_a_readable_precision() -> None:
         "0.0", "0.13", "9.99", "58.4", "1,234.6", "12,346",
     ]  # fmt: skip
     assert [format_rate(v) for v in (4.0, 58.44, 7475.2)] == ["4.00", "58.4", "7,475"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0294, "29 ms"), (0.0004, "0 ms"), (0.999, "999 ms"), (1.0, "1.0 s"), (1234.56, "1,234.6 s")],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert format_span(seconds) == text
