@@ -33,7 +33,7 @@ class Address:
 def parse_address(url: str) -> Address:
     """Read `http://host:8000`, the same with `/v1`, or a full endpoint path; the scheme may be left out.
 
-    Raises ConfigError when it is no http(s) address.
+    Raises ConfigError when it is not an http(s) address.
     """
     if not isinstance(url, str):
         raise ConfigError(f"url: {url!r} is not an address such as http://127.0.0.1:8000/v1")
@@ -41,17 +41,20 @@ def parse_address(url: str) -> Address:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
     except ValueError as error:  # brackets that do not close, say
-        raise ConfigError(f"url: {url!r} is no address: {error}") from None
+        raise ConfigError(f"url: {url!r} is not a valid address: {error}") from None
     try:
         port = parts.port
     except ValueError:
-        raise ConfigError(f"url: the port in {url!r} is not a number from 0 to 65535") from None
+        port = 0
+    if port == 0:
+        raise ConfigError(f"url: the port in {url!r} is not a number from 1 to 65535")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"url: {url!r} is not an http(s) address such as http://127.0.0.1:8000/v1")
     if parts.username is not None:
         raise ConfigError("url: a user name in the address is not sent; pass the key as api_key")
     if parts.query or parts.fragment:
-        raise ConfigError(f"url: {url!r} has a query; give the base address alone, such as http://127.0.0.1:8000/v1")
+        extra = "query" if parts.query else "fragment"
+        raise ConfigError(f"url: {url!r} has a {extra}; give the base address alone, such as http://127.0.0.1:8000/v1")
     prefix = quote(parts.path.rstrip("/"), safe=_IN_PATHS)
     for endpoint in _ENDPOINTS:
         if prefix.endswith(endpoint):
@@ -63,7 +66,7 @@ def parse_address(url: str) -> Address:
 
 
 def local_address(host: str, port: int | str) -> Address:
-    """The API at a host and port. Raises ConfigError when the port is no port."""
+    """The API at a host and port. Raises ConfigError when either is not valid."""
     try:
         number = int(port)
     except (TypeError, ValueError):

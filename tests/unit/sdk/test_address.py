@@ -39,15 +39,17 @@ def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str)
         ("http://h:99999", "port"),
         ("http://h:x", "port"),
         ("http://user:key@h", "api_key"),
-        ("http://h/v1?x=1", "query"),
+        ("http://h:0", "port"),
+        ("http://h/v1?x=1", "has a query"),
+        ("http://h/v1#a", "has a fragment"),
         ("", "not an http"),
-        ("http://[::1", "no address"),
+        ("http://[::1", "not a valid address"),
         ("http://a..b", "not a host name"),
         (f"http://{'x' * 64}", "not a host name"),
         ("http://a\tb c", "not a host name"),
     ],
 )
-def test_what_is_no_address_is_refused(written: str, says: str) -> None:
+def test_what_is_not_an_address_is_refused(written: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         parse_address(written)
 
