@@ -66,6 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(head_too_large(self._max_head_bytes))
             elif self._timer is None:
                 self._start_timer()
+        elif self._stage is _Stage.START and not self._is_answering():
+            if self._timer is None:  # blank lines, which end uvicorn's own limit for idle connections
+                self._start_timer()
         elif self._timer is not None:
             self._stop_timer()
 
@@ -141,7 +144,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _unset_keepalive_if_required(self) -> None:
         """Not by a body that nobody waits for: the connection ends where nothing but that keeps it open."""
-        if self._stage is not _Stage.BODY or not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._stage is not _Stage.BODY or cycle is None or not cycle.response_complete:
             super()._unset_keepalive_if_required()
 
     def _is_answering(self) -> bool:

@@ -128,6 +128,29 @@ def test_a_connection_that_says_nothing_is_closed_in_silence(served: Serving) ->
         assert read_all(connection) == b""
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_blank_lines_do_not_keep_a_connection_open(served: Serving, before: bytes) -> None:
+    with closing(connect(served)) as connection:
+        if before:
+            connection.sendall(before)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n\r\n")
+        assert read_all(connection) == b""
+
+
+@pytest.mark.parametrize("line", [b"CONNECT a:1 HTTP/1.1", b"GET /\xff HTTP/1.1", b"GET http://[ HTTP/1.1"])
+def test_a_first_request_that_cannot_be_read_gets_a_400_and_leaves_no_traceback(
+    served: Serving, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(line + b"\r\nhost: x\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 400")
+    with closing(connect(served)) as connection:  # by whose answer the end of the first has been handled
+        connection.sendall(with_length(BODY))
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_limit_of_zero_waits(served: Serving) -> None:
     with serving(simulated_engine(), Settings(read_timeout_s=0)) as patient, closing(connect(patient)) as connection:
         connection.sendall(with_length(BODY[:-1], len(BODY)))
