@@ -3,7 +3,7 @@
 `format` is not checked, as validators do not by default. Of keywords that are not known nothing is demanded.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from .budget import Budget
@@ -27,6 +27,7 @@ class Checker:
         self._found: dict[tuple[int, int], bool | None] = {}
         """Of the check under way, by the identities of schema and value; None: not known yet."""
         self._depth = 0
+        self._enums: dict[int, frozenset[Hashable]] = {}
         self._rules: dict[str, Callable[[Any, Any, Schema], bool]] = {
             "$ref": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
             "$dynamicRef": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
@@ -122,10 +123,12 @@ class Checker:
         return self.is_valid(value, schema.get("then" if self.is_valid(value, said) else "else", True))
 
     def _enum(self, value: Any, said: Any, schema: Schema) -> bool:
-        listed = options("enum", said)
-        self._budget.step(len(listed) // _VALUES_A_STEP)
-        wanted = identity(value)
-        return any(identity(item) == wanted for item in listed)
+        known = self._enums.get(id(said))
+        if known is None:
+            listed = options("enum", said)
+            self._budget.step(len(listed) // _VALUES_A_STEP)
+            known = self._enums[id(said)] = frozenset(map(identity, listed))
+        return identity(value) in known
 
     def _items(self, value: Any, said: Any, schema: Schema) -> bool:
         """By all keywords for items by place."""

@@ -5,7 +5,8 @@ from typing import Any
 
 from .budget import Budget
 from .json_values import shown
-from .problems import UndrawableError
+from .looks_ahead import required_pieces, with_pieces
+from .problems import NoTextError, UndrawableError
 from .regex_drawing import RegexDrawer
 from .regex_matching import is_found, is_whole
 from .regex_nodes import (
@@ -34,9 +35,14 @@ class Expressions:
         self._budget = budget
         self._nodes: dict[str, Node] = {}
         self._drawers: dict[str, RegexDrawer] = {}
+        self._pieces: dict[str, list[RegexDrawer]] = {}
+        self._drawn: set[tuple[Any, str]] = set()
+        """What was drawn for patterns with back references, which cannot be checked."""
 
     def matches(self, pattern: Any, text: str) -> bool:
         """Whether some part of the text matches."""
+        if (pattern, text) in self._drawn:
+            return True
         return is_found(self._node(pattern), text, self._budget)
 
     def draw(
@@ -45,17 +51,22 @@ class Expressions:
         """A text of a length between `least` and `most` that matches; `whole`: from end to end."""
         node = self._node(pattern)
         drawer = self._drawer(pattern, node)
+        pieces = self._pieces_of(pattern, node)
         for number in range(_TRIES):
             text = drawer.draw(source) if number < _TRIES // 4 else None
             if text is None or not _fits(text, least, most):
                 text = self._of_length(node, drawer, source, least, most, whole=whole)
+            if text is not None and pieces and number % 2:
+                text = with_pieces(text, pieces, source)
             if text is not None and self._is_match(node, text, whole=whole):
+                if _has_any(node, BackReference):
+                    self._drawn.add((pattern, text))
                 return text
             if text is None:
                 break
             self._budget.step(4)
         lengths = "" if not least and most is None else f" and has {_between(least, most)} characters"
-        raise UndrawableError(f"no text was found that the pattern {shown(pattern)} matches{lengths}")
+        raise NoTextError(f"no text was found that the pattern {shown(pattern)} matches{lengths}")
 
     def _of_length(
         self, node: Node, drawer: RegexDrawer, source: random.Random, least: int, most: int | None, *, whole: bool
@@ -74,7 +85,7 @@ class Expressions:
         if _has_any(node, BackReference):
             if _has_any(node, Look) or not _borders_are_outside(node):
                 raise UndrawableError("the simulated engine does not know back references beside look-arounds")
-            return True  # as it was drawn
+            return True  # by the way it was drawn
         return (is_whole if whole else is_found)(node, text, self._budget)
 
     def _node(self, pattern: Any) -> Node:
@@ -88,7 +99,13 @@ class Expressions:
     def _drawer(self, pattern: str, node: Node) -> RegexDrawer:
         found = self._drawers.get(pattern)
         if found is None:
-            found = self._drawers[pattern] = RegexDrawer(node, self._budget)
+            found = self._drawers[pattern] = RegexDrawer(node, self._budget, widely=_has_any(node, Look))
+        return found
+
+    def _pieces_of(self, pattern: str, node: Node) -> list[RegexDrawer]:
+        found = self._pieces.get(pattern)
+        if found is None:
+            found = self._pieces[pattern] = required_pieces(node, self._budget)
         return found
 
 

@@ -16,7 +16,7 @@ from .checking import Checker
 from .conjunction import Conjunction, Schema, options
 from .endings import Endings
 from .expressions import Expressions
-from .json_values import shown, size
+from .json_values import TYPES, shown, size
 from .problems import TooMuchWorkError, UndrawableError
 from .references import Document
 
@@ -44,7 +44,7 @@ class InstanceDrawer:
         self._drawn = 0
         self._path: list[str] = []
         self._by_type: dict[str, Callable[[Conjunction, int, int], Any]] = {
-            "string": lambda parts, depth, attempt: strings.draw_string(self, parts),
+            "string": lambda parts, depth, attempt: strings.draw_string(self, parts, attempt),
             "number": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=False),
             "integer": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=True),
             "boolean": lambda parts, depth, attempt: self.source.random() < 0.5,
@@ -118,7 +118,7 @@ class InstanceDrawer:
             return self._constant(parts)
         types = parts.types()
         if types is None:
-            wanted = parts.implied_type() or self._any_type()
+            wanted = parts.implied_type() or self._any_type(attempt)
         else:
             implied = parts.implied_type()
             wanted = self._chosen_type(types, implied, attempt)
@@ -126,8 +126,10 @@ class InstanceDrawer:
                 parts.has_choices = True
         return self._by_type[wanted](parts, depth, attempt)
 
-    def _any_type(self) -> str:
-        """Where nothing is said, the whole is an object, and what is in it is short."""
+    def _any_type(self, attempt: int) -> str:
+        """For a schema that names no type: first an object as the whole and short values in it, then any type."""
+        if attempt:
+            return self.source.choice(TYPES)
         return self.source.choice(("string", "string", "integer", "boolean")) if self._path else "object"
 
     def _chosen_type(self, types: list[str], implied: str | None, attempt: int) -> str:

@@ -59,11 +59,15 @@ def size(value: Any) -> int:
 def shown(value: Any) -> str:
     """A value in an error message: briefly, whatever it is."""
     match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
         case Mapping():
             return "an object"
         case list():
             return "an array"
-        case int() if not isinstance(value, bool) and value.bit_length() > _MOST_BITS_SHOWN:
+        case int() if value.bit_length() > _MOST_BITS_SHOWN:
             return "a very large number"
         case str():
             text = value if len(value) <= _MOST_SHOWN else value[: _MOST_SHOWN - 1] + "…"

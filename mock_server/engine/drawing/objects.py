@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .conjunction import Conjunction, Schema, mapping, names
-from .problems import TooMuchWorkError, UndrawableError
+from .problems import NoTextError, TooMuchWorkError, UndrawableError
 from .strings import WORDS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _SHARES = (0.85, 0.85, 0.5, 0.15, 0.0)
 _NAMES_A_STEP, _PARTS_A_STEP = 16, 4
 _NAMING = frozenset(("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"))
 _MOST_NAMES_TRIED = 40
+_LONGEST_NAME = 12  # where a pattern leaves the length open
 _ABSENT = object()
 
 
@@ -140,7 +142,7 @@ class _Object:
                 if len(chosen) < self._least:
                     raise UndrawableError(f"no names were found for minProperties {self._least}")
                 return
-            name = self._free_name(len(chosen))
+            name = self._free_name(len(chosen), tried)
             if name not in chosen and self._is_allowed(name) and self._may_have(name):
                 chosen[name] = None
 
@@ -149,16 +151,24 @@ class _Object:
         said = [found for keyword in keywords for found in self._parts.values(keyword)]
         return bool(self._patterns) or any(isinstance(found, dict) and found for found in said)
 
-    def _free_name(self, number: int) -> str:
+    def _free_name(self, number: int, tried: int) -> str:
         name_rules = list(self._parts.values("propertyNames"))
         if self._patterns and (self._source.random() < 0.7 or not self._allows_others()):
             pattern = self._source.choice(list(self._patterns))
-            return self._drawer.expressions.draw(pattern, self._source)
+            return self._name_for(pattern, tried)
         if name_rules:
             drawn = self._drawer.child("(a name)", [*name_rules, {"type": "string"}], self._depth)
             return str(drawn)
         word = self._source.choice(WORDS)
         return word if number < len(WORDS) // 2 else f"{word}_{number}"
+
+    def _name_for(self, pattern: str, tried: int) -> str:
+        """First a short name, then longer ones: few patterns of names describe their end."""
+        expressions = self._drawer.expressions
+        if tried > 1:
+            with suppress(NoTextError):
+                return expressions.draw(pattern, self._source, least=self._source.randint(1, _LONGEST_NAME))
+        return expressions.draw(pattern, self._source)
 
     def _allows_others(self) -> bool:
         return all(found is not False for found in self._parts.values("additionalProperties"))

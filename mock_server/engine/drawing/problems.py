@@ -12,5 +12,9 @@ class UndrawableError(ValueError):
         self.where: str | None = None
 
 
+class NoTextError(UndrawableError):
+    """No text was found that matches an expression and has the length asked for."""
+
+
 class TooMuchWorkError(UndrawableError):
     """The budget is used up."""

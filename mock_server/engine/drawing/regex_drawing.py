@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from .budget import Budget
-from .problems import UndrawableError
+from .problems import NoTextError, UndrawableError
 from .regex_nodes import (
     BackReference,
     Border,
@@ -45,8 +45,9 @@ def shortest(node: Node) -> int:
 class RegexDrawer:
     """Draws texts of one expression. Borders and what is looked for are not aimed at: check what comes out."""
 
-    def __init__(self, node: Node, budget: Budget) -> None:
-        """Raises `TooMuchWorkError` where every text is too long."""
+    def __init__(self, node: Node, budget: Budget, *, widely: bool = False) -> None:
+        """Raises `TooMuchWorkError` where every text is too long. `widely`: with punctuation wherever it may stand."""
+        self._candidates = (_PRINTABLE,) if widely else (_PLEASANT, _PRINTABLE)
         self._node = node
         self._budget = budget
         self._lengths: dict[tuple[int, int], int] = {}
@@ -112,7 +113,7 @@ class RegexDrawer:
         found = self._alphabets.get(id(node))
         if found is None:
             self._budget.step(4)
-            found = self._alphabets[id(node)] = _alphabet(node)
+            found = self._alphabets[id(node)] = _alphabet(node, self._candidates)
         return found
 
     def _possible(self, node: Node) -> int:
@@ -141,7 +142,9 @@ class RegexDrawer:
             case Group(part):
                 return self._possible(part)
             case BackReference():
-                raise UndrawableError("a pattern with a back reference cannot have a wanted length")
+                raise NoTextError(
+                    "the simulated engine cannot draw text of a given length for a pattern with a back reference"
+                )
         return 1
 
     def _possible_times(self, part: Node, least: int, most: int | None) -> int:
@@ -252,8 +255,8 @@ def _bits(number: int, most: int) -> Iterator[int]:
         most -= 1
 
 
-def _alphabet(node: Characters) -> str:
-    for candidates in (_PLEASANT, _PRINTABLE):
+def _alphabet(node: Characters, preferred: tuple[str, ...]) -> str:
+    for candidates in preferred:
         found = "".join(filter(node.contains, candidates))
         if found:
             return found

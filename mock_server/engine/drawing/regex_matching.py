@@ -70,7 +70,9 @@ class _Text:
                 places = self.ends(part, self._everywhere, backwards=not behind)
                 return starts & ~places if negated else starts & places
             case BackReference():
-                raise UndrawableError("a pattern with a back reference can only stand alone")
+                raise UndrawableError(
+                    "the simulated engine cannot check a text against a pattern with a back reference"
+                )
 
     def _repeated(self, node: Repeat, starts: int, *, backwards: bool) -> int:
         reached = starts

@@ -16,9 +16,12 @@ WORDS = (
     "valley", "marble", "ember", "falcon", "garden", "island", "juniper", "kettle", "linen", "mosaic", "nectar",
 )  # fmt: skip
 _DRAWS = 12
+_LONGEST = 8  # beyond the least length
+# What `not` may leave when it forbids words.
+_ALPHABETS = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "-_.:/@#+ ", "abcdefghijklmnopqrstuvwxyz", "äöüßéñ河山海")
 
 
-def draw_string(drawer: InstanceDrawer, parts: Conjunction) -> str:
+def draw_string(drawer: InstanceDrawer, parts: Conjunction, attempt: int) -> str:
     least, most = parts.at_least("minLength"), parts.at_most("maxLength")
     if most is not None and most < least:
         raise UndrawableError(f"minLength {least} is above maxLength {most}")
@@ -31,7 +34,7 @@ def draw_string(drawer: InstanceDrawer, parts: Conjunction) -> str:
     if found is None and patterns:
         found = _matching(drawer, patterns, least, most)
     if found is None:
-        found = _words(drawer, least, most)
+        found = _words(drawer, least, most) if attempt < 2 else _characters(drawer, least, most, attempt)
     drawer.budget.write(len(found))
     return found
 
@@ -81,3 +84,11 @@ def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
         drawer.budget.step(len(words) // 8)
         text = " ".join(words)
     return text if most is None else text[:most]
+
+
+def _characters(drawer: InstanceDrawer, least: int, most: int | None, attempt: int) -> str:
+    """Characters of one kind, another kind in each attempt."""
+    longest = least + _LONGEST if most is None else min(most, least + _LONGEST)
+    length = drawer.source.randint(least, longest)
+    drawer.budget.step(1 + length // 64)
+    return "".join(drawer.source.choices(_ALPHABETS[attempt % len(_ALPHABETS)], k=length))

@@ -170,3 +170,19 @@ def test_repetitions_that_multiply_are_too_much_before_anything_is_written() -> 
     with pytest.raises(TooMuchWorkError, match="more text than the simulated engine writes"):
         Expressions(budget).draw("((((a{99}){99}){99}){99}){99}", random.Random(0))
     assert budget.characters_spent == 0
+
+
+PASSWORDS = [
+    r"^(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$",
+    r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[@$!%*?&])[A-Za-z\d@$!%*?&]{8,}$",
+    r"^(?=.*\d{3})(?=.*foo)[a-z\d]{8,12}$",
+    r"(?=[^#]*#)(?!.*\s).{4}",
+    r"^(?=.{6,20}$)(?!.*[_.]{2})[a-zA-Z0-9._]+$",
+]
+
+
+@pytest.mark.parametrize("pattern", PASSWORDS)
+def test_look_aheads_are_satisfied(pattern: str) -> None:
+    drawn = {draw(pattern, seed) for seed in range(20)}
+    assert all(re.search(pattern, text, re.ASCII) for text in drawn)
+    assert len(drawn) > 5

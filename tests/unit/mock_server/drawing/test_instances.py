@@ -257,3 +257,44 @@ def test_an_optional_property_that_cannot_be_drawn_is_left_out() -> None:
     schema = {"properties": {"good": {"type": "integer"}, "bad": {"$ref": "https://example.org/other.json"},
               "wrong": {"type": "string", "minLength": 2, "maxLength": 1}}}  # fmt: skip
     assert all(value.keys() <= {"good"} for value in instances(schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"type": ["object", "array"]}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"not": {"type": ["string", "integer", "boolean"]}}}},
+        {"type": "string", "not": {"pattern": "[a-z]"}, "minLength": 1},
+        {"type": "string", "not": {"pattern": "[A-Za-z0-9 ]"}, "minLength": 5},
+    ],
+)
+def test_what_not_leaves_is_drawn(schema: Any) -> None:
+    for value in instances(schema, 20):
+        validate(value, schema)
+
+
+def test_names_that_a_pattern_leaves_open_can_be_many() -> None:
+    schema = {
+        "type": "object",
+        "patternProperties": {"^S_": {"type": "string"}, "^I_[0-9]$": {"type": "integer"}},
+        "additionalProperties": False,
+        "minProperties": 12,
+    }
+    for value in instances(schema, 10):
+        validate(value, schema)
+
+
+def test_a_pattern_with_a_back_reference_is_drawn() -> None:
+    schema = {"type": "string", "pattern": r"^([0-9]{4})-\1$"}
+    assert all(value[:4] == value[5:] for value in instances(schema, 10))
+
+
+def test_a_value_of_a_large_enumeration_is_drawn() -> None:
+    names = [f"name {number}" for number in range(100_000)]
+    assert len(set(instances({"enum": names}, 3))) > 1
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (True, "true"), ([1], "an array")])
+def test_a_refusal_shows_values_as_json_has_them(value: Any, shown: str) -> None:
+    with pytest.raises(UndrawableError, match=re.escape(f"(got {shown})")):
+        instance({"type": "string", "minLength": value} if value is not None else {"$ref": value})
