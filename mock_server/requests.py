@@ -23,6 +23,12 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _integral_items(value: Any) -> Any:
+    if isinstance(value, list) and float in set(map(type, value)):
+        return [_integral(item) for item in value]
+    return value
+
+
 def _not_too_many(value: Any) -> Any:
     """Before each of them is looked at."""
     if isinstance(value, dict) and len(value) > MAX_BIASES:
@@ -33,11 +39,12 @@ def _not_too_many(value: Any) -> Any:
 
 
 _INTEGRAL = BeforeValidator(_integral)
+_INTEGRAL_ITEMS = BeforeValidator(_integral_items)
 Integer = Annotated[int, _INTEGRAL]
 BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
-TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True), _INTEGRAL_ITEMS]
 
 
 class _Request(BaseModel):
@@ -97,7 +104,7 @@ class GenerationRequest(_Request):
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), _INTEGRAL] | None = None
     seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
-    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True), _INTEGRAL_ITEMS] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -259,4 +266,4 @@ class UnloadAdapterRequest(BaseModel):
 
 
 class DetokenizeRequest(_Request):
-    tokens: Annotated[list[TokenId], Field(fail_fast=True)]
+    tokens: Annotated[list[TokenId], Field(fail_fast=True), _INTEGRAL_ITEMS]

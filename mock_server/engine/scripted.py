@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import index
 from typing import NamedTuple
 
 from . import sequence
@@ -112,7 +113,7 @@ def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
         raise EngineError(f"the script gave a delta to choice {choice!r} of {num_choices}")
     if finish_reason not in (None, "stop", "length"):
         raise EngineError(f"the script gave the finish reason {finish_reason!r}; it must be None, 'stop' or 'length'")
-    if not all(0 <= token_id < vocab_size for token_id in token_ids):
+    if not all(0 <= index(token_id) < vocab_size for token_id in token_ids):
         raise EngineError(f"the script gave a token that the vocabulary of {vocab_size} does not have")
 
 

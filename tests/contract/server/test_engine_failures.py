@@ -139,6 +139,7 @@ def test_what_an_engine_error_says_reaches_the_client(http: httpx.Client, stage:
         [token(token_ids=None)],
         [token(token_ids=[10**9])],
         [token(token_ids=["A"])],
+        [token(token_ids=[3.5], finish_reason="length")],
         [token(finish_reason="tired")],
         [token(), token(finish_reason="tired")],
     ],
