@@ -19,7 +19,7 @@ MAX_STOP_LENGTH = 1_000
 
 
 def _integral(value: Any) -> Any:
-    """5.0 is an integer in JSON, and some languages write integers so."""
+    """5.0 is an integer in JSON, and some languages write integers that way."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -30,7 +30,7 @@ def _integral_items(value: Any) -> Any:
 
 
 def _not_too_many(value: Any) -> Any:
-    """Before each of them is looked at."""
+    """Runs before each of them is validated."""
     if isinstance(value, dict) and len(value) > MAX_BIASES:
         raise PydanticKnownError(
             "too_long", {"field_type": "Dictionary", "max_length": MAX_BIASES, "actual_length": len(value)}
@@ -225,7 +225,7 @@ class ChatRequest(GenerationRequest):
 
 class CompletionRequest(GenerationRequest):
     max_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
-    """0 goes with `echo` alone: the prompt comes back, with its log probabilities if wanted, and nothing more."""
+    """0 is only valid with `echo`: it returns the prompt, with its log probabilities if requested, and no new token."""
     prompt: (
         StrictStr
         | TokenIds

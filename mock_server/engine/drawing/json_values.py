@@ -41,7 +41,7 @@ def identity(value: Any) -> Hashable:
 
 
 def size(value: Any) -> int:
-    """How many values and characters there are in a value, itself included; for counting work."""
+    """The number of values and characters in a value, including itself; used to count work."""
     count, rest = 0, [value]
     while rest:
         found = rest.pop()
@@ -57,7 +57,7 @@ def size(value: Any) -> int:
 
 
 def shown(value: Any) -> str:
-    """A value in an error message: briefly, whatever it is."""
+    """A short form of any value, for error messages."""
     match value:
         case None:
             return "null"

@@ -1,4 +1,4 @@
-"""Strings: words, or what a pattern or a format asks for."""
+"""Draws strings: words, or text for a pattern or a format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WORDS = (
     "valley", "marble", "ember", "falcon", "garden", "island", "juniper", "kettle", "linen", "mosaic", "nectar",
 )  # fmt: skip
 _DRAWS = 12
-_LONGEST = 8  # beyond the least length
-# What `not` may leave when it forbids words.
+_LONGEST = 8  # above the least length
+# For schemas whose `not` rules out words.
 _ALPHABETS = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "-_.:/@#+ ", "abcdefghijklmnopqrstuvwxyz", "äöüßéñ河山海")
 
 
@@ -42,7 +42,7 @@ def draw_string(drawer: InstanceDrawer, parts: Conjunction, attempt: int) -> str
 def _formatted(
     drawer: InstanceDrawer, formats: list[str], patterns: list[Any], least: int, most: int | None
 ) -> str | None:
-    """None where no format is known. A pattern has the last word: those that stand beside a format describe it."""
+    """None if no format is known. Patterns take precedence: next to a format they usually describe it."""
     is_known = False
     for _ in range(_DRAWS):
         for name in formats:
@@ -55,12 +55,12 @@ def _formatted(
                 return text
     if is_known and not patterns:
         lengths = f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
-        raise UndrawableError(f"no text of the format {formats[0][:40]!r} was found that has {lengths} characters")
+        raise UndrawableError(f"found no text of the format {formats[0][:40]!r} with {lengths} characters")
     return None
 
 
 def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int | None) -> str:
-    """Of several patterns: drawn by each in its turn, or by all behind each other, and checked by the others."""
+    """For several patterns: draws from each in turn, or from all in sequence, and checks the result against all."""
     expressions, source = drawer.expressions, drawer.source
     if len(patterns) == 1:
         return expressions.draw(patterns[0], source, least=least, most=most)
@@ -70,7 +70,7 @@ def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int
             fits = least <= len(candidate) and (most is None or len(candidate) <= most)
             if fits and all(expressions.matches(pattern, candidate) for pattern in patterns):
                 return candidate
-    raise UndrawableError(f"no text was found that all of its {len(patterns)} patterns match")
+    raise UndrawableError(f"found no text that matches all {len(patterns)} patterns")
 
 
 def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
@@ -87,7 +87,7 @@ def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
 
 
 def _characters(drawer: InstanceDrawer, least: int, most: int | None, attempt: int) -> str:
-    """Characters of one kind, another kind in each attempt."""
+    """Characters of one kind; each attempt uses another kind."""
     longest = least + _LONGEST if most is None else min(most, least + _LONGEST)
     length = drawer.source.randint(least, longest)
     drawer.budget.step(1 + length // 64)

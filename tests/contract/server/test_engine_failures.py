@@ -67,7 +67,7 @@ def raising_after_a_token(error: BaseException) -> Play:
 
 
 class Stage:
-    """A scripted engine whose requests play what the test says; a request of another seed says "A" and ends."""
+    """A scripted engine that plays the test's script; a request with another seed says "A" and ends."""
 
     def __init__(self) -> None:
         self.play: Play = list  # type: ignore[assignment]
@@ -89,7 +89,7 @@ def http(stage: Stage) -> Iterator[httpx.Client]:
 
 
 def failure(http: httpx.Client, *, stream: bool) -> tuple[int, dict[str, Any], int]:
-    """Status, error and events before it of the request that is played."""
+    """Status, error and number of events before it, for the request that plays the script."""
     response = http.post(COMPLETIONS, json={"prompt": "a", "seed": 1, "stream": stream})
     if response.status_code != 200:
         return response.status_code, error_of(response, response.status_code), 0
@@ -120,7 +120,7 @@ def test_a_script_that_raises_fails_its_request_alone(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_what_an_engine_error_says_reaches_the_client(http: httpx.Client, stage: Stage, stream: bool) -> None:
+def test_the_message_of_an_engine_error_reaches_the_client(http: httpx.Client, stage: Stage, stream: bool) -> None:
     stage.play = raising_after_a_token(EngineError("out of memory"))
     assert failure(http, stream=stream)[1]["message"] == "out of memory"
 
@@ -156,7 +156,7 @@ def test_a_script_that_yields_nonsense_fails_its_request_alone(
     check_others_are_served(http)
 
 
-def test_what_comes_after_the_end_is_no_part_of_the_answer(http: httpx.Client, stage: Stage) -> None:
+def test_deltas_after_the_end_are_not_part_of_the_answer(http: httpx.Client, stage: Stage) -> None:
     def play() -> Iterator[TimedDelta]:
         yield token(finish_reason="length")
         raise ValueError("nobody asked")
@@ -194,7 +194,7 @@ def test_a_script_that_does_not_end_is_closed_when_its_client_leaves(
 
 
 class Stubborn(SimulatedEngine):
-    """Its author breaks off, for the prompts that a test names."""
+    """An engine whose author fails for the prompts that a test names."""
 
     def __init__(self, after: int) -> None:
         super().__init__(QUICK, RealClock(), BreakingAuthor(TOKENIZER, "sim-chat", after))
@@ -298,7 +298,7 @@ def wait_until_nothing_is_under_way(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_an_engine_that_never_waits_holds_nobody_else(stream: bool) -> None:
+def test_an_engine_that_never_waits_does_not_block_other_requests(stream: bool) -> None:
     with serving(endless_engine(None)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
         leave_in_the_middle(http, stream=stream)
         wait_until_nothing_is_under_way(http)
@@ -306,7 +306,7 @@ def test_an_engine_that_never_waits_holds_nobody_else(stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_an_engine_that_cannot_be_cancelled_is_left_to_itself(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_cannot_be_cancelled_is_abandoned(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     is_released = threading.Event()
 
     async def wait() -> None:
