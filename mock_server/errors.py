@@ -59,6 +59,10 @@ def too_many_values(problem: str) -> ApiError:
     return ApiError(413, f"The body has {problem}: send less in one request", code="request_too_large")
 
 
+def not_http() -> ApiError:
+    return bad_request("The request is not valid HTTP", code="invalid_http")
+
+
 def head_too_large(limit: int) -> ApiError:
     message = f"The request line and headers are larger than {limit} bytes (--max-header-size)"
     return ApiError(431, message, code="headers_too_large", headers=_CLOSE)

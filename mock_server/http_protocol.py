@@ -10,7 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .body_writer import BodyWriter, offer
-from .errors import ApiError, head_too_large, request_timeout
+from .errors import ApiError, head_too_large, not_http, request_timeout
 from .response_tally import NO_HANDLER, UNKNOWN_METHOD
 from .settings import Settings
 from .state import ServerState
@@ -108,9 +108,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answers data that is not HTTP, which no application sees."""
-        if self._server is not None:
-            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, 400] += 1
-        super().send_400_response(msg)
+        self._count_refusal(400)
+        broken = self.cycle if self._stage is _Stage.BODY and self._has_cycle() else None
+        if broken is None:
+            is_free, last = not self._is_answering(), self.cycle
+        else:
+            earlier = [cycle for cycle in self._earlier_cycles if not cycle.response_complete]
+            is_free, last = not earlier and not broken.response_started, (earlier or [broken])[-1]
+        if is_free:
+            self._write_refusal(not_http())
+            self.transport.close()
+        else:
+            self._close_after(last)
 
     def pause_writing(self) -> None:
         self._writer.is_writable = False
@@ -148,6 +157,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._stage is not _Stage.BODY or cycle is None or not cycle.response_complete:
             super()._unset_keepalive_if_required()
 
+    def _has_cycle(self) -> bool:
+        """Whether the request being read has reached the application."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.scope is self.scope
+
     def _is_answering(self) -> bool:
         """Whether an earlier request is still being answered."""
         cycle: RequestResponseCycle | None = self.cycle
@@ -177,13 +191,27 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: ApiError) -> None:
         """Answers instead of the application, which has not seen the request."""
+        self._count_refusal(error.status)
+        if self._is_answering():  # the refusal would end up inside another response
+            self._close_after(self.cycle)
+        else:
+            self._write_refusal(error)
+            self.close_gently()
+
+    def _count_refusal(self, status: int) -> None:
         if self._server is not None:
-            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, error.status] += 1
-        if not self._is_answering():  # else this would end up inside another response
-            body = error.body()
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[error.status] + head + body)
-        self.close_gently()
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, status] += 1
+
+    def _write_refusal(self, error: ApiError) -> None:
+        body = error.body()
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[error.status] + head + body)
+
+    def _close_after(self, cycle: RequestResponseCycle) -> None:
+        """Closes the connection once this request has been answered."""
+        self._is_discarding = True
+        self.flow.resume_reading()
+        cycle.keep_alive = False
 
 
 class _Outlet:

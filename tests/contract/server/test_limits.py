@@ -151,6 +151,17 @@ def test_a_first_request_that_cannot_be_read_gets_a_400_and_leaves_no_traceback(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"GARBAGE\r\n\r\n", HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n", HEAD + b"content-length: -1\r\n\r\n"],
+)
+def test_data_that_is_not_http_gets_an_error_in_json(served: Serving, sent: bytes) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(sent)
+        status, error = refusal(read_all(connection))
+    assert (status, error["code"]) == (400, "invalid_http")
+
+
 def test_a_limit_of_zero_means_no_limit(served: Serving) -> None:
     with serving(simulated_engine(), Settings(read_timeout_s=0)) as patient, closing(connect(patient)) as connection:
         connection.sendall(with_length(BODY[:-1], len(BODY)))
@@ -283,6 +294,27 @@ class TestConnectionsWithSeveralRequests:
         assert stream.count(b"data: ") == 4_001
         assert b"[DONE]" in stream
         assert refusal(late)[0] == 408
+
+    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize(
+        "bad", [b"GARBAGE\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", HEAD + b"x: " + b"a" * MAX_HEAD]
+    )
+    def test_a_bad_request_does_not_break_into_the_answers_before_it(
+        self, served: Serving, bad: bytes, stream: bool
+    ) -> None:
+        answered = with_length(json.dumps({"prompt": "a", "max_tokens": 100, "stream": stream}).encode())
+        with closing(connect(served)) as connection:
+            connection.sendall(answered * 2 + bad)
+            answer = read_all(connection)
+        assert answer.count(b"HTTP/1.1 200") == 2
+        assert answer.count(b"HTTP/1.1") == 2
+        assert answer.endswith(b"0\r\n\r\n" if stream else b"}")
+
+    def test_a_bad_body_does_not_break_into_the_answer_before_it(self, served: Serving) -> None:
+        answered = with_length(json.dumps({"prompt": "a", "max_tokens": 100}).encode())
+        with closing(connect(served)) as connection:
+            connection.sendall(answered + HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n")
+            assert read_all(connection).count(b"HTTP/1.1") == 1
 
     @pytest.mark.parametrize("how", ["close", "reset"])
     def test_a_disconnect_ends_all_of_them_without_an_error(self, how: str, caplog: pytest.LogCaptureFixture) -> None:

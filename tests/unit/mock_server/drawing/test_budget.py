@@ -117,3 +117,19 @@ def test_a_size_above_the_budget_is_refused_before_anything_is_made(schema: Any)
         InstanceDrawer(schema, budget).draw(random.Random(0))
     assert refused.value.where is None
     assert budget.characters_spent == 0
+
+
+def test_a_recursion_with_many_branches_takes_little_work() -> None:
+    """Close to the greatest depth, only the branches that end there are tried."""
+    child = {"$ref": "#/$defs/expression"}
+    nodes = [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": kind}, "first": child, "second": child, "third": child},
+            "required": ["kind", "first", "second", "third"],
+        }
+        for kind in range(4)
+    ]
+    schema = {"$defs": {"expression": {"anyOf": [*nodes, {"type": "integer"}]}}, **child}
+    for seed in range(20):
+        InstanceDrawer(schema, Budget(2_500)).draw(random.Random(seed))
