@@ -124,7 +124,7 @@ class Author:
     def prompt_logprobs(
         self, prompt_token_ids: Sequence[int], params: GenerationParams
     ) -> list[PositionLogprobs | None] | None:
-        """None where they were not asked for."""
+        """None if they were not requested."""
         top = params.prompt_logprobs
         return None if top is None else self._likelihood.prompt(prompt_token_ids, top)
 
