@@ -306,6 +306,21 @@ def test_an_engine_that_never_waits_does_not_block_other_requests(stream: bool) 
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_unexpected_exception_in_mid_answer_is_an_error_that_does_not_show_it(stream: bool) -> None:
+    waits = iter([None, None])
+
+    async def wait() -> None:
+        if next(waits, "over") == "over":
+            raise ValueError("secret")
+
+    with serving(endless_engine(wait)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
+        status, found, before = failure(http, stream=stream)
+    assert (status, before) == ((200, 2) if stream else (500, 0))
+    assert found["type"] == "server_error"
+    assert "secret" not in found["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_an_engine_that_cannot_be_cancelled_is_abandoned(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     is_released = threading.Event()
 
