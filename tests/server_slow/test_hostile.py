@@ -39,6 +39,11 @@ def test_large_bodies(server: ServerProcess, name: str) -> None:
     check(server, LARGE[name](), 1)
 
 
+def test_an_answer_with_too_many_log_probabilities_is_refused(server: ServerProcess) -> None:
+    path, body = LARGE["many likelihoods"]()
+    assert post(server, (path, body)) == 400
+
+
 def test_generated_schemas(server: ServerProcess) -> None:
     @settings(max_examples=1_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(documents(), st.sampled_from(["format", "auto", "required"]))

@@ -248,13 +248,14 @@ def test_a_simulated_request_that_fails_in_the_step_loop_fails_alone(after: int,
 
 
 class Endless:
-    """A stream that yields tokens for ever; `waits` as long as it likes between them."""
+    """A stream that yields a batch again and again, and calls `wait` before each."""
 
     prompt_logprobs = None
     first_token_at = None
 
-    def __init__(self, wait: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, wait: Callable[[], Awaitable[None]] | None, batch: Sequence[Delta]) -> None:
         self._wait = wait
+        self._batch = batch
 
     def scheduled(self, choice: int) -> None:
         return None
@@ -265,19 +266,21 @@ class Endless:
     def __aiter__(self) -> Endless:
         return self
 
-    async def __anext__(self) -> list[Delta]:
+    async def __anext__(self) -> Sequence[Delta]:
         if self._wait is not None:
             await self._wait()
-        return [Delta(0, [65], None)]
+        return self._batch
 
     async def aclose(self) -> None:
         pass
 
 
-def endless_engine(wait: Callable[[], Awaitable[None]] | None) -> ScriptedEngine:
+def endless_engine(
+    wait: Callable[[], Awaitable[None]] | None, batch: Sequence[Delta] = (Delta(0, [65], None),)
+) -> ScriptedEngine:
     class Engine(ScriptedEngine):
         async def generate(self, *args: Any, **kwargs: Any) -> Endless:  # type: ignore[override]
-            return Endless(wait)
+            return Endless(wait, batch)
 
     return Engine(lambda request: iter(()), RealClock(), TOKENIZER)
 
@@ -318,6 +321,18 @@ def test_an_unexpected_exception_in_mid_answer_is_an_error_that_does_not_show_it
     assert (status, before) == ((200, 2) if stream else (500, 0))
     assert found["type"] == "server_error"
     assert "secret" not in found["message"]
+
+
+@pytest.mark.parametrize("stop", [None, "zzz"])
+def test_deltas_after_the_end_in_the_same_batch_are_not_part_of_the_answer(stop: str | None) -> None:
+    batch = [Delta(0, TOKENIZER.encode("good"), "length"), Delta(0, TOKENIZER.encode("wrong"), None)]
+    body = {"prompt": "a", "stop": stop}
+    with serving(endless_engine(None, batch)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
+        whole = http.post(COMPLETIONS, json=body).json()
+        stream = http.post(COMPLETIONS, json={**body, "stream": True}).text
+    assert whole["choices"][0]["text"] == "good"
+    assert whole["usage"]["completion_tokens"] == len(TOKENIZER.encode("good"))
+    assert "wrong" not in stream
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
