@@ -1,4 +1,4 @@
-"""How long a request's body may take to come, and what happens to one that is half here when the server ends."""
+"""Reads request bodies within a time limit, and refuses unfinished ones when the server stops."""
 
 import asyncio
 from typing import TypeVar
@@ -13,11 +13,11 @@ from .traffic import Traffic
 from .validation import parse
 
 _R = TypeVar("_R", bound=BaseModel)
-_BYTES_PER_S = 1_000  # a body that comes at this speed is waited for, however long it is
+_BYTES_PER_S = 1_000  # a body that arrives at least this fast may take any time
 
 
 class BodyReading:
-    """Of one server."""
+    """Reads the bodies of one server."""
 
     def __init__(self, settings: Settings, traffic: Traffic) -> None:
         self._max_bytes = settings.max_body_bytes
@@ -26,10 +26,10 @@ class BodyReading:
         self._turn = asyncio.Lock()
 
     async def request(self, exchange: Exchange, model: type[_R]) -> _R:
-        """The request in the body. Of large ones one is parsed at a time, and what is next waits for its turn.
+        """The request in the body. Large bodies are parsed one at a time.
 
-        Raises `ApiError`: 408 when the body does not come in time, 503 when the server ends before it has come, 413
-        when it is too large or has too many values, 400 for what it says.
+        Raises `ApiError`: 408 if the body does not arrive in time, 503 if the server stops before then, 413
+        if it is too large or has too many values, 400 for invalid content.
         """
         body = await self._received(exchange)
         if len(body) <= SMALL:

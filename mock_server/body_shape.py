@@ -1,4 +1,4 @@
-"""How many values a JSON body has, before it is read: each costs far more memory and time than its bytes do."""
+"""Counts the values of a JSON body before parsing it: a value costs far more memory and time than its bytes."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ MAX_MEMBERS = 100_000
 """Of objects."""
 MAX_VALUES = 500_000
 MAX_ESCAPES = 5_000_000
-"""Characters of strings that are written with a backslash."""
+"""Characters of strings that are escaped with a backslash."""
 SMALL = 2 * MAX_CONTAINERS
-"""Bytes in which there cannot be too many."""
+"""A body of this many bytes cannot have too many values."""
 WINDOW = 256 * 1024
-"""Bytes in a piece of work, which takes some milliseconds."""
+"""Bytes counted at a time, in a few milliseconds."""
 _BYTES_OF_A_CONTAINER = 2
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -23,7 +23,7 @@ _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 class TooManyValuesError(ValueError):
-    """The message says of what."""
+    """The message says which limit was exceeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class ShapeLimits:
 def check_shape(body: bytes, limits: ShapeLimits = ShapeLimits(), *, window: int = WINDOW) -> Iterator[None]:
     """Yields after each piece of work. Raises `TooManyValuesError`.
 
-    Marks are counted wherever they stand, which is quick and shows nearly every body to be good; where there are too
-    many, those within strings are left out.
+    It first counts brackets, colons and commas everywhere, which is fast and clears nearly every body. If there are too
+    many, it counts again without those in strings.
     """
     if len(body) < limits.containers * _BYTES_OF_A_CONTAINER:
         return
@@ -49,7 +49,7 @@ def check_shape(body: bytes, limits: ShapeLimits = ShapeLimits(), *, window: int
         counts.add(piece)
         escapes += _count(piece, b"\\")
         yield
-    if escapes > 2 * limits.escapes:  # a backslash may be what is escaped
+    if escapes > 2 * limits.escapes:  # an escaped backslash counts twice
         raise TooManyValuesError(f"more than {limits.escapes:,} escaped characters")
     if counts.problem() is None:
         return
@@ -96,7 +96,7 @@ def _outside_of_strings(body: bytes, window: int) -> Iterator[bytes]:
             at = _end_of(_REST_OF_STRING, body, at, end)
             if at < end:
                 is_inside = body[at] != ord('"')
-                at += 2 if is_inside else 1  # a backslash whose character is beyond the window, or the end
+                at += 2 if is_inside else 1  # a backslash whose character is outside the window, or the closing quote
             yield b""
         else:
             border = _end_of(_UP_TO_AN_OPEN_STRING, body, at, end)

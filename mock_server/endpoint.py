@@ -62,7 +62,7 @@ class Endpoint(ABC):
             raise
 
     def error_of(self, error: EngineError) -> ApiError:
-        """An engine's failure as the client gets it; the end of an engine that the server stops is the server's own."""
+        """An engine's failure as the client sees it. If the server stopped the engine, that is the shutdown."""
         if isinstance(error, EngineDeadError) and self.state.traffic.is_cut_off:
             return cut_off()
         return api_error(error)
@@ -72,7 +72,7 @@ class Endpoint(ABC):
 
 
 def api_error(error: EngineError) -> ApiError:
-    """An engine's failure while the server goes on."""
+    """An engine's failure while the server keeps running."""
     match error:
         case PromptTooLongError():
             return bad_request(str(error), param=error.field, code="context_length_exceeded")

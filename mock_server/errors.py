@@ -46,7 +46,7 @@ def bad_request(message: str, param: str | None = None, code: str | None = None)
 
 
 def request_timeout(part: str, limit_s: float) -> ApiError:
-    message = f"The request's {part} did not come within the limit of {limit_s:g} seconds (--read-timeout)"
+    message = f"The request's {part} did not arrive within {limit_s:g} seconds (--read-timeout)"
     return ApiError(408, message, code="request_timeout", headers=_CLOSE)
 
 
@@ -57,6 +57,10 @@ def body_too_large(limit: int) -> ApiError:
 
 def too_many_values(problem: str) -> ApiError:
     return ApiError(413, f"The body has {problem}: send less in one request", code="request_too_large")
+
+
+def not_http() -> ApiError:
+    return bad_request("The request is not valid HTTP", code="invalid_http")
 
 
 def head_too_large(limit: int) -> ApiError:
@@ -108,5 +112,5 @@ def shutting_down(message: str = "The server is shutting down and takes no new r
 
 
 def cut_off() -> ApiError:
-    """Of a request that was under way; to clients it is the same as `shutting_down`."""
+    """For a request in progress. Clients see the same code as for `shutting_down`."""
     return shutting_down("The server is shutting down and has ended this request")

@@ -28,7 +28,7 @@ class EventStream:
         meter: RequestMeter,
         error_of: Callable[[EngineError], ApiError],
     ) -> None:
-        """`error_of`: an engine's failure as the client gets it."""
+        """`error_of` turns an engine's failure into the error that the client gets."""
         self._error_of = error_of
         self._exchange = exchange
         self._writer = exchange.direct
@@ -89,7 +89,7 @@ class EventStream:
                 unwritten.set_result(deltas)
             else:
                 writer.write(self._frames.events(deltas).encode())
-        except StopIteration as exc:  # which a future does not take
+        except StopIteration as exc:  # a future does not accept it
             unwritten.set_exception(RuntimeError(repr(exc)))
         except Exception as exc:
             unwritten.set_exception(exc)

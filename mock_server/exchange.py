@@ -83,7 +83,7 @@ class Exchange:
                 on_progress(len(body))
 
     def _refuse_encoded(self) -> None:
-        """Bodies are read as they are: a compressed one could grow to a thousand times its size."""
+        """Refuses compressed bodies: one could grow to a thousand times its size."""
         values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
         codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
         encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
@@ -161,7 +161,7 @@ class Exchange:
 
 
 def _usable_id(value: bytes | None) -> str | None:
-    """It goes into headers, JSON and logs: an id with quotes or brackets, which could be markup there, is not taken."""
+    """None for an id with quotes or angle brackets: ids are written into headers, JSON and logs."""
     if value is None or len(value) > _MAX_REQUEST_ID_LENGTH or _REQUEST_ID.fullmatch(value) is None:
         return None
     return value.decode("ascii")

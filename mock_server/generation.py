@@ -184,7 +184,7 @@ class Generation:
         """
         number = 0
         self._batches += 1
-        if not self._batches % _BATCHES_A_TURN:  # an engine that never waits still lets others have their turn
+        if not self._batches % _BATCHES_A_TURN:  # an engine that never waits must still let others run
             await asyncio.sleep(0)
         try:
             if self._interleaved is None:
@@ -224,7 +224,7 @@ class Generation:
         for _, token_ids, engine_finish_reason, _ in deltas:
             text, finish_reason = choice.push(token_ids, engine_finish_reason)
             texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
-            if finish_reason is not None:  # what comes after the end is no part of the answer
+            if finish_reason is not None:  # the rest is not part of the answer
                 break
         self.completion_tokens = choice.completion_tokens
         if choice.finish_reason is not None:

@@ -51,7 +51,7 @@ class AnswerForm(ABC):
 
     @abstractmethod
     def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
-        """In pieces, each made when it is taken."""
+        """The body in pieces, made lazily."""
 
 
 class GenerationEndpoint(Endpoint):
@@ -165,7 +165,7 @@ class GenerationEndpoint(Endpoint):
         await exchange.send_json(200, bytes(body))
 
     async def _add_prompts(self, choices: list[WholeChoice], generation: Generation, top: int) -> None:
-        """Those of one prompt are shared by its choices; others have their turn between pieces of them."""
+        """The choices of a prompt share its log probabilities. Other requests run between the pieces."""
         written: dict[int, PromptLogprobs] = {}
         for index, choice in enumerate(choices):
             number = generation.prompt_number(index)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol under limits: how long a request may take to come, and how large its head may be.
+"""uvicorn's HTTP protocol with limits on the time in which a request must arrive and on the size of its head.
 
 It also offers each request a `BodyWriter`, and tells every request of a connection when the client has left.
 """
@@ -10,16 +10,16 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .body_writer import BodyWriter, offer
-from .errors import ApiError, head_too_large, request_timeout
+from .errors import ApiError, head_too_large, not_http, request_timeout
 from .response_tally import NO_HANDLER, UNKNOWN_METHOD
 from .settings import Settings
 from .state import ServerState
 
-_LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal that came before it had sent everything
+_LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal while it is still sending
 
 
 class _Stage(Enum):
-    """What of a request is expected next."""
+    """The part of a request that is expected next."""
 
     START = auto()
     HEAD = auto()
@@ -40,9 +40,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0
         self._bytes_around_body = 0
         self._is_discarding = False
-        """Whatever still comes is thrown away."""
+        """Further data is discarded."""
         self._earlier_cycles: list[RequestResponseCycle] = []
-        """Not answered when the next one came: uvicorn tells the latest alone that the client has left."""
+        """Unanswered when the next one arrived. uvicorn reports a disconnect only to the latest."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -66,6 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(head_too_large(self._max_head_bytes))
             elif self._timer is None:
                 self._start_timer()
+        elif self._stage is _Stage.START and not self._is_answering():
+            if self._timer is None:  # blank lines cancel uvicorn's own limit for idle connections
+                self._start_timer()
         elif self._timer is not None:
             self._stop_timer()
 
@@ -86,12 +89,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._earlier_cycles.clear()
         super().on_headers_complete()
         cycle = self.cycle
-        if cycle.scope is self.scope:  # its task begins in the loop's next pass
+        if cycle.scope is self.scope:  # its task starts in the loop's next iteration
             cycle.transport = self._outlet  # type: ignore[assignment]
             offer(self.scope, cycle.send, self._writer)
 
     def on_body(self, body: bytes) -> None:
-        self._bytes_around_body = -self._chunk_bytes  # what came with it does not count
+        self._bytes_around_body = -self._chunk_bytes  # the data that it arrived in does not count
         if not self._is_discarding:
             super().on_body(body)
 
@@ -104,10 +107,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_discarding = self._is_discarding or self._stage is not _Stage.START
 
     def send_400_response(self, msg: str) -> None:
-        """Of what is not HTTP, which no application sees."""
-        if self._server is not None:
-            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, 400] += 1
-        super().send_400_response(msg)
+        """Answers data that is not HTTP, which no application sees."""
+        self._count_refusal(400)
+        broken = self.cycle if self._stage is _Stage.BODY and self._has_cycle() else None
+        if broken is None:
+            is_free, last = not self._is_answering(), self.cycle
+        else:
+            earlier = [cycle for cycle in self._earlier_cycles if not cycle.response_complete]
+            is_free, last = not earlier and not broken.response_started, (earlier or [broken])[-1]
+        if is_free:
+            self._write_refusal(not_http())
+            self.transport.close()
+        else:
+            self._close_after(last)
 
     def pause_writing(self) -> None:
         self._writer.is_writable = False
@@ -127,11 +139,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def is_waiting_for_body(self) -> bool:
-        """The request being read has more to come."""
+        """The current request's body is incomplete."""
         return self._stage is _Stage.BODY
 
     def close_gently(self) -> None:
-        """Ends the connection so that a client that is still sending can read what was answered."""
+        """Closes the connection so that a client that is still sending can read the response."""
         self._is_discarding = True
         self.flow.resume_reading()
         if self.transport.can_write_eof():
@@ -140,12 +152,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(_LONGEST_FAREWELL_S, self.transport.abort)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Not by a body that nobody waits for: the connection ends where nothing but that keeps it open."""
-        if self._stage is not _Stage.BODY or not self.cycle.response_complete:
+        """Except for the rest of a body after its response: that must not keep the connection open."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._stage is not _Stage.BODY or cycle is None or not cycle.response_complete:
             super()._unset_keepalive_if_required()
 
+    def _has_cycle(self) -> bool:
+        """Whether the request being read has reached the application."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.scope is self.scope
+
     def _is_answering(self) -> bool:
-        """Whether an earlier request has no whole answer yet; they are answered in their order."""
+        """Whether an earlier request is still being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
@@ -162,7 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _is_late(self) -> None:
-        """Of a head that began, or of a connection that nothing has come on."""
+        """Called when a head is incomplete, or when a connection has been silent."""
         self._timer = None
         if self._is_answering():
             self._start_timer()  # an earlier request is being answered
@@ -172,18 +190,32 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(request_timeout("head", self._read_timeout_s))
 
     def _refuse(self, error: ApiError) -> None:
-        """Answers in place of the application, which has not seen the request."""
+        """Answers instead of the application, which has not seen the request."""
+        self._count_refusal(error.status)
+        if self._is_answering():  # the refusal would end up inside another response
+            self._close_after(self.cycle)
+        else:
+            self._write_refusal(error)
+            self.close_gently()
+
+    def _count_refusal(self, status: int) -> None:
         if self._server is not None:
-            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, error.status] += 1
-        if not self._is_answering():  # else this would stand within an answer
-            body = error.body()
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[error.status] + head + body)
-        self.close_gently()
+            self._server.metrics.responses[UNKNOWN_METHOD, NO_HANDLER, status] += 1
+
+    def _write_refusal(self, error: ApiError) -> None:
+        body = error.body()
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[error.status] + head + body)
+
+    def _close_after(self, cycle: RequestResponseCycle) -> None:
+        """Closes the connection once this request has been answered."""
+        self._is_discarding = True
+        self.flow.resume_reading()
+        cycle.keep_alive = False
 
 
 class _Outlet:
-    """What uvicorn writes responses to: the transport, as long as there is a client."""
+    """Takes the place of the transport for uvicorn, and discards data after the client has left."""
 
     __slots__ = ("_protocol", "_transport")
 
@@ -206,6 +238,6 @@ class _Outlet:
 
 
 def _server_of(app: Any) -> ServerState | None:
-    """That of this project's application; other applications have none."""
+    """The state of this project's application; None for other applications."""
     found = getattr(getattr(app, "state", None), "server", None)
     return found if isinstance(found, ServerState) else None

@@ -1,4 +1,4 @@
-"""How many log probabilities one answer may hold: each takes a hundred bytes or more until the answer is sent."""
+"""Limits the log probabilities in one answer: each takes a hundred bytes or more until the answer is sent."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ MAX_OF_ANSWER = 500_000
 
 
 def check_prompts(runs: Sequence[PromptRun], field: str) -> None:
-    """Raises `ApiError` (400) before any of them is computed."""
+    """Raises `ApiError` (400) before any is computed."""
     wanted = sum(
         len(run.token_ids) * (1 + run.params.prompt_logprobs) * run.params.n
         for run in runs
@@ -25,10 +25,10 @@ def check_prompts(runs: Sequence[PromptRun], field: str) -> None:
 
 
 def check_answer(count: int) -> None:
-    """Raises `ApiError` (400) when so many have been gathered for an answer that is sent as a whole."""
+    """Raises `ApiError` (400) if an answer that is not streamed has too many."""
     if count > MAX_OF_ANSWER:
         raise bad_request(
-            f"logprobs: the answer has more than {MAX_OF_ANSWER} log probabilities, the most that one that is not"
-            " streamed may have: stream it, or ask for fewer",
+            f"logprobs: the answer has more than {MAX_OF_ANSWER} log probabilities, the limit for answers that are not"
+            " streamed: stream it, or ask for fewer",
             param="logprobs",
         )

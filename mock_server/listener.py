@@ -53,19 +53,19 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The API's base at an address that clients can use, on other machines too where the server answers them."""
+        """The API's base URL, at an address that works from other machines too if the server can be reached there."""
         host = self.socket.getsockname()[0]
         if self.every_interface is not None:
             families = [socket.AddressFamily(self.socket.family)]
             if families == [socket.AF_INET6] and not self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-                families.append(socket.AF_INET)  # which it hears as well
+                families.append(socket.AF_INET)  # it accepts these as well
             ways_out = filter(None, map(_outward_address, families))
             host = next(ways_out, _LOOPBACK[families[0]])
         return f"{self.scheme}://{_in_url(host)}:{self.port}/v1"
 
     @property
     def every_interface(self) -> str | None:
-        """Address and port, where the server listens on each interface of the machine."""
+        """Address and port if the server listens on every interface of the machine."""
         host = self.socket.getsockname()[0]
         return f"{_in_url(host)}:{self.port}" if ip_address(host).is_unspecified else None
 
@@ -74,7 +74,7 @@ class Listener:
 
 
 def _outward_address(family: socket.AddressFamily) -> str | None:
-    """Where other machines find this one, if it has a way out."""
+    """This machine's address for other machines, if it has a route to them."""
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((_ELSEWHERE[family], 9))
         address: str = probe.getsockname()[0]

@@ -1,4 +1,4 @@
-"""The lines of the log: one form for people, one for machines, both on standard error."""
+"""The format of log lines: text for people or JSON for machines, both on standard error."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ LOG_FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
 TEXT_FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
-"""The id of the request that the running task works on."""
+"""The id of the request that the current task handles."""
 
 _log = logging.getLogger(__package__)
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line, in ASCII: whatever the locale, it is JSON that arrives."""
+    """One object per line, in ASCII, so that it is valid JSON in any locale."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -58,7 +58,7 @@ def logs_json() -> bool:
 
 
 def json_line(level: int, message: str, *, logger: str = _log.name) -> str:
-    """A line of the same form that did not come by the log."""
+    """A line in the same format for text that did not come from the log."""
     return JsonFormatter().format(_log.makeRecord(logger, level, "", 0, message, (), None))
 
 

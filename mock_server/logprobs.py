@@ -104,7 +104,7 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
 
 
 class WrittenLogprobs:
-    """What the deltas of one choice brought, as JSON: that takes a tenth of the memory of the models."""
+    """The log probabilities of one choice as JSON, which takes a tenth of the memory of the models."""
 
     __slots__ = ("_columns", "_kind")
 
@@ -124,7 +124,7 @@ class WrittenLogprobs:
                 column.append(piece)
 
     def json(self) -> bytes | None:
-        """None where they brought none."""
+        """None if there were none."""
         if self._kind is None:
             return None
         opening, *borders, closing = _frame(self._kind)
@@ -141,7 +141,7 @@ _COLUMNS: Mapping[type[Logprobs], Sequence[str]] = {
 
 
 def _frame(kind: type[Logprobs]) -> list[str]:
-    """The JSON around the lists and between them; none of it can stand within a string."""
+    """The JSON around and between the lists; none of it can occur inside a string."""
     first, *others = _COLUMNS[kind]
     closing = '],"refusal":null}' if kind is ChatLogprobs else "]}"
     return [f'{{"{first}":[', *(f'],"{name}":[' for name in others), closing]

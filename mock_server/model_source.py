@@ -72,7 +72,7 @@ def _check_model_folder(folder: Path, flag: str) -> None:
             f"{flag} {folder} is an adapter: name it by --ckpt-dir, or by --lora-modules name={folder}"
         )
     if not (folder / checkpoint.CONFIG).is_file():
-        inner = folder / "default"  # ms-swift's own form of an adapter
+        inner = folder / "default"  # where ms-swift puts an adapter
         if is_adapter(inner):
             raise ModelSourceError(f"{flag} {folder} holds an adapter in a folder of its own: --ckpt-dir {inner}")
         raise ModelSourceError(
@@ -97,7 +97,7 @@ def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelTyp
 
 
 def _type_of(trained: SwiftArgs) -> ModelType | None:
-    """By ms-swift's name where that is a type here, else by the model's hub id."""
+    """By ms-swift's name if it is a known type, else by the model's hub id."""
     by_name = MODEL_TYPES.get((trained.model_type or "").lower())
     return by_name or next(filter(None, map(model_type_of, trained.models)), None)
 
@@ -132,7 +132,7 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
 
 
 def _local_base(adapter: Path, name: str) -> Path | None:
-    """A model's folder by this name: seen from here, as peft does, else from the adapter's own folder."""
+    """A model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
     path = Path(name).expanduser()
     folders = (path, (adapter / path).resolve())
     return next((folder for folder in folders if (folder / checkpoint.CONFIG).is_file()), None)

@@ -19,12 +19,18 @@ MAX_STOP_LENGTH = 1_000
 
 
 def _integral(value: Any) -> Any:
-    """5.0 is an integer in JSON, and some languages write integers so."""
+    """5.0 is an integer in JSON, and some languages write integers that way."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _integral_items(value: Any) -> Any:
+    if isinstance(value, list) and float in set(map(type, value)):
+        return [_integral(item) for item in value]
+    return value
+
+
 def _not_too_many(value: Any) -> Any:
-    """Before each of them is looked at."""
+    """Runs before each of them is validated."""
     if isinstance(value, dict) and len(value) > MAX_BIASES:
         raise PydanticKnownError(
             "too_long", {"field_type": "Dictionary", "max_length": MAX_BIASES, "actual_length": len(value)}
@@ -33,11 +39,12 @@ def _not_too_many(value: Any) -> Any:
 
 
 _INTEGRAL = BeforeValidator(_integral)
+_INTEGRAL_ITEMS = BeforeValidator(_integral_items)
 Integer = Annotated[int, _INTEGRAL]
 BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
-TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True), _INTEGRAL_ITEMS]
 
 
 class _Request(BaseModel):
@@ -97,7 +104,7 @@ class GenerationRequest(_Request):
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), _INTEGRAL] | None = None
     seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
-    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True), _INTEGRAL_ITEMS] | None = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -219,7 +226,7 @@ class ChatRequest(GenerationRequest):
 
 class CompletionRequest(GenerationRequest):
     max_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
-    """0 goes with `echo` alone: the prompt comes back, with its log probabilities if wanted, and nothing more."""
+    """0 is only valid with `echo`: it returns the prompt, with its log probabilities if requested, and no new token."""
     prompt: (
         StrictStr
         | TokenIds
@@ -260,4 +267,4 @@ class UnloadAdapterRequest(BaseModel):
 
 
 class DetokenizeRequest(_Request):
-    tokens: Annotated[list[TokenId], Field(fail_fast=True)]
+    tokens: Annotated[list[TokenId], Field(fail_fast=True), _INTEGRAL_ITEMS]

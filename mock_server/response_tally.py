@@ -1,4 +1,4 @@
-"""Counts responses that no endpoint makes: unknown paths, wrong methods, redirects, refused keys, browsers' preflights.
+"""Counts responses that come from no endpoint: unknown paths, wrong methods, redirects, refused keys, preflights.
 
 Labels are few whatever is asked: paths are those of the routes, methods those that HTTP defines.
 """
@@ -11,23 +11,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .metrics import ServerMetrics
 
 NO_HANDLER = "none"
-"""Of a path that no route has, as vLLM's own server calls it."""
+"""The handler's name for an unknown path, as in vLLM's own server."""
 UNKNOWN_METHOD = "unknown"
-"""Of what could not be read as a request."""
+"""The method of a request that could not be parsed."""
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"))
 _COUNTED = "mock_server.counted"
 
 
 class ResponseTally:
-    """Over the routes of one server."""
+    """Wraps the routes of one server."""
 
     def __init__(self, metrics: ServerMetrics, routes: Sequence[BaseRoute]) -> None:
         self._metrics = metrics
         self._routes = routes
 
     def add(self, scope: Scope, status: int) -> None:
-        """Of a request that did not come to an endpoint."""
+        """Counts a response to a request that reached no endpoint."""
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.responses[method, self._handler(scope), status] += 1
         mark_counted(scope)
@@ -40,13 +40,13 @@ class ResponseTally:
 
 
 def mark_counted(scope: Scope) -> None:
-    """Whoever counts a response says so."""
+    """Marks a response as counted."""
     if (counted := scope.get(_COUNTED)) is not None:
         counted.append(True)
 
 
 class CountTheRest:
-    """Around an application: counts a response as it begins, unless somebody within has."""
+    """Wraps an application, and counts each response that has not been counted inside it."""
 
     def __init__(self, app: ASGIApp, tally: ResponseTally) -> None:
         self._app = app

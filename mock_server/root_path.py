@@ -1,4 +1,4 @@
-"""The prefix under which a proxy serves this server. Requests may bring it or not: some proxies cut it off."""
+"""The prefix under which a proxy serves this server. Requests may have it or not: some proxies strip it."""
 
 from starlette.types import Scope
 
@@ -6,7 +6,7 @@ _OWN_PATHS = ("/v1", "/tokenize", "/detokenize", "/health", "/ping", "/ready", "
 
 
 def checked_root_path(text: str) -> str:
-    """`/llm` for `/llm/`, nothing for `/`. Raises `ValueError`."""
+    """The prefix without a trailing slash: `/llm` for `/llm/`, empty for `/`. Raises `ValueError`."""
     path = text.rstrip("/")
     if path and not path.startswith("/"):
         raise ValueError(f"--root-path must begin with a slash, such as /{path.lstrip('/')} (got {text!r})")
@@ -18,13 +18,13 @@ def checked_root_path(text: str) -> str:
 
 
 def own_path(scope: Scope) -> str:
-    """The path without the prefix: the server's own name for what was asked for."""
+    """The path without the prefix, as the server's routes name it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
 def with_root_path(scope: Scope, root_path: str) -> Scope:
-    """The scope as ASGI wants it: the prefix, its own or this one, in `root_path` and at the beginning of `path`."""
+    """The scope as ASGI specifies it: `root_path` holds the prefix, and `path` begins with it."""
     root_path, path = scope.get("root_path") or root_path, scope["path"]
     if path != root_path and not path.startswith(f"{root_path}/"):
         path = root_path + path

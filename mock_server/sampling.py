@@ -44,7 +44,7 @@ def chat_params(
 
 
 def completion_params(request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
-    """`max_tokens` 0 scores the prompt that is echoed and generates nothing. Raises `ApiError` (400)."""
+    """With `max_tokens` 0, the echoed prompt is scored and nothing is generated. Raises `ApiError` (400)."""
     if request.max_tokens == 0 and not request.echo:
         raise bad_request(
             "max_tokens must be at least 1 unless echo is true, which returns the prompt alone (got 0)",
@@ -158,7 +158,7 @@ def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
 def _context_exceeded(
     info: EngineInfo, num_prompt_tokens: int, num_answer_tokens: int, prompt_field: str, *, param: str
 ) -> ApiError:
-    """In OpenAI's words: clients recognize this error by them, and turn to a model with a longer context.
+    """In OpenAI's words: by them, clients recognize this error and fall back to a model with a longer context.
 
     litellm looks for the first sentence; langchain for the code, in a text that newer clients of OpenAI cut it from.
     """
@@ -204,7 +204,7 @@ def _logit_bias(request: GenerationRequest, info: EngineInfo) -> dict[int, float
     biases: dict[int, float] = {}
     for key, bias in (request.logit_bias or {}).items():
         if not key.isdecimal():
-            raise bad_request(f"logit_bias has a key that is no token id: {key[:100]!r}", param="logit_bias")
+            raise bad_request(f"logit_bias has a key that is not a token id: {key[:100]!r}", param="logit_bias")
         biases[int(key)] = bias
     check_token_ids(biases, info.vocab_size, "logit_bias")
     return biases

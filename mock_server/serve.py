@@ -25,8 +25,8 @@ from .settings import Settings
 from .state import ServerState
 from .unix_listener import UnixListener
 
-_FAREWELL_S = 0.5  # after the engine was stopped, for clients to read that
-_FORCED_END_S = 2.0  # beyond the time for streams; by then all connections have been aborted
+_FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
+_FORCED_END_S = 2.0  # after the time for streams; all connections have been aborted by then
 _log = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -199,7 +199,7 @@ class _Server(uvicorn.Server):
         gc.unfreeze()
 
     async def _abort_connections(self) -> None:
-        """Of clients that do not read their last events, or never say that they have closed."""
+        """Aborts connections whose clients do not read their last events or never close."""
         await asyncio.sleep(_FAREWELL_S)
         for connection in list(self.server_state.connections):
             transport: asyncio.Transport = connection.transport

@@ -39,9 +39,9 @@ class Settings:
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
     max_head_bytes: int = 64 * 1024
-    """Of a request's first line and its headers."""
+    """The largest request line with headers."""
     read_timeout_s: float = 30.0
-    """Within which a request's head must come, and its body but for a second more for each 1,000 bytes; 0: any time."""
+    """The time for a request's head, and for its body plus one second for each 1,000 bytes; 0: no limit."""
     root_path: str = ""
     """The prefix under which a proxy serves this server; `root_path.checked_root_path` makes it."""
     require_model: bool = False

@@ -7,7 +7,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class StopStrings:
-    """The string that is complete first wins, of two that end together the longer: whatever the pieces are.
+    """The string that is completed first wins, and of two that end together the longer, however the text is split.
 
     Each character is looked at once, however much is held back.
     """
@@ -62,7 +62,7 @@ class StopStrings:
 
 @lru_cache(maxsize=256)
 def _borders(string: str) -> tuple[int, ...]:
-    """For each beginning of a string the length of its longest own beginning that it also ends with."""
+    """For each prefix of a string, the length of its longest proper prefix that is also its suffix."""
     borders = [0] * len(string)
     length = 0
     for at in range(1, len(string)):

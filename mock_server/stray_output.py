@@ -1,4 +1,4 @@
-"""What libraries and other processes write to standard error past the log, as lines of a log in JSON."""
+"""Turns text that libraries and child processes write directly to standard error into JSON log lines."""
 
 import contextlib
 import json
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from .log_output import json_line
 
-_LINE_ENDS = re.compile(rb"[\r\n]+")  # bars that go on in their line end it with \r
+_LINE_ENDS = re.compile(rb"[\r\n]+")  # progress bars end their updates with \r
 _END_S = 1.0
 
 
 @contextlib.contextmanager
 def stray_lines_as_json() -> Iterator[None]:
-    """Processes that are started meanwhile inherit it. The log itself takes no detour."""
+    """Child processes started meanwhile inherit it. The log itself is written directly."""
     sys.stderr.flush()
     real = os.dup(2)
     reader, writer = os.pipe()
@@ -35,7 +35,7 @@ def stray_lines_as_json() -> Iterator[None]:
             os.dup2(real, 2)
             for handler in before:
                 handler.setStream(sys.stderr)
-            thread.join(_END_S)  # a process that lives on keeps its end open
+            thread.join(_END_S)  # a child process that keeps running keeps the pipe open
 
 
 def _copy(reader: int, real: int) -> None:
@@ -49,7 +49,7 @@ def _copy(reader: int, real: int) -> None:
 
 
 def _as_json(line: bytes) -> bytes:
-    """Other processes of ours log JSON themselves."""
+    """JSON lines pass unchanged: our own child processes log JSON themselves."""
     text = line.decode("utf-8", "replace").strip()
     if not text:
         return b""

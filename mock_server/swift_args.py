@@ -12,14 +12,14 @@ _MODELS = ("model_dir", "model", "model_id_or_path")
 
 @dataclass(frozen=True, slots=True)
 class SwiftArgs:
-    """`model_type` is ms-swift's name; `models` are the base by folder or hub id, the surest first."""
+    """`model_type` is ms-swift's name; `models` are folders or hub ids of the base, most reliable first."""
 
     model_type: str | None = None
     models: tuple[str, ...] = ()
 
 
 def read_swift_args(folder: Path) -> SwiftArgs:
-    """Of the checkpoint in a folder; nothing where ms-swift did not make it."""
+    """The arguments of the checkpoint in a folder; empty if ms-swift did not write it."""
     for name in _FILES:
         if (folder / name).is_file():
             try:

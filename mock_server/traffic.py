@@ -18,7 +18,7 @@ class Traffic:
         self._being_read: set[asyncio.Timeout] = set()
         self.is_closed = False
         self.is_cut_off = False
-        """What is still inside is being ended."""
+        """Requests in progress are being cut off."""
 
     @property
     def under_way(self) -> int:
@@ -41,7 +41,7 @@ class Traffic:
                 self._empty.set()
 
     def begin_reading(self, limit: asyncio.Timeout) -> None:
-        """Of one body, whose time is up when the traffic is closed."""
+        """Registers a body whose time is up when the traffic is closed."""
         self._being_read.add(limit)
         if self.is_closed:
             limit.reschedule(0)
@@ -56,7 +56,7 @@ class Traffic:
                 limit.reschedule(0)
 
     def cut_off(self) -> None:
-        """Before the engine is stopped under what is inside: its failures are the shutdown's."""
+        """Call before the engine is stopped with requests in progress: their failures are due to the shutdown."""
         self.is_cut_off = True
 
     async def wait_until_empty(self) -> None:

@@ -1,4 +1,4 @@
-"""A bound Unix socket. Its file is removed with it, and one that a killed server left behind is replaced."""
+"""A bound Unix socket. Closing it removes its file. A file left behind by a killed server is replaced."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ _MOST_BYTES = 107
 
 @dataclass(frozen=True, slots=True)
 class UnixListener:
-    """As `Listener`, at a path. The umask decides who may connect."""
+    """Like `Listener`, but at a path. The umask decides who may connect."""
 
     socket: socket.socket
     path: Path
@@ -47,7 +47,7 @@ class UnixListener:
 
     @property
     def url(self) -> str:
-        """As nginx has it; white space is escaped, for the ready line is read word by word."""
+        """In nginx's notation. White space is escaped because the ready line is split into words."""
         return f"unix:{quote(str(self.path))}"
 
     @property
@@ -61,7 +61,7 @@ class UnixListener:
             if self.path.lstat().st_ino == self.inode:
                 self.path.unlink()
         except OSError:
-            pass  # gone already
+            pass  # already gone
 
 
 def _remove_left_behind(file: Path) -> None:
@@ -78,9 +78,9 @@ def _remove_left_behind(file: Path) -> None:
 
 
 def _is_in_use(file: Path) -> bool:
-    """Somebody answers there, or has bound it and does not listen yet."""
+    """Whether a server listens there, or has bound it and does not listen yet."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # or it would wait where the backlog is full
+        probe.setblocking(False)  # a full backlog would block
         try:
             probe.connect(str(file))
             return True

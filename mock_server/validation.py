@@ -67,7 +67,7 @@ def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
 
 
 def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
-    """Of the forms that a field may have, which was meant: one that is too long, else the one that got furthest."""
+    """Guesses which form of a field was meant: one that is too long, else the one that got furthest."""
     return error["type"] == "too_long", len(_path(error["loc"])), error["type"] == "too_short"
 
 

@@ -101,7 +101,7 @@ class Detokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallForm:
-    """A function that an answer may call: the schema of its arguments, and the request's field that has it."""
+    """A function that an answer may call, with its arguments' schema and the request field it comes from."""
 
     name: str
     parameters: Any
@@ -116,11 +116,11 @@ class StructuredOutput:
     value: Any
     options: Mapping[str, Any] = field(default_factory=dict)
     origin: str = field(default="", compare=False)
-    """The request's field that asks for it."""
+    """The request field that asks for it."""
     subject: str = field(default="", compare=False)
-    """What that field is about, where its name does not say."""
+    """What that field describes, if its name does not say."""
     calls: tuple[CallForm, ...] = field(default=(), compare=False)
-    """The functions, where the answer must be a list of calls and not what `value` says."""
+    """The functions, if the answer must be a list of calls instead of what `value` describes."""
     max_calls: int | None = field(default=None, compare=False)
 
 
@@ -129,7 +129,7 @@ class GenerationParams:
     """How to generate; None means that the request did not say, and the engine's default holds."""
 
     max_tokens: int
-    """At least 1 where an engine sees it."""
+    """At least 1 when an engine receives it."""
     min_tokens: int = 0
     n: int = 1
     temperature: float | None = None

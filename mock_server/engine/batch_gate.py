@@ -1,4 +1,4 @@
-"""Requests that a build of vLLM can only compute alone, among others that it computes together."""
+"""Lets requests run alone that a build of vLLM cannot batch, among others that it can."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ class BatchGate:
         self._is_empty.set()
 
     async def through(self, outputs: AsyncGenerator[Any, None], *, alone: bool) -> AsyncGenerator[Any, None]:
-        """The same outputs, begun when it is the request's turn."""
+        """The same outputs, started when it is the request's turn."""
         has_entered = False
         first = None
         try:

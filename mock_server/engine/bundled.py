@@ -52,7 +52,7 @@ _SHORT = 4_000
 _FEW = 32
 _SHORT_PROMPT = 100
 _PIECES_A_TURN, _LONG_PIECE = 32, 500
-_MOST_CHARACTERS = 2_000_000  # that are turned into tokens, unless they may fit the context
+_MOST_CHARACTERS = 2_000_000  # longer text is only tokenized if it may fit the context
 _MOST_TOKENS = 500_000
 
 
@@ -99,7 +99,7 @@ class BundledText:
         return await self._gathered(pieces, "messages")
 
     async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
-        """All of them; others have their turn between. Raises `PromptTooLongError`."""
+        """All ids; other requests run between the pieces. Raises `PromptTooLongError`."""
         ids: list[int] = []
         most = max(_MOST_TOKENS, 4 * self.info.max_model_len)
         for number, piece in enumerate(pieces, 1):
@@ -111,7 +111,7 @@ class BundledText:
         return ids
 
     def _check_length(self, characters: int, field: str) -> None:
-        """Raises `PromptTooLongError` for text that is too long whatever is in it, which is not even read."""
+        """Raises `PromptTooLongError` for text that cannot fit, judged by its length alone."""
         least = characters // self.tokenizer.longest_piece
         if characters > _MOST_CHARACTERS and least > self.info.max_model_len:
             raise self._too_long(least, field)
@@ -130,7 +130,7 @@ class BundledText:
     async def prompt_logprobs(
         self, author: Author, prompt_token_ids: Sequence[int], params: GenerationParams
     ) -> list[PositionLogprobs | None] | None:
-        """None where they were not asked for."""
+        """None if they were not requested."""
         if params.prompt_logprobs is None or len(prompt_token_ids) <= _SHORT_PROMPT:
             return author.prompt_logprobs(prompt_token_ids, params)
         return await self.worker.run_in_thread(lambda: author.prompt_logprobs(prompt_token_ids, params))

@@ -1,4 +1,4 @@
-"""The JSON schema of an answer that is a list of calls, for engines that follow a grammar."""
+"""The JSON schema of an answer that is a list of function calls, for engines with constrained decoding."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _DATA = ("const", "enum", "default", "examples")
 
 
 def call_list_schema(calls: Sequence[CallForm], most: int | None) -> dict[str, Any]:
-    """Parameters that refer to parts of themselves become definitions, and their references lead there."""
+    """Parameters with references into themselves become definitions, and the references are adjusted."""
     definitions: dict[str, Any] = {}
     branches = []
     for call in calls:
@@ -33,7 +33,7 @@ def call_list_schema(calls: Sequence[CallForm], most: int | None) -> dict[str, A
 
 
 def _moved(node: Any, place: str, *, is_by_name: bool = False) -> Any:
-    """A schema that stands at `place` in another one. `is_by_name`: not a schema, but schemas under their names."""
+    """The schema with its references adjusted to `place`. `is_by_name`: the value maps names to schemas."""
     if isinstance(node, list):
         return [_moved(item, place) for item in node]
     if not isinstance(node, Mapping):

@@ -31,14 +31,14 @@ def render_chat(
 
 
 def all_turns(turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
-    """With those that say what is wished for: as many as the template writes."""
+    """The turns together with those that describe tools and options, as the template writes them."""
     return [*_wishes(options), *turns]
 
 
 def chat_pieces(
     tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions, *, image_tokens: int = 0
 ) -> Iterator[Sequence[int]]:
-    """The ids of all turns, some thousand at a time, each piece made when it is taken."""
+    """The ids of all turns, lazily, in pieces of about a thousand."""
     special = tokenizer.special_ids
     end = [special["<|end|>"]]
     for number, turn in enumerate(turns, 1):

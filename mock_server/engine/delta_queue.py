@@ -54,7 +54,7 @@ class DeltaQueue:
         self._on_close = on_close
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
         self._growing: dict[int, list[int]] = {}
-        """The tokens of those whose last delta has no log probabilities."""
+        """For choices whose last delta has no log probabilities: its tokens."""
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
@@ -90,14 +90,14 @@ class DeltaQueue:
                 self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
-        elif len(self._ready) > _MOST_UNREAD and self._error is None:  # the reader is held up by its client
+        elif len(self._ready) > _MOST_UNREAD and self._error is None:  # the client reads too slowly
             self._error = EngineError(f"the client reads too slowly: more than {_MOST_UNREAD} deltas wait for it")
             asyncio.get_running_loop().call_soon(self._on_close)
 
     def _join(self, delta: Delta) -> None:
-        """Adds to a choice's last delta; not where it would matter that they were two.
+        """Appends to a choice's last delta, unless it matters that they are separate.
 
-        What has log probabilities stays apart from what has none; and so does a stop without a token of its own, which
+        Deltas with and without log probabilities stay separate. So does a stop without a token of its own, which
         would take the token before it for its own.
         """
         if self._so_far is None:
@@ -150,7 +150,7 @@ class DeltaQueue:
             return
         if self._ready:
             self._listener()
-            if self._ready or self._error is not None:  # which comes after what was ready
+            if self._ready or self._error is not None:  # the error comes after the deltas that were ready
                 self._tell_soon()
         elif self._error is not None:
             self._listener()
@@ -161,7 +161,7 @@ class DeltaQueue:
         return self._batch()
 
     def _batch(self) -> Sequence[Delta]:
-        """What is ready; of very much, which has piled up behind a slow reader, a part."""
+        """What is ready, or a part of it if much has piled up behind a slow reader."""
         if len(self._ready) <= _MOST_AT_ONCE:
             batch, self._ready = self._ready, []
         else:

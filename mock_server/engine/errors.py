@@ -14,7 +14,7 @@ class RequestRefusedError(EngineError):
 
 
 class PromptTooLongError(RequestRefusedError):
-    """The prompt does not fit the model's context, by far."""
+    """The prompt is far longer than the model's context."""
 
 
 class EngineBusyError(EngineError):

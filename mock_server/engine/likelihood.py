@@ -78,18 +78,18 @@ class Position:
             for token_id, logit in self.logits.items()
             if edits.allows(token_id)
         }
-        for others in (edits.by_bias, edits.without_bias):  # of those that have no logit the best one is enough
+        for others in (edits.by_bias, edits.without_bias):  # of the tokens without a logit, the best one is enough
             best = next((token_id for token_id in others if token_id not in scores and token_id not in banned), None)
             if best is not None:
                 scores[best] = _FLOOR + edits.biases.get(best, 0.0)
         left = {token_id: score for token_id, score in scores.items() if token_id not in banned} or scores
-        if not left:  # all that is allowed is forbidden, too
+        if not left:  # every allowed token is also forbidden
             return next(iter(edits.by_bias or edits.without_bias))
         return max(left, key=left.__getitem__)
 
 
 class Edits:
-    """What a request wants of the choice of tokens, in the order in which it is asked for at each token."""
+    """A request's restrictions on tokens, in the order in which they apply at each token."""
 
     def __init__(
         self, biases: Mapping[int, float], allowed: Sequence[int] | None, bad_words: Iterable[Sequence[int]] = ()

@@ -1,4 +1,4 @@
-"""The JSON schema in a prompt: clients such as instructor describe there what they want, and ask for JSON alone."""
+"""Finds a JSON schema in a prompt: in JSON mode, clients such as instructor describe the object there."""
 
 import json
 import re
@@ -7,14 +7,14 @@ from typing import Any
 _OPENING = re.compile(
     r'\{\s*"(?:\$defs|\$schema|additionalProperties|definitions|description|properties|required|title|type)"\s*:'
 )
-_MOST_TRIED = 32  # each may be read up to the end of the prompt
+_MOST_TRIED = 32  # each attempt may read to the end of the prompt
 _decoder = json.JSONDecoder()
 
 
 def prompted_schema(prompt: str) -> dict[str, Any] | None:
     """The last JSON schema of an object in a text.
 
-    None where none of the first things that look like one is.
+    None if none of the first candidates is a schema.
     """
     found: dict[str, Any] | None = None
     position = 0

@@ -72,7 +72,7 @@ class Author:
         self._languages = {name: _language(table) for name, table in tables.items()}
 
     def is_constrained(self, prompt_token_ids: Sequence[int], params: GenerationParams) -> bool:
-        """Whether an answer may have to satisfy what the client made up: a schema, an expression, a tool."""
+        """Whether the answer may have to satisfy a schema, an expression or a tool of the client's."""
         return params.structured_output is not None or self._reader.has_wishes(prompt_token_ids)
 
     def tokens(
@@ -124,7 +124,7 @@ class Author:
     def prompt_logprobs(
         self, prompt_token_ids: Sequence[int], params: GenerationParams
     ) -> list[PositionLogprobs | None] | None:
-        """None where they were not asked for."""
+        """None if they were not requested."""
         top = params.prompt_logprobs
         return None if top is None else self._likelihood.prompt(prompt_token_ids, top)
 
@@ -148,7 +148,7 @@ class Author:
         yield from repeat(self.tokenizer.eos_token_id)
 
     def _wishes(self, prompt_token_ids: Sequence[int]) -> Conversation | None:
-        """None where the prompt offers no tools and asks for no thoughts."""
+        """None if the prompt offers no tools and asks for no reasoning."""
         return self._reader.read(prompt_token_ids) if self._reader.has_wishes(prompt_token_ids) else None
 
     def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:

@@ -51,7 +51,7 @@ class Scheduler:
         self.decoding: list[Sequence] = []
         self._num_kv_tokens = 0  # computed tokens of the decoding sequences
         self.failed: list[tuple[Sequence, Exception]] = []
-        """Sequences that ended in what they raised, until somebody takes them."""
+        """Sequences that raised, with what they raised, until `take_failed`."""
 
     @property
     def num_running(self) -> int:
@@ -94,7 +94,7 @@ class Scheduler:
     def complete(self, plan: StepPlan) -> list[SampledToken]:
         """Books the step as computed; returns the tokens that it sampled. Aborted sequences are skipped.
 
-        A sequence that raises in place of its token has ended (`take_failed`); the others go on.
+        A sequence that raises instead of sampling ends (see `take_failed`); the others continue.
         """
         sampled: list[SampledToken] = []
         running = SequenceStatus.RUNNING

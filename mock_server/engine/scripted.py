@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import index
 from typing import NamedTuple
 
 from . import sequence
@@ -37,7 +38,7 @@ class ScriptedRequest(NamedTuple):
     params: GenerationParams
     adapter: str | None
     budget: Budget | None = None
-    """For an author that satisfies a client's schema; the script starts anew when it was too small."""
+    """For an author that satisfies a client's schema. The script is restarted if the budget was too small."""
 
 
 class TimedDelta(NamedTuple):
@@ -93,27 +94,27 @@ class _Performance:
 
 @contextmanager
 def _failing_the_request() -> Iterator[None]:
-    """Whatever a script raises becomes an `EngineError`; but `TooMuchWorkError` stays what it is."""
+    """Turns whatever a script raises into an `EngineError`, except `TooMuchWorkError`."""
     try:
         yield
     except (EngineError, TooMuchWorkError, KeyboardInterrupt):
         raise
     except BaseException as exc:
         _log.exception("the script failed")
-        raise EngineError(f"the script raised {type(exc).__name__}; the server's log tells more") from exc
+        raise EngineError(f"the script raised {type(exc).__name__}; see the server's log") from exc
 
 
 def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
-    """Raises `EngineError` for what no client could be told; another error for what is not a delta at all."""
+    """Raises `EngineError` for an invalid delta, and another error for a value that is not a delta."""
     choice, token_ids, finish_reason, _ = timed.delta
     if not math.isfinite(timed.at_s):
-        raise EngineError(f"the script gave a delta the time {timed.at_s!r}")
+        raise EngineError(f"the script gave a delta at the time {timed.at_s!r}; it must be finite")
     if not 0 <= choice < num_choices:
-        raise EngineError(f"the script gave a delta to choice {choice!r} of {num_choices}")
+        raise EngineError(f"the script gave a delta for choice {choice!r}; the request has {num_choices}")
     if finish_reason not in (None, "stop", "length"):
         raise EngineError(f"the script gave the finish reason {finish_reason!r}; it must be None, 'stop' or 'length'")
-    if not all(0 <= token_id < vocab_size for token_id in token_ids):
-        raise EngineError(f"the script gave a token that the vocabulary of {vocab_size} does not have")
+    if not all(0 <= index(token_id) < vocab_size for token_id in token_ids):
+        raise EngineError(f"the script gave a token outside the vocabulary, whose size is {vocab_size}")
 
 
 class ScriptedEngine(BundledText):
@@ -147,7 +148,7 @@ class ScriptedEngine(BundledText):
 
     async def start(self) -> None:
         self._clock.start()
-        self._outbox, self.worker = Outbox(), Worker()  # of this loop
+        self._outbox, self.worker = Outbox(), Worker()  # bound to this event loop
         self._death = None
 
     async def stop(self) -> None:
@@ -189,7 +190,7 @@ class ScriptedEngine(BundledText):
         prompt_logprobs = (
             None if self._author is None else await self.prompt_logprobs(self._author, prompt_token_ids, params)
         )
-        self.check_health()  # and no await from here to the queue, which would miss the engine's end
+        self.check_health()  # no await from here to the queue: it would miss the engine's end
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
         key = self._requests
@@ -208,7 +209,7 @@ class ScriptedEngine(BundledText):
         return queue
 
     def _begin(self, request: ScriptedRequest) -> tuple[TimedDelta, Iterator[TimedDelta]]:
-        """The first delta, and those after it. Raises `EngineError`."""
+        """The first delta and an iterator over the rest. Raises `EngineError`."""
         with _failing_the_request():
             rest = iter(self._script(request))
         return self._next_of(rest, request.params.n), rest

@@ -23,9 +23,9 @@ from .scheduler import PrefillChunk, SampledToken, Scheduler
 from .sequence import Sequence
 from .worker import Worker
 
-_STEPS_PER_PASS = 32  # that take no time by the profile, before the event loop gets a turn
-_LONGEST_PASS_S = 0.005  # if they take long all the same,
-_FEW = 8  # which those of few sequences do not
+_STEPS_PER_PASS = 32  # of zero length, before the event loop gets a turn
+_LONGEST_PASS_S = 0.005  # of such steps if they are slow in fact,
+_FEW = 8  # which steps of few sequences are not
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +62,7 @@ class SimulatedEngine(BundledText):
         self._clock.start()
         self._death = None
         self._work = asyncio.Event()
-        self._outbox, self.worker = Outbox(), Worker()  # of this loop
+        self._outbox, self.worker = Outbox(), Worker()  # bound to this event loop
         self._task = asyncio.create_task(self._run(), name="simulated engine")
 
     async def stop(self) -> None:
@@ -110,7 +110,7 @@ class SimulatedEngine(BundledText):
         prompt_logprobs = None
         if params.prompt_logprobs is not None:
             prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
-        self.check_health()  # and no await from here to the queue, which would miss the engine's end
+        self.check_health()  # no await from here to the queue: it would miss the engine's end
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
             for choice, tokens in enumerate(texts)
@@ -207,15 +207,13 @@ class SimulatedEngine(BundledText):
         self._generated_tokens += len(sampled)
 
     def _fail(self, failed: list[tuple[Sequence, Exception]]) -> None:
-        """Ends the requests that these sequences are of; the others go on."""
+        """Fails the requests that these sequences belong to; the others continue."""
         for sequence, exc in failed:
             _log.error("a request failed in the step loop", exc_info=exc)
             queue = self._queues.get(sequence)
             if queue is not None:
                 self._abort([other for other, shared in self._queues.items() if shared is queue])
-                queue.fail(
-                    EngineError(f"the simulated engine failed ({type(exc).__name__}); the server's log tells more")
-                )
+                queue.fail(EngineError(f"the simulated engine failed ({type(exc).__name__}); see the server's log"))
 
     def _die(self, error: EngineDeadError) -> None:
         self._death = error

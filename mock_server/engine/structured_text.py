@@ -1,4 +1,4 @@
-"""What the simulated model says where its answer must be an instance of something, or a call of a function."""
+"""The simulated model's answers under a constraint: structured output and function calls."""
 
 import json
 import random
@@ -21,7 +21,7 @@ _ANY_OBJECT = {"type": "object"}
 
 
 class StructuredWriter:
-    """Writes the answers of one request; what it asks for is read once, and all its answers share the budget."""
+    """Writes the answers of one request. The constraint is read once, and all answers share the budget."""
 
     def __init__(self, wanted: StructuredOutput, budget: Budget, prompt: Callable[[], str] = str) -> None:
         self._wanted = wanted
@@ -30,7 +30,7 @@ class StructuredWriter:
         self._draw: Callable[[random.Random], str] | None = None
 
     def text(self, source: random.Random) -> str:
-        """Raises `RequestRefusedError`; while it is only tried, `TooMuchWorkError`."""
+        """Raises `RequestRefusedError`, or `TooMuchWorkError` during a trial."""
         wanted = self._wanted
         try:
             if self._draw is None:
@@ -58,11 +58,11 @@ class StructuredWriter:
                 expressions = Expressions(budget)
                 return lambda source: expressions.draw(wanted.value, source, whole=True)
         raise RequestRefusedError(
-            f"the simulated engine does not do structured output by {wanted.kind}", "structured_outputs"
+            f"the simulated engine does not support structured output by {wanted.kind}", "structured_outputs"
         )
 
     def _object_reader(self) -> Callable[[random.Random], str]:
-        """Follows the schema in the prompt if there is one that can be drawn: no prompt makes JSON mode fail."""
+        """Follows a schema in the prompt if it can be drawn. JSON mode fails for no prompt."""
         schema = prompted_schema(self._prompt())
         if schema is None:
             return lambda source: _written(free_object(source))
@@ -82,7 +82,7 @@ class StructuredWriter:
 
 
 class CallListDrawer:
-    """Draws a call of any of several functions that can be called, as `required` wants it."""
+    """Draws a call of one of several functions, for `tool_choice: required`."""
 
     def __init__(self, calls: Sequence[CallForm], budget: Budget) -> None:
         self._calls = calls
@@ -90,7 +90,7 @@ class CallListDrawer:
         self._arguments = [ArgumentsDrawer(call.parameters, budget) for call in calls]
 
     def text(self, source: random.Random) -> str:
-        """Raises `RequestRefusedError` for the first of the functions where none can be called."""
+        """Raises `RequestRefusedError` about the first function if none can be called."""
         order = list(range(len(self._calls)))
         source.shuffle(order)
         problems: dict[int, RequestRefusedError] = {}
@@ -106,7 +106,7 @@ class CallListDrawer:
 
 
 class ArgumentsDrawer:
-    """Draws arguments of one of several functions: none of them may use up what the others need."""
+    """Draws arguments for one of several functions, without using up the budget of the others."""
 
     def __init__(self, parameters: Any, budget: Budget) -> None:
         self._parameters = parameters
@@ -128,7 +128,7 @@ class ArgumentsDrawer:
 def first_call(
     functions: Sequence[Mapping[str, Any]], source: random.Random, budget: Budget
 ) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments for the first of the functions that can be called. While it is only tried it raises
+    """Name and arguments for the first function that can be called. During a trial it raises
     `TooMuchWorkError`.
     """
     for function in functions:
@@ -141,7 +141,7 @@ def first_call(
 
 
 def _schema(value: Any) -> Any:
-    """Given as an object or as text."""
+    """Accepts an object or its JSON text."""
     if not isinstance(value, str):
         return value
     try:
@@ -154,7 +154,7 @@ def _written(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        raise UndrawableError("it demands a number that JSON cannot write") from None
+        raise UndrawableError("it requires a number that JSON cannot represent") from None
 
 
 def _refusal(problem: UndrawableError, field: str, subject: str, budget: Budget) -> RequestRefusedError:

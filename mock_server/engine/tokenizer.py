@@ -35,7 +35,7 @@ class Tokenizer:
         self._ids = {piece: first_piece + i for i, piece in enumerate(pieces)}
         self._ids.update((chr(b), b) for b in range(128))
         self.longest_piece = max(map(len, pieces))
-        """No token is more characters."""
+        """The length of the longest token in characters."""
         self._longest = _longest_by_first_character(self._ids)
         self._runs: dict[str, tuple[int, ...]] = {piece: (i,) for piece, i in self._ids.items()}
         self._max_known_runs = len(self._runs) + _MAX_CACHED_RUNS
@@ -49,7 +49,7 @@ class Tokenizer:
         return ids
 
     def pieces(self, text: str) -> Iterator[Sequence[int]]:
-        """The same ids, a thousand or so at a time, each piece made when it is taken."""
+        """The same ids, lazily, in pieces of about a thousand."""
         known = self._runs
         ids: list[int] = []
         for found in _RUNS.finditer(text):

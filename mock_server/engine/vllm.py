@@ -69,7 +69,7 @@ class ModelFacts:
     adapter_limit: int | None
     """How many adapters fit at once; None where vLLM swaps them as they are asked for."""
     weighs_prompts_alone: bool
-    """Builds for CPUs with room for adapters die of log probabilities of a prompt beside any other request."""
+    """CPU builds that serve adapters crash if a request for prompt log probabilities runs beside another one."""
 
 
 class VllmCore:

@@ -219,7 +219,7 @@ class VllmEngine:
         sampling = core.sampling_params(params)
         if self._gate is not None and params.prompt_logprobs is not None and sampling.n > 1:
             raise RequestRefusedError(
-                "n must be 1 where log probabilities of the prompt are asked for: this build of vLLM computes them for"
+                "n must be 1 for log probabilities of the prompt: this build of vLLM computes them for"
                 " one sequence at a time when it serves adapters",
                 "n",
             )

@@ -22,7 +22,7 @@ def prepare(environ: MutableMapping[str, str], log_file: Path) -> None:
     environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # a forked child of a process with threads can hang
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if logs_json() or environ.get("TERM") == "dumb" or not sys.stderr.isatty():
-        environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
+        environ.setdefault("TQDM_DISABLE", "1")  # progress bars are for terminals
     if "VLLM_LOGGING_CONFIG_PATH" not in environ:
         config = log_file.with_suffix(".json")
         config.write_text(json.dumps(log_config(log_file, environ.get("VLLM_LOGGING_LEVEL", "WARNING"))))

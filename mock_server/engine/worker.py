@@ -1,6 +1,6 @@
-"""Work whose length a client decides: tried for a moment on the event loop, and done in a thread if that was too short.
+"""Work whose length depends on a client: tried briefly on the event loop, and moved to a thread if it is long.
 
-Either way it is bounded. The loop gets a turn after each trial, so that many clients cannot hold it together.
+Either way it is bounded. The loop gets a turn after each trial, so that many clients together cannot block it.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ _STEPS_UNNOTICED = 100
 
 
 class Worker:
-    """One for each engine, of one event loop. What is long waits for what is long before it."""
+    """One for each engine and event loop. Long work runs one piece at a time."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
     async def run(self, work: Callable[[Budget], _T], num_answers: int = 1) -> _T:
-        """`work` is begun anew in a thread when it raises `TooMuchWorkError` here."""
+        """`work` is restarted in a thread if it raises `TooMuchWorkError` here."""
         async with self._turn:
             trial = Budget(_STEPS_OF_A_TRIAL, is_trial=True)
             try:
@@ -43,7 +43,7 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def stop(self) -> None:
-        """Does not wait for what is under way, which ends soon."""
+        """Does not wait for running work, which ends soon."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None

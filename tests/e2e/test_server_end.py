@@ -149,7 +149,7 @@ HALF_SENT = {
 
 
 @pytest.mark.parametrize("sent", HALF_SENT.values(), ids=HALF_SENT)
-def test_what_is_half_sent_keeps_nobody_waiting(
+def test_half_sent_requests_do_not_delay_the_shutdown(
     tls: tuple[list[str], ssl.SSLContext | None], sent: bytes, tmp_path: Path
 ) -> None:
     options, context = tls
@@ -173,7 +173,7 @@ def test_what_is_half_sent_keeps_nobody_waiting(
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["does not read", "does not close"])
-def test_a_client_that_does_not_let_go_is_waited_for_no_longer_than_was_said(
+def test_a_client_that_stays_connected_does_not_delay_the_shutdown_beyond_its_timeout(
     tls: tuple[list[str], ssl.SSLContext | None], reads: bool, tmp_path: Path
 ) -> None:
     options, context = tls

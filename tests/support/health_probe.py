@@ -1,4 +1,4 @@
-"""How long another client of a server waits for /health: asked over and over, from a process of its own."""
+"""Measures how long another client waits for /health, by asking repeatedly from a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REQUEST = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 
 @dataclass
 class Waits:
-    """Filled when the probing has ended."""
+    """Filled in when the probing ends."""
 
     worst_s: float = 0.0
     count: int = 0

@@ -1,4 +1,4 @@
-"""Whether a server still serves others while it works on a request, and how much memory that takes."""
+"""Checks that a server serves other clients while it works on a request, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def post(server: ServerProcess, request: Request) -> int:
 def check(server: ServerProcess, request: Request, at_once: int) -> None:
     """Another client's /health answers within the limit, and memory stays below it.
 
-    Three tries, and more time where other programs take the processor, too.
+    It tries three times, and allows more time if other programs are using the processor.
     """
     peak = MemoryPeak(server)
     seen: list[tuple[float, float]] = []
@@ -38,11 +38,11 @@ def check(server: ServerProcess, request: Request, at_once: int) -> None:
         seen.append((waited_s, slowdown()))
         if waited_s < LIMIT_S * seen[-1][1]:
             return
-    raise AssertionError(f"/health took so long, on a machine that was so many times slower than alone: {seen}")
+    raise AssertionError(f"/health was too slow; pairs of seconds and the machine's slowdown: {seen}")
 
 
 def slowdown() -> float:
-    """How much longer work takes now than it would if nothing else ran; 1 on a machine that is free."""
+    """How many times longer work takes now than on an idle machine."""
     began, used = time.perf_counter(), time.process_time()
     while time.process_time() - used < 0.1:
         pass

@@ -1,4 +1,4 @@
-"""Requests that are to hold a server up, or to fill its memory: each a path and a body."""
+"""Requests meant to block a server or to fill its memory; each is a path and a body."""
 
 from __future__ import annotations
 

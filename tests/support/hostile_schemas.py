@@ -1,4 +1,4 @@
-"""Schemas and expressions that would take seconds, gigabytes or for ever without a limit to the work."""
+"""Schemas and expressions that would take seconds, gigabytes or forever without a work limit."""
 
 from __future__ import annotations
 

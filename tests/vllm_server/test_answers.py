@@ -33,7 +33,7 @@ def test_the_model_knows_a_capital(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("question", [FRANCE, "Name three primary colors.", STORY])
-def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, question: str) -> None:
+def test_a_stream_equals_the_whole_answer(http: httpx.Client, question: str) -> None:
     assert ask_streaming(http, question) == ask(http, question)
 
 

@@ -1,4 +1,4 @@
-"""Values and texts drawn at random from what a client sends: instances of a JSON schema, matches of an expression.
+"""Random values for what a client sends: instances of a JSON schema, and text that matches an expression.
 
-Pure, and bounded: whatever a client sends, drawing ends after the work that its `Budget` allows.
+Pure and bounded: whatever a client sends, drawing stops when its `Budget` is used up.
 """

@@ -1,4 +1,4 @@
-"""Arrays: how long they are, and what each of their items must satisfy."""
+"""Draws arrays: chooses their length, and collects the schemas that each item must satisfy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .problems import TooMuchWorkError, UndrawableError
 if TYPE_CHECKING:
     from .instances import InstanceDrawer
 
-_SPREAD = 2  # items beyond those that must be there
+_SPREAD = 2  # optional items at most
 _DRAWS_FOR_ONE = 8
 
 
@@ -63,7 +63,7 @@ class _Array:
         return made
 
     def _length(self, least: int, most: int | None) -> int:
-        """One or two items where there may be some."""
+        """The number of items: the least number, plus one or two if the schema allows more."""
         usual = max([least, *(len(_firsts_and_rest(part)[0]) for part in self._parts.parts)])
         if not self._is_short and self._parts.has("items"):
             usual += self._drawer.source.randint(0 if usual or self._drawer.source.random() < 0.2 else 1, _SPREAD)
@@ -100,13 +100,13 @@ class _Array:
             if (key := identity(item)) not in taken:
                 taken.add(key)
                 return item
-        raise UndrawableError(f"no array was found whose items are unique: there are only {len(taken)} different ones")
+        raise UndrawableError(f"the items must be unique, but only {len(taken)} different ones were found")
 
 
 def _firsts_and_rest(part: Schema) -> tuple[list[Any], Any]:
-    """The schemas of the first items, and that of the others; none: they are free."""
+    """The schemas of the first items, and the schema of the rest (None: unrestricted)."""
     firsts, rest = part.get("prefixItems"), part.get("items")
-    if isinstance(rest, list):  # the form before 2020
+    if isinstance(rest, list):  # before draft 2020-12
         firsts, rest = rest, part.get("additionalItems")
     firsts = firsts if isinstance(firsts, list) else []
     return firsts, part.get("unevaluatedItems") if rest is None else rest

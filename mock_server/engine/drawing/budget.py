@@ -1,4 +1,4 @@
-"""How much work a client's schema or expression may cause, counted while the work is done."""
+"""Limits the work that a client's schema or expression may cause, and counts it as it is done."""
 
 from .problems import TooMuchWorkError
 
@@ -8,9 +8,9 @@ _STEPS_AN_ANSWER, _CHARACTERS_AN_ANSWER = 1_500, 2_000
 
 
 class Budget:
-    """Steps stand for time, some microseconds each; characters stand for memory.
+    """Steps bound time (a few microseconds each); characters bound memory.
 
-    With `is_trial` the work is tried where it would hold others up, and done elsewhere if it turns out to be long.
+    With `is_trial`, the work runs on the event loop and moves to a thread if it turns out to be long.
     """
 
     __slots__ = ("_characters", "_max_characters", "_max_steps", "_steps", "is_trial")
@@ -22,7 +22,7 @@ class Budget:
 
     @classmethod
     def for_answers(cls, number: int) -> "Budget":
-        """For a request that wants so many."""
+        """For a request that asks for this many answers."""
         return cls(MAX_STEPS + number * _STEPS_AN_ANSWER, MAX_CHARACTERS + number * _CHARACTERS_AN_ANSWER)
 
     @property
@@ -38,10 +38,10 @@ class Budget:
         return self._max_characters - self._characters
 
     def step(self, count: int = 1) -> None:
-        """Raises `TooMuchWorkError` when the steps are used up."""
+        """Raises `TooMuchWorkError` once the steps are used up."""
         self._steps -= count
         if self._steps < 0:
-            raise TooMuchWorkError("it takes more work to satisfy than the simulated engine spends on one request")
+            raise TooMuchWorkError("it takes more work to satisfy than the simulated engine does for one request")
 
     def write(self, characters: int) -> None:
         """Call before text of this length is made. Raises `TooMuchWorkError` when it is too long."""
@@ -49,17 +49,17 @@ class Budget:
         self._characters -= characters
 
     def check_room(self, characters: int) -> None:
-        """Raises `TooMuchWorkError` where text of this length could not be written."""
+        """Raises `TooMuchWorkError` if text of this length would exceed the budget."""
         if characters > self._characters:
             raise TooMuchWorkError(
                 f"it asks for more text than the simulated engine writes in one answer ({MAX_CHARACTERS:,} characters)"
             )
 
     def half(self) -> "Budget":
-        """A budget of its own for one of several attempts; pay for it with `pay_for`."""
+        """A separate budget for one of several attempts; charge it afterwards with `pay_for`."""
         return Budget(self.steps_left // 2, self._characters // 2, is_trial=self.is_trial)
 
     def pay_for(self, spent: "Budget") -> None:
-        """Takes what an attempt has spent out of this budget."""
+        """Charges this budget with what an attempt spent."""
         self._steps -= spent.steps_spent
         self._characters -= spent.characters_spent

@@ -1,9 +1,9 @@
-"""Whether a value satisfies a schema: JSON Schema 2020-12 with the older forms, within a budget.
+"""Validates a value against a schema within a budget: JSON Schema 2020-12 and the older drafts' forms.
 
-`format` is not checked, as validators do not by default. Of keywords that are not known nothing is demanded.
+Like most validators by default, it does not check `format`. It ignores unknown keywords.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from .budget import Budget
@@ -25,8 +25,9 @@ class Checker:
         self._expressions = expressions
         self._budget = budget
         self._found: dict[tuple[int, int], bool | None] = {}
-        """Of the check under way, by the identities of schema and value; None: not known yet."""
+        """Results of the current check, by identity of schema and value. None: still being checked."""
         self._depth = 0
+        self._enums: dict[int, frozenset[Hashable]] = {}
         self._rules: dict[str, Callable[[Any, Any, Schema], bool]] = {
             "$ref": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
             "$dynamicRef": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
@@ -91,7 +92,7 @@ class Checker:
         if here in self._found:
             known = self._found[here]
             if known is None:
-                raise UndrawableError("it has no end: a schema refers to itself")
+                raise UndrawableError("it has no finite instance: a schema refers to itself")
             return known
         self._budget.step()
         self._found[here] = None
@@ -122,13 +123,15 @@ class Checker:
         return self.is_valid(value, schema.get("then" if self.is_valid(value, said) else "else", True))
 
     def _enum(self, value: Any, said: Any, schema: Schema) -> bool:
-        listed = options("enum", said)
-        self._budget.step(len(listed) // _VALUES_A_STEP)
-        wanted = identity(value)
-        return any(identity(item) == wanted for item in listed)
+        known = self._enums.get(id(said))
+        if known is None:
+            listed = options("enum", said)
+            self._budget.step(len(listed) // _VALUES_A_STEP)
+            known = self._enums[id(said)] = frozenset(map(identity, listed))
+        return identity(value) in known
 
     def _items(self, value: Any, said: Any, schema: Schema) -> bool:
-        """By all keywords for items by place."""
+        """Checks `prefixItems`, `items` and `additionalItems` together."""
         if not isinstance(value, list):
             return True
         firsts, rest = _by_place(schema)
@@ -150,7 +153,7 @@ class Checker:
         return len(set(map(identity, value))) == len(value)
 
     def _properties(self, value: Mapping[str, Any], said: Any, schema: Schema) -> bool:
-        """By all keywords for properties by name."""
+        """Checks `properties`, `patternProperties` and `additionalProperties` together."""
         for name, item in value.items():
             known = list(self._by_name(schema, name))
             others = [schema["additionalProperties"]] if schema.get("additionalProperties") is not None else []
@@ -207,7 +210,7 @@ class Checker:
         )
 
     def _applied(self, value: Any, schema: Schema) -> Iterator[Schema]:
-        """The schema, and all that it applies to this very value."""
+        """The schema, and every subschema that it applies to the same value."""
         seen: set[int] = set()
         waiting: list[Any] = [schema]
         while waiting:
@@ -234,7 +237,7 @@ def _type(value: Any, said: Any, schema: Schema) -> bool:
 
 
 def _bounds(value: Any, said: Any, schema: Schema) -> bool:
-    """All bounds at once, whichever of them comes first; draft 4 says by true which ones are exclusive."""
+    """Checks all bounds at once. In draft 4, `exclusiveMinimum: true` makes `minimum` exclusive."""
     if not is_number(value):
         return True
     low, high = schema.get("minimum"), schema.get("maximum")
@@ -252,6 +255,6 @@ def _has(schema: Schema, *keywords: str) -> bool:
 
 def _by_place(schema: Schema) -> tuple[list[Any], Any]:
     firsts, rest = schema.get("prefixItems"), schema.get("items")
-    if isinstance(rest, list):  # the form before 2020
+    if isinstance(rest, list):  # before draft 2020-12
         firsts, rest = rest, schema.get("additionalItems")
     return (firsts if isinstance(firsts, list) else []), True if rest is None else rest

@@ -1,4 +1,4 @@
-"""Several schemas that one value must satisfy at once, and what they say together."""
+"""Combines several schemas that one value must satisfy at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _BY_WORDS = (
     ("string", _STRING_WORDS),
     ("number", _NUMBER_WORDS),
 )
-# What drawing satisfies only by luck: the value has to be checked.
+# Drawing does not aim at these keywords, so the value must be checked.
 _CHECKED = frozenset((
     "not", "oneOf", "if", "contains", "dependentSchemas", "dependentRequired", "dependencies", "propertyNames",
     "unevaluatedProperties", "unevaluatedItems", "const", "enum",
@@ -29,14 +29,14 @@ _CHECKED = frozenset((
 
 
 class Conjunction:
-    """References are followed, and of each choice one branch is among the parts."""
+    """References are resolved, and one branch of each choice is among the parts."""
 
     __slots__ = ("_said", "has_choices", "parts")
 
     def __init__(self, parts: Sequence[Schema], *, has_choices: bool) -> None:
         self.parts = parts
         self.has_choices = has_choices
-        """Whether other branches could have been taken."""
+        """Whether another draw could choose other branches."""
         self._said: dict[str, list[Any]] = {}
         for part in parts:
             for keyword, found in part.items():
@@ -48,7 +48,7 @@ class Conjunction:
         return not _CHECKED.isdisjoint(self._said)
 
     def values(self, keyword: str) -> Sequence[Any]:
-        """What the parts say under a keyword. Null says nothing: some libraries write it for what is not set."""
+        """The values of a keyword in all parts. Null counts as absent: some libraries write it for unset keywords."""
         return self._said.get(keyword, ())
 
     def has(self, keyword: str) -> bool:
@@ -72,7 +72,7 @@ class Conjunction:
         return [count(keyword, found) for found in self.values(keyword)]
 
     def types(self) -> list[str] | None:
-        """Those that all parts allow, in the order of JSON Schema's; None where no part says any."""
+        """The types that all parts allow, in the order of `TYPES`; None if no part names a type."""
         allowed: set[str] | None = None
         for said in self.values("type"):
             names = _types(said)
@@ -80,13 +80,13 @@ class Conjunction:
         if allowed is None:
             return None
         if not allowed:
-            raise UndrawableError("no type is allowed by all that the value must satisfy")
-        if "number" in allowed:  # which integers are
+            raise UndrawableError("the schemas that apply here have no type in common")
+        if "number" in allowed:  # includes integers
             allowed -= {"integer"}
         return [name for name in TYPES if name in allowed]
 
     def implied_type(self) -> str | None:
-        """What the author had in mind who left the type out."""
+        """The type that the keywords suggest, for a schema without `type`."""
         for name, words in _BY_WORDS:
             if any(word in self._said for word in words):
                 return name
@@ -96,13 +96,13 @@ class Conjunction:
 def _types(said: Any) -> set[str]:
     names = [said] if isinstance(said, str) else said
     if not isinstance(names, list) or not names or any(name not in TYPES for name in names):
-        raise UndrawableError(f"type must be one or several of {', '.join(TYPES)} (got {shown(said)})")
+        raise UndrawableError(f"type must be one or more of {', '.join(TYPES)} (got {shown(said)})")
     found = set(names)
     return found | {"integer"} if "number" in found else found
 
 
 def count(keyword: str, found: Any) -> int:
-    """Raises `UndrawableError` for what is not a number of things."""
+    """Raises `UndrawableError` for anything but an integer of at least 0."""
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:
@@ -111,21 +111,21 @@ def count(keyword: str, found: Any) -> int:
 
 
 def mapping(keyword: str, found: Any) -> Mapping[str, Any]:
-    """Raises `UndrawableError` for what is not an object."""
+    """Raises `UndrawableError` for anything but an object."""
     if not isinstance(found, dict):
         raise UndrawableError(f"{keyword} must be an object (got {shown(found)})")
     return found
 
 
 def names(keyword: str, found: Any) -> list[str]:
-    """Raises `UndrawableError` for what is not a list of names."""
+    """Raises `UndrawableError` for anything but a list of strings."""
     if not isinstance(found, list) or any(not isinstance(name, str) for name in found):
         raise UndrawableError(f"{keyword} must be an array of strings (got {shown(found)})")
     return found
 
 
 def options(keyword: str, found: Any) -> list[Any]:
-    """Raises `UndrawableError` for what is not a list of something."""
+    """Raises `UndrawableError` for anything but a list that is not empty."""
     if not isinstance(found, list) or not found:
-        raise UndrawableError(f"{keyword} must be an array that is not empty")
+        raise UndrawableError(f"{keyword} must be a non-empty array")
     return found

@@ -1,4 +1,4 @@
-"""How deep an instance of each schema must be at least: what tells a recursion that can end from one that cannot.
+"""The least nesting depth of each schema's instances. It tells a recursion that can end from one that cannot.
 
 The least solution of a system of minima (over branches) and maxima (over what is required), found level by level, so
 that each schema is settled once.
@@ -26,7 +26,7 @@ _WITH_SCHEMAS = frozenset((
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """`open_needs`: how many needs have no branch that is known to end."""
+    """`open_needs`: the number of needs without a branch that is known to end."""
 
     level: float = inf
     open_needs: int = 0
@@ -36,7 +36,7 @@ class _Node:
 
 @dataclass(slots=True, eq=False)
 class _Need:
-    """Something that a node cannot do without: one of several branches. `cost` is 1 where they are a level deeper."""
+    """One of several branches, which a node requires. `cost` is 1 if the branches are a level deeper."""
 
     owner: _Node
     cost: int
@@ -44,7 +44,7 @@ class _Need:
 
 
 class Endings:
-    """Of all schemas that the document's root leads to. A lower bound: what allOf adds up to may need more."""
+    """Covers every schema reachable from the document's root. Levels are lower bounds: `allOf` may need more."""
 
     def __init__(self, document: Document, budget: Budget) -> None:
         self._document = document
@@ -57,14 +57,14 @@ class Endings:
         self._settle()
 
     def level(self, schema: Any) -> float:
-        """How many arrays and objects must stand inside each other; infinite: the schema has no instance that ends."""
+        """The least depth of nested arrays and objects. Infinite: the schema has no finite instance."""
         if not isinstance(schema, dict):
             return 0
         node = self._nodes.get((id(schema), ""))
         return 0 if node is None else node.level
 
     def _node(self, schema: Any, part: str = "") -> _Node:
-        """`part`: of its instances only those that are arrays, or objects."""
+        """`part` restricts the instances to arrays or to objects."""
         key = (id(schema), part)
         node = self._nodes.get(key)
         if node is None:
@@ -113,14 +113,14 @@ class Endings:
             yield 0, [self._node(schema, name) for name in types]
 
     def _targets(self, schema: Schema, keyword: str) -> list[Any]:
-        """Nothing for a reference that leads nowhere: whoever needs it has no end."""
+        """Empty if the reference cannot be resolved: a schema that requires it has no instance."""
         try:
             return [self._document.resolve(schema[keyword], schema)]
         except UndrawableError:
             return []
 
     def _read_optional(self, schema: Schema) -> None:
-        """What an instance may have and can do without has a level, too."""
+        """Adds optional parts of instances: they need levels, too."""
         for keyword in schema.keys() & _BY_NAME:
             found = schema[keyword]
             for each in found.values() if isinstance(found, dict) else ():
@@ -131,7 +131,7 @@ class Endings:
                 self._node(each)
 
     def _settle(self) -> None:
-        """Lowest levels first; what needs a node that never comes stays infinite."""
+        """Settles the lowest levels first. Nodes whose needs are never met stay infinite."""
         due: list[tuple[float, int, _Node]] = []
         for order, node in enumerate(self._nodes.values()):
             if not node.open_needs:
@@ -171,7 +171,7 @@ def _other(schema: Schema, others: Any) -> Any:
 def _needs_of_array(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
     items = schema.get("items", True)
     firsts: Sequence[Any] = _schemas(schema.get("prefixItems"))
-    if isinstance(items, list):  # the form before 2020
+    if isinstance(items, list):  # before draft 2020-12
         firsts, items = items, schema.get("additionalItems", True)
     least = schema.get("minItems")
     if isinstance(least, int) and least > 0:

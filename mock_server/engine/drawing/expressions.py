@@ -5,7 +5,8 @@ from typing import Any
 
 from .budget import Budget
 from .json_values import shown
-from .problems import UndrawableError
+from .looks_ahead import required_pieces, with_pieces
+from .problems import NoTextError, UndrawableError
 from .regex_drawing import RegexDrawer
 from .regex_matching import is_found, is_whole
 from .regex_nodes import (
@@ -22,50 +23,60 @@ from .regex_nodes import (
 from .regex_syntax import parse
 
 _TRIES = 60
-_LENGTHS_TRIED = 300  # beyond the least one
+_LENGTHS_TRIED = 300  # above the least length
 _MOST_TARGETED = 20_000
 _ANYTHING = Repeat(Characters(((0x61, 0x7A),)), 0, None)
 
 
 class Expressions:
-    """Raises `UndrawableError` for what is not an expression, is not known, or has no text that was found."""
+    """Raises `UndrawableError` for an expression that is invalid or unsupported, or if it finds no match."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._nodes: dict[str, Node] = {}
         self._drawers: dict[str, RegexDrawer] = {}
+        self._pieces: dict[str, list[RegexDrawer]] = {}
+        self._drawn: set[tuple[Any, str]] = set()
+        """Text drawn for patterns with back references, which cannot be checked."""
 
     def matches(self, pattern: Any, text: str) -> bool:
-        """Whether some part of the text matches."""
+        """Whether the expression matches anywhere in the text."""
+        if (pattern, text) in self._drawn:
+            return True
         return is_found(self._node(pattern), text, self._budget)
 
     def draw(
         self, pattern: Any, source: random.Random, *, whole: bool = False, least: int = 0, most: int | None = None
     ) -> str:
-        """A text of a length between `least` and `most` that matches; `whole`: from end to end."""
+        """Text of a length between `least` and `most` that matches. `whole`: all of it must match."""
         node = self._node(pattern)
         drawer = self._drawer(pattern, node)
+        pieces = self._pieces_of(pattern, node)
         for number in range(_TRIES):
             text = drawer.draw(source) if number < _TRIES // 4 else None
             if text is None or not _fits(text, least, most):
                 text = self._of_length(node, drawer, source, least, most, whole=whole)
+            if text is not None and pieces and number % 2:
+                text = with_pieces(text, pieces, source)
             if text is not None and self._is_match(node, text, whole=whole):
+                if _has_any(node, BackReference):
+                    self._drawn.add((pattern, text))
                 return text
             if text is None:
                 break
             self._budget.step(4)
         lengths = "" if not least and most is None else f" and has {_between(least, most)} characters"
-        raise UndrawableError(f"no text was found that the pattern {shown(pattern)} matches{lengths}")
+        raise NoTextError(f"found no text that matches the pattern {shown(pattern)}{lengths}")
 
     def _of_length(
         self, node: Node, drawer: RegexDrawer, source: random.Random, least: int, most: int | None, *, whole: bool
     ) -> str | None:
-        """None: there is none of these lengths."""
+        """None if no match has such a length."""
         if least > _MOST_TARGETED:
             self._budget.check_room(least)
         highest = least + _LENGTHS_TRIED if most is None else min(most, least + _LENGTHS_TRIED)
         text = drawer.draw_between(source, least, highest) if highest >= least else None
-        if text is None and not whole and not (_begins(node) and _ends(node)):  # beside the match all is free
+        if text is None and not whole and not (_begins(node) and _ends(node)):  # around the match, any text will do
             padded = Sequence((_ANYTHING, node) if _ends(node) else (node, _ANYTHING))
             text = RegexDrawer(padded, self._budget).draw_between(source, least, highest)
         return text
@@ -73,8 +84,8 @@ class Expressions:
     def _is_match(self, node: Node, text: str, *, whole: bool) -> bool:
         if _has_any(node, BackReference):
             if _has_any(node, Look) or not _borders_are_outside(node):
-                raise UndrawableError("the simulated engine does not know back references beside look-arounds")
-            return True  # as it was drawn
+                raise UndrawableError("the simulated engine does not support back references with look-arounds")
+            return True  # drawing ensures it
         return (is_whole if whole else is_found)(node, text, self._budget)
 
     def _node(self, pattern: Any) -> Node:
@@ -88,7 +99,13 @@ class Expressions:
     def _drawer(self, pattern: str, node: Node) -> RegexDrawer:
         found = self._drawers.get(pattern)
         if found is None:
-            found = self._drawers[pattern] = RegexDrawer(node, self._budget)
+            found = self._drawers[pattern] = RegexDrawer(node, self._budget, widely=_has_any(node, Look))
+        return found
+
+    def _pieces_of(self, pattern: str, node: Node) -> list[RegexDrawer]:
+        found = self._pieces.get(pattern)
+        if found is None:
+            found = self._pieces[pattern] = required_pieces(node, self._budget)
         return found
 
 
@@ -122,19 +139,19 @@ def _children(node: Node) -> tuple[Node, ...]:
 
 
 def _begins(node: Node) -> bool:
-    """Whether the text must begin where the expression does."""
+    """Whether the expression is anchored at the start."""
     first = node.parts[0] if isinstance(node, Sequence) and node.parts else node
     return isinstance(first, Border) and first.kind == "start"
 
 
 def _ends(node: Node) -> bool:
-    """Whether the text must end where the expression does."""
+    """Whether the expression is anchored at the end."""
     last = node.parts[-1] if isinstance(node, Sequence) and node.parts else node
     return isinstance(last, Border) and last.kind == "end"
 
 
 def _borders_are_outside(node: Node) -> bool:
-    """Whether the beginning and the end of the text are demanded at the expression's own alone."""
+    """Whether all anchors are at the very start and end of the expression."""
     parts = list(node.parts) if isinstance(node, Sequence) else [node]
     if parts and isinstance(parts[0], Border) and parts[0].kind == "start":
         parts.pop(0)

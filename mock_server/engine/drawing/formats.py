@@ -1,4 +1,4 @@
-"""Strings of the formats that JSON Schema names, and of some that OpenAPI and its libraries do."""
+"""Strings in the formats of JSON Schema, and in some formats of OpenAPI and its libraries."""
 
 import base64
 import random
@@ -15,7 +15,7 @@ Source = random.Random
 
 
 def text_of(name: str, source: Source) -> str | None:
-    """None: the format is not known, and any text will do."""
+    """None for an unknown format, which any text satisfies."""
     maker = _MAKERS.get(name)
     return None if maker is None else maker(source)
 

@@ -1,4 +1,4 @@
-"""An object of no schema: what a model says that is told to answer in JSON and not what is to be in it."""
+"""An object without a schema, for a request for JSON that does not say what the object holds."""
 
 import random
 from typing import Any

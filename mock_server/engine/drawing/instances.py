@@ -1,7 +1,7 @@
 """An instance of a JSON schema: valid, small, and the same for the same seed.
 
-Every branch that can end within the depth can be drawn. What drawing cannot aim at (`not`, `if`, exactly one of
-`oneOf` …) is drawn again until it holds, and what comes out has been checked against the whole schema.
+Every branch that can end within the depth can be drawn. Where drawing cannot aim at a keyword (`not`, `if`,
+`oneOf` …), it draws again until the value satisfies it. The result is checked against the whole schema.
 """
 
 import random
@@ -16,22 +16,22 @@ from .checking import Checker
 from .conjunction import Conjunction, Schema, options
 from .endings import Endings
 from .expressions import Expressions
-from .json_values import shown, size
+from .json_values import TYPES, shown, size
 from .problems import TooMuchWorkError, UndrawableError
 from .references import Document
 
-_MAX_DEPTH = 40  # arrays and objects inside each other
-_SPARE_DEPTH = 3  # beyond what must be
+_MAX_DEPTH = 40  # nested arrays and objects
+_SPARE_DEPTH = 3  # beyond the required depth
 _LEAST_DEPTH = 5
-_PLENTY = 120  # values; from there on only what must be is drawn
+_PLENTY = 120  # values; an instance of this size gets only required parts from then on
 _TRIES = 12
-_NULL_SHARE = 0.3  # of what may be null
+_NULL_SHARE = 0.3  # of nullable values
 _PARTS_A_STEP = 4
-_MOST_CONSTANTS = 500  # that are looked at
+_MOST_CONSTANTS = 500  # tried for one value
 
 
 class InstanceDrawer:
-    """Draws from one schema, as often as you like."""
+    """Draws any number of instances of one schema."""
 
     def __init__(self, schema: Any, budget: Budget) -> None:
         """Raises `UndrawableError`."""
@@ -44,7 +44,7 @@ class InstanceDrawer:
         self._drawn = 0
         self._path: list[str] = []
         self._by_type: dict[str, Callable[[Conjunction, int, int], Any]] = {
-            "string": lambda parts, depth, attempt: strings.draw_string(self, parts),
+            "string": lambda parts, depth, attempt: strings.draw_string(self, parts, attempt),
             "number": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=False),
             "integer": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=True),
             "boolean": lambda parts, depth, attempt: self.source.random() < 0.5,
@@ -65,16 +65,16 @@ class InstanceDrawer:
         depth = _LEAST_DEPTH if least == inf else max(_LEAST_DEPTH, int(least) + _SPARE_DEPTH)
         made = self.value([root], depth)
         if not self.checker.is_valid(made, root):
-            raise UndrawableError("no instance was found that satisfies all of it")
+            raise UndrawableError("no instance was found that satisfies the whole schema")
         return made
 
     @property
     def has_plenty(self) -> bool:
-        """The instance is large enough: what can be left out should be."""
+        """The instance is large enough: optional parts should be left out."""
         return self._drawn > _PLENTY
 
     def child(self, name: str | int, parts: Sequence[Any], depth: int) -> Any:
-        """A value inside of the one that is being drawn."""
+        """A value inside the current one."""
         self._path.append(str(name))
         try:
             return self.value(parts, depth)
@@ -86,9 +86,9 @@ class InstanceDrawer:
             self._path.pop()
 
     def value(self, parts: Sequence[Any], depth: int) -> Any:
-        """A value that satisfies all `parts`; at most `depth` arrays and objects may stand inside each other."""
+        """A value that satisfies all `parts`, with at most `depth` levels of nested arrays and objects."""
         if depth < 0:
-            raise UndrawableError("it has no end: it needs itself inside itself")
+            raise UndrawableError("it has no finite instance: the schema requires itself inside itself")
         self._drawn += 1
         branches: dict[int, list[Any]] = {}
         problem: UndrawableError | None = None
@@ -118,7 +118,7 @@ class InstanceDrawer:
             return self._constant(parts)
         types = parts.types()
         if types is None:
-            wanted = parts.implied_type() or self._any_type()
+            wanted = parts.implied_type() or self._any_type(attempt)
         else:
             implied = parts.implied_type()
             wanted = self._chosen_type(types, implied, attempt)
@@ -126,8 +126,10 @@ class InstanceDrawer:
                 parts.has_choices = True
         return self._by_type[wanted](parts, depth, attempt)
 
-    def _any_type(self) -> str:
-        """Where nothing is said, the whole is an object, and what is in it is short."""
+    def _any_type(self, attempt: int) -> str:
+        """For a schema without a type: first an object at the root and short values inside it, then any type."""
+        if attempt:
+            return self.source.choice(TYPES)
         return self.source.choice(("string", "string", "integer", "boolean")) if self._path else "object"
 
     def _chosen_type(self, types: list[str], implied: str | None, attempt: int) -> str:
@@ -142,16 +144,16 @@ class InstanceDrawer:
         return attempt % 2 == 1 or self.source.random() < _NULL_SHARE
 
     def _constant(self, parts: Conjunction) -> Any:
-        """One of the constants that satisfy everything else."""
+        """One of the constants that satisfy all parts."""
         constants = self._constants(parts)
         if not constants:
-            raise UndrawableError("none of the values of enum or const satisfies everything else")
+            raise UndrawableError("no value of enum or const satisfies the other keywords")
         chosen = self.source.choice(constants)
         self.budget.write(size(chosen))
         return chosen
 
     def _constants(self, parts: Conjunction) -> list[Any]:
-        """Where `const` or `enum` is said; of very many the next ones from anywhere on."""
+        """The constants that satisfy all parts; from a very long list, only those of a random stretch."""
         shortest = min(parts.constant_lists(), key=len)
         if len(shortest) > _MOST_CONSTANTS:
             start = self.source.randrange(len(shortest) - _MOST_CONSTANTS)
@@ -159,7 +161,7 @@ class InstanceDrawer:
         return [value for value in shortest if all(self.checker.is_valid(value, part) for part in parts.parts)]
 
     def few_values(self, parts: Sequence[Any], depth: int) -> Iterator[Any]:
-        """All values that satisfy the parts, where they are easily told; with any branch of each choice."""
+        """Candidate values for the parts if there are few, over all branches of each choice."""
         branches: dict[int, list[Any]] = {}
         for _ in range(_TRIES):
             found = self._expand(parts, depth, branches)
@@ -175,12 +177,12 @@ class InstanceDrawer:
                 return
 
     def with_part(self, parts: Conjunction, schema: Any, depth: int) -> Conjunction:
-        """What must be satisfied when one more schema must be."""
+        """The parts together with one more schema."""
         found = self._expand([*parts.parts, schema], depth, {})
         return Conjunction(found.parts, has_choices=found.has_choices or parts.has_choices)
 
     def _expand(self, parts: Sequence[Any], depth: int, branches: dict[int, list[Any]]) -> Conjunction:
-        """The parts with what they refer to, and with a branch of each choice: the next of `branches` at each call."""
+        """The parts, the schemas they refer to, and one branch of each choice: the next in `branches` at each call."""
         found: dict[int, Schema] = {}
         waiting = deque(parts)
         has_choices = False
@@ -189,7 +191,7 @@ class InstanceDrawer:
             if schema is True:
                 continue
             if schema is False:
-                raise UndrawableError("the schema false allows no value")
+                raise UndrawableError("the schema is false, which allows no value")
             if not isinstance(schema, dict):
                 raise UndrawableError(f"a schema must be an object, true or false (got {shown(schema)})")
             if id(schema) in found:
@@ -211,7 +213,7 @@ class InstanceDrawer:
         return Conjunction(list(found.values()), has_choices=has_choices)
 
     def _branch(self, choice: list[Any], depth: int, branches: dict[int, list[Any]]) -> Any:
-        """Each of those that can end in its turn, in a random order; the shallowest where there is plenty."""
+        """Cycles through the branches that can end, in random order; only the shallowest once there is plenty."""
         order = branches.get(id(choice))
         if order is None:
             self.budget.step(1 + len(choice) // 16)
@@ -220,7 +222,7 @@ class InstanceDrawer:
             most = lowest if self.has_plenty else max(depth, lowest)
             order = [branch for branch, level in zip(choice, levels, strict=True) if level <= most]
             if lowest == inf:
-                del order[1:]  # it tells why
+                del order[1:]  # its error says why
             self.source.shuffle(order)
             if len(order) > 1 and _is_null(order[0]) and self.source.random() >= _NULL_SHARE:
                 order.append(order.pop(0))
@@ -229,7 +231,7 @@ class InstanceDrawer:
         return order[-1]
 
     def _condition(self, schema: Schema, branches: dict[int, list[Any]]) -> list[Any]:
-        """With the condition and what follows from it, or with what holds otherwise; checked afterwards."""
+        """Either `if` and `then`, or `else`; the result is checked afterwards."""
         ways = branches.get(id(schema))
         if ways is None:
             ways = branches[id(schema)] = [[schema["if"], schema.get("then", True)], [schema.get("else", True)]]

@@ -41,7 +41,7 @@ def identity(value: Any) -> Hashable:
 
 
 def size(value: Any) -> int:
-    """How many values and characters there are in a value, itself included; for counting work."""
+    """The number of values and characters in a value, including itself; used to count work."""
     count, rest = 0, [value]
     while rest:
         found = rest.pop()
@@ -57,13 +57,17 @@ def size(value: Any) -> int:
 
 
 def shown(value: Any) -> str:
-    """A value in an error message: briefly, whatever it is."""
+    """A short form of any value, for error messages."""
     match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
         case Mapping():
             return "an object"
         case list():
             return "an array"
-        case int() if not isinstance(value, bool) and value.bit_length() > _MOST_BITS_SHOWN:
+        case int() if value.bit_length() > _MOST_BITS_SHOWN:
             return "a very large number"
         case str():
             text = value if len(value) <= _MOST_SHOWN else value[: _MOST_SHOWN - 1] + "…"

@@ -1,4 +1,4 @@
-"""Numbers between bounds, and multiples; exact, however large or small they are."""
+"""Numbers within bounds, and multiples; exact at any magnitude."""
 
 import math
 import random
@@ -12,11 +12,11 @@ from .conjunction import Conjunction
 from .json_values import is_number, shown
 from .problems import UndrawableError
 
-_SPREAD = 100  # from the one bound that is said
+_SPREAD = 100  # from the only bound
 _MOST_TRIED = 200
 _MOST_INTEGERS = 5_000
 _WIDE = 10_000
-_LARGE = 10**15  # from here on a float has no decimals that are worth drawing
+_LARGE = 10**15  # above this, a float has no useful decimals
 _LARGEST_FLOAT = Fraction(1.7e308)
 
 
@@ -30,13 +30,13 @@ def draw_number(parts: Conjunction, source: random.Random, budget: Budget, *, in
 
 
 def few_integers(parts: Conjunction) -> Iterator[int]:
-    """All integers that are allowed, or the first of very many."""
+    """The allowed integers in ascending order; only the first ones if there are very many."""
     bounds = Bounds(parts, integer=True)
     return filter(bounds.allows, bounds.integers())
 
 
 class Bounds:
-    """What several schemas say of a number. Draft 4 says by true and false whether a bound is exclusive."""
+    """The bounds and multiples of several schemas. In draft 4, `exclusiveMinimum` is true or false."""
 
     def __init__(self, parts: Conjunction, *, integer: bool) -> None:
         self._integer = integer
@@ -92,7 +92,7 @@ class Bounds:
         return (not self._integer or exact.denominator == 1) and all(is_multiple(number, step) for step in self.steps)
 
     def _usual_ends(self) -> tuple[Fraction, Fraction]:
-        """A part of what is allowed: near zero, and no wider than it must be."""
+        """A small range within the bounds, near zero if possible."""
         spread = max(Fraction(_SPREAD), 20 * self._common_step()) if self.steps else Fraction(_SPREAD)
         low, high = self._low, self._high
         if low is None:
@@ -104,7 +104,7 @@ class Bounds:
         return low, min(high, low + spread) if high - low > _WIDE else high
 
     def _common_step(self) -> Fraction:
-        """The least number that is a multiple of all steps."""
+        """The least common multiple of all steps."""
         common, *others = [_decimal(step) for step in self.steps] + ([Fraction(1)] if self._integer else [])
         for step in others:
             denominator = math.lcm(common.denominator, step.denominator)
@@ -112,7 +112,7 @@ class Bounds:
         return common
 
     def integers(self) -> range:
-        """All that are within the bounds, or the first of very many."""
+        """The integers within the bounds; only the first ones if there are very many."""
         first = math.ceil(self._usual_ends()[0] if self._low is None else self._low)
         last = first + _MOST_INTEGERS if self._high is None else min(math.floor(self._high), first + _MOST_INTEGERS)
         return range(first, last + 1)
@@ -154,7 +154,7 @@ class Bounds:
 
 
 def is_multiple(number: int | float, step: int | float) -> bool:
-    """Both by decimals, as people mean it, and by floats, as validators compute it."""
+    """Must hold in decimal arithmetic, as people mean it, and in float arithmetic, as validators compute it."""
     if not isinstance(step, float):
         return _decimal(number) % step == 0
     if _decimal(number) % _decimal(step) != 0:
@@ -167,7 +167,7 @@ def is_multiple(number: int | float, step: int | float) -> bool:
 
 
 def _decimal(number: int | float) -> Fraction:
-    """As it is written, not as it is stored."""
+    """The decimal number as written, not its binary approximation."""
     return Fraction(str(number)) if isinstance(number, float) else Fraction(number)
 
 

@@ -1,22 +1,24 @@
-"""Objects: which names they have, and what each of them must satisfy."""
+"""Draws objects: chooses their names, and collects the schemas that each value must satisfy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .conjunction import Conjunction, Schema, mapping, names
-from .problems import TooMuchWorkError, UndrawableError
+from .problems import NoTextError, TooMuchWorkError, UndrawableError
 from .strings import WORDS
 
 if TYPE_CHECKING:
     from .instances import InstanceDrawer
 
-# How likely an optional property is there, attempt by attempt: `not`, `oneOf` and the like may want fewer of them.
+# The chance of an optional property, by attempt: `not`, `oneOf` and the like may require fewer of them.
 _SHARES = (0.85, 0.85, 0.5, 0.15, 0.0)
 _NAMES_A_STEP, _PARTS_A_STEP = 16, 4
 _NAMING = frozenset(("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"))
 _MOST_NAMES_TRIED = 40
+_LONGEST_NAME = 12  # where a pattern leaves the length open
 _ABSENT = object()
 
 
@@ -34,7 +36,7 @@ class _Object:
         self._read()
 
     def _read(self) -> None:
-        """What the parts say of names; again when there are new ones."""
+        """Collects what the parts say about names. Called again when parts are added."""
         parts, budget = self._parts, self._drawer.budget
         properties = [mapping("properties", found) for found in parts.values("properties")]
         required = [names("required", found) for found in parts.values("required")]
@@ -45,7 +47,7 @@ class _Object:
         self._least = parts.at_least("minProperties")
         self._most = parts.at_most("maxProperties")
         if self._most is not None and max(self._least, len(self._required)) > self._most:
-            raise UndrawableError(f"maxProperties {self._most} is below what is required")
+            raise UndrawableError(f"maxProperties {self._most} is below the number of required properties")
         self._patterns = dict.fromkeys(
             pattern for found in parts.values("patternProperties") for pattern in mapping("patternProperties", found)
         )
@@ -60,11 +62,11 @@ class _Object:
             if value is not _ABSENT:
                 made[name] = value
         if len(made) < self._least:
-            raise UndrawableError(f"no object was found that has minProperties {self._least}")
+            raise UndrawableError(f"no object was found with minProperties {self._least}")
         return made
 
     def _value(self, name: str) -> Any:
-        """Absent where it has none and need not be there."""
+        """`_ABSENT` if an optional property has no value."""
         try:
             return self._drawer.child(name, self._schemas_of(name), self._depth - 1)
         except TooMuchWorkError:
@@ -87,7 +89,7 @@ class _Object:
         return chosen
 
     def _add_dependents(self, chosen: dict[str, None]) -> None:
-        """What must be there because something else is, and what must hold then."""
+        """Adds the properties that chosen ones require, and applies dependent schemas."""
         waiting = list(chosen)
         applied: set[int] = set()
         while waiting:
@@ -108,7 +110,7 @@ class _Object:
                 waiting += missing
 
     def _dependents(self, name: str) -> Iterator[Any]:
-        """Lists of names and schemas."""
+        """The lists of names and the schemas that depend on a property."""
         for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
             for found in self._parts.values(keyword):
                 if name in mapping(keyword, found):
@@ -123,7 +125,7 @@ class _Object:
             del chosen[spare.pop()]
 
     def _add_more(self, chosen: dict[str, None], optional: list[str]) -> None:
-        """Up to `minProperties`; and one or two where the schema tells what free names hold."""
+        """Adds names up to `minProperties`, and up to two more if the schema describes additional properties."""
         self._source.shuffle(optional)
         wanted = self._least
         if self._share and not self._known and self._has_free_names():
@@ -138,9 +140,9 @@ class _Object:
             tried += 1
             if tried > _MOST_NAMES_TRIED + 2 * wanted:
                 if len(chosen) < self._least:
-                    raise UndrawableError(f"no names were found for minProperties {self._least}")
+                    raise UndrawableError(f"not enough names were found for minProperties {self._least}")
                 return
-            name = self._free_name(len(chosen))
+            name = self._free_name(len(chosen), tried)
             if name not in chosen and self._is_allowed(name) and self._may_have(name):
                 chosen[name] = None
 
@@ -149,16 +151,24 @@ class _Object:
         said = [found for keyword in keywords for found in self._parts.values(keyword)]
         return bool(self._patterns) or any(isinstance(found, dict) and found for found in said)
 
-    def _free_name(self, number: int) -> str:
+    def _free_name(self, number: int, tried: int) -> str:
         name_rules = list(self._parts.values("propertyNames"))
         if self._patterns and (self._source.random() < 0.7 or not self._allows_others()):
             pattern = self._source.choice(list(self._patterns))
-            return self._drawer.expressions.draw(pattern, self._source)
+            return self._name_for(pattern, tried)
         if name_rules:
             drawn = self._drawer.child("(a name)", [*name_rules, {"type": "string"}], self._depth)
             return str(drawn)
         word = self._source.choice(WORDS)
         return word if number < len(WORDS) // 2 else f"{word}_{number}"
+
+    def _name_for(self, pattern: str, tried: int) -> str:
+        """First a short name, then longer ones: most patterns leave the end of a name open."""
+        expressions = self._drawer.expressions
+        if tried > 1:
+            with suppress(NoTextError):
+                return expressions.draw(pattern, self._source, least=self._source.randint(1, _LONGEST_NAME))
+        return expressions.draw(pattern, self._source)
 
     def _allows_others(self) -> bool:
         return all(found is not False for found in self._parts.values("additionalProperties"))
@@ -168,14 +178,14 @@ class _Object:
         return all(checker.is_valid(name, rule) for rule in self._parts.values("propertyNames"))
 
     def _may_have(self, name: str) -> bool:
-        """Whether a value for it can end within the depth."""
+        """Whether the property can have a value within the depth."""
         level = self._drawer.endings.level
         return all(schema is not False and level(schema) <= self._depth - 1 for schema in self._schemas_of(name)) and (
             not self._parts.has("propertyNames") or self._is_allowed(name)
         )
 
     def _schemas_of(self, name: str) -> list[Any]:
-        """What a property of this name must satisfy."""
+        """The schemas that apply to the property of this name."""
         self._drawer.budget.step(1 + len(self._naming) // _PARTS_A_STEP)
         found: list[Any] = []
         is_known = name in self._known or any(self._drawer.expressions.matches(p, name) for p in self._patterns)

@@ -1,4 +1,4 @@
-"""Where a schema's references lead: JSON pointers, anchors, and addresses relative to an `$id`, all in one document."""
+"""Resolves a schema's references within one document: JSON pointers, anchors, and URIs relative to an `$id`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,14 +15,14 @@ _VALUES_A_STEP = 16
 
 
 class Document:
-    """A schema with everything that its references can lead to. Nothing outside of it is ever fetched."""
+    """A schema and all targets of its references. Nothing outside the document is ever fetched."""
 
     def __init__(self, root: Any, budget: Budget) -> None:
         self.root = root
         self._resources: dict[str, Any] = {_ROOT: root}
         self._anchors: dict[str, Any] = {}
         self._bases: dict[int, str] = {}
-        """The address that references in a schema are relative to, by the schema's identity; none: the root's."""
+        """The base URI of each schema, by identity; schemas that are not listed have the root's."""
         self._index(root, budget)
 
     def _index(self, root: Any, budget: Budget) -> None:
@@ -46,7 +46,7 @@ class Document:
                     rest.append((item, base, not is_by_name and name in _BY_NAME))
 
     def _register(self, node: Mapping[str, Any], base: str) -> str:
-        """Notes a schema's own address and anchors; the base of what it holds."""
+        """Records a schema's `$id` and anchors, and returns the base URI of its subschemas."""
         said = node.get("$id")
         if isinstance(said, str):
             if said.startswith("#"):  # draft 6 and 7: an anchor
@@ -62,7 +62,7 @@ class Document:
         return base
 
     def references(self, schema: Mapping[str, Any]) -> Iterator[Any]:
-        """The schemas that a schema itself refers to. Raises `UndrawableError`."""
+        """The schemas that a schema refers to directly. Raises `UndrawableError`."""
         for keyword in ("$ref", "$dynamicRef"):
             if keyword in schema:
                 yield self.resolve(schema[keyword], schema)
@@ -70,7 +70,7 @@ class Document:
             yield self.root
 
     def resolve(self, reference: Any, origin: Mapping[str, Any]) -> Any:
-        """What a reference in the schema `origin` leads to. Raises `UndrawableError`."""
+        """The target of a reference in the schema `origin`. Raises `UndrawableError`."""
         if not isinstance(reference, str):
             raise UndrawableError(f"a reference must be a string (got {shown(reference)})")
         base = self._bases.get(id(origin), _ROOT)
@@ -78,11 +78,11 @@ class Document:
             "#"
         )
         if address not in self._resources:
-            raise UndrawableError(f"the reference {shown(reference)} leads outside of the schema")
+            raise UndrawableError(f"the reference {shown(reference)} is outside the schema")
         if fragment and not fragment.startswith("/"):
             found = self._anchors.get(f"{address}#{unquote(fragment)}")
             if found is None:
-                raise UndrawableError(f"the reference {shown(reference)} leads nowhere: there is no such anchor")
+                raise UndrawableError(f"the reference {shown(reference)} cannot be resolved: there is no such anchor")
             return found
         return _follow(self._resources[address], unquote(fragment), reference)
 
@@ -95,13 +95,13 @@ def _follow(found: Any, pointer: str, reference: str) -> Any:
         elif isinstance(found, list) and name.isascii() and name.isdecimal() and int(name[:9]) < len(found):
             found = found[int(name[:9])]
         else:
-            raise UndrawableError(f"the reference {shown(reference)} leads nowhere")
+            raise UndrawableError(f"the reference {shown(reference)} cannot be resolved")
     return found
 
 
 def _join(base: str, address: str) -> str:
-    """Raises `UndrawableError` for what is not an address."""
+    """Raises `UndrawableError` for an invalid URI."""
     try:
         return urljoin(base, address)
     except ValueError:
-        raise UndrawableError(f"{shown(address)} is not a valid address") from None
+        raise UndrawableError(f"{shown(address)} is not a valid URI reference") from None

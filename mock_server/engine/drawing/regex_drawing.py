@@ -1,10 +1,10 @@
-"""A text for an expression, of a wanted length where there is one."""
+"""Draws text that an expression describes, of a given length if required."""
 
 import random
 from collections.abc import Iterator
 
 from .budget import Budget
-from .problems import UndrawableError
+from .problems import NoTextError, UndrawableError
 from .regex_nodes import (
     BackReference,
     Border,
@@ -17,7 +17,7 @@ from .regex_nodes import (
     Sequence,
 )
 
-_SPREAD = 4  # repetitions beyond those that must be
+_SPREAD = 4  # optional repetitions at most
 _PLEASANT = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _PRINTABLE = _PLEASANT + "-_.,:;!?@#$%&*+=/()[]{}<>|~^'\"`\\ "
 _SURROGATES = range(0xD800, 0xE000)
@@ -43,10 +43,11 @@ def shortest(node: Node) -> int:
 
 
 class RegexDrawer:
-    """Draws texts of one expression. Borders and what is looked for are not aimed at: check what comes out."""
+    """Draws text for one expression. It ignores borders and look-arounds, so the result must be checked."""
 
-    def __init__(self, node: Node, budget: Budget) -> None:
-        """Raises `TooMuchWorkError` where every text is too long."""
+    def __init__(self, node: Node, budget: Budget, *, widely: bool = False) -> None:
+        """Raises `TooMuchWorkError` if every match is too long. `widely`: with punctuation wherever it is allowed."""
+        self._candidates = (_PRINTABLE,) if widely else (_PLEASANT, _PRINTABLE)
         self._node = node
         self._budget = budget
         self._lengths: dict[tuple[int, int], int] = {}
@@ -60,7 +61,7 @@ class RegexDrawer:
         return "".join(self._pieces(self._node, source))
 
     def draw_between(self, source: random.Random, least: int, most: int) -> str | None:
-        """One of a length between these, both included; None: there is none."""
+        """Text of a length between these bounds, inclusive; None if there is none."""
         if most != self._limit:
             self._limit = most
             self._lengths.clear()
@@ -108,15 +109,15 @@ class RegexDrawer:
         return text
 
     def _alphabet(self, node: Characters) -> str:
-        """The plainest of the characters that it contains. Raises `UndrawableError` where there are none."""
+        """The plainest characters of the set. Raises `UndrawableError` if it has none."""
         found = self._alphabets.get(id(node))
         if found is None:
             self._budget.step(4)
-            found = self._alphabets[id(node)] = _alphabet(node)
+            found = self._alphabets[id(node)] = _alphabet(node, self._candidates)
         return found
 
     def _possible(self, node: Node) -> int:
-        """The lengths of its texts up to the limit, as bits."""
+        """The possible lengths up to the limit, as a bit set."""
         key = (id(node), -1)
         if (found := self._lengths.get(key)) is None:
             found = self._lengths[key] = self._possible_lengths(node)
@@ -141,11 +142,13 @@ class RegexDrawer:
             case Group(part):
                 return self._possible(part)
             case BackReference():
-                raise UndrawableError("a pattern with a back reference cannot have a wanted length")
+                raise NoTextError(
+                    "the simulated engine cannot draw text of a given length for a pattern with a back reference"
+                )
         return 1
 
     def _possible_times(self, part: Node, least: int, most: int | None) -> int:
-        """Of so many texts behind each other."""
+        """The possible lengths of the part repeated."""
         key = (id(part), least << 32 | (0xFFFFFFFF if most is None else most))
         if (known := self._lengths.get(key)) is not None:
             return known
@@ -175,7 +178,7 @@ class RegexDrawer:
         return found
 
     def _sums(self, one: int, other: int) -> int:
-        """The sums of two sets of lengths, up to the limit."""
+        """The pairwise sums of two sets of lengths, up to the limit."""
         few, many = sorted((one, other), key=int.bit_count)
         self._budget.step(1 + few.bit_count() * (self._limit + _BITS_A_STEP) // (_BITS_A_STEP * 16))
         found = 0
@@ -186,7 +189,7 @@ class RegexDrawer:
         return found & ((1 << (self._limit + 1)) - 1)
 
     def _pieces_of(self, node: Node, length: int, source: random.Random) -> Iterator[str]:
-        """Text of exactly this length, which is a possible one."""
+        """Text of exactly this length, which must be possible."""
         self._budget.step()
         match node:
             case Characters():
@@ -221,14 +224,14 @@ class RegexDrawer:
         while length or least:
             heads = self._possible(part)
             if not least:
-                heads &= ~1  # the rest is not empty, and must become shorter
+                heads &= ~1  # each repetition must consume something
             least, most = max(0, least - 1), None if most is None else most - 1
             own = self._split(heads, self._possible_times(part, least, most), length, source)
             yield from self._pieces_of(part, own, source)
             length -= own
 
     def _split(self, heads: int, tails: int, length: int, source: random.Random) -> int:
-        """A length of the head so that the tail can have the rest."""
+        """A length for the head that leaves a possible length for the tail."""
         self._budget.step(1 + length // 32)
         fitting = [
             head for head in _bits(heads & ((1 << (length + 1)) - 1), length + 1) if tails >> (length - head) & 1
@@ -237,14 +240,14 @@ class RegexDrawer:
 
 
 def _short_ones(branches: tuple[Node, ...]) -> list[Node]:
-    """All branches but the very long ones, unless all are."""
+    """The branches, without very long ones unless all are very long."""
     lengths = [shortest(branch) for branch in branches]
     most = max(min(lengths), _LONG)
     return [branch for branch, length in zip(branches, lengths, strict=True) if length <= most]
 
 
 def _bits(number: int, most: int) -> Iterator[int]:
-    """The places of the lowest bits that are set."""
+    """The positions of the lowest set bits, `most` of them at most."""
     while number and most:
         low = number & -number
         yield low.bit_length() - 1
@@ -252,8 +255,8 @@ def _bits(number: int, most: int) -> Iterator[int]:
         most -= 1
 
 
-def _alphabet(node: Characters) -> str:
-    for candidates in (_PLEASANT, _PRINTABLE):
+def _alphabet(node: Characters, preferred: tuple[str, ...]) -> str:
+    for candidates in preferred:
         found = "".join(filter(node.contains, candidates))
         if found:
             return found
@@ -269,5 +272,5 @@ def _alphabet(node: Characters) -> str:
         codes = (code for low in (0x00, 0xA0, 0x391, 0x410, 0x4E00, 0x1F600) for code in range(low, low + 96))
         found = "".join(filter(node.contains, map(chr, codes)))
     if not found:
-        raise UndrawableError("a set of characters in its pattern is empty, or nothing of it can be written")
+        raise UndrawableError("a character class in its pattern matches no character that JSON can hold")
     return found

@@ -1,6 +1,6 @@
-"""Whether an expression matches a text: all ways at once, so that no expression is slow.
+"""Matches expressions by following all ways at once, so that no expression is slow.
 
-A set of positions is the bits of an integer; each node turns the positions where it begins into those where it ends.
+A set of positions is an integer used as a bit set. Each node maps the positions where it starts to those where it ends.
 """
 
 from .budget import Budget
@@ -23,13 +23,13 @@ _WORD = Characters(WORD)
 
 
 def is_found(node: Node, text: str, budget: Budget) -> bool:
-    """Whether some part of the text matches. Raises `UndrawableError` for what only a match in order could tell."""
+    """Whether the expression matches anywhere in the text. Raises `UndrawableError` for back references."""
     everywhere = (1 << (len(text) + 1)) - 1
     return _Text(text, budget).ends(node, everywhere) != 0
 
 
 def is_whole(node: Node, text: str, budget: Budget) -> bool:
-    """Whether the text as a whole matches."""
+    """Whether the expression matches the whole text."""
     return bool(_Text(text, budget).ends(node, 1) >> len(text) & 1)
 
 
@@ -43,7 +43,7 @@ class _Text:
         self._places: dict[int, int] = {}
 
     def ends(self, node: Node, starts: int, *, backwards: bool = False) -> int:
-        """Where matches end that begin at `starts`; backwards: where those begin that end there."""
+        """The ends of the matches that start at `starts`; backwards, the starts of the matches that end there."""
         if not starts:
             return 0
         self._budget.step(self._cost)
@@ -70,7 +70,9 @@ class _Text:
                 places = self.ends(part, self._everywhere, backwards=not behind)
                 return starts & ~places if negated else starts & places
             case BackReference():
-                raise UndrawableError("a pattern with a back reference can only stand alone")
+                raise UndrawableError(
+                    "the simulated engine cannot check a text against a pattern with a back reference"
+                )
 
     def _repeated(self, node: Repeat, starts: int, *, backwards: bool) -> int:
         reached = starts
@@ -90,7 +92,7 @@ class _Text:
         return reached
 
     def _places_of(self, node: Characters) -> int:
-        """Where a character stands that it contains."""
+        """The positions of the characters in the set."""
         found = self._places.get(id(node))
         if found is None:
             self._budget.step(1 + len(self._distinct) // 8 + len(self._text) // 512)
@@ -109,7 +111,7 @@ class _Text:
             case "line start" | "line end":
                 line_ends = self._places_of(_LINE_END)
                 return line_ends | end if node.kind == "line end" else (line_ends << 1) | 1
-        if not self._text:  # Python found no place in it before 3.14, others do
+        if not self._text:  # Python before 3.14 has no \B in an empty text; other dialects do
             return 0
         words = self._places_of(_WORD)
         borders = (words ^ (words << 1)) & self._everywhere

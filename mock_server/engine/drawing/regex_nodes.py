@@ -10,12 +10,12 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Characters:
-    """One character: of these ranges or Unicode categories, or with `negated` of none of them."""
+    """One character in these ranges or Unicode categories; with `negated`, in none of them."""
 
     ranges: tuple[Range, ...]
     negated: bool = False
     categories: tuple[tuple[str, bool], ...] = ()
-    """Each with whether it is the characters outside of the category that are meant."""
+    """Each with True if it stands for the characters outside the category."""
     ignores_case: bool = False
 
     @cached_property
@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Repeat:
-    """`most` None: any number of times."""
+    """`most` is None if there is no upper limit."""
 
     part: "Node"
     least: int
@@ -68,14 +68,14 @@ class Group:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Border:
-    """A place: the text's beginning or end, those of a line, or (not) a word's."""
+    """A position: the start or end of the text or of a line, or a word boundary (or none)."""
 
     kind: Literal["start", "end", "line start", "line end", "word", "no word"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Look:
-    """What must, or with `negated` must not, come next; or with `behind` stand before."""
+    """A look-ahead, or with `behind` a look-behind; negative with `negated`."""
 
     part: "Node"
     negated: bool

@@ -1,4 +1,4 @@
-"""Reading regular expressions: what JSON Schema's dialect (ECMA-262) and Python's have in common."""
+"""Parses regular expressions in the common part of JSON Schema's dialect (ECMA-262) and Python's."""
 
 from .budget import Budget
 from .json_values import shown
@@ -32,7 +32,7 @@ _CLASSES = {"d": DIGITS, "w": WORD, "s": SPACE}
 
 
 def parse(pattern: str, budget: Budget) -> Node:
-    """Raises `UndrawableError` for what is not a regular expression, or has forms that are not known here."""
+    """Raises `UndrawableError` for an invalid expression, and for forms that are not supported."""
     budget.step(1 + len(pattern) // _CHARACTERS_A_STEP)
     return _Parser(pattern).parse()
 
@@ -50,7 +50,7 @@ class _Parser:
     def parse(self) -> Node:
         found = self._choice()
         if self._at < len(self._pattern):
-            raise self._wrong("a parenthesis is closed that was not opened")
+            raise self._wrong("a closing parenthesis has no opening one")
         return found
 
     def _wrong(self, why: str) -> UndrawableError:
@@ -60,7 +60,7 @@ class _Parser:
 
     def _unknown(self, what: str) -> UndrawableError:
         return UndrawableError(
-            f"the simulated engine does not know {what}, which the pattern {shown(self._pattern)} has"
+            f"the simulated engine does not support {what}, used in the pattern {shown(self._pattern)}"
         )
 
     def _peek(self, text: str) -> bool:
@@ -74,7 +74,7 @@ class _Parser:
 
     def _next(self) -> str:
         if self._at >= len(self._pattern):
-            raise self._wrong("it ends too soon")
+            raise self._wrong("it is incomplete")
         character = self._pattern[self._at]
         self._at += 1
         return character
@@ -99,12 +99,12 @@ class _Parser:
             return part
         least, most = times
         if most is not None and most < least:
-            raise self._wrong("the most repetitions are below the least")
+            raise self._wrong("the maximum number of repetitions is below the minimum")
         self._take("?")
         if self._take("+"):
             raise self._unknown("possessive repetitions")
         if self._times() is not None:
-            raise self._wrong("two repetitions stand behind each other")
+            raise self._wrong("a repetition follows another one")
         return Repeat(part, least, most)
 
     def _times(self) -> tuple[int, int | None] | None:
@@ -116,7 +116,7 @@ class _Parser:
         end = self._pattern.find("}", self._at, self._at + 24)
         least, comma, most = self._pattern[self._at + 1 : max(end, self._at + 1)].partition(",")
         if end < 0 or not _is_number(least or "0") or not _is_number(most or "0") or not (least or (comma and most)):
-            return None  # a brace that stands for itself
+            return None  # a literal brace
         self._at = end + 1
         return int(least or 0), (int(most) if most else None) if comma else int(least)
 
@@ -146,7 +146,7 @@ class _Parser:
     def _group(self) -> Node | None:
         self._depth += 1
         if self._depth > _MAX_NESTING:
-            raise self._unknown(f"groups that are nested more deeply than {_MAX_NESTING} levels")
+            raise self._unknown(f"groups nested more than {_MAX_NESTING} levels deep")
         flags = self._flags
         look: tuple[bool, bool] | None = None
         number = None
@@ -187,7 +187,7 @@ class _Parser:
         return self._groups
 
     def _set_flags(self) -> bool:
-        """Flags for the rest of the group that they stand in; true: a group of their own follows."""
+        """Reads flags for the rest of the enclosing group. True if they belong to a group of their own."""
         while (flag := self._next()) in "aimsuL":
             self._flags += flag
         if flag == "-":
@@ -207,11 +207,11 @@ class _Parser:
 
     def _reference(self, number: int | None, name: str) -> BackReference:
         if number is None or number not in self._closed:
-            raise self._wrong(f"the group {name[:40]!r} that it refers to does not stand before")
+            raise self._wrong(f"no group {name[:40]!r} ends before the reference to it")
         return BackReference(number)
 
     def _escape(self) -> Node:
-        """Outside of a set."""
+        """Reads an escape outside a character class."""
         character = self._next()
         match character:
             case "b" | "B":
@@ -243,7 +243,7 @@ class _Parser:
         return Characters(((code, code),), ignores_case=ignores_case)
 
     def _code(self, character: str) -> int:
-        """The code point behind a backslash and this."""
+        """The code point for an escape that begins with this character."""
         if character in "xuU":
             if self._take("{"):
                 return self._hexadecimal(self._until("}"), least=1)
@@ -280,7 +280,7 @@ class _Parser:
         name = name.removeprefix("gc=").removeprefix("General_Category=")
         if name not in _CATEGORIES:
             raise self._unknown(
-                f"the Unicode class \\p{{{name[:40]}}} (it knows general categories such as L, Lu, N, P)"
+                f"the Unicode class \\p{{{name[:40]}}} (it supports general categories such as L, Lu, N, P)"
             )
         return name
 
@@ -291,7 +291,7 @@ class _Parser:
         is_first = True
         while is_first or not self._peek("]"):
             if is_first and self._peek("]") and self._pattern.find("]", self._at + 1) < 0:
-                break  # ECMA's empty set, which Python does not have
+                break  # ECMA's empty class, which Python does not have
             is_first = False
             low = self._member()
             categories += low.categories

@@ -1,4 +1,4 @@
-"""Strings: words, or what a pattern or a format asks for."""
+"""Draws strings: words, or text for a pattern or a format."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ WORDS = (
     "valley", "marble", "ember", "falcon", "garden", "island", "juniper", "kettle", "linen", "mosaic", "nectar",
 )  # fmt: skip
 _DRAWS = 12
+_LONGEST = 8  # above the least length
+# For schemas whose `not` rules out words.
+_ALPHABETS = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "-_.:/@#+ ", "abcdefghijklmnopqrstuvwxyz", "äöüßéñ河山海")
 
 
-def draw_string(drawer: InstanceDrawer, parts: Conjunction) -> str:
+def draw_string(drawer: InstanceDrawer, parts: Conjunction, attempt: int) -> str:
     least, most = parts.at_least("minLength"), parts.at_most("maxLength")
     if most is not None and most < least:
         raise UndrawableError(f"minLength {least} is above maxLength {most}")
@@ -31,7 +34,7 @@ def draw_string(drawer: InstanceDrawer, parts: Conjunction) -> str:
     if found is None and patterns:
         found = _matching(drawer, patterns, least, most)
     if found is None:
-        found = _words(drawer, least, most)
+        found = _words(drawer, least, most) if attempt < 2 else _characters(drawer, least, most, attempt)
     drawer.budget.write(len(found))
     return found
 
@@ -39,7 +42,7 @@ def draw_string(drawer: InstanceDrawer, parts: Conjunction) -> str:
 def _formatted(
     drawer: InstanceDrawer, formats: list[str], patterns: list[Any], least: int, most: int | None
 ) -> str | None:
-    """None where no format is known. A pattern has the last word: those that stand beside a format describe it."""
+    """None if no format is known. Patterns take precedence: next to a format they usually describe it."""
     is_known = False
     for _ in range(_DRAWS):
         for name in formats:
@@ -52,12 +55,12 @@ def _formatted(
                 return text
     if is_known and not patterns:
         lengths = f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
-        raise UndrawableError(f"no text of the format {formats[0][:40]!r} was found that has {lengths} characters")
+        raise UndrawableError(f"found no text of the format {formats[0][:40]!r} with {lengths} characters")
     return None
 
 
 def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int | None) -> str:
-    """Of several patterns: drawn by each in its turn, or by all behind each other, and checked by the others."""
+    """For several patterns: draws from each in turn, or from all in sequence, and checks the result against all."""
     expressions, source = drawer.expressions, drawer.source
     if len(patterns) == 1:
         return expressions.draw(patterns[0], source, least=least, most=most)
@@ -67,7 +70,7 @@ def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int
             fits = least <= len(candidate) and (most is None or len(candidate) <= most)
             if fits and all(expressions.matches(pattern, candidate) for pattern in patterns):
                 return candidate
-    raise UndrawableError(f"no text was found that all of its {len(patterns)} patterns match")
+    raise UndrawableError(f"found no text that matches all {len(patterns)} patterns")
 
 
 def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
@@ -81,3 +84,11 @@ def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
         drawer.budget.step(len(words) // 8)
         text = " ".join(words)
     return text if most is None else text[:most]
+
+
+def _characters(drawer: InstanceDrawer, least: int, most: int | None, attempt: int) -> str:
+    """Characters of one kind; each attempt uses another kind."""
+    longest = least + _LONGEST if most is None else min(most, least + _LONGEST)
+    length = drawer.source.randint(least, longest)
+    drawer.budget.step(1 + length // 64)
+    return "".join(drawer.source.choices(_ALPHABETS[attempt % len(_ALPHABETS)], k=length))

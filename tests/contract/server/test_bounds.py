@@ -1,4 +1,4 @@
-"""How much one request may ask for: what is beyond that is refused in words that name the field and the limit."""
+"""How much one request may ask for: a request beyond it is refused with an error that names the field and the limit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_of_a_completion(http: httpx.Client, body: dict[str, Any], param: str | 
 
 
 @pytest.mark.parametrize("part", ["content", "tools", "arguments"])
-def test_a_chat_far_beyond_the_context_is_told_as_one_that_is_a_little(http: httpx.Client, part: str) -> None:
+def test_a_chat_far_beyond_the_context_gets_the_same_error_as_one_just_beyond_it(http: httpx.Client, part: str) -> None:
     long = "word " * 500_000
     body: dict[str, Any] = {"messages": QUESTION}
     if part == "content":
@@ -90,7 +90,7 @@ def test_nesting_has_a_limit_wherever_json_is_read(http: httpx.Client) -> None:
     assert complete(http, structured_outputs={"json": shallow})["choices"][0]["text"]
 
 
-def test_what_is_just_within_the_limits_is_served(http: httpx.Client) -> None:
+def test_requests_just_within_the_limits_are_served(http: httpx.Client) -> None:
     whole = answer(http, COMPLETIONS, {"prompt": ["a"] * 1_000, "n": 4, "max_tokens": 1})
     assert [choice["index"] for choice in whole["choices"]] == list(range(4_000))
     assert whole["usage"]["completion_tokens"] == 4_000

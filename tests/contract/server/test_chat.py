@@ -46,7 +46,7 @@ def test_usage_is_a_recount(http: httpx.Client, facts: Facts) -> None:
 
 
 @pytest.mark.parametrize("question", ["浙江的省会在哪里?", "who are you?"])
-def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, question: str) -> None:
+def test_a_stream_equals_the_whole_answer(http: httpx.Client, question: str) -> None:
     messages = [{"role": "user", "content": question}]
     whole = chat(http, messages=messages, seed=42)
     chunks = chat_events(http, messages=messages, seed=42, stream_options={"include_usage": True})

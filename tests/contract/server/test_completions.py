@@ -64,7 +64,7 @@ def test_several_prompts_are_answered_in_their_order(http: httpx.Client, n: int,
     assert all(len(chunk["choices"]) == 1 for chunk in chunks)
 
 
-def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, facts: Facts) -> None:
+def test_a_stream_equals_the_whole_answer(http: httpx.Client, facts: Facts) -> None:
     whole = complete(http, seed=1, max_tokens=20)
     *chunks, usage = completion_events(http, seed=1, max_tokens=20, stream_options={"include_usage": True})
     assert texts(chunks) == {0: whole["choices"][0]["text"]}

@@ -1,4 +1,4 @@
-"""A request that the context has no room for, in the words by which clients turn to another model."""
+"""Requests that do not fit the context: the error has the words by which clients fall back to another model."""
 
 from __future__ import annotations
 

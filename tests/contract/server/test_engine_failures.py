@@ -67,7 +67,7 @@ def raising_after_a_token(error: BaseException) -> Play:
 
 
 class Stage:
-    """A scripted engine whose requests play what the test says; a request of another seed says "A" and ends."""
+    """A scripted engine that plays the test's script; a request with another seed says "A" and ends."""
 
     def __init__(self) -> None:
         self.play: Play = list  # type: ignore[assignment]
@@ -89,7 +89,7 @@ def http(stage: Stage) -> Iterator[httpx.Client]:
 
 
 def failure(http: httpx.Client, *, stream: bool) -> tuple[int, dict[str, Any], int]:
-    """Status, error and events before it of the request that is played."""
+    """Status, error and number of events before it, for the request that plays the script."""
     response = http.post(COMPLETIONS, json={"prompt": "a", "seed": 1, "stream": stream})
     if response.status_code != 200:
         return response.status_code, error_of(response, response.status_code), 0
@@ -120,7 +120,7 @@ def test_a_script_that_raises_fails_its_request_alone(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_what_an_engine_error_says_reaches_the_client(http: httpx.Client, stage: Stage, stream: bool) -> None:
+def test_the_message_of_an_engine_error_reaches_the_client(http: httpx.Client, stage: Stage, stream: bool) -> None:
     stage.play = raising_after_a_token(EngineError("out of memory"))
     assert failure(http, stream=stream)[1]["message"] == "out of memory"
 
@@ -139,6 +139,7 @@ def test_what_an_engine_error_says_reaches_the_client(http: httpx.Client, stage:
         [token(token_ids=None)],
         [token(token_ids=[10**9])],
         [token(token_ids=["A"])],
+        [token(token_ids=[3.5], finish_reason="length")],
         [token(finish_reason="tired")],
         [token(), token(finish_reason="tired")],
     ],
@@ -155,7 +156,7 @@ def test_a_script_that_yields_nonsense_fails_its_request_alone(
     check_others_are_served(http)
 
 
-def test_what_comes_after_the_end_is_no_part_of_the_answer(http: httpx.Client, stage: Stage) -> None:
+def test_deltas_after_the_end_are_not_part_of_the_answer(http: httpx.Client, stage: Stage) -> None:
     def play() -> Iterator[TimedDelta]:
         yield token(finish_reason="length")
         raise ValueError("nobody asked")
@@ -193,7 +194,7 @@ def test_a_script_that_does_not_end_is_closed_when_its_client_leaves(
 
 
 class Stubborn(SimulatedEngine):
-    """Its author breaks off, for the prompts that a test names."""
+    """An engine whose author fails for the prompts that a test names."""
 
     def __init__(self, after: int) -> None:
         super().__init__(QUICK, RealClock(), BreakingAuthor(TOKENIZER, "sim-chat", after))
@@ -247,13 +248,14 @@ def test_a_simulated_request_that_fails_in_the_step_loop_fails_alone(after: int,
 
 
 class Endless:
-    """A stream that yields tokens for ever; `waits` as long as it likes between them."""
+    """A stream that yields a batch again and again, and calls `wait` before each."""
 
     prompt_logprobs = None
     first_token_at = None
 
-    def __init__(self, wait: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, wait: Callable[[], Awaitable[None]] | None, batch: Sequence[Delta]) -> None:
         self._wait = wait
+        self._batch = batch
 
     def scheduled(self, choice: int) -> None:
         return None
@@ -264,19 +266,21 @@ class Endless:
     def __aiter__(self) -> Endless:
         return self
 
-    async def __anext__(self) -> list[Delta]:
+    async def __anext__(self) -> Sequence[Delta]:
         if self._wait is not None:
             await self._wait()
-        return [Delta(0, [65], None)]
+        return self._batch
 
     async def aclose(self) -> None:
         pass
 
 
-def endless_engine(wait: Callable[[], Awaitable[None]] | None) -> ScriptedEngine:
+def endless_engine(
+    wait: Callable[[], Awaitable[None]] | None, batch: Sequence[Delta] = (Delta(0, [65], None),)
+) -> ScriptedEngine:
     class Engine(ScriptedEngine):
         async def generate(self, *args: Any, **kwargs: Any) -> Endless:  # type: ignore[override]
-            return Endless(wait)
+            return Endless(wait, batch)
 
     return Engine(lambda request: iter(()), RealClock(), TOKENIZER)
 
@@ -297,7 +301,7 @@ def wait_until_nothing_is_under_way(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_an_engine_that_never_waits_holds_nobody_else(stream: bool) -> None:
+def test_an_engine_that_never_waits_does_not_block_other_requests(stream: bool) -> None:
     with serving(endless_engine(None)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
         leave_in_the_middle(http, stream=stream)
         wait_until_nothing_is_under_way(http)
@@ -305,7 +309,34 @@ def test_an_engine_that_never_waits_holds_nobody_else(stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_an_engine_that_cannot_be_cancelled_is_left_to_itself(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_exception_in_mid_answer_is_an_error_that_does_not_show_it(stream: bool) -> None:
+    waits = iter([None, None])
+
+    async def wait() -> None:
+        if next(waits, "over") == "over":
+            raise ValueError("secret")
+
+    with serving(endless_engine(wait)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
+        status, found, before = failure(http, stream=stream)
+    assert (status, before) == ((200, 2) if stream else (500, 0))
+    assert found["type"] == "server_error"
+    assert "secret" not in found["message"]
+
+
+@pytest.mark.parametrize("stop", [None, "zzz"])
+def test_deltas_after_the_end_in_the_same_batch_are_not_part_of_the_answer(stop: str | None) -> None:
+    batch = [Delta(0, TOKENIZER.encode("good"), "length"), Delta(0, TOKENIZER.encode("wrong"), None)]
+    body = {"prompt": "a", "stop": stop}
+    with serving(endless_engine(None, batch)) as served, httpx.Client(base_url=served.root, timeout=20) as http:
+        whole = http.post(COMPLETIONS, json=body).json()
+        stream = http.post(COMPLETIONS, json={**body, "stream": True}).text
+    assert whole["choices"][0]["text"] == "good"
+    assert whole["usage"]["completion_tokens"] == len(TOKENIZER.encode("good"))
+    assert "wrong" not in stream
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_engine_that_cannot_be_cancelled_is_abandoned(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     is_released = threading.Event()
 
     async def wait() -> None:

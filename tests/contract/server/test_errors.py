@@ -94,7 +94,7 @@ def test_what_cannot_be_served_is_refused_before_any_header(
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/v1/models", 405)])
-def test_what_the_router_refuses_has_a_request_id(http: httpx.Client, method: str, path: str, status: int) -> None:
+def test_refusals_by_the_router_have_a_request_id(http: httpx.Client, method: str, path: str, status: int) -> None:
     response = http.request(method, path, headers={"x-request-id": "mine"})
     assert error_of(response, status)["type"] == "invalid_request_error"
     assert response.headers["x-request-id"] == "mine"

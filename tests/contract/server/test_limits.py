@@ -1,4 +1,4 @@
-"""Requests that come slowly, without end, or too large: refused in time, whatever the client still sends."""
+"""Requests that arrive slowly, never end, or are too large are refused in time, whatever else the client sends."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def with_length(body: bytes, length: int | None = None) -> bytes:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("after_another", [False, True], ids=["alone", "after another"])
-def test_what_is_half_sent_gets_a_408(served: Serving, sent: bytes, part: str, after_another: bool) -> None:
+def test_a_half_sent_request_gets_a_408(served: Serving, sent: bytes, part: str, after_another: bool) -> None:
     with closing(connect(served)) as connection:
         if after_another:
             connection.sendall(b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -92,7 +92,7 @@ def test_what_is_half_sent_gets_a_408(served: Serving, sent: bytes, part: str, a
 
 
 @pytest.mark.parametrize("sent", [HEAD, with_length(BODY)], ids=["head", "body"])
-def test_what_comes_drop_by_drop_gets_a_408(served: Serving, sent: bytes) -> None:
+def test_a_request_that_trickles_in_gets_a_408(served: Serving, sent: bytes) -> None:
     with closing(connect(served)) as connection:
         if sent is not HEAD:
             connection.sendall(sent[: -len(BODY)])
@@ -113,7 +113,7 @@ def test_what_comes_drop_by_drop_gets_a_408(served: Serving, sent: bytes) -> Non
     assert time.monotonic() - began < SOON_S
 
 
-def test_a_long_body_that_comes_steadily_is_waited_for(served: Serving) -> None:
+def test_a_long_body_that_arrives_steadily_is_read_to_the_end(served: Serving) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": 2, "user": "x" * 9_000}).encode()
     with closing(connect(served)) as connection:
         connection.sendall(HEAD + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
@@ -123,12 +123,46 @@ def test_a_long_body_that_comes_steadily_is_waited_for(served: Serving) -> None:
         assert read_all(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_a_connection_that_says_nothing_is_closed_in_silence(served: Serving) -> None:
+def test_a_silent_connection_is_closed_without_a_response(served: Serving) -> None:
     with closing(connect(served)) as connection:
         assert read_all(connection) == b""
 
 
-def test_a_limit_of_zero_waits(served: Serving) -> None:
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_blank_lines_do_not_keep_a_connection_open(served: Serving, before: bytes) -> None:
+    with closing(connect(served)) as connection:
+        if before:
+            connection.sendall(before)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n\r\n")
+        assert read_all(connection) == b""
+
+
+@pytest.mark.parametrize("line", [b"CONNECT a:1 HTTP/1.1", b"GET /\xff HTTP/1.1", b"GET http://[ HTTP/1.1"])
+def test_a_first_request_that_cannot_be_read_gets_a_400_and_leaves_no_traceback(
+    served: Serving, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(line + b"\r\nhost: x\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 400")
+    with closing(connect(served)) as connection:  # by whose answer the end of the first has been handled
+        connection.sendall(with_length(BODY))
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"GARBAGE\r\n\r\n", HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n", HEAD + b"content-length: -1\r\n\r\n"],
+)
+def test_data_that_is_not_http_gets_an_error_in_json(served: Serving, sent: bytes) -> None:
+    with closing(connect(served)) as connection:
+        connection.sendall(sent)
+        status, error = refusal(read_all(connection))
+    assert (status, error["code"]) == (400, "invalid_http")
+
+
+def test_a_limit_of_zero_means_no_limit(served: Serving) -> None:
     with serving(simulated_engine(), Settings(read_timeout_s=0)) as patient, closing(connect(patient)) as connection:
         connection.sendall(with_length(BODY[:-1], len(BODY)))
         connection.settimeout(2 * READ_TIMEOUT_S)
@@ -187,7 +221,7 @@ def test_a_length_above_the_limit_gets_a_413_before_the_body_is_asked_for(
     assert time.monotonic() - began < SOON_S
 
 
-def test_who_sends_a_body_above_the_limit_all_the_same_can_read_the_413(served: Serving) -> None:
+def test_a_client_that_sends_a_body_above_the_limit_can_read_the_413(served: Serving) -> None:
     with closing(connect(served)) as connection:
         connection.sendall(with_length(b"x" * 5_000_000))
         assert refusal(read_all(connection))[0] == 413
@@ -216,7 +250,7 @@ def test_a_chunked_body_is_counted_while_it_comes(served: Serving) -> None:
     [b"0\r\n" + b"a: b\r\n" * 10_000, b"0\r\na: " + b"b" * 60_000, b"1;" + b"x" * 60_000],
     ids=["", "one", "chunk"],
 )
-def test_what_stands_around_a_chunked_body_ends_its_connection_when_it_does_not_end(
+def test_endless_extensions_and_trailers_of_a_chunked_body_end_the_connection(
     served: Serving, http: httpx.Client, endless: bytes
 ) -> None:
     with closing(connect(served)) as connection:
@@ -251,7 +285,7 @@ def test_refusals_are_counted(served: Serving, http: httpx.Client) -> None:
 
 
 class TestConnectionsWithSeveralRequests:
-    def test_a_half_sent_one_does_not_break_into_the_answer_before_it(self, served: Serving) -> None:
+    def test_a_half_sent_request_does_not_break_into_the_answer_before_it(self, served: Serving) -> None:
         answered = {**LONG_STREAM, "max_tokens": 4_000}  # takes longer than the limit
         with closing(connect(served)) as connection:
             connection.sendall(with_length(json.dumps(answered).encode()) + b"GET /hea")
@@ -261,8 +295,29 @@ class TestConnectionsWithSeveralRequests:
         assert b"[DONE]" in stream
         assert refusal(late)[0] == 408
 
+    @pytest.mark.parametrize("stream", [True, False])
+    @pytest.mark.parametrize(
+        "bad", [b"GARBAGE\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", HEAD + b"x: " + b"a" * MAX_HEAD]
+    )
+    def test_a_bad_request_does_not_break_into_the_answers_before_it(
+        self, served: Serving, bad: bytes, stream: bool
+    ) -> None:
+        answered = with_length(json.dumps({"prompt": "a", "max_tokens": 100, "stream": stream}).encode())
+        with closing(connect(served)) as connection:
+            connection.sendall(answered * 2 + bad)
+            answer = read_all(connection)
+        assert answer.count(b"HTTP/1.1 200") == 2
+        assert answer.count(b"HTTP/1.1") == 2
+        assert answer.endswith(b"0\r\n\r\n" if stream else b"}")
+
+    def test_a_bad_body_does_not_break_into_the_answer_before_it(self, served: Serving) -> None:
+        answered = with_length(json.dumps({"prompt": "a", "max_tokens": 100}).encode())
+        with closing(connect(served)) as connection:
+            connection.sendall(answered + HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n")
+            assert read_all(connection).count(b"HTTP/1.1") == 1
+
     @pytest.mark.parametrize("how", ["close", "reset"])
-    def test_who_leaves_ends_them_all_in_silence(self, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_disconnect_ends_all_of_them_without_an_error(self, how: str, caplog: pytest.LogCaptureFixture) -> None:
         with (
             serving(simulated_engine(find_profile("demo"))) as served,
             httpx.Client(base_url=served.root, timeout=20) as http,

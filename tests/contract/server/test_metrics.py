@@ -179,7 +179,7 @@ def test_who_leaves_and_who_is_refused_are_told_apart(
     assert gained["request_prefill_time_seconds_count"] == gained["time_to_first_token_seconds_count"]
 
 
-def test_a_prompt_that_is_only_scored_is_read_and_nothing_is_generated(fresh: httpx.Client) -> None:
+def test_a_scored_prompt_counts_as_prompt_tokens_without_generated_tokens(fresh: httpx.Client) -> None:
     before = counts(fresh)
     body = {"prompt": [[7], [8, 9]], "echo": True, "logprobs": 1, "max_tokens": 0}
     whole = fresh.post(COMPLETIONS, json=body).json()

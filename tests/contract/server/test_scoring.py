@@ -26,7 +26,7 @@ def tokenized(http: httpx.Client) -> dict[str, Any]:
 
 @pytest.mark.parametrize("as_ids", [False, True])
 @pytest.mark.parametrize("top", [0, 1, 3])
-def test_the_prompt_and_its_log_probabilities_and_no_new_token(
+def test_echo_without_new_tokens_returns_the_prompt_and_its_log_probabilities(
     http: httpx.Client, tokenized: dict[str, Any], top: int, as_ids: bool
 ) -> None:
     prompt = tokenized["tokens"] if as_ids else TEXT
@@ -47,7 +47,7 @@ def test_the_prompt_and_its_log_probabilities_and_no_new_token(
         assert max(top, 1) <= len(likely) <= top + 1
 
 
-def test_scores_are_the_same_with_a_token_generated_behind_them(http: httpx.Client, facts: Facts) -> None:
+def test_scores_are_the_same_if_a_token_is_generated(http: httpx.Client, facts: Facts) -> None:
     alone = complete(http, echo=True, logprobs=1, max_tokens=0)["choices"][0]["logprobs"]
     followed = complete(http, echo=True, logprobs=1, max_tokens=1)["choices"][0]["logprobs"]
     for column in COLUMNS:
@@ -78,7 +78,7 @@ def test_a_harness_scores_continuations_of_several_prompts(http: httpx.Client, m
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("logprobs", [None, 1])
-def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, n: int, logprobs: int | None) -> None:
+def test_a_stream_equals_the_whole_answer(http: httpx.Client, n: int, logprobs: int | None) -> None:
     body = {"prompt": [TEXT, "two two"], "n": n, "echo": True, "logprobs": logprobs, "max_tokens": 0, "seed": 1}
     whole = complete(http, **body)
     assert [choice["text"] for choice in whole["choices"]] == [TEXT] * n + ["two two"] * n
@@ -94,7 +94,7 @@ def test_a_stream_says_what_the_whole_answer_says(http: httpx.Client, n: int, lo
             assert one["logprobs"]["tokens"] == other["logprobs"]["tokens"]
 
 
-def test_vllms_form_stands_beside_openais_and_has_as_many_entries_as_asked_for(http: httpx.Client) -> None:
+def test_vllms_form_accompanies_openais_with_the_requested_number_of_entries(http: httpx.Client) -> None:
     (choice,) = complete(http, echo=True, logprobs=3, prompt_logprobs=0, max_tokens=0)["choices"]
     first, *rest = choice["prompt_logprobs"]
     assert first is None
@@ -103,7 +103,7 @@ def test_vllms_form_stands_beside_openais_and_has_as_many_entries_as_asked_for(h
         assert entry["logprob"] == logprob
 
 
-def test_tokens_are_told_and_none_is_new(http: httpx.Client, tokenized: dict[str, Any]) -> None:
+def test_token_ids_are_returned_and_none_is_new(http: httpx.Client, tokenized: dict[str, Any]) -> None:
     (choice,) = complete(http, echo=True, max_tokens=0, return_token_ids=True)["choices"]
     assert (choice["token_ids"], choice["prompt_token_ids"]) == ([], tokenized["tokens"])
 
@@ -119,7 +119,7 @@ def test_special_tokens_have_their_place_in_the_text(http: httpx.Client) -> None
 
 @pytest.mark.parametrize("ask", [{}, {"echo": False}, {"logprobs": 1}, {"prompt_logprobs": 1}, {"n": 2}])
 @pytest.mark.parametrize("stream", [False, True])
-def test_no_token_and_no_echo_is_nothing_to_answer(http: httpx.Client, ask: dict[str, Any], stream: bool) -> None:
+def test_max_tokens_zero_without_echo_is_refused(http: httpx.Client, ask: dict[str, Any], stream: bool) -> None:
     if stream and "prompt_logprobs" in ask:
         return
     error = refused(http, COMPLETIONS, {"prompt": TEXT, "max_tokens": 0, "stream": stream, **ask})
@@ -142,7 +142,7 @@ def test_the_openai_package_scores_a_prompt(server: Serving, tokenized: dict[str
     assert choice.logprobs.tokens == tokenized["token_strs"]
 
 
-def test_a_client_that_leaves_while_its_prompts_are_weighed_ends_that(http: httpx.Client, facts: Facts) -> None:
+def test_a_disconnect_ends_the_scoring_of_prompts(http: httpx.Client, facts: Facts) -> None:
     if not facts.makes_sense:
         return  # vLLM weighs a prompt where it computes it
     before = answered(http)

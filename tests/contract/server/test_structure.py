@@ -1,4 +1,4 @@
-"""Schemas as people and libraries write them: whatever can be satisfied is, and what cannot is refused by its field."""
+"""Schemas as people and libraries write them: satisfied if possible, else refused with an error naming the field."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _draws_instances(facts: Facts) -> None:
         pytest.skip("a model of random weights may write white space for ever within its grammar")
 
 
-def test_of_two_tools_that_are_required_each_is_called_and_each_branch_is_drawn(http: httpx.Client) -> None:
+def test_each_tool_and_each_branch_is_reached_with_required(http: httpx.Client) -> None:
     tools = [tool("search", SEARCH), tool("final_result", ADDRESS)]
     found = [call for seed in SEEDS for call in calls(http, tools=tools, tool_choice="required", seed=seed)]
     assert len(found) == len(SEEDS)
@@ -83,7 +83,7 @@ def test_parameters_may_refer_to_themselves_in_every_form(http: httpx.Client, ch
 
 @pytest.mark.parametrize("schema", [IMPOSSIBLE, HUGE], ids=["impossible", "huge"])
 class TestWhatCannotBeDrawn:
-    def test_of_its_own_accord_the_model_calls_another_tool_or_speaks(self, http: httpx.Client, schema: Any) -> None:
+    def test_with_auto_the_model_calls_another_tool_or_answers_in_text(self, http: httpx.Client, schema: Any) -> None:
         assert [name for name, _ in calls(http, tools=[tool("bad", schema), tool("search", SEARCH)])] == ["search"]
         for choice in (None, "auto"):
             (alone,) = chat(http, tools=[tool("bad", schema)], tool_choice=choice)["choices"]
@@ -91,13 +91,13 @@ class TestWhatCannotBeDrawn:
             assert "tool_calls" not in alone["message"]
             assert alone["finish_reason"] == "stop"
 
-    def test_of_those_that_are_required_another_is_called(self, http: httpx.Client, schema: Any) -> None:
+    def test_with_required_another_tool_is_called(self, http: httpx.Client, schema: Any) -> None:
         tools = [tool("bad", schema), tool("search", SEARCH), tool("worse", schema)]
         for seed in SEEDS:
             ((name, _),) = calls(http, tools=tools, tool_choice="required", seed=seed)
             assert name == "search"
 
-    def test_where_nothing_else_is_left_tool_and_field_are_named(self, http: httpx.Client, schema: Any) -> None:
+    def test_the_error_names_tool_and_field_if_no_tool_can_be_called(self, http: httpx.Client, schema: Any) -> None:
         required = {"tools": [tool("bad", schema), tool("worse", schema)], "tool_choice": "required"}
         error = refused(http, CHAT, {"messages": QUESTION, **required})
         assert error["param"] == "tools.0.function.parameters"
@@ -160,9 +160,9 @@ class TestJsonObject:
             jsonschema.validate(json.loads(choice["message"]["content"]), ADDRESS)
 
 
-def test_a_pattern_that_is_not_known_is_refused_in_words_about_the_pattern(http: httpx.Client) -> None:
+def test_the_error_for_an_unsupported_pattern_is_about_the_pattern(http: httpx.Client) -> None:
     for pattern, says in (
-        (r"\p{Script=Greek}", "does not know the Unicode class"),
+        (r"\p{Script=Greek}", "does not support the Unicode class"),
         ("(", "a parenthesis is not closed"),
     ):
         error = refused(http, COMPLETIONS, {"prompt": "a", "structured_outputs": {"regex": pattern}})

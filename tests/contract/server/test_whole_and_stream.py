@@ -190,7 +190,7 @@ def test_of_a_completion(
         check_likelihoods(choice, added)
 
 
-def test_a_stop_that_comes_alone_takes_no_token_with_it(http: httpx.Client) -> None:
+def test_a_stop_without_tokens_removes_no_token_from_the_answer(http: httpx.Client) -> None:
     token_ids = TOKENIZER.encode("the whole text")
     plan = [Delta(0, token_ids[:1], None), Delta(0, token_ids[1:], None), Delta(0, [], "stop")]
     whole, stream = ask(http, COMPLETIONS, plan, {"prompt": "a"})

@@ -60,7 +60,7 @@ def test_options_and_file_add_up_and_replace_the_environment(tmp_path: Path) -> 
         ((), None, {VARIABLE: "s3cret key"}, f"{VARIABLE} must be one word"),
     ],
 )
-def test_what_is_no_key_is_refused_and_not_shown(
+def test_an_invalid_key_is_refused_and_not_shown(
     tmp_path: Path, given: tuple[str, ...], data: bytes | None, environ: dict[str, str], says: str
 ) -> None:
     with pytest.raises(DeployError) as caught:

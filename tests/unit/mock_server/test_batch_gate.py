@@ -1,4 +1,4 @@
-"""Who runs beside whom, with outputs that wait for a word."""
+"""Which requests run together, tested with outputs that wait for a signal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mock_server.engine.batch_gate import BatchGate
 
 
 class Request:
-    """Two outputs, each when it is let; `has_begun` once the engine would compute it."""
+    """Two outputs, each released by the test; `has_begun` is set when the engine would start computing."""
 
     def __init__(self, gate: BatchGate, *, alone: bool) -> None:
         self.has_begun = False
@@ -53,7 +53,7 @@ def test_others_run_together() -> None:
     asyncio.run(scenario())
 
 
-def test_one_that_must_be_alone_waits_for_those_before_it_and_holds_up_those_behind_it() -> None:
+def test_a_request_that_must_run_alone_waits_for_earlier_ones_and_delays_later_ones() -> None:
     async def scenario() -> None:
         gate = BatchGate()
         before, alone, behind = (Request(gate, alone=is_alone) for is_alone in (False, True, False))
@@ -75,7 +75,7 @@ def test_one_that_must_be_alone_waits_for_those_before_it_and_holds_up_those_beh
     asyncio.run(scenario())
 
 
-def test_one_that_is_given_up_lets_the_others_on() -> None:
+def test_a_cancelled_request_lets_the_others_continue() -> None:
     async def scenario() -> None:
         gate = BatchGate()
         running, waiting, computed, last = (Request(gate, alone=is_alone) for is_alone in (False, True, True, False))
@@ -95,7 +95,7 @@ def test_one_that_is_given_up_lets_the_others_on() -> None:
     asyncio.run(scenario())
 
 
-def test_one_that_was_never_read_is_in_nobodys_way() -> None:
+def test_a_request_that_is_never_read_blocks_no_other() -> None:
     async def scenario() -> None:
         gate = BatchGate()
 

@@ -1,4 +1,4 @@
-"""Values are counted as JSON has them, whatever stands in strings and wherever the windows end."""
+"""Values are counted as JSON defines them, whatever the strings contain and wherever the windows end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def problem(body: bytes, limits: ShapeLimits = LIMITS, window: int = WINDOW) -> 
     ],
     ids=range(17),
 )
-def test_bodies_with_very_many_values_are_told(body: bytes, says: str | None) -> None:
+def test_the_error_names_the_limit_on_values(body: bytes, says: str | None) -> None:
     found = problem(body)
     assert found is None if says is None else found is not None and says in found
 
@@ -82,7 +82,7 @@ def count(value: Any) -> tuple[int, int, int]:
 
 
 @given(_json, st.integers(1, 12), st.booleans())
-def test_only_what_stands_outside_of_strings_counts(value: Any, window: int, ascii_only: bool) -> None:
+def test_characters_inside_strings_do_not_count(value: Any, window: int, ascii_only: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
     found = dict(zip(("containers", "members", "values"), count(value), strict=True))
     loose = ShapeLimits(containers=len(body) // 2, members=len(body), values=len(body), escapes=len(body))

@@ -49,14 +49,14 @@ def test_each_function_has_its_own_parameters(name: str, good: Any, bad: Any) ->
     assert not is_valid([{"name": "unheard of", "parameters": good}])
 
 
-def test_there_is_one_call_at_least_and_no_more_than_may_be() -> None:
+def test_there_is_at_least_one_call_and_no_more_than_allowed() -> None:
     call = {"name": "other", "parameters": {"at": None}}
     assert not is_valid([])
     assert is_valid([call, call])
     assert not is_valid([call, call], most=1)
 
 
-def test_references_lead_over_objects_alone_and_nothing_is_changed_in_place() -> None:
+def test_only_references_through_objects_are_moved_and_nothing_changes_in_place() -> None:
     before = copy.deepcopy(FORMS)
     schema = call_list_schema(FORMS, None)
     assert before == FORMS

@@ -246,7 +246,7 @@ class Watched(HttpProtocol):
 @pytest.mark.parametrize(
     "options", [{}, {"n": 8, "max_tokens": 4_000}, {"logprobs": True, "top_logprobs": 9, "max_tokens": 4_000}]
 )
-def test_what_a_client_does_not_read_stays_in_the_engine(options: dict[str, Any]) -> None:
+def test_data_that_a_client_does_not_read_stays_in_the_engine(options: dict[str, Any]) -> None:
     """The engine goes on to its end; what was written waits in buffers that do not grow."""
     Watched.transports.clear()
     body = {**LONG, **options}
@@ -266,7 +266,7 @@ def test_what_a_client_does_not_read_stays_in_the_engine(options: dict[str, Any]
     assert max(map(len, chunks)) < size / 2
 
 
-def test_a_client_that_leaves_too_much_unread_is_told_so() -> None:
+def test_a_client_that_leaves_too_much_unread_gets_an_error() -> None:
     with (
         serving(simulated_engine(find_profile("instant"))) as served,
         httpx.Client(base_url=served.root) as http,

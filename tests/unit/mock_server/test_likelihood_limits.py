@@ -19,7 +19,7 @@ def runs(tokens: int, top: int | None, *, n: int = 1, prompts: int = 1) -> list[
         (0, runs(10 * MAX_OF_PROMPTS, None)),
     ],
 )
-def test_those_of_prompts_are_counted_for_each_token_and_choice(count: int, found: list[PromptRun]) -> None:
+def test_log_probabilities_of_prompts_count_for_each_token_and_choice(count: int, found: list[PromptRun]) -> None:
     check_prompts(found, "prompt_logprobs")
     if count:
         with pytest.raises(ApiError, match="at most 100000: ask for fewer") as caught:
@@ -27,7 +27,7 @@ def test_those_of_prompts_are_counted_for_each_token_and_choice(count: int, foun
         assert (caught.value.status, caught.value.param) == (400, "prompt_logprobs")
 
 
-def test_those_of_an_answer_have_a_limit() -> None:
+def test_log_probabilities_of_an_answer_have_a_limit() -> None:
     check_answer(MAX_OF_ANSWER)
     with pytest.raises(ApiError, match="stream it, or ask for fewer") as caught:
         check_answer(MAX_OF_ANSWER + 1)

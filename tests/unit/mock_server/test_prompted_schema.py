@@ -30,7 +30,7 @@ def test_a_schema_in_a_prompt_is_found(prompt: str) -> None:
     assert prompted_schema(prompt) == USER
 
 
-def test_the_last_one_counts_and_not_what_stands_inside_it() -> None:
+def test_the_last_schema_counts_and_not_one_nested_inside_it() -> None:
     other = {"type": "object", "properties": {"inner": USER}}
     assert prompted_schema(f"{json.dumps(USER)} then {json.dumps(other)}") == other
     assert prompted_schema(json.dumps(TREE)) == TREE
@@ -44,7 +44,7 @@ def test_what_is_not_a_schema_is_not_taken_for_one(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ['{"properties":', '{"type":[', '{"type":"'])
-def test_beginnings_without_an_end_are_given_up(piece: str) -> None:
+def test_unfinished_candidates_are_skipped(piece: str) -> None:
     assert prompted_schema(piece * 20_000) is None
 
 

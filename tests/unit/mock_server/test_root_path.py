@@ -1,4 +1,4 @@
-"""A prefix that a proxy serves the server under: with it and without it, the same server."""
+"""A prefix under which a proxy serves the server: requests work with and without it."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def test_a_prefix_ends_without_a_slash(text: str, path: str) -> None:
 @pytest.mark.parametrize(
     "text", ["llm", "http://x/llm", "/a//b", "/a b", "/a?b", "/a#b", "/é", "/a%20", "/v1", "/health/"]
 )
-def test_what_is_no_prefix_is_refused(text: str) -> None:
+def test_an_invalid_prefix_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--root-path"):
         checked_root_path(text)

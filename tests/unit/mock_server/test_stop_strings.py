@@ -53,7 +53,7 @@ def test_what_was_held_back_comes_out_at_the_end() -> None:
     assert watcher.flush() == ""
 
 
-def test_much_that_is_held_back_is_not_read_again_and_again() -> None:
+def test_each_character_held_back_is_read_only_once() -> None:
     """What is held back is all of the text; each piece is a word of it."""
     text = "word " * 20_000
     watcher = StopStrings([text + "!", "w" * 1_000, " word" * 200 + "?"])

@@ -1,4 +1,4 @@
-"""Unix sockets: whose file is whose."""
+"""Unix sockets: which server owns a socket's file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_socket_of_another_server_is_left_alone(path: Path) -> None:
         assert path.is_socket()
 
 
-def test_who_was_replaced_does_not_remove_its_successors_file(path: Path) -> None:
+def test_a_replaced_server_does_not_remove_its_successors_file(path: Path) -> None:
     first = UnixListener.bind(str(path))
     path.unlink()
     with closing(UnixListener.bind(str(path))):
@@ -81,7 +81,7 @@ def test_who_was_replaced_does_not_remove_its_successors_file(path: Path) -> Non
         assert path.is_socket()
 
 
-def test_what_is_no_socket_is_left_alone(path: Path) -> None:
+def test_a_file_that_is_not_a_socket_is_left_alone(path: Path) -> None:
     path.write_text("mine")
     assert refusal(path) == f"--uds {path} exists and is not a socket: choose another path, or remove it"
     assert path.read_text() == "mine"

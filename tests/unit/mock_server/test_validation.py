@@ -1,4 +1,6 @@
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -91,6 +93,17 @@ def test_an_integer_may_be_written_with_a_point(field: str) -> None:
     """As JSON's own numbers may, and as vLLM takes it."""
     found = getattr(parse(CompletionRequest, f'{{"prompt": "a", "{field}": 5.0}}'.encode()), field)
     assert (found, type(found)) == (5, int)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("prompt", [5, 6.0]), ("prompt", [[5.0], [6]]), ("stop_token_ids", [5.0]), ("allowed_token_ids", [5.0])],
+)
+def test_an_integer_in_a_list_may_be_written_with_a_point(field: str, value: list[Any]) -> None:
+    body = {"prompt": "a", field: value}
+    found = getattr(parse(CompletionRequest, json.dumps(body).encode()), field)
+    assert found == value
+    assert "." not in json.dumps(found)
 
 
 @pytest.mark.parametrize(

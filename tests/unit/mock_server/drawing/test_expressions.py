@@ -66,7 +66,7 @@ def test_a_text_is_matched_as_python_matches_it(pattern: str, text: str) -> None
 
 @given(patterns, st.integers(0, 1000), st.booleans(), st.integers(0, 6), st.none() | st.integers(0, 12))
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_drawn_matches_and_has_the_length_that_was_wanted(
+def test_drawn_text_matches_and_has_the_requested_length(
     pattern: str, seed: int, whole: bool, least: int, more: int | None
 ) -> None:
     most = None if more is None else least + more
@@ -80,12 +80,12 @@ def test_what_is_drawn_matches_and_has_the_length_that_was_wanted(
 
 
 @given(plain_patterns, st.integers(0, 1000))
-def test_an_expression_that_looks_at_nothing_around_always_has_a_text(pattern: str, seed: int) -> None:
+def test_text_is_always_found_for_an_expression_without_borders_and_look_arounds(pattern: str, seed: int) -> None:
     assert compiled(pattern).fullmatch(draw(pattern, seed, whole=True))
 
 
 @given(plain_patterns, st.integers(0, 40))
-def test_a_length_is_found_wherever_there_is_one(pattern: str, seed: int) -> None:
+def test_a_possible_length_is_always_found(pattern: str, seed: int) -> None:
     """As there is for the length of any text that was drawn without a wish."""
     length = len(draw(pattern, seed, whole=True))
     assert len(draw(pattern, 1, whole=True, least=length, most=length)) == length
@@ -131,29 +131,29 @@ def test_long_texts_are_drawn_to_the_character() -> None:
     ("pattern", "says"),
     [
         ("(", "a parenthesis is not closed (at position 1)"),
-        (")", "a parenthesis is closed that was not opened"),
+        (")", "a closing parenthesis has no opening one"),
         ("[z-a]", "a range ends before it begins"),
-        ("[a", "it ends too soon"),
-        ("a{2,1}", "the most repetitions are below the least"),
+        ("[a", "it is incomplete"),
+        ("a{2,1}", "the maximum number of repetitions is below the minimum"),
         ("*a", "there is nothing to repeat"),
-        ("a**", "two repetitions"),
-        ("\\", "it ends too soon"),
+        ("a**", "a repetition follows another"),
+        ("\\", "it is incomplete"),
         (r"\y", r"'\y' is not a valid regular expression: \y has no meaning (at position 1)"),
-        (r"\2(a)(b)", "does not stand before"),
+        (r"\2(a)(b)", "ends before the reference"),
         (r"\u{110000}", "is not a code point"),
         ("(?P<x", "'>' is missing"),
         (3, "a pattern must be a string"),
-        ("a++", "does not know possessive repetitions"),
-        (r"\p{Script=Greek}", "does not know the Unicode class"),
-        (r"(a)\1(?=a)", "does not know back references beside look-arounds"),
-        ("(?>a)", "does not know the form (?>"),
-        ("(" * 60 + ")" * 60, "nested more deeply than"),
-        ("(?=b)a", "no text was found"),
-        ("a^b", "no text was found"),
-        (r"[\ud800]", "nothing of it can be written"),
+        ("a++", "does not support possessive repetitions"),
+        (r"\p{Script=Greek}", "does not support the Unicode class"),
+        (r"(a)\1(?=a)", "does not support back references with look-arounds"),
+        ("(?>a)", "does not support the form (?>"),
+        ("(" * 60 + ")" * 60, "groups nested more than"),
+        ("(?=b)a", "found no text that matches"),
+        ("a^b", "found no text that matches"),
+        (r"[\ud800]", "matches no character"),
     ],
 )
-def test_what_is_no_expression_or_not_known_is_refused_in_words(pattern: Any, says: str) -> None:
+def test_the_error_says_why_an_expression_cannot_be_used(pattern: Any, says: str) -> None:
     with pytest.raises(UndrawableError, match=re.escape(says)):
         draw(pattern, whole=True)
 
@@ -170,3 +170,19 @@ def test_repetitions_that_multiply_are_too_much_before_anything_is_written() -> 
     with pytest.raises(TooMuchWorkError, match="more text than the simulated engine writes"):
         Expressions(budget).draw("((((a{99}){99}){99}){99}){99}", random.Random(0))
     assert budget.characters_spent == 0
+
+
+PASSWORDS = [
+    r"^(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s]).{8,}$",
+    r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[@$!%*?&])[A-Za-z\d@$!%*?&]{8,}$",
+    r"^(?=.*\d{3})(?=.*foo)[a-z\d]{8,12}$",
+    r"(?=[^#]*#)(?!.*\s).{4}",
+    r"^(?=.{6,20}$)(?!.*[_.]{2})[a-zA-Z0-9._]+$",
+]
+
+
+@pytest.mark.parametrize("pattern", PASSWORDS)
+def test_look_aheads_are_satisfied(pattern: str) -> None:
+    drawn = {draw(pattern, seed) for seed in range(20)}
+    assert all(re.search(pattern, text, re.ASCII) for text in drawn)
+    assert len(drawn) > 5

@@ -41,7 +41,7 @@ def seen(values: Iterable[Any]) -> set[str]:
 
 @given(documents(), st.integers(0, 1000))
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_drawn_satisfies_its_schema_whatever_that_is(schema: Any, seed: int) -> None:
+def test_every_drawn_instance_satisfies_its_schema(schema: Any, seed: int) -> None:
     try:
         drawn = instance(schema, seed)
     except UndrawableError:
@@ -146,7 +146,7 @@ def test_bounds_of_draft_4_are_exclusive_by_true(schema: dict[str, Any]) -> None
 class TestReach:
     """Every branch that can end within the depth."""
 
-    def test_an_optional_object_is_there_sometimes_and_null_sometimes(self) -> None:
+    def test_an_optional_object_is_present_sometimes_and_null_sometimes(self) -> None:
         schema = TOOLS["pydantic Place"]
         drawn = [value.get("coordinates", "left out") for value in instances(schema)]
         assert {type(each) for each in drawn} == {dict, type(None), str}
@@ -158,13 +158,13 @@ class TestReach:
         }
         assert seen(instances(schema)) == {'"a"', '"b"', '"c"', "null"}
 
-    def test_of_a_recursive_list_the_empty_one_and_longer_ones(self) -> None:
+    def test_a_recursive_list_is_empty_sometimes_and_longer_sometimes(self) -> None:
         schema = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
                   "required": ["children"]}  # fmt: skip
         lengths = {len(value["children"]) for value in instances(schema)}
         assert {0, 1, 2} <= lengths
 
-    def test_a_recursion_goes_deeper_than_it_must(self) -> None:
+    def test_a_recursion_goes_deeper_than_required(self) -> None:
         schema = {"$ref": "#/$defs/node", "$defs": {"node": NODE}}
         depths = {json.dumps(value).count("next") for value in instances(schema)}
         assert {1, 2, 3} <= depths
@@ -182,13 +182,13 @@ class TestReach:
         schema = {"type": "object", "additionalProperties": {"type": "integer"}}
         assert {0, 1, 2} <= {len(value) for value in instances(schema)}
 
-    def test_a_branch_that_only_just_fits_the_greatest_depth_is_found(self) -> None:
+    def test_a_branch_that_just_fits_the_depth_limit_is_found(self) -> None:
         schema: dict[str, Any] = {"const": "bottom"}
         for _ in range(35):
             schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
         assert json.dumps(instance(schema)).count("a") == 35
 
-    def test_where_there_is_plenty_recursion_stops(self) -> None:
+    def test_recursion_stops_once_the_instance_is_large(self) -> None:
         lists = {name: {"type": "array", "items": {"$ref": "#"}} for name in "abcdefgh"}
         schema = {"type": "object", "properties": lists, "required": list(lists)}
         assert max(len(json.dumps(value)) for value in instances(schema)) < 20_000
@@ -199,28 +199,28 @@ class TestReach:
     [
         (False, "allows no value"),
         (3, "must be an object"),
-        ({"type": "nonsense"}, "type must be one or several of string, number"),
-        ({"type": []}, "type must be one or several of"),
+        ({"type": "nonsense"}, "type must be one or more of string, number"),
+        ({"type": []}, "type must be one or more of"),
         ({"not": {}}, "no value was found that satisfies all of not"),
         ({"type": "string", "not": {"type": "string"}}, "satisfies all of not, type"),
-        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "no type is allowed"),
-        ({"enum": []}, "enum must be an array that is not empty"),
-        ({"enum": ["a"], "type": "integer"}, "none of the values of enum or const"),
-        ({"anyOf": []}, "anyOf must be an array"),
+        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "have no type in common"),
+        ({"enum": []}, "enum must be a non-empty array"),
+        ({"enum": ["a"], "type": "integer"}, "no value of enum or const"),
+        ({"anyOf": []}, "anyOf must be a non-empty array"),
         ({"anyOf": [3]}, "must be an object"),
         ({"$ref": 3}, "a reference must be a string"),
-        ({"$ref": "#/$defs/none"}, "leads nowhere"),
-        ({"$ref": "#/anyOf/7", "anyOf": [{}]}, "leads nowhere"),
+        ({"$ref": "#/$defs/none"}, "cannot be resolved"),
+        ({"$ref": "#/anyOf/7", "anyOf": [{}]}, "cannot be resolved"),
         ({"$ref": "#nowhere"}, "there is no such anchor"),
-        ({"$ref": "https://example.org/x"}, "leads outside"),
-        ({"$ref": "#"}, "has no end"),
-        ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "has no end"),
+        ({"$ref": "https://example.org/x"}, "is outside the schema"),
+        ({"$ref": "#"}, "has no finite instance"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "has no finite instance"),
         ({"type": "string", "minLength": 3, "maxLength": 2}, "is above maxLength"),
         ({"type": "string", "minLength": "a"}, "minLength must be an integer"),
         ({"type": "string", "pattern": "("}, "is not a valid regular expression"),
         ({"type": "string", "pattern": 3}, "a pattern must be a string"),
         ({"type": "string", "pattern": "^a$", "minLength": 2}, "has at least 2 characters"),
-        ({"type": "string", "format": "uuid", "maxLength": 5}, "no text of the format 'uuid'"),
+        ({"type": "string", "format": "uuid", "maxLength": 5}, "found no text of the format 'uuid'"),
         ({"type": "integer", "minimum": 1, "maximum": 0}, "no integer was found that is at least 1, at most 0"),
         ({"type": "integer", "minimum": "1"}, "minimum must be a number"),
         ({"type": "integer", "minimum": 0.2, "maximum": 0.8}, "no integer was found"),
@@ -230,16 +230,16 @@ class TestReach:
         ({"type": "array", "items": {"const": 1}, "minItems": 2, "uniqueItems": True}, "only 1 different"),
         ({"type": "object", "properties": []}, "properties must be an object"),
         ({"type": "object", "required": "a"}, "required must be an array of strings"),
-        ({"type": "object", "required": ["a", "b"], "maxProperties": 1}, "below what is required"),
+        ({"type": "object", "required": ["a", "b"], "maxProperties": 1}, "below the number of required"),
         ({"type": "object", "patternProperties": {"(": {}}, "minProperties": 1}, "is not a valid regular expression"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_satisfied_is_refused_in_words(schema: Any, says: str) -> None:
+def test_the_error_says_why_a_schema_cannot_be_satisfied(schema: Any, says: str) -> None:
     with pytest.raises(UndrawableError, match=re.escape(says)):
         instance(schema)
 
 
-def test_a_refusal_tells_the_place() -> None:
+def test_the_error_names_the_place_in_the_instance() -> None:
     bad = {"type": "string", "minLength": 2, "maxLength": 1}
     schema = {"properties": {"people": {"type": "array", "minItems": 1, "items": {"properties": {"name": bad},
               "required": ["name"]}}}, "required": ["people"]}  # fmt: skip
@@ -248,7 +248,7 @@ def test_a_refusal_tells_the_place() -> None:
     assert caught.value.where == "people.0.name"
 
 
-def test_null_under_a_keyword_says_nothing() -> None:
+def test_a_keyword_with_null_is_ignored() -> None:
     drawn = instances({"enum": None, "type": "string", "pattern": None, "maxLength": None, "anyOf": None}, 5)
     assert all(isinstance(value, str) for value in drawn)
 
@@ -257,3 +257,44 @@ def test_an_optional_property_that_cannot_be_drawn_is_left_out() -> None:
     schema = {"properties": {"good": {"type": "integer"}, "bad": {"$ref": "https://example.org/other.json"},
               "wrong": {"type": "string", "minLength": 2, "maxLength": 1}}}  # fmt: skip
     assert all(value.keys() <= {"good"} for value in instances(schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"type": ["object", "array"]}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"not": {"type": ["string", "integer", "boolean"]}}}},
+        {"type": "string", "not": {"pattern": "[a-z]"}, "minLength": 1},
+        {"type": "string", "not": {"pattern": "[A-Za-z0-9 ]"}, "minLength": 5},
+    ],
+)
+def test_what_not_leaves_is_drawn(schema: Any) -> None:
+    for value in instances(schema, 20):
+        validate(value, schema)
+
+
+def test_names_that_a_pattern_leaves_open_can_be_many() -> None:
+    schema = {
+        "type": "object",
+        "patternProperties": {"^S_": {"type": "string"}, "^I_[0-9]$": {"type": "integer"}},
+        "additionalProperties": False,
+        "minProperties": 12,
+    }
+    for value in instances(schema, 10):
+        validate(value, schema)
+
+
+def test_a_pattern_with_a_back_reference_is_drawn() -> None:
+    schema = {"type": "string", "pattern": r"^([0-9]{4})-\1$"}
+    assert all(value[:4] == value[5:] for value in instances(schema, 10))
+
+
+def test_a_value_of_a_large_enumeration_is_drawn() -> None:
+    names = [f"name {number}" for number in range(100_000)]
+    assert len(set(instances({"enum": names}, 3))) > 1
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (True, "true"), ([1], "an array")])
+def test_a_refusal_shows_values_as_json_has_them(value: Any, shown: str) -> None:
+    with pytest.raises(UndrawableError, match=re.escape(f"(got {shown})")):
+        instance({"type": "string", "minLength": value} if value is not None else {"$ref": value})
