@@ -60,4 +60,4 @@ def test_an_engine_that_cannot_says_so(
 def test_constraints_that_the_simulated_model_cannot_keep(http: httpx.Client, constraint: dict[str, object]) -> None:
     error = refused(http, COMPLETIONS, {"prompt": "a", "structured_outputs": constraint})
     assert error["param"] == "structured_outputs"
-    assert "simulated engine does not do" in error["message"]
+    assert "simulated engine does not support" in error["message"]
