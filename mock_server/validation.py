@@ -1,6 +1,7 @@
 """From bytes to a checked request, or a 400 that names the field, what is wrong with it and what was sent."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -45,11 +46,16 @@ _MAX_SHOWN = 100
 
 
 def parse(model: type[_R], body: bytes) -> _R:
-    """Raises an `ApiError` (400)."""
+    """A byte order mark before the JSON is passed over. Raises an `ApiError` (400)."""
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as exc:
-        raise _explain(exc.errors(include_url=False)) from None
+        errors = exc.errors(include_url=False)
+        if errors[0]["type"] == "json_invalid" and 0 in body[:4]:
+            raise bad_request(
+                "The body is not valid JSON: it is in UTF-16 or UTF-32; send it in UTF-8", code="invalid_json"
+            ) from None
+        raise _explain(errors) from None
 
 
 def _explain(errors: Sequence[ErrorDetails]) -> ApiError:

@@ -201,3 +201,13 @@ def test_a_value_that_asks_for_nothing_is_accepted(field: str) -> None:
 )
 def test_what_the_engine_does_is_accepted(field: str) -> None:
     refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()), ALL)
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert parse(CompletionRequest, '{"prompt": "ä"}'.encode("utf-8-sig")).prompt == "ä"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_another_encoding_is_named(encoding: str) -> None:
+    with pytest.raises(ApiError, match="in UTF-16 or UTF-32; send it in UTF-8"):
+        parse(CompletionRequest, '{"prompt": "a"}'.encode(encoding))
