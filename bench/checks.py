@@ -86,7 +86,7 @@ def _no_answer_ended() -> Check:
         text="no answer had ended when the run was stopped: what is shown is of answers under way",
         value=0.0,
         unit="requests",
-        remedy="those that had not begun are missing from it; let it run for longer",
+        remedy="it leaves out the requests that had not begun; let it run for longer",
     )
 
 
@@ -169,7 +169,7 @@ def _little(requests: Requests, span: Span) -> Check:
 
     Requests at an edge of the window count by their share inside. The one counts from a request's planned start, the
     other from when the bench set about sending it: the difference is time that passes between requests. How long the
-    server holds a stream after the last token is no part of that.
+    server holds a stream after the last token is not part of that.
     """
     code = "littles_law"
     rows = requests.completed

@@ -106,7 +106,7 @@ def give_up_length(agreed: Agreement, manners: Manners, *, required: bool) -> Ag
 
 
 def _tokens(record: Record) -> int | None:
-    """The tokens of a short answer, by usage; without it by events, where its end tells that each was one."""
+    """The tokens of a short answer by usage, else by events if its finish reason shows that each was one token."""
     if record.completion_tokens is not None:
         return record.completion_tokens
     return record.events if record.finish_reason == "length" and record.events == record.asked_tokens else None

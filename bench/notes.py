@@ -18,7 +18,7 @@ _WORTH_TELLING = 0.02
 
 
 def notes(run: Run, requests: Requests, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
-    """The notes of the run itself, and those that follow from its figures."""
+    """The notes of the run itself, and the ones its figures call for."""
     found = [*run.notes, *_of_tokens(run, requests, headline, counts)]
     if windows is not None:
         inside = windows.headline.contains(requests.send_ns)

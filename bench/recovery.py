@@ -21,7 +21,7 @@ def is_incomplete(run: Run) -> bool:
 
 
 def recover(run: Run, columns: Columns, folder: Path) -> Columns:
-    """The requests of an incomplete run, those that it had under way included; `run` is told why it is one.
+    """The requests of an incomplete run, including those under way; `run` is told why it is incomplete.
 
     A request counts as far as its moments go: a record whose last moments the disk did not take is none.
     Raises OSError.

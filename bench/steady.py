@@ -59,7 +59,7 @@ def _load_span(run: Run, requests: Requests, whole: Span) -> Span:
 
 
 def _at_full_concurrency(run: Run, requests: Requests, load: Span) -> Span | None:
-    """The time in which a closed loop kept its streams busy, after those that began together had passed."""
+    """The time in which a closed loop kept its streams busy, after its first, simultaneous requests."""
     streams = run.load.streams or 1
     began_together = requests.sched_ns == load.begin_ns
     burst_ended_ns = burst_end_ns(requests.free_ns[began_together], streams)

@@ -201,7 +201,7 @@ class Target:
         return body.decode("utf-8", "replace")
 
     def _headers(self, *own: Header) -> tuple[Header, ...]:
-        """The bench's own headers, then those that were given, which replace them."""
+        """The bench's own headers, and the given ones, which replace them."""
         kept = [header for header in own if header[0].lower() not in self._taken] if self._taken else own
         return (*kept, *self._given)
 

@@ -1,6 +1,6 @@
 """Counts responses that come from no endpoint: unknown paths, wrong methods, redirects, refused keys, preflights.
 
-Labels are few whatever is asked: paths are those of the routes, methods those that HTTP defines.
+Labels are few whatever is asked: paths are those of the routes, methods those of HTTP.
 """
 
 from collections.abc import Sequence

@@ -169,7 +169,7 @@ _NOT_SENT = {"extra_body", "extra_headers"}
 
 
 def _explain(error: ValidationError) -> ConfigError:
-    from sdk.suggestions import remedy  # for who misspelt something
+    from sdk.suggestions import remedy  # only where something is misspelt
 
     lines = []
     for found in error.errors():

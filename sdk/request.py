@@ -33,7 +33,7 @@ def config_class() -> type[XRequestConfig[Any]]:
 class Endpoint:
     """An API and how to be let in: `headers` go with every request.
 
-    `key_advice` is for who is not let in; empty where the caller gave the key.
+    `key_advice` is for a request that is refused; empty where the caller gave the key.
     """
 
     address: Address

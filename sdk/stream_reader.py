@@ -124,7 +124,7 @@ class StreamReader(Generic[Chunk]):
 
     @property
     def finish_reasons(self) -> dict[int, str]:
-        """Why answers ended, by their index; those that go on are not in it."""
+        """Why answers ended, by their index. Unfinished ones are left out."""
         return {answer.index: answer.finish_reason for answer in self.answers if answer.finish_reason}
 
     def text(self, index: int = 0) -> str:

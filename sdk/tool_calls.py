@@ -193,7 +193,7 @@ class PartialCall:
         return self.pieces[0] if self.pieces else ""
 
     def _takes_again(self, arguments: str) -> bool:
-        """Whether it takes arguments though it is complete: those that it has, or the first real ones."""
+        """Whether it takes arguments though it is complete: the same again, or the first real ones."""
         return self._repeats(arguments) or (self._is_placeholder() and not self.was_named_again)
 
     def _is_placeholder(self) -> bool:

@@ -31,7 +31,7 @@ def render_chat(
 
 
 def all_turns(turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
-    """The turns together with those that describe tools and options, as the template writes them."""
+    """The turns, and the template's own that describe tools and options."""
     return [*_wishes(options), *turns]
 
 

@@ -127,7 +127,7 @@ class Tap:
 
     def __init__(self, stream: Any, peer: Any) -> None:
         self.peer = peer
-        self.journeys: set[Journey] = set()  # those that have not ended
+        self.journeys: set[Journey] = set()  # not ended yet
         self.bounds_reads = False
         self._stream: Callable[[], Any] = ref(stream)
         self._kind: Any = type(stream)

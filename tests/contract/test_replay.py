@@ -193,7 +193,7 @@ def test_it_can_be_turned_off(make: Any) -> None:
 
 
 def test_a_client_without_connections_is_asked_once() -> None:
-    """Nothing tells that a mock's connection was kept: what it raises is not taken for a dead one."""
+    """A mock's connections are not known to be kept, so what it raises is not taken for a dead one."""
     asked: list[str] = []
 
     def handler(request: httpx2.Request) -> httpx2.Response:

@@ -12,7 +12,7 @@ Name = TypeVar("Name")
 
 
 def at_once(cases: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
-    """What each gives, run in a thread of its own. Raises what one of them raises, or for those that do not end."""
+    """What each gives, run in a thread of its own. Raises what one of them raises, or if one does not end."""
     results: dict[Name, Any] = {}
     errors: list[BaseException] = []
 

@@ -110,7 +110,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 class Way:
     """How to run a program, and how to make its client, from a base URL and the client's options.
 
-    `is_ours` tells that the connections are made by this package's own transport or client, `goes_by_proxy` that the
+    `is_ours`: the connections are made by this package's own transport or client. `goes_by_proxy`: the
     server is asked as a proxy.
     """
 
@@ -181,7 +181,7 @@ def _ways() -> list[Way]:
 
 
 WAYS = _ways()
-TLS_WAYS = [way for way in WAYS if way.name.startswith(("direct", "given"))]  # those that trust the tests' authority
+TLS_WAYS = [way for way in WAYS if way.name.startswith(("direct", "given"))]  # they trust the tests' authority
 Program = Callable[[Asker], Coroutine[Any, Any, Any]]
 
 

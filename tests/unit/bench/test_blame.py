@@ -121,7 +121,7 @@ def test_a_limit_that_holds_requests_back_is_told_as_the_rate_that_was_missed() 
         "the 1 at once that are allowed were all under way: more --max-concurrency, or a lower rate"
     )
     assert result.verdict.level == "degraded"
-    assert result.headline.latency["lateness"].max == pytest.approx(0.5 + 900)  # of those that went out in the window
+    assert result.headline.latency["lateness"].max == pytest.approx(0.5 + 900)  # of the requests sent in the window
 
 
 def unreachable(number: int, at: float) -> Row:

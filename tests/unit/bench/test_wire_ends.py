@@ -147,7 +147,7 @@ def test_an_answer_before_the_end_of_its_request_leaves_no_connection_for_anothe
 
 
 def closes_before_the_second(how: Callable[[Peer], None]) -> Callable[[Peer], None]:
-    """Answers one request on each connection; what comes after that on it is not answered."""
+    """Answers one request on each connection; anything after that is not answered."""
 
     def play(peer: Peer) -> None:
         peer.read_request()
