@@ -24,6 +24,9 @@ _WITH_SCHEMAS = frozenset((
 ))  # fmt: skip
 
 
+_COMBINING = frozenset(("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"))
+
+
 @dataclass(slots=True, eq=False)
 class _Node:
     """`open_needs`: the number of needs without a branch that is known to end."""
@@ -157,7 +160,7 @@ class Endings:
 
 
 def _needs_of_object(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
-    properties, others = schema.get("properties"), schema.get("additionalProperties", True)
+    properties, others = schema.get("properties"), schema.get("additionalProperties", _rest(schema, "Properties"))
     required = schema.get("required")
     for name in required if isinstance(required, list) else ():
         known = isinstance(properties, dict) and isinstance(name, str) and name in properties
@@ -169,7 +172,7 @@ def _other(schema: Schema, others: Any) -> Any:
 
 
 def _needs_of_array(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
-    items = schema.get("items", True)
+    items = schema.get("items", _rest(schema, "Items"))
     firsts: Sequence[Any] = _schemas(schema.get("prefixItems"))
     if isinstance(items, list):  # before draft 2020-12
         firsts, items = items, schema.get("additionalItems", True)
@@ -181,6 +184,11 @@ def _needs_of_array(schema: Schema) -> Iterator[tuple[int, list[Any]]]:
             yield 1, [items]
     if "contains" in schema and schema.get("minContains", 1) != 0:
         yield 1, [schema["contains"]]
+
+
+def _rest(schema: Schema, of: str) -> Any:
+    """What `unevaluated…` asks of the rest, unless another schema may have evaluated it."""
+    return True if schema.keys() & _COMBINING else schema.get(f"unevaluated{of}", True)
 
 
 def _schemas(found: Any) -> list[Any]:

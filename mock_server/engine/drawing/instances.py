@@ -118,7 +118,11 @@ class InstanceDrawer:
             return self._constant(parts)
         types = parts.types()
         if types is None:
-            wanted = parts.implied_type() or self._any_type(attempt)
+            implied = parts.implied_type()
+            if implied is not None and not depth:  # at the deepest level something simpler may do
+                parts.has_choices = True
+                implied = None if attempt else implied
+            wanted = implied or self._any_type(attempt)
         else:
             implied = parts.implied_type()
             wanted = self._chosen_type(types, implied, attempt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jsonschema
@@ -187,6 +187,26 @@ class TestReach:
         for _ in range(35):
             schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
         assert json.dumps(instance(schema)).count("a") == 35
+
+    @pytest.mark.parametrize(
+        "around",
+        [
+            lambda inner: {"contains": inner},
+            lambda inner: {"prefixItems": [inner], "minItems": 1},
+            lambda inner: {"type": "array", "unevaluatedItems": inner, "minItems": 1},
+            lambda inner: {"type": "object", "unevaluatedProperties": inner, "required": ["a"]},
+            lambda inner: {"properties": {"a": inner}, "required": ["a"]},
+        ],
+    )
+    def test_a_deep_schema_is_drawn_whatever_nests_it(self, around: Callable[[Any], Any]) -> None:
+        schema: Any = {"type": "string"}
+        for _ in range(20):
+            schema = around(schema)
+        validate(instance(schema), schema)
+
+    def test_a_schema_without_a_type_may_require_itself(self) -> None:
+        schema = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
+        validate(instance(schema), schema)
 
     def test_recursion_stops_once_the_instance_is_large(self) -> None:
         lists = {name: {"type": "array", "items": {"$ref": "#"}} for name in "abcdefgh"}
