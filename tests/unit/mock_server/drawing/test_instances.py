@@ -204,6 +204,11 @@ class TestReach:
             schema = around(schema)
         validate(instance(schema), schema)
 
+    def test_unevaluated_items_do_not_matter_where_all_items_are_evaluated(self) -> None:
+        schema = {"type": "array", "minItems": 1, "allOf": [{"items": {"type": "string"}}],
+                  "unevaluatedItems": {"$ref": "#"}}  # fmt: skip
+        validate(instance(schema), schema)
+
     def test_a_schema_without_a_type_may_require_itself(self) -> None:
         schema = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
         validate(instance(schema), schema)
