@@ -78,14 +78,16 @@ class _Array:
         return all(schema is not False and level(schema) <= self._depth - 1 for schema in self._schemas_at(place))
 
     def _schemas_at(self, place: int) -> list[Any]:
-        found = []
+        found, unevaluated = [], []
         for part in self._parts.parts:
             firsts, rest = _firsts_and_rest(part)
             if place < len(firsts):
                 found.append(firsts[place])
             elif rest is not None:
                 found.append(rest)
-        return found
+            elif part.get("unevaluatedItems") is not None:
+                unevaluated.append(part["unevaluatedItems"])
+        return found or unevaluated
 
     def _item(self, place: int, schemas: list[Any], taken: set[Hashable]) -> Any:
         if not self._is_unique:
@@ -109,7 +111,7 @@ def _firsts_and_rest(part: Schema) -> tuple[list[Any], Any]:
     if isinstance(rest, list):  # before draft 2020-12
         firsts, rest = rest, part.get("additionalItems")
     firsts = firsts if isinstance(firsts, list) else []
-    return firsts, part.get("unevaluatedItems") if rest is None else rest
+    return firsts, rest
 
 
 def _number(part: Schema, keyword: str, default: int) -> int:
