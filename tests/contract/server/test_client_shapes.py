@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import CHAT, QUESTION, answer, chat, chat_events, error_of
 
 Message = dict[str, Any]
@@ -125,7 +126,9 @@ def test_conversations_are_taken_as_clients_send_them(http: httpx.Client, messag
 
 
 @pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS)
-def test_fields_are_taken_as_clients_send_them(http: httpx.Client, fields: dict[str, Any]) -> None:
+def test_fields_are_taken_as_clients_send_them(http: httpx.Client, facts: Facts, fields: dict[str, Any]) -> None:
+    if "tools" in fields and not facts.makes_sense:
+        pytest.skip("a model that writes calls in a known form is needed")
     assert chat(http, **{"max_tokens": 4, **fields})["choices"][0]["finish_reason"] in ("stop", "length", "tool_calls")
 
 
@@ -157,7 +160,9 @@ def test_a_stream_has_what_clients_read_without_asking(http: httpx.Client) -> No
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["length"]
 
 
-def test_a_streamed_call_has_what_clients_read_without_asking(http: httpx.Client) -> None:
+def test_a_streamed_call_has_what_clients_read_without_asking(http: httpx.Client, facts: Facts) -> None:
+    if not facts.makes_sense:
+        pytest.skip("within its grammar a model of random weights may write white space for ever")
     chunks = chat_events(http, tools=[TOOL], tool_choice="required")
     pieces = [piece for chunk in chunks for piece in chunk["choices"][0]["delta"].get("tool_calls", [])]
     first, *others = pieces
