@@ -266,4 +266,5 @@ def _absent_message(target: Target, error: ConnectError) -> str:
         said = said.removesuffix(", or give the transport an ssl_context")
         is_plain = said.endswith("does it speak plain http?")
         return (said.removesuffix("; does it speak plain http?") + plain_hint(target) if is_plain else said) + proxy
-    return f"{said}. Is the server up? Leave --base-url out to use the embedded one.{proxy}"
+    advice = "Check the name in --base-url." if said.endswith("does not resolve") else "Is the server up?"
+    return f"{said}. {advice} Leave --base-url out to use the embedded one.{proxy}"

@@ -87,6 +87,12 @@ def test_nobody_there() -> None:
     )
 
 
+def test_a_name_that_does_not_resolve() -> None:
+    target = Target(read_address("http://nothing.invalid:1"), api_key=None, timeouts=Timeouts())
+    with pytest.raises(TargetError, match=r"'nothing\.invalid' does not resolve\. Check the name in --base-url\."):
+        asyncio.run(find_model(target, None))
+
+
 def hang_up(peer: Peer) -> None:
     peer.read_request()
 
