@@ -26,7 +26,7 @@ def endless(facts: Facts) -> dict[str, object]:
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_leaving_a_stream_frees_the_engine(
-    server: Serving, http: httpx.Client, endless: dict[str, object], n: int
+    server: Serving, http: httpx.Client, endless: dict[str, object], n: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = post(server.root, {**endless, "stream": True, "n": n})
     received = b""
@@ -35,6 +35,7 @@ def test_leaving_a_stream_frees_the_engine(
     wait_until_running(http, 1)
     connection.close()
     wait_until_idle(http)
+    assert "does not let go" not in caplog.text  # as where the work has to be given up
 
 
 def test_leaving_a_whole_answer_frees_the_engine(
