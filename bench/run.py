@@ -20,7 +20,7 @@ DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")
 class TargetFacts(msgspec.Struct, kw_only=True):
     """The server: `profile` is the embedded one's; the sources say what was read from the environment.
 
-    `headers` are the names of those that `--header` added to each request.
+    `headers` are the names of the headers that `--header` added to each request.
     """
 
     url: str

@@ -157,7 +157,7 @@ def test_an_interrupted_run_counts_what_it_gave_up() -> None:
     rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
     text = report(*rows, of=run(stopped=950, interrupted=True))
     assert "✔ 9 ok   ✘ 0 failed   1 cancelled" in text
-    assert "--duration" not in text  # an interrupted run is no measure of how long another should be
+    assert "--duration" not in text  # an interrupted run does not show how long the next should be
 
 
 def test_results_that_are_not_kept_are_not_promised() -> None:

@@ -21,9 +21,12 @@ from tests.support.wire import Peer, WireServer
 CARDS = {"data": [{"id": "base", "is_chat": True, "max_model_len": 4096}, {"id": "my_tuner", "parent": "base"}]}
 
 
-def ask(play: Callable[[Peer], None], question: Callable[[Target], Awaitable[Any]]) -> Any:
+SECRET = "sk-not-to-be-shown-0123456789"
+
+
+def ask(play: Callable[[Peer], None], question: Callable[[Target], Awaitable[Any]], api_key: str = "k") -> Any:
     async def main(url: str) -> Any:
-        target = Target(read_address(url), api_key="k", timeouts=Timeouts())
+        target = Target(read_address(url), api_key=api_key, timeouts=Timeouts())
         try:
             return await question(target)
         finally:
@@ -73,6 +76,14 @@ def test_a_server_without_a_list_of_models_needs_a_name(body: Any, status: str) 
     with pytest.raises(TargetError, match=r"has no list of models .* name the model with --model"):
         ask(models(body, status), lambda target: find_model(target, None))
     assert ask(models(body, status), lambda target: find_model(target, "m")) == Model("m")
+
+
+def test_a_page_that_quotes_the_key_is_shown_without_it() -> None:
+    page = {"detail": f"Bearer {SECRET} is not a key of ours"}
+    with pytest.raises(TargetError, match="has no list of models") as error:
+        ask(models(page), lambda target: find_model(target, None), api_key=SECRET)
+    assert "is not a key of ours" in str(error.value)
+    assert SECRET not in str(error.value)
 
 
 def test_nobody_there() -> None:
