@@ -64,7 +64,8 @@ def server(rig: str | None, pace: str, port: int) -> Iterator[None]:
     if rig:
         command = [rig, "--port", str(port), *flags]
     else:
-        command = [sys.executable, "-m", "mock_server", "--port", str(port), "--engine", "scripted", "--script", script]
+        command = [sys.executable, "-m", "mock_server", "--port", str(port), "--served-model-name", "m"]
+        command += ["--engine", "scripted", "--script", script]
     with subprocess.Popen(
         ["taskset", "-c", "0", *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
