@@ -37,7 +37,7 @@ test: setup  ## the fast tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
-	@$(PY) -m pytest -q -m slow --timeout 600 tests/server_slow $(ARGS)
+	@$(PY) -m pytest -q -m slow --timeout 600 tests/server_slow tests/hostile $(ARGS)
 
 # apart: its plugin for pytest would be in every other run
 $(FUZZ): constraints-fuzz.txt | setup

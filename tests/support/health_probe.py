@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # this file is a program, too, which must start quickly
     from tests.support.serving import ServerProcess
 
 _PAUSE_S = 0.005
-_REQUEST = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+_REQUEST = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
 
 
 @dataclass

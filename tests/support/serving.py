@@ -137,10 +137,15 @@ def server_process(
     env: Mapping[str, str] | None = None,
     python: str | Path = sys.executable,
     log: IO[bytes] | None = None,
+    ulimit: str = "",
 ) -> Iterator[ServerProcess]:
-    """The server as a process on a free port, ended with the block. Without `log`, its log goes to this process's."""
+    """The server as a process on a free port, ended with the block. Without `log`, its log goes to this process's.
+
+    `ulimit`: the shell's limits for it, such as "-v 4000000" (kilobytes of address space) or "-n 256" (descriptors).
+    """
+    limited = ["bash", "-c", f'ulimit {ulimit} && exec "$@"', "limited"] if ulimit else []
     process = subprocess.Popen(
-        [str(python), "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
+        [*limited, str(python), "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.conftest import ADDRESS_SPACE
 from tests.support.health_probe import MemoryPeak, probing
 from tests.support.hostile_check import LIMIT_MB, LIMIT_S, check, post, slowdown
 from tests.support.hostile_requests import LARGE, of_schemas, schema_as_format, schema_as_tool
@@ -25,14 +26,14 @@ AT_ONCE = 4
     scope="module", params=[["--profile", "demo"], ["--profile", "instant"], ["--engine", "scripted"]], ids=str
 )
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    with server_process(*request.param, "--log-interval", "0") as found:
+    with server_process(*request.param, "--log-interval", "0", ulimit=ADDRESS_SPACE) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[ServerProcess]:
     """Every simulated engine draws by the same code."""
-    with server_process("--log-interval", "0") as found:
+    with server_process("--log-interval", "0", ulimit=ADDRESS_SPACE) as found:
         yield found
 
 

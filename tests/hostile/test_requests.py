@@ -5,13 +5,11 @@ The slow suite tries many more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.hostile_check import check
 from tests.support.hostile_requests import LARGE, of_schemas
-from tests.support.serving import ServerProcess, server_process
+from tests.support.serving import ServerProcess
 
 AT_ONCE = 3
 SOME = (
@@ -30,12 +28,6 @@ SOME_LARGE = (
     "many prompts",
     "deep nesting",
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
-    with server_process("--log-interval", "0") as found:
-        yield found
 
 
 @pytest.mark.parametrize("name", SOME)
