@@ -103,6 +103,14 @@ def too_many_requests(limit: int) -> ApiError:
     return ApiError(429, message, type="rate_limit_error", code="too_many_requests", headers={"retry-after": "1"})
 
 
+def too_many_choices(limit: int) -> ApiError:
+    message = (
+        f"The requests in progress have as many choices as the server works on, {limit}, or as much text"
+        " (--max-choices-in-progress); try again in a moment"
+    )
+    return ApiError(429, message, type="rate_limit_error", code="too_many_choices", headers={"retry-after": "1"})
+
+
 def name_taken(message: str, param: str) -> ApiError:
     return ApiError(409, message, param=param, code="name_taken")
 

@@ -49,6 +49,8 @@ class Exchange:
         self.status = 500
         """Of the response, once it has begun; 500 until then."""
         self.has_begun = False
+        self.body_bytes = 0
+        """Of the body, once it has been read."""
         self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
 
     @property
@@ -78,6 +80,7 @@ class Exchange:
             if len(body) > max_bytes:
                 raise body_too_large(max_bytes)
             if not message.get("more_body", False):
+                self.body_bytes = len(body)
                 return bytes(body)
             if on_progress is not None:
                 on_progress(len(body))

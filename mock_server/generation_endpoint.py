@@ -16,9 +16,9 @@ from .event_stream import EventStream
 from .exchange import ClientGoneError, Exchange
 from .frames import FrameOptions, Frames
 from .generation import Generation
-from .likelihood_limits import check_answer, check_prompts
 from .logprobs import WrittenLogprobs, prompt_logprobs
 from .metrics import RequestMeter
+from .request_cost import check_answer_likelihoods, check_prompt_likelihoods
 from .requests import GenerationRequest
 from .responses import PromptLogprobs, Usage
 
@@ -100,7 +100,9 @@ class GenerationEndpoint(Endpoint):
             prompts=generation.prompts if request.return_token_ids else (),
         )
         if generation.runs[0].params.prompt_logprobs is not None:
-            check_prompts(generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs")
+            check_prompt_likelihoods(
+                generation.runs, "prompt_logprobs" if request.prompt_logprobs is not None else "logprobs"
+            )
         meter = RequestMeter(self.state.metrics, generation)
 
         async def work() -> None:
@@ -146,7 +148,7 @@ class GenerationEndpoint(Endpoint):
                 if logprobs is not None:
                     choice.logprobs.add(logprobs)
                     likelihoods += len(token_ids) * likelihoods_each
-                    check_answer(likelihoods)
+                    check_answer_likelihoods(likelihoods)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
         if top_of_prompt is not None:

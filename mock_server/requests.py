@@ -7,15 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 from pydantic_core import PydanticKnownError
 
-INT64_MAX = 2**63 - 1
-MAX_CHOICES = 128
-MAX_STOP_STRINGS = 16
-MAX_TOOLS = 128
-MAX_PROMPTS = 4_096
-MAX_BIASES = 20_000
-MAX_BAD_WORDS = 1_000
+from .request_limits import (
+    MAX_ALLOWED_TOKENS,
+    MAX_BAD_WORDS,
+    MAX_BIASES,
+    MAX_N,
+    MAX_STOP_LENGTH,
+    MAX_STOP_STRINGS,
+    MAX_STOP_TOKENS,
+    MAX_TOOLS,
+)
 
-MAX_STOP_LENGTH = 1_000
+INT64_MAX = 2**63 - 1
 
 
 def _integral(value: Any) -> Any:
@@ -101,10 +104,12 @@ class GenerationRequest(_Request):
 
     max_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
     min_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), _INTEGRAL] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_N), _INTEGRAL] | None = None
     seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
-    stop_token_ids: Annotated[list[TokenId], Field(fail_fast=True), _INTEGRAL_ITEMS] | None = None
+    stop_token_ids: (
+        Annotated[list[TokenId], Field(max_length=MAX_STOP_TOKENS, fail_fast=True), _INTEGRAL_ITEMS] | None
+    ) = None
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -116,7 +121,10 @@ class GenerationRequest(_Request):
     logit_bias: (
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], BeforeValidator(_not_too_many)] | None
     ) = None
-    allowed_token_ids: TokenIds | None = None
+    allowed_token_ids: (
+        Annotated[list[TokenId], Field(min_length=1, max_length=MAX_ALLOWED_TOKENS, fail_fast=True), _INTEGRAL_ITEMS]
+        | None
+    ) = None
     bad_words: Annotated[list[BadWord], Field(max_length=MAX_BAD_WORDS, fail_fast=True)] | None = None
     top_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
     prompt_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
@@ -230,8 +238,8 @@ class CompletionRequest(GenerationRequest):
     prompt: (
         StrictStr
         | TokenIds
-        | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
-        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
+        | Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)]
+        | Annotated[list[TokenIds], Field(min_length=1, fail_fast=True)]
     )
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | bool | None = None

@@ -1,6 +1,7 @@
 """How a request wants its tokens chosen, and how many fit: from the wire's fields to the engine's parameters."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from .engine.base import EngineInfo, GenerationParams, StructuredOutput
 from .errors import ApiError, bad_request
@@ -43,8 +44,13 @@ def chat_params(
     )
 
 
-def completion_params(request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int) -> GenerationParams:
-    """With `max_tokens` 0, the echoed prompt is scored and nothing is generated. Raises `ApiError` (400)."""
+def completion_params(
+    request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int, like: GenerationParams | None = None
+) -> GenerationParams:
+    """With `max_tokens` 0, the echoed prompt is scored and nothing is generated. Raises `ApiError` (400).
+
+    `like`: those of another prompt of the request. Prompts share what does not depend on their lengths.
+    """
     if request.max_tokens == 0 and not request.echo:
         raise bad_request(
             "max_tokens must be at least 1 unless echo is true, which returns the prompt alone (got 0)",
@@ -61,6 +67,7 @@ def completion_params(request: CompletionRequest, info: EngineInfo, num_prompt_t
         logprobs=completion_logprobs(request),
         logprobs_field="logprobs",
         prompt_field="prompt",
+        like=like,
     )
 
 
@@ -83,23 +90,27 @@ def _generation_params(
     logprobs_field: str,
     prompt_field: str,
     calls: StructuredOutput | None = None,
+    like: GenerationParams | None = None,
 ) -> GenerationParams:
     """A `max_tokens` that does not fit beside the prompt is cut to the room left."""
     room = _room(info, num_prompt_tokens, prompt_field)
     if max_tokens is not None and max_tokens > info.max_model_len:
         raise _context_exceeded(info, num_prompt_tokens, max_tokens, prompt_field, param=max_tokens_field)
-    _check_min_tokens(request, max_tokens, max_tokens_field)
-    _check_logprobs(request, info, logprobs, logprobs_field)
     wanted = max_tokens
     if wanted is None and default_max_tokens is not None:
         wanted = max(default_max_tokens, request.min_tokens or 0)
     granted = room if wanted is None else min(wanted, room)
+    min_tokens = min(request.min_tokens or 0, granted)
+    if like is not None:
+        return replace(like, max_tokens=granted, min_tokens=min_tokens)
+    _check_min_tokens(request, max_tokens, max_tokens_field)
+    _check_logprobs(request, info, logprobs, logprobs_field)
     prompt_logprobs = request.prompt_logprobs
     if isinstance(request, CompletionRequest) and request.echo and logprobs is not None:
         prompt_logprobs = max(logprobs, prompt_logprobs or 0)
     return GenerationParams(
         max_tokens=granted,
-        min_tokens=min(request.min_tokens or 0, granted),
+        min_tokens=min_tokens,
         n=request.n or 1,
         temperature=request.temperature,
         top_p=request.top_p,

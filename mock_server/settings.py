@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from .engine.base import Adapter
+from .request_limits import DEFAULT_LIMITS, RequestLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Settings:
     """Whether a request that names no model is a 400; else it gets the base model."""
     max_requests: int = 0
     """Generations that may be under way at once, running and waiting; more are refused with a 429. 0: any number."""
+    limits: RequestLimits = DEFAULT_LIMITS
     tool_format: str | None = None
     """How the model writes calls of tools, one of `message_reader.TOOL_FORMATS`. None: what the engine knows;
     empty: it is not left to the model whether to call."""

@@ -18,7 +18,7 @@ class ServerState:
         self.engine = engine
         self.settings = settings
         self.throughput = Throughput()
-        self.traffic = Traffic(settings.max_requests)
+        self.traffic = Traffic(settings.max_requests, settings.limits.choices_in_progress)
         self.bodies = BodyReading(settings, self.traffic)
         self.metrics = ServerMetrics()
         self.models = ModelRegistry(settings, engine, created=int(time.time()))

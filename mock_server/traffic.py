@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import shutting_down, too_many_requests
+from .errors import shutting_down, too_many_choices, too_many_requests
 
 
 class Traffic:
-    """Takes up to `max_requests` at once (0: any number). Closed for good by `close`; what is inside may finish."""
+    """Takes up to `max_requests` at once, and so many choices of them all; 0: any number.
 
-    def __init__(self, max_requests: int = 0) -> None:
+    Closed for good by `close`; what is inside may finish.
+    """
+
+    def __init__(self, max_requests: int = 0, max_choices: int = 0) -> None:
         self._max_requests = max_requests
+        self._max_choices = max_choices
+        self._choices = 0
         self._under_way = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -39,6 +44,17 @@ class Traffic:
             self._under_way -= 1
             if not self._under_way:
                 self._empty.set()
+
+    @contextmanager
+    def choices(self, count: int) -> Iterator[None]:
+        """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
+        if self._max_choices and self._choices and self._choices + count > self._max_choices:
+            raise too_many_choices(self._max_choices)
+        self._choices += count
+        try:
+            yield
+        finally:
+            self._choices -= count
 
     def begin_reading(self, limit: asyncio.Timeout) -> None:
         """Registers a body whose time is up when the traffic is closed."""

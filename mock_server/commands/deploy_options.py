@@ -11,6 +11,7 @@ from ..engine.profiles import PROFILES
 from ..log_output import LOG_FORMATS, configure_log
 from ..message_reader import REASONING_FORMATS, TOOL_FORMATS
 from ..model_source import DEFAULT_ADAPTER
+from ..request_limits import DEFAULT_LIMITS
 from .api_keys import VARIABLE
 from .arguments import Section
 from .config_file import use_config
@@ -73,6 +74,34 @@ SERVER = (
         default=0,
         show_default=True,
         help="Most requests in progress, running or waiting; more get a 429. 0: no limit.",
+    ),
+    _server(
+        "--max-choices",
+        type=IntegerParam(0),
+        default=DEFAULT_LIMITS.choices,
+        show_default=True,
+        help="Most choices of one request: its prompts times n. 0: no limit.",
+    ),
+    _server(
+        "--max-choices-in-progress",
+        type=IntegerParam(0),
+        default=DEFAULT_LIMITS.choices_in_progress,
+        show_default=True,
+        help="Most choices of all requests in progress; more get a 429. Long bodies count as several. 0: no limit.",
+    ),
+    _server(
+        "--max-answer-tokens",
+        type=IntegerParam(0),
+        default=DEFAULT_LIMITS.answer_tokens,
+        show_default=True,
+        help="Most tokens that a request may ask for in an answer that is not streamed. 0: no limit.",
+    ),
+    _server(
+        "--max-schema-size",
+        type=IntegerParam(0),
+        default=DEFAULT_LIMITS.schema_characters,
+        show_default=True,
+        help="Most characters of a schema, a regular expression or a grammar. 0: no limit.",
     ),
     _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
     _server("--max-header-size", type=SizeParam(), default="64K", show_default=True, help="Largest request head."),

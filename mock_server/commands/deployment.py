@@ -9,6 +9,7 @@ from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
 from ..model_source import ModelSource, ModelSourceError, find_model, simulated_name
+from ..request_limits import RequestLimits
 from ..root_path import checked_root_path
 from ..settings import Cors, Settings
 from ..templates import TemplateError, find_template, read_template
@@ -133,6 +134,12 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             max_head_bytes=options["max_header_size"],
             read_timeout_s=options["read_timeout"],
             max_requests=options["max_requests"],
+            limits=RequestLimits(
+                choices=options["max_choices"],
+                choices_in_progress=options["max_choices_in_progress"],
+                answer_tokens=options["max_answer_tokens"],
+                schema_characters=options["max_schema_size"],
+            ),
             root_path=checked_root_path(options["root_path"] or ""),
             require_model=options["require_model"],
             tool_format=_tool_format(options),

@@ -15,6 +15,7 @@ from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
 from ..model_registry import Target
+from ..request_cost import check_request, in_choices
 from ..requests import ChatRequest
 from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
 from ..sampling import chat_params, check_stream_options, truncated
@@ -76,6 +77,12 @@ class ChatCompletions(GenerationEndpoint):
         engine, settings = self.state.engine, self.state.settings
         refuse_unsupported(request, engine.info)
         check_stream_options(request)
+        choices = check_request(request, settings.limits)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
+            await self._generate(exchange, request, target)
+
+    async def _generate(self, exchange: Exchange, request: ChatRequest, target: Target) -> None:
+        engine, settings = self.state.engine, self.state.settings
         tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
         use = tool_use(request, tool_format or None)
         sees_images = engine.info.image_tokens is not None

@@ -7,13 +7,14 @@ from itertools import accumulate
 from typing import Any
 
 from ..engine.base import GenerationParams
-from ..errors import bad_request
 from ..exchange import Exchange
 from ..frames import CompletionFrames, FrameOptions
 from ..generation import Echo, Generation, PromptRun, TextOptions
 from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 from ..logprobs import CompletionLogprobsWriter
-from ..requests import MAX_PROMPTS, CompletionRequest
+from ..model_registry import Target
+from ..request_cost import check_prompts, check_request, in_choices
+from ..requests import CompletionRequest
 from ..responses import Completion, CompletionChoice, Usage, in_pieces
 from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
 from ..unsupported import refuse_unsupported
@@ -59,12 +60,16 @@ class Completions(GenerationEndpoint):
         target = self.state.models.resolve(request.model)
         refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
-        prompts = _prompts(request)
-        runs = []
-        for prompt in prompts:
-            runs.append(await self._run(request, prompt))
-            if len(prompts) > 1:
-                await asyncio.sleep(0)
+        choices = check_request(request, self.state.settings.limits)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
+            runs = await self._runs(request)
+            repeated = check_prompts(request, runs, self.state.settings.limits)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)):
+            await self._generate(exchange, request, target, runs)
+
+    async def _generate(
+        self, exchange: Exchange, request: CompletionRequest, target: Target, runs: list[PromptRun]
+    ) -> None:
         top = completion_logprobs(request)
         writer = None if top is None else CompletionLogprobsWriter(self.state.engine.token_bytes, top)
         generation = Generation(
@@ -76,7 +81,18 @@ class Completions(GenerationEndpoint):
         )
         await self.respond(exchange, request, target.name, generation, CompletionForm())
 
-    async def _run(self, request: CompletionRequest, prompt: str | list[int]) -> PromptRun:
+    async def _runs(self, request: CompletionRequest) -> list[PromptRun]:
+        prompts = _prompts(request)
+        runs: list[PromptRun] = []
+        for prompt in prompts:
+            runs.append(await self._run(request, prompt, runs[0].params if runs else None))
+            if len(prompts) > 1:
+                await asyncio.sleep(0)
+        return runs
+
+    async def _run(
+        self, request: CompletionRequest, prompt: str | list[int], like: GenerationParams | None
+    ) -> PromptRun:
         engine = self.state.engine
         if isinstance(prompt, str):
             token_ids = await engine.tokenize(prompt)
@@ -85,7 +101,7 @@ class Completions(GenerationEndpoint):
             check_token_ids(token_ids, engine.info.vocab_size, "prompt")
         if request.truncate_prompt_tokens is not None:
             token_ids = prompt = truncated(request, token_ids, engine.info)
-        params = completion_params(request, engine.info, len(token_ids))
+        params = completion_params(request, engine.info, len(token_ids), like)
         echo = await self._echo(prompt, token_ids, params) if request.echo else None
         return PromptRun(token_ids, params, echo)
 
@@ -104,17 +120,7 @@ class Completions(GenerationEndpoint):
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompt in its four forms as a list of prompts. Raises `ApiError` (400) for too many of them."""
-    prompts = _in_a_list(request)
-    choices = len(prompts) * (request.n or 1)
-    if choices > MAX_PROMPTS:
-        raise bad_request(
-            f"prompt and n ask for {choices} choices; there may be at most {MAX_PROMPTS} in one request", param="prompt"
-        )
-    return prompts
-
-
-def _in_a_list(request: CompletionRequest) -> list[str] | list[list[int]]:
+    """The prompt in its four forms as a list of prompts."""
     prompt = request.prompt
     if isinstance(prompt, str):
         return [prompt]

@@ -7,17 +7,23 @@ from ..conversation import chat_options, chat_turns
 from ..endpoint import Endpoint
 from ..errors import bad_request
 from ..exchange import Exchange
+from ..request_cost import in_choices
 from ..requests import DetokenizeRequest, TokenizeRequest
 from ..responses import DetokenizeResponse, TokenizeResponse
 from ..sampling import check_token_ids
 
 _TOKENS_A_TURN = 256
+_BYTES_AS_TOKENS = 4  # a byte of text may become this many bytes of lists and of the answer
 
 
 class Tokenize(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
+        with self.state.traffic.choices(in_choices(1, exchange.body_bytes * _BYTES_AS_TOKENS)):
+            await self._respond(exchange, request)
+
+    async def _respond(self, exchange: Exchange, request: TokenizeRequest) -> None:
         token_ids = await self._token_ids(request)
         token_strs = None
         if request.return_token_strs:
@@ -57,5 +63,6 @@ class Detokenize(Endpoint):
         request = await self.state.bodies.request(exchange, DetokenizeRequest)
         self.state.models.resolve(request.model)
         check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")
-        response = DetokenizeResponse(prompt=await self.state.engine.detokenize(request.tokens))
-        await exchange.send_json(200, response.json_bytes())
+        with self.state.traffic.choices(in_choices(1, exchange.body_bytes * _BYTES_AS_TOKENS)):
+            response = DetokenizeResponse(prompt=await self.state.engine.detokenize(request.tokens))
+            await exchange.send_json(200, response.json_bytes())

@@ -21,9 +21,13 @@ def _bundled_tokenizer(facts: Facts) -> None:
 @pytest.mark.parametrize(
     ("body", "param", "says"),
     [
-        ({"prompt": ["a"] * 4_097}, "prompt", "prompt must have at most 4096 items (got 4097)"),
-        ({"prompt": [[1]] * 4_097}, "prompt", "prompt must have at most 4096 items (got 4097)"),
-        ({"prompt": ["a"] * 40, "n": 128}, "prompt", "prompt and n ask for 5120 choices"),
+        ({"prompt": ["a"] * 4_097}, "prompt", "prompt asks for 4097 choices; one request may have at most 4096"),
+        ({"prompt": [[1]] * 4_097}, "prompt", "prompt asks for 4097 choices; one request may have at most 4096"),
+        (
+            {"prompt": ["a"] * 40, "n": 128},
+            "prompt",
+            "prompt and n ask for 5120 choices; one request may have at most 4096 (--max-choices)",
+        ),
         ({"prompt": "a", "bad_words": ["b"] * 1_001}, "bad_words", "must have at most 1000 items (got 1001)"),
         ({"prompt": "a", "bad_words": ["b" * 1_001]}, "bad_words.0", "at most 1000 characters (got 1001)"),
         ({"prompt": "a", "logit_bias": {str(i): 1 for i in range(20_001)}}, "logit_bias", "at most 20000 items"),

@@ -1,0 +1,41 @@
+"""What one request may ask for, and all requests together. `request_cost` checks a request against it."""
+
+from dataclasses import dataclass
+
+# Lengths that no operator needs to change; `requests` declares them.
+MAX_N = 128
+MAX_STOP_STRINGS = 16
+MAX_STOP_LENGTH = 1_000
+MAX_STOP_TOKENS = 1_000
+MAX_BAD_WORDS = 1_000
+MAX_BIASES = 20_000
+MAX_ALLOWED_TOKENS = 200_000
+MAX_TOOLS = 128
+
+MAX_PROMPT_LIKELIHOODS = 100_000
+"""Log probabilities of prompts in one answer: each takes a hundred bytes or more until the answer is sent."""
+MAX_ANSWER_LIKELIHOODS = 500_000
+"""Those of generated tokens in an answer that is not streamed."""
+MAX_PATTERN_SIZE = 100_000
+"""Characters of a regular expression with every counted repetition written out."""
+SCHEMAS_OF_ALL_CHOICES = 40
+"""A request's schemas may have this many times the characters of one schema, counted once for each choice."""
+BYTES_A_CHOICE = 8 * 1024
+"""About the memory of a choice in progress: larger bodies and answers count as several choices."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """Limits that an operator may change; 0 is no limit."""
+
+    choices: int = 4_096
+    """Of one request: prompts × `n`."""
+    choices_in_progress: int = 16_384
+    """Of all requests."""
+    answer_tokens: int = 2 * 1024 * 1024
+    """Of all choices of a request together, in an answer that is not streamed. Prompts in an answer count, too."""
+    schema_characters: int = 200_000
+    """Of a schema, pattern or grammar, and of the parameters of all tools together."""
+
+
+DEFAULT_LIMITS = RequestLimits()
