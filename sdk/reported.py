@@ -7,6 +7,7 @@ from typing import Any
 
 from sdk.body import shortened
 from sdk.errors import StreamServerError
+from sdk.shown_text import MAX_FACT, MAX_SAID, shown
 
 _MESSAGES = (
     "message",
@@ -52,8 +53,8 @@ def reported_error(payload: Any, *, only_explicit: bool = False) -> StreamServer
 
 def error_words(server_message: str, code: str | int | None = None, **_: Any) -> str:
     """The message of an error reported under a good status."""
-    number = "" if code is None else f" ({code})"
-    return f"the server reported an error{number}: {server_message or 'no reason given'}"
+    number = "" if code is None else f" ({shown(str(code), MAX_FACT)})"
+    return f"the server reported an error{number}: {shown(server_message, MAX_SAID) or 'no reason given'}"
 
 
 def _found(payload: Any, only_explicit: bool) -> dict[str, Any] | None:
