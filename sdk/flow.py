@@ -217,9 +217,9 @@ class Caller:
 @cache
 def _models() -> ModuleType:
     """The models of answers, imported when the first one comes: pydantic's take long."""
-    import sdk.types
+    from sdk import types  # in this form it is found also while another thread is about to finish its import
 
-    return sdk.types
+    return types
 
 
 @dataclass(frozen=True, slots=True)

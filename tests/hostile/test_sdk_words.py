@@ -25,7 +25,8 @@ OPTIONS: dict[str, Any] = {
 }
 BASE64 = b64encode(f"me:{KEY}".encode()).decode()
 UNICODE = "".join(f"\\u{ord(c):04x}" for c in KEY)
-SECRETS = (KEY, HEADER_KEY, KEY.replace("/", r"\/"), BASE64, UNICODE, KEY[:14])
+SLASHED = KEY.replace("/", r"\/")
+SECRETS = (KEY, HEADER_KEY, SLASHED, BASE64, UNICODE, KEY[:14])
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202egnp\u2028\u200b\x9b1m\r\nHTTP 200: fine"
 
 Play = Callable[[Peer], None]
@@ -54,9 +55,7 @@ FILL = "x" * 190  # so that an excerpt cuts the key
 
 REFUSALS: dict[str, Play] = {
     "json": status("401 No", error(ECHO, code=KEY, type=KEY, param=HEADER_KEY)),
-    "json-escaped": status(
-        "401 No", f'{{"error":{{"message":"no {UNICODE} {KEY.replace("/", chr(92) + "/")}"}}}}'.encode()
-    ),
+    "json-escaped": status("401 No", f'{{"error":{{"message":"no {UNICODE} {SLASHED}"}}}}'.encode()),
     "html": status("401 No", f"<html><title>{ECHO}</title><p>{KEY}</html>".encode(), "Content-Type: text/html"),
     "cut": status("401 No", f"{FILL[:176]} {KEY} {HEADER_KEY}".encode(), "Content-Type: text/plain"),
     "escaped-and-cut": status("401 No", f"{FILL[:150]} {UNICODE}".encode(), "Content-Type: text/plain"),
@@ -79,6 +78,10 @@ IN_STREAMS: dict[str, Play] = {
     "odd-event": event(f'data: {{"choices": "{ECHO}"}}\n\n'.encode()),
     "cut-event": event(f"data: {FILL[:176]} {KEY} {HEADER_KEY}\n\n".encode()),
 }
+
+
+# httpx2 leaves its own inner generators to the garbage collector when a response is left early; trio remarks on it
+left_early = pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object")
 
 
 def player(play: Play) -> Play:
@@ -129,6 +132,7 @@ def assert_no_secret(way: str, error: Any) -> None:
         assert not [secret for secret in SECRETS if secret in text], (way, text)
 
 
+@left_early
 @pytest.mark.parametrize("program", [whole, streamed], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", REFUSALS)
 def test_no_error_has_the_key_that_the_server_quotes(name: str, program: Any) -> None:
@@ -137,6 +141,7 @@ def test_no_error_has_the_key_that_the_server_quotes(name: str, program: Any) ->
             assert_no_secret(way, error)
 
 
+@left_early
 @pytest.mark.parametrize("name", IN_STREAMS)
 def test_no_error_of_a_stream_has_it(name: str) -> None:
     with WireServer(player(IN_STREAMS[name])) as server:
@@ -190,6 +195,7 @@ def unsafe(text: str) -> list[str]:
     return [c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
 
 
+@left_early
 @pytest.mark.parametrize("program", [whole, streamed], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", WORDS)
 def test_what_an_error_shows_steers_no_terminal(name: str, program: Any) -> None:
