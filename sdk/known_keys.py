@@ -140,6 +140,7 @@ class KnownKeys:
         chosen |= {secret.encode().decode("latin-1") for secret in chosen}  # as the bytes of a body are read here
         ordered = sorted(chosen, key=len, reverse=True)
         self._long = [secret for secret in ordered if len(secret) >= _LONG]
+        self._cut_ends = {secret[end - _LONG : end] for secret in self._long for end in range(_LONG, len(secret) + 1)}
         patterns = [*map(_anywhere, self._long), *(core for secret in self._long for core in _in_base64(secret))]
         patterns += [_as_a_word(secret) for secret in ordered if len(secret) < _LONG]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
@@ -159,7 +160,7 @@ class KnownKeys:
 
     def _without_cut(self, text: str) -> str:
         """Hide the beginnings of keys that an excerpt was cut within."""
-        if not any(secret[:_LONG].lower() in text.lower() for secret in self._long):
+        if not any(secret[:_LONG] in text for secret in self._long):
             return text
         return "".join(self._pieces(text))
 
@@ -167,7 +168,7 @@ class KnownKeys:
         place = 0
         for cut in _CUT.finditer(text):
             piece = text[place : cut.start()]
-            for secret in self._long:
+            for secret in self._long if piece[-_LONG:] in self._cut_ends else ():
                 longest = min(len(secret), len(piece))
                 size = next((n for n in range(longest, _LONG - 1, -1) if piece.endswith(secret[:n])), 0)
                 if size:
@@ -194,18 +195,28 @@ def _as_a_word(secret: str) -> str:
 def _spelled(secret: str) -> str:
     first = secret[0]
     begin = re.escape(first.lower() + first.upper() + "\\%&")
-    return f"(?=[{begin}])" + "".join(map(_any_spelling, secret))
+    return f"(?=[{begin}])" + "".join(map(_any_spelling, re.findall(r"\\+|[^\\]", secret)))
 
 
-def _any_spelling(character: str) -> str:
-    """A character by itself, and as JSON, Python, URLs (also twice over) and HTML escape it."""
-    code = ord(character)
-    escapes = [rf"\\+(?:u00|x){code:02x}", rf"%(?:25)*{code:02x}", rf"&(?:amp;)*\#(?:0*{code}|x0*{code:x});?"]
-    if character in _ENTITIES:
-        escapes.append(f"&{_ENTITIES[character]};")
-    if not character.isalnum():
-        escapes.append(rf"\\+{re.escape(character)}")
-    return f"(?>(?i:{'|'.join(escapes)})|{re.escape(character)})"
+def _any_spelling(part: str) -> str:
+    """A character by itself, and as JSON, Python, URLs (also twice over) and HTML escape it; or some backslashes.
+
+    What may be repeated is bounded, so that no body makes the search slow.
+    """
+    escapes = "|".join(_escapes(ord(part[0])))
+    if part[0] == "\\":
+        return rf"(?:(?i:{escapes})|\\){{{len(part)},{4 * len(part)}}}?"  # each may be escaped by another
+    if part in _ENTITIES:
+        escapes += f"|&{_ENTITIES[part]};"
+    if not part.isalnum():
+        escapes += rf"|\\{{1,4}}{re.escape(part)}"
+    return f"(?>(?i:{escapes})|{re.escape(part)})"
+
+
+def _escapes(code: int) -> Iterator[str]:
+    yield rf"\\{{1,4}}(?:u00|x){code:02x}"
+    yield rf"%(?:25){{0,3}}{code:02x}"
+    yield rf"&(?:amp;){{0,3}}\#(?:0{{0,6}}{code}|x0{{0,6}}{code:x});?"
 
 
 def _in_base64(secret: str) -> Iterator[str]:
@@ -215,4 +226,4 @@ def _in_base64(secret: str) -> Iterator[str]:
         whole = b64encode(data).decode()[(0, 2, 3)[before] : len(data) * 4 // 3]
         for core in {whole, whole.translate({43: "-", 47: "_"})}:
             if len(core) >= _LONG:
-                yield re.escape(core).replace("/", r"\\*/") + "[A-Za-z0-9+/_-]{0,2}={0,2}"
+                yield re.escape(core).replace("/", r"\\{0,4}/") + "[A-Za-z0-9+/_-]{0,2}={0,2}"

@@ -22,6 +22,9 @@ _MESSAGES = (
 )
 
 
+_LONGEST = 64 * 1024  # characters of each of a server's words; an event of a stream may have millions
+
+
 def error_facts(payload: Any, *, only_explicit: bool = False) -> dict[str, Any] | None:
     """`server_message`, `code`, `type` and `param` of what a server reports, or None when `payload` is not an error.
 
@@ -85,12 +88,13 @@ def _facts(error: Any, payload: dict[str, Any]) -> dict[str, Any]:
         said = ": ".join(dict.fromkeys(text for text in (said, beside.strip()) if text))
     named = payload.get("type") if payload.get("type") != "error" else None
     number = error if isinstance(error, int) and not isinstance(error, bool) else None
-    return {
+    facts = {
         "server_message": said or ("" if error is payload else shortened(_as_json(error))),
         "code": next((code for code in (number, _code(fields), _code(payload)) if code is not None), None),
         "type": _text_or_none(fields.get("type") or named),
         "param": _text_or_none(fields.get("param") or payload.get("param")),
     }
+    return {name: fact[:_LONGEST] if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 def _words(error: Any) -> str:

@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 BASE64 = b64encode(f"me:{KEY}".encode()).decode()
 UNICODE = "".join(f"\\u{ord(c):04x}" for c in KEY)
 SLASHED = KEY.replace("/", r"\/")
-SECRETS = (KEY, HEADER_KEY, SLASHED, BASE64, UNICODE, KEY[:14])
+SECRETS = (KEY, HEADER_KEY, SLASHED, BASE64, UNICODE, UNICODE[:42], KEY[:14])
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202egnp\u2028\u200b\x9b1m\r\nHTTP 200: fine"
 
 Play = Callable[[Peer], None]
@@ -58,7 +58,7 @@ REFUSALS: dict[str, Play] = {
     "json-escaped": status("401 No", f'{{"error":{{"message":"no {UNICODE} {SLASHED}"}}}}'.encode()),
     "html": status("401 No", f"<html><title>{ECHO}</title><p>{KEY}</html>".encode(), "Content-Type: text/html"),
     "cut": status("401 No", f"{FILL[:176]} {KEY} {HEADER_KEY}".encode(), "Content-Type: text/plain"),
-    "escaped-and-cut": status("401 No", f"{FILL[:150]} {UNICODE}".encode(), "Content-Type: text/plain"),
+    "escaped-and-cut": status("401 No", f"{FILL[:150]} {UNICODE[:60]}{KEY[10:]}".encode(), "Content-Type: text/plain"),
     "headers": status("401 No", b"", f"WWW-Authenticate: Bearer {KEY}\r\nX-Request-Id: {KEY}\r\nX-Echo: {HEADER_KEY}"),
     "reason": status(f"401 {KEY}", error("no")),
     "404": status("404 No", error(f"model m with {ECHO}", code="model_not_found")),
@@ -151,11 +151,28 @@ def test_no_error_of_a_stream_has_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("program", [models, by_card], ids=["models", "by-card"])
-@pytest.mark.parametrize("name", ["json", "json-escaped", "html", "cut", "headers", "not-http"])
+@pytest.mark.parametrize(
+    "name", ["json", "json-escaped", "html", "cut", "headers", "not-http", "not-json", "under-200"]
+)
 def test_no_error_of_a_list_of_models_has_it(name: str, program: Any) -> None:
     with WireServer(player(REFUSALS[name])) as server:
         for way, error in everywhere(server.url, program, **OPTIONS).items():
             assert_no_secret(way, error)
+
+
+def test_models_named_after_the_key_are_listed_without_it() -> None:
+    cards = json.dumps({"object": "list", "data": [{"id": f"m-{KEY}\x1b[2J"}]}).encode()
+
+    def play(peer: Peer) -> None:
+        while request := peer.read_request():
+            is_list = request.startswith(b"GET") and b"/models " in request.split(b"\r\n")[0]
+            refused = error("no such model", code="model_not_found")
+            peer.answer(cards) if is_list else peer.answer(refused, "404 No")
+
+    with WireServer(play) as server:
+        for way, error_ in everywhere(server.url, by_card, **OPTIONS).items():
+            assert_no_secret(way, error_)
+            assert r"served: m-<hidden>\x1b[2J" in error_.message, way
 
 
 def test_the_rest_of_what_a_server_says_stays() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sdk.known_keys import KnownKeys, keys_of
@@ -56,6 +57,9 @@ def test_each_form_is_hidden(form: str, around: str) -> None:
 @given(
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=50), st.sampled_from(list(FORMS))
 )
+@example("000000\\\\", "plain")
+@example("000\\\\000/", "json")
+@example("000\\u00000", "json-unicode")
 def test_no_key_survives_in_any_form(key: str, form: str) -> None:
     if form == "upper" or form.startswith("base64"):
         return  # tested above
@@ -122,3 +126,14 @@ def test_the_password_of_a_proxy_is_known(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_repr_has_a_key() -> None:
     assert KEY not in repr(KnownKeys([KEY]))
+
+
+@pytest.mark.parametrize(
+    "unit", ["\\", "%25", "&amp;", "&#0", "&#x0", "sk-Proj/1+2=x&y_Secre", "sk-Proj/…", "A", "%5c", "ab\\"]
+)
+def test_no_body_makes_the_search_slow(unit: str) -> None:
+    keys = KnownKeys([KEY, "\\" * 9 + "back", "hunter2", "eyJhbGciOi" + "Ab1_-" * 800])
+    text = unit * (64 * 1024 // len(unit))
+    begun = time.process_time()
+    keys.hide(text)
+    assert time.process_time() - begun < 5  # a search without bounds takes minutes
