@@ -63,9 +63,9 @@ def test_each_form_is_hidden(form: str, around: str) -> None:
 def test_no_key_survives_in_any_form(key: str, form: str) -> None:
     if form == "upper" or form.startswith("base64"):
         return  # tested above
+    key = f"~{key}"  # a word that stands for no key is none any more
     said = KnownKeys([key]).hide(f"wrong key {FORMS[form](key)} given")
-    if key.lower() not in HIDDEN:
-        assert FORMS[form](key) not in said.replace(HIDDEN, "")
+    assert FORMS[form](key) not in said.replace(HIDDEN, "")
 
 
 @given(st.text(max_size=200))
