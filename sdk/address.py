@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from sdk.errors import ConfigError
+from sdk.shown_text import HIDDEN
 from sdk.transport.base import Origin
 
 # RFC 3986 §3.3, and the percent sign of what is quoted already
@@ -36,25 +37,28 @@ def parse_address(url: str) -> Address:
     Raises ConfigError when it is not an http(s) address.
     """
     if not isinstance(url, str):
-        raise ConfigError(f"url: {url!r} is not an address such as http://127.0.0.1:8000/v1")
+        raise ConfigError(f"url: {type(url).__name__} is not an address such as http://127.0.0.1:8000/v1")
     text = url.strip()
+    quoted = _without_keys(text)
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
-    except ValueError as error:  # brackets that do not close, say
-        raise ConfigError(f"url: {url!r} is not a valid address: {error}") from None
+    except ValueError:  # brackets that do not close, say
+        raise ConfigError(f"url: {quoted!r} is not a valid address") from None
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
-        raise ConfigError(f"url: the port in {url!r} is not a number from 1 to 65535")
+        raise ConfigError(f"url: the port in {quoted!r} is not a number from 1 to 65535")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"url: {url!r} is not an http(s) address such as http://127.0.0.1:8000/v1")
+        raise ConfigError(f"url: {quoted!r} is not an http(s) address such as http://127.0.0.1:8000/v1")
     if parts.username is not None:
         raise ConfigError("url: a user name in the address is not sent; pass the key as api_key")
     if parts.query or parts.fragment:
         extra = "query" if parts.query else "fragment"
-        raise ConfigError(f"url: {url!r} has a {extra}; give the base address alone, such as http://127.0.0.1:8000/v1")
+        raise ConfigError(
+            f"url: {quoted!r} has a {extra}; give the base address alone, such as http://127.0.0.1:8000/v1"
+        )
     prefix = quote(parts.path.rstrip("/"), safe=_IN_PATHS)
     for endpoint in _ENDPOINTS:
         if prefix.endswith(endpoint):
@@ -63,6 +67,15 @@ def parse_address(url: str) -> Address:
     default_port = 443 if parts.scheme == "https" else 80
     host = _host("url", parts.hostname)
     return Address(Origin(parts.scheme, host, default_port if port is None else port), prefix or "/v1")
+
+
+def _without_keys(url: str) -> str:
+    """The address for a message, without what may be a key: userinfo, the values of a query, a fragment."""
+    url = re.sub(r"^([^/?#]*//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
+    head, mark, fragment = url.partition("#")
+    base, question, query = head.partition("?")
+    query = re.sub(r"(^|[&;])([^=&;]*=)?[^&;]*", rf"\1\2{HIDDEN}", query) if query else ""
+    return f"{base}{question}{query}{mark}{HIDDEN if fragment else ''}"
 
 
 def local_address(host: str, port: int | str) -> Address:

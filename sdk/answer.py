@@ -25,6 +25,7 @@ from sdk.errors import (
     StatusError,
 )
 from sdk.reported import error_facts, reported_error
+from sdk.shown_text import MAX_SAID, shown
 from sdk.sse import EventDecoder
 from sdk.transport.base import Head, Request
 
@@ -47,7 +48,7 @@ def status_error(head: Head, body: bytes, request: Request | None = None, model:
     """The error for a response whose status is 400 or more; `model` is the one that the request asked for."""
     body = decompressed(body, compression(head.headers.get("content-encoding", "")), MAX_ERROR_BYTES)
     facts = error_facts(_payload(body)) or _NO_FACTS
-    said = facts["server_message"] or excerpt(body) or "(no body)"
+    said = shown(facts["server_message"], MAX_SAID) or excerpt(body) or "(no body)"
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
     if kind is NotFoundError and model is not None and _is_about_model(facts, model):
         kind = ModelNotFoundError
@@ -112,7 +113,7 @@ def unfit_head(head: Head, request: Request) -> ProtocolError | None:
 
 
 def _redirected(head: Head, request: Request) -> str:
-    location = head.headers.get("location", "").strip()
+    location = shown(head.headers.get("location", "").strip(), MAX_SAID)
     if not location:
         return f"the server redirects {request.url} and does not say where; {_advice(request.url)}"
     try:

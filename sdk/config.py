@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import TypedDict, TypeVar, Unpack
 
 from sdk.errors import ConfigError
+from sdk.shown_text import HIDDEN
 
 # Covariant, so that a function which takes any config, `XRequestConfig` without more, takes one that streams.
 StreamT = TypeVar("StreamT", bound=bool, default=bool, covariant=True)
@@ -140,6 +141,11 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         except ValidationError as error:
             raise _explain(error) from None
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """The fields; of headers the names alone, since a value may be a key."""
+        for name, value in super().__repr_args__():
+            yield name, dict.fromkeys(value, HIDDEN) if name == "extra_headers" and value else value
+
     @field_validator("stop", mode="before")
     @classmethod
     def _stops(cls, value: Any) -> list[str] | None:
@@ -179,5 +185,6 @@ def _explain(error: ValidationError) -> ConfigError:
         else:
             said = found["msg"].removeprefix("Value error, ")
             message = said[:1].lower() + said[1:]
-            lines.append(f"XRequestConfig.{name}: {message} (got {found['input']!r})")
+            got = type(found["input"]).__name__ if name.startswith("extra_headers") else repr(found["input"])
+            lines.append(f"XRequestConfig.{name}: {message} (got {got})")  # a header's value may be a key
     return ConfigError("; ".join(lines))

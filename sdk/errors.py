@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sdk.shown_text import MAX_FACT, shown
+
 
 class SDKError(Exception):
     """Base of every error here.
@@ -38,6 +40,10 @@ class SDKError(Exception):
     `url`, `model`, `request_id` and `attempts` say what was asked; `elapsed_s` how long it took; `partial` is
     what had already arrived (the text of a broken stream), empty when nothing had. Each is None when unknown.
     Instances pickle, so they survive process pools.
+
+    `message`, `str()` and `repr()` are safe to show: control characters and invisible ones in what a server said are
+    escaped, and the length is bounded. Other attributes hold a server's words as they came. The keys that the request
+    was sent with are hidden in all of them (see `sdk.known_keys`); only `partial` is never altered.
     """
 
     def __init__(
@@ -60,11 +66,24 @@ class SDKError(Exception):
         self.elapsed_s = elapsed_s
         self.partial = partial
 
+    @property
+    def message(self) -> str:
+        """What went wrong, on one line."""
+        return self._message
+
+    @message.setter
+    def message(self, message: str) -> None:
+        self._message = shown(message)
+        self.args = (self._message,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._message!r})"
+
     def __str__(self) -> str:
         facts = [
-            self.url,
-            self.model and f"model {self.model}",
-            self.request_id and f"request {self.request_id}",
+            self.url and shown(self.url, MAX_FACT),
+            self.model and f"model {shown(str(self.model), MAX_FACT)}",
+            self.request_id and f"request {shown(self.request_id, MAX_FACT)}",
             self.url and (f"{self.attempts} attempt" + "s" * (self.attempts != 1)),
             None if self.elapsed_s is None else f"{self.elapsed_s:.1f} s",
         ]
@@ -79,7 +98,7 @@ class SDKError(Exception):
 
 def _rebuild(kind: type[SDKError], state: dict[str, Any]) -> SDKError:
     error = kind.__new__(kind)
-    Exception.__init__(error, state["message"])
+    Exception.__init__(error, state["_message"])
     error.__dict__.update(state)
     return error
 
@@ -174,7 +193,7 @@ class StatusError(SDKError):
     """The server answered with a status of 400 or more.
 
     `status` is the HTTP status; `server_message`, `code`, `type` and `param` are the server's own words where it
-    gave any; `retry_after_s` is its Retry-After in seconds; `body` the first 64 KiB it sent.
+    gave any; `retry_after_s` is its Retry-After in seconds; `body` the first 64 KiB it sent, with keys hidden.
     """
 
     def __init__(

@@ -19,8 +19,10 @@ from pydantic_core import ValidationError
 from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.deadline import Deadline
 from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
+from sdk.known_keys import keys_of, without_keys
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
+from sdk.shown_text import MAX_SAID, shown
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
 
 if TYPE_CHECKING:  # imported when an answer is read
@@ -104,7 +106,10 @@ class Caller:
         """The models served, asked anew."""
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request), deadline)
-        cards: ModelList = decode(_models().ModelList, reply.body, request)
+        try:
+            cards: ModelList = decode(_models().ModelList, reply.body, request)
+        except SDKError as error:
+            raise without_keys(error, request) from None
         self.memory.remember_cards(cards)
         return cards
 
@@ -125,6 +130,7 @@ class Caller:
             if had_cards and (yield from self._now_served(question.model, deadline)):
                 return (yield from self._ask(question, deadline, decided))
             self._name_served(error, question.model)
+            without_keys(error, self.endpoint.request("/models"))  # a model's name may quote a key, too
             raise
         except StatusError as error:
             if is_chat is not None or not decided or not question.is_plain or not says_no_chat_template(error):
@@ -178,7 +184,7 @@ class Caller:
     def _name_served(self, error: ModelNotFoundError, model: str) -> None:
         served = [card.id for card in self.memory.cards.data] if self.memory.cards else []
         if served and not all(name in error.message for name in served):
-            error.message += f" (model {model!r}; served: {', '.join(served)})"
+            error.message += f" (model {model!r}; served: {shown(', '.join(served), MAX_SAID)})"
 
     def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Flow[Reply]:
         attempt = 1
@@ -186,7 +192,8 @@ class Caller:
             try:
                 reply: Reply = yield step
                 if reply.head.status >= 400:
-                    raise status_error(reply.head, reply.body, step.request, model)
+                    body = keys_of(step.request).hide_bytes(reply.body)  # before an excerpt cuts a key in two
+                    raise status_error(reply.head, body, step.request, model)
                 if (unfit := unfit_head(reply.head, step.request)) is not None:
                     if reply.exchange is not None:
                         reply.exchange.close()
@@ -198,6 +205,7 @@ class Caller:
                 error.request_id = error.request_id or sent_request_id(step.request)
                 if isinstance(error, AuthenticationError) and self.endpoint.key_advice:
                     error.message += f" ({self.endpoint.key_advice})"
+                without_keys(error, step.request)
                 delay_s = self.retries.delay_s(error, attempt)
                 left_s = deadline.total_left_s()
                 if delay_s is None or (left_s is not None and delay_s >= left_s):
@@ -209,9 +217,9 @@ class Caller:
 @cache
 def _models() -> ModuleType:
     """The models of answers, imported when the first one comes: pydantic's take long."""
-    import sdk.types
+    from sdk import types  # in this form it is found also while another thread is about to finish its import
 
-    return sdk.types
+    return types
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,7 @@ def tell(error: SDKError, question: Question, deadline: Deadline, request: Reque
     error.elapsed_s = deadline.elapsed_s()
     if request is not None and error.request_id is None:
         error.request_id = sent_request_id(request)
-    return error
+    return error if request is None else without_keys(error, request)
 
 
 def sent_request_id(request: Request) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sdk.body import shortened
 from sdk.errors import StreamServerError
+from sdk.shown_text import MAX_FACT, MAX_SAID, shown
 
 _MESSAGES = (
     "message",
@@ -19,6 +20,9 @@ _MESSAGES = (
     "reason",
     "title",
 )
+
+
+_LONGEST = 64 * 1024  # characters of each of a server's words; an event of a stream may have millions
 
 
 def error_facts(payload: Any, *, only_explicit: bool = False) -> dict[str, Any] | None:
@@ -52,8 +56,8 @@ def reported_error(payload: Any, *, only_explicit: bool = False) -> StreamServer
 
 def error_words(server_message: str, code: str | int | None = None, **_: Any) -> str:
     """The message of an error reported under a good status."""
-    number = "" if code is None else f" ({code})"
-    return f"the server reported an error{number}: {server_message or 'no reason given'}"
+    number = "" if code is None else f" ({shown(str(code), MAX_FACT)})"
+    return f"the server reported an error{number}: {shown(server_message, MAX_SAID) or 'no reason given'}"
 
 
 def _found(payload: Any, only_explicit: bool) -> dict[str, Any] | None:
@@ -84,12 +88,13 @@ def _facts(error: Any, payload: dict[str, Any]) -> dict[str, Any]:
         said = ": ".join(dict.fromkeys(text for text in (said, beside.strip()) if text))
     named = payload.get("type") if payload.get("type") != "error" else None
     number = error if isinstance(error, int) and not isinstance(error, bool) else None
-    return {
+    facts = {
         "server_message": said or ("" if error is payload else shortened(_as_json(error))),
         "code": next((code for code in (number, _code(fields), _code(payload)) if code is not None), None),
         "type": _text_or_none(fields.get("type") or named),
         "param": _text_or_none(fields.get("param") or payload.get("param")),
     }
+    return {name: fact[:_LONGEST] if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 def _words(error: Any) -> str:

@@ -79,10 +79,10 @@ def checked_headers(field: str, headers: Mapping[str, str]) -> tuple[tuple[str, 
     try:
         headers = dict(headers)
     except (TypeError, ValueError):
-        raise ConfigError(f"{field}: {headers!r} does not map names to values") from None
+        raise ConfigError(f"{field}: a {type(headers).__name__} does not map names to values") from None
     for name in headers:
         if not isinstance(name, str):
-            raise ConfigError(f"{field}: {name!r} is no name of a header")
+            raise ConfigError(f"{field}: {name!r} is not a valid header name")
         if name.lower() in _FRAMING:
             raise ConfigError(f"{field}: {name!r} frames the message and is not for the caller to set")
     return tuple(headers.items())
@@ -118,7 +118,7 @@ class Question:
     tools: Sequence[Mapping[str, Any]] | None = None
     tool_choice: ToolChoice | None = "auto"
     roles: Roles | None = None
-    extra_headers: dict[str, str] | None = None
+    extra_headers: dict[str, str] | None = field(default=None, repr=False)
     verbatim: tuple[str, ...] = ()
     """Fields that go out as they are: those of `extra_body`."""
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
 from sdk.flow import Answered
+from sdk.known_keys import keys_of, without_keys
+from sdk.shown_text import MAX_FACT, shown
 from sdk.stream_reader import Chunk, StreamReader, has_text
 from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import AsyncExchange, Exchange
@@ -33,7 +35,7 @@ class _StreamFacts(Generic[Chunk]):
         "_owner",
         "_reader",
         "_ready",
-        "_url",
+        "_request",
         "request_id",
     )
 
@@ -48,7 +50,7 @@ class _StreamFacts(Generic[Chunk]):
         self._expected = answered.question.expected_choices
         self._is_one = self._expected == 1
         self._model = answered.question.model
-        self._url = answered.request.url
+        self._request = answered.request
         self.request_id = answered.request_id
         """The id of the request: the server's where it names one, else the one that was sent."""
 
@@ -106,7 +108,9 @@ class _StreamFacts(Generic[Chunk]):
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "open"
-        return f"<{type(self).__name__} {self._model} {state}, {len(self.text)} characters, request {self.request_id}>"
+        model, request_id = shown(self._model, MAX_FACT), keys_of(self._request).hide(self.request_id)
+        said = f"{len(self.text)} characters, request {shown(request_id, MAX_FACT)}"
+        return f"<{type(self).__name__} {model} {state}, {said}>"
 
     def _begin(self) -> None:
         if self._left:
@@ -142,12 +146,12 @@ class _StreamFacts(Generic[Chunk]):
 
     def _told(self, error: SDKError) -> SDKError:
         """The error with what this stream knows about it."""
-        error.url = self._url
+        error.url = self._request.url
         error.model = self._model
         error.request_id = self.request_id
         error.elapsed_s = self._deadline.elapsed_s()
         error.partial = self.text
-        return error
+        return without_keys(error, self._request)
 
 
 class Stream(_StreamFacts[Chunk]):

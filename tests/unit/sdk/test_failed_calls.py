@@ -226,7 +226,7 @@ def test_an_error_that_a_proxy_compressed_is_read(
     api = Api(m=True)
     body = compress(b'{"error":{"message":"out of\nmemory","code":"oom"}}')
     api.chat = lambda peer, _: peer.answer(body, "500 Oops", f"Content-Encoding: {coding}")
-    with WireServer(api.play) as server, pytest.raises(StatusError, match="HTTP 500: out of\nmemory") as caught:
+    with WireServer(api.play) as server, pytest.raises(StatusError, match=r"HTTP 500: out of\\nmemory") as caught:
         ask(server.url)
     assert caught.value.code == "oom"
 

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from sdk import AsyncInferenceClient, ConfigError, InferenceClient, RetryPolicy, SDKError
+from sdk import AsyncInferenceClient, ConfigError, InferenceClient, RetryPolicy, SDKError, XRequestConfig
 from sdk.transport.fake import FakeAnswer, FakeTransport
 from tests.unit.sdk.api import CHAT
 
@@ -40,3 +40,49 @@ def test_a_key_that_no_header_may_have_is_refused_without_being_quoted() -> None
     with pytest.raises(ConfigError, match="'Authorization'") as caught:
         InferenceClient("http://127.0.0.1:9", api_key=f"{KEY}\n").models()
     assert KEY not in str(caught.value)
+
+
+def test_no_repr_of_a_config_has_the_value_of_a_header() -> None:
+    config: XRequestConfig[bool] = XRequestConfig(extra_headers={"x-api-key": KEY})
+    assert KEY not in repr(config) + str(config)
+    assert "x-api-key" in repr(config)
+    assert config.extra_headers == {"x-api-key": KEY}
+    assert pickle.loads(pickle.dumps(config)).extra_headers == {"x-api-key": KEY}
+
+
+@pytest.mark.parametrize("value", [b"\xff" + KEY.encode(), [KEY], {"a": KEY}])
+def test_a_header_of_the_wrong_type_is_refused_without_being_quoted(value: object) -> None:
+    with pytest.raises(ConfigError, match="extra_headers") as caught:
+        XRequestConfig(extra_headers={"x-api-key": value})  # type: ignore[dict-item]
+    assert KEY not in str(caught.value) + repr(caught.value)
+
+
+def test_headers_that_are_no_mapping_are_refused_without_being_quoted() -> None:
+    with pytest.raises(ConfigError, match="headers") as caught:
+        InferenceClient("http://h", headers=[f"x-api-key: {KEY}"])  # type: ignore[arg-type]
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://me:{KEY}@h:99999",
+        f"http://{KEY}@h:0",
+        f"ftp://me:{KEY}@h",
+        f"http://me:{KEY}@h",
+        f"http://me:{KEY}@[::1",
+        f"me:{KEY}@h:99999",
+        f"http://me:a/{KEY}@h:99999",
+        f"http://h/v1?api_key={KEY}",
+        f"http://h/v1?{KEY}",
+        f"http://h/v1#{KEY}",
+    ],
+)
+def test_an_address_is_refused_without_the_key_in_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    for given in (url, None):
+        with pytest.raises(ConfigError) as caught:
+            InferenceClient(given)
+        shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+        assert KEY not in shown.replace(url, "")
+        assert KEY not in str(caught.value) + str(caught.value.__context__)

@@ -1,0 +1,229 @@
+"""Keeps the keys that a request was sent with out of its errors: a server may quote the key that it refuses.
+
+A key is what the caller gives in `api_key` or as the value of a header, and the password of a proxy in the
+environment. One of eight characters or more is hidden wherever it stands, in any case, as JSON, URLs, HTML and Python
+escape it, in base64, and where an excerpt cuts it off. One of three to seven is hidden as a whole word alone. Shorter
+ones and words that stand for no key (`EMPTY`, `test`) are no secret and are left.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+from sdk.errors import SDKError
+from sdk.shown_text import HIDDEN
+from sdk.transport.base import Request
+
+_SHORTEST = 3
+_LONG = 8
+_SPELLED = 128  # characters of a longer key that are looked for in every spelling; the rest of the word goes with them
+_NO_SECRET = re.compile(
+    r"bearer|basic|empty|none|null|true|false|test|dummy|fake|key|token|secret|password|changeme|no[-_]key"
+    r"|not[-_]needed|unused|undefined|default|local",
+    re.IGNORECASE,
+)
+_PLAIN_HEADER = re.compile(
+    r"accept|accept-charset|accept-encoding|accept-language|cache-control|content-type|user-agent|x-request-id"
+    r"|traceparent|tracestate",
+    re.IGNORECASE,
+)
+
+_NOT_A_SERVERS = frozenset({"partial", "model"})  # the answer's text, and the caller's own word
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_CUT = re.compile(r"…|['\"]?\Z")
+
+
+def without_keys(error: SDKError, request: Request) -> SDKError:
+    """The error without the keys of its request, in its attributes and in what it was raised from."""
+    keys = keys_of(request)
+    for name, value in vars(error).items():
+        if name in _NOT_A_SERVERS:
+            continue
+        if isinstance(value, str):
+            setattr(error, name, keys.hide(value))
+        elif isinstance(value, bytes):
+            setattr(error, name, keys.hide_bytes(value))
+    error.message = keys.hide(error.message)
+    _clean_causes(error, keys)
+    return error
+
+
+def _clean_causes(error: BaseException, keys: KnownKeys) -> None:
+    """Blank the texts of what an error was raised from; drop what shows a key all the same."""
+    if error.__suppress_context__ and error.__cause__ is None:
+        error.__context__ = None  # nobody is shown it, and it quotes what was sent
+    seen = {id(error)}
+    links = [error]
+    while links:
+        link = links.pop()
+        for name in ("__cause__", "__context__"):
+            below: BaseException | None = getattr(link, name)
+            if below is None or id(below) in seen:
+                continue
+            below.args = tuple(keys.hide(item) if isinstance(item, str) else item for item in below.args)
+            if any(keys.hide(text) != text for text in (str(below), repr(below))):
+                suppressed = link.__suppress_context__
+                setattr(link, name, None)
+                link.__suppress_context__ = suppressed and name == "__context__"
+                continue
+            seen.add(id(below))
+            links.append(below)
+
+
+def keys_of(request: Request) -> KnownKeys:
+    """The keys that go out with a request."""
+    secrets = {
+        part
+        for name, value in request.headers
+        if not _PLAIN_HEADER.fullmatch(name) and isinstance(value, str)
+        for part in _parts(value)
+    }
+    for name in _PROXIES:
+        for variable in (name, name.upper()):
+            secrets.update(_of_proxy(os.environ.get(variable, "")))
+    return _known(frozenset(secrets))
+
+
+@lru_cache(maxsize=32)
+def _known(secrets: frozenset[str]) -> KnownKeys:
+    return KnownKeys(secrets)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """A header's value without its scheme, and what in it is a secret by itself: `session=KEY`, `Basic …`."""
+    value = value.strip()
+    scheme, _, rest = value.partition(" ")
+    if rest and scheme.isalpha():
+        value = rest.strip()
+        if scheme.lower() == "basic":
+            yield from _of_credentials(_from_base64(value))
+    yield value
+    for word in re.split(r"[\s,;]+", value):
+        yield word
+        yield word.partition("=")[2].strip("\"'=")
+
+
+def _of_proxy(url: str) -> Iterator[str]:
+    if "@" not in url:
+        return
+    userinfo = urlsplit(url if "://" in url else f"http://{url}").netloc.rpartition("@")[0]
+    for form in (userinfo, unquote(userinfo)):
+        yield form
+        yield b64encode(form.encode()).decode()
+        yield from _of_credentials(form)
+
+
+def _of_credentials(userinfo: str) -> Iterator[str]:
+    user, colon, password = userinfo.partition(":")
+    yield userinfo
+    yield password if colon else user
+
+
+def _from_base64(text: str) -> str:
+    try:
+        return b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
+class KnownKeys:
+    """Hides the secrets it was made of, in texts and in bytes."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        chosen = {secret for secret in secrets if _is_secret(secret)}
+        chosen |= {secret.encode().decode("latin-1") for secret in chosen}  # as the bytes of a body are read here
+        ordered = sorted(chosen, key=len, reverse=True)
+        self._long = [secret for secret in ordered if len(secret) >= _LONG]
+        self._cut_ends = {secret[end - _LONG : end] for secret in self._long for end in range(_LONG, len(secret) + 1)}
+        patterns = [*map(_anywhere, self._long), *(core for secret in self._long for core in _in_base64(secret))]
+        patterns += [_as_a_word(secret) for secret in ordered if len(secret) < _LONG]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {HIDDEN}>"
+
+    def hide(self, text: str) -> str:
+        """The text with `<hidden>` in place of each key."""
+        if self._pattern is None:
+            return text
+        return self._without_cut(self._pattern.sub(HIDDEN, text))
+
+    def hide_bytes(self, data: bytes) -> bytes:
+        """The same for bytes of any encoding that keeps ASCII."""
+        return data if self._pattern is None else self.hide(data.decode("latin-1")).encode("latin-1")
+
+    def _without_cut(self, text: str) -> str:
+        """Hide the beginnings of keys that an excerpt was cut within."""
+        if not any(secret[:_LONG] in text for secret in self._long):
+            return text
+        return "".join(self._pieces(text))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        place = 0
+        for cut in _CUT.finditer(text):
+            piece = text[place : cut.start()]
+            for secret in self._long if piece[-_LONG:] in self._cut_ends else ():
+                longest = min(len(secret), len(piece))
+                size = next((n for n in range(longest, _LONG - 1, -1) if piece.endswith(secret[:n])), 0)
+                if size:
+                    piece = piece[:-size] + HIDDEN
+                    break
+            yield piece
+            yield cut[0]
+            place = cut.end()
+
+
+def _is_secret(text: str) -> bool:
+    return len(text) >= _SHORTEST and not _NO_SECRET.fullmatch(text) and text.lower() not in HIDDEN
+
+
+def _anywhere(secret: str) -> str:
+    rest = r"[^\s\"'<>]*" if len(secret) > _SPELLED else ""
+    return f"(?i:{_spelled(secret[:_SPELLED])}){rest}"
+
+
+def _as_a_word(secret: str) -> str:
+    return rf"(?<!\w){_spelled(secret)}(?!\w)"
+
+
+def _spelled(secret: str) -> str:
+    first = secret[0]
+    begin = re.escape(first.lower() + first.upper() + "\\%&")
+    return f"(?=[{begin}])" + "".join(map(_any_spelling, re.findall(r"\\+|[^\\]", secret)))
+
+
+def _any_spelling(part: str) -> str:
+    """A character by itself, and as JSON, Python, URLs (also twice over) and HTML escape it; or some backslashes.
+
+    What may be repeated is bounded, so that no body makes the search slow.
+    """
+    escapes = "|".join(_escapes(ord(part[0])))
+    if part[0] == "\\":
+        return rf"(?:(?i:{escapes})|\\){{{len(part)},{4 * len(part)}}}?"  # each may be escaped by another
+    if part in _ENTITIES:
+        escapes += f"|&{_ENTITIES[part]};"
+    if not part.isalnum():
+        escapes += rf"|\\{{1,4}}{re.escape(part)}"
+    return f"(?>(?i:{escapes})|{re.escape(part)})"
+
+
+def _escapes(code: int) -> Iterator[str]:
+    yield rf"\\{{1,4}}(?:u00|x){code:02x}"
+    yield rf"%(?:25){{0,3}}{code:02x}"
+    yield rf"&(?:amp;){{0,3}}\#(?:0{{0,6}}{code}|x0{{0,6}}{code:x});?"
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """What a secret looks like within base64, wherever in the encoded text it begins."""
+    for before in range(3):
+        data = b"\0" * before + secret.encode()
+        whole = b64encode(data).decode()[(0, 2, 3)[before] : len(data) * 4 // 3]
+        for core in {whole, whole.translate({43: "-", 47: "_"})}:
+            if len(core) >= _LONG:
+                yield re.escape(core).replace("/", r"\\{0,4}/") + "[A-Za-z0-9+/_-]{0,2}={0,2}"
