@@ -46,6 +46,10 @@ class Asker:
         answer = self.client.infer("m", "q")
         return (answer if self._is_sync else await answer).choices[0].message.content
 
+    async def models(self) -> Any:
+        """The list of models."""
+        return self.client.models() if self._is_sync else await self.client.models()
+
     async def stream(self, **how: Any) -> Any:
         """A stream, to be read by `read`."""
         stream = self.client.chat_stream("m", "q", **how)
