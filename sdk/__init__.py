@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sdk.config import XRequestConfig
     from sdk.deadline import Timeouts
     from sdk.errors import (
+        AnswerTooLargeError,
         AuthenticationError,
         BadRequestError,
         ConfigError,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnswerTooLargeError",
     "AsyncInferenceClient",
     "AsyncStream",
     "AuthenticationError",
@@ -144,6 +146,7 @@ _HOMES = {
     "sdk.config": ("XRequestConfig",),
     "sdk.deadline": ("Timeouts",),
     "sdk.errors": (
+        "AnswerTooLargeError",
         "AuthenticationError",
         "BadRequestError",
         "ConfigError",

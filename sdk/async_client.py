@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from typing_extensions import Unpack
 
 import sdk  # annotations name what is loaded only when something reads them
-from sdk.answer import MAX_ERROR_BYTES
+from sdk.answer_limit import ArrivingBody
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
@@ -252,24 +252,15 @@ async def _send(step: Send, transport: AsyncTransport, deadline: Deadline) -> Re
     exchange = await transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)
-    return Reply(
-        exchange.head, await _read_body(exchange, deadline, is_answer=exchange.head.status < 300 and not step.stream)
-    )
+    return Reply(exchange.head, await _read_body(exchange, deadline, step.body(exchange.head)))
 
 
-async def _read_body(exchange: AsyncExchange, deadline: Deadline, *, is_answer: bool) -> bytes:
-    """The body: whole if it is an answer, else as much of it as an error quotes."""
-    parts: list[bytes] = []
-    size = 0
+async def _read_body(exchange: AsyncExchange, deadline: Deadline, body: ArrivingBody) -> bytes:
     try:
-        while (block := await exchange.read()) is not None:
-            parts.append(block.data)
-            size += len(block.data)
-            if size > MAX_ERROR_BYTES and not is_answer:
-                break
+        while (block := await exchange.read()) is not None and body.take(block.data):
             deadline.progress(block.arrived_ns)
     except TransportError:
         if exchange.head.status < 400:
             raise  # else the status says more than the end of its body
     await exchange.aclose()
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return body.whole()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sdk.body import read_json
+from sdk.errors import ProtocolError
 
 if TYPE_CHECKING:
     from sdk.types import UsageInfo
@@ -105,7 +106,10 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
         try:
             sent: dict[str, Any] = msgspec.json.decode(self.raw)
         except ValueError:  # NaN, say, which Python's own reader takes
-            sent = read_json(self.raw)
+            try:
+                sent = read_json(self.raw)
+            except ValueError as error:  # a number of thousands of digits in a field that nothing else reads
+                raise ProtocolError(f"the chunk cannot be read whole: {error}") from None
         return sent
 
     def model_dump_json(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from typing_extensions import Unpack
 
 import sdk  # annotations name what is loaded only when something reads them
-from sdk.answer import MAX_ERROR_BYTES
+from sdk.answer_limit import ArrivingBody
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
@@ -262,24 +262,15 @@ def _send(step: Send, transport: Transport, deadline: Deadline) -> Reply:
     exchange = transport.send(step.request, deadline)
     if step.stream and exchange.head.is_stream:
         return Reply(exchange.head, exchange=exchange)
-    return Reply(
-        exchange.head, _read_body(exchange, deadline, is_answer=exchange.head.status < 300 and not step.stream)
-    )
+    return Reply(exchange.head, _read_body(exchange, deadline, step.body(exchange.head)))
 
 
-def _read_body(exchange: Exchange, deadline: Deadline, *, is_answer: bool) -> bytes:
-    """The body: whole if it is an answer, else as much of it as an error quotes."""
-    parts: list[bytes] = []
-    size = 0
+def _read_body(exchange: Exchange, deadline: Deadline, body: ArrivingBody) -> bytes:
     try:
-        while (block := exchange.read()) is not None:
-            parts.append(block.data)
-            size += len(block.data)
-            if size > MAX_ERROR_BYTES and not is_answer:
-                break
+        while (block := exchange.read()) is not None and body.take(block.data):
             deadline.progress(block.arrived_ns)
     except TransportError:
         if exchange.head.status < 400:
             raise  # else the status says more than the end of its body
     exchange.close()
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return body.whole()

@@ -13,6 +13,7 @@ SDKError
 │       ├── StallTimeoutError           the stream went silent between tokens
 │       └── TotalTimeoutError           the whole call took too long
 ├── ProtocolError                       the answer is not what the protocol allows
+│   └── AnswerTooLargeError             the answer does not end within the client's limit
 ├── StreamError
 │   ├── StreamTruncatedError            ended with neither a finish reason nor [DONE]
 │   └── StreamServerError               the server reported an error under a good status
@@ -149,6 +150,10 @@ class TotalTimeoutError(RequestTimeoutError):
 
 class ProtocolError(SDKError):
     """The answer breaks the protocol: not HTTP, not the promised media type, not JSON."""
+
+
+class AnswerTooLargeError(ProtocolError):
+    """The answer does not end within the limits of the client; see its option `max_answer_bytes`."""
 
 
 class StreamError(SDKError):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic_core import ValidationError
 
-from sdk.answer import not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
+from sdk.answer import MAX_ERROR_BYTES, not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
+from sdk.answer_limit import MAX_ANSWER_BYTES, ODD_FACTOR, ArrivingBody, check_weight
 from sdk.deadline import Deadline
 from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.known_keys import keys_of, without_keys
@@ -41,6 +42,12 @@ class Send(NamedTuple):
 
     request: Request
     stream: bool = False
+    max_bytes: int = MAX_ANSWER_BYTES
+
+    def body(self, head: Head) -> ArrivingBody:
+        """Takes the body that follows a head: all of it if it is an answer, else as much as an error quotes."""
+        is_answer = head.status < 300 and not self.stream and unfit_head(head, self.request) is None
+        return ArrivingBody(self.max_bytes if is_answer else MAX_ERROR_BYTES, is_answer=is_answer)
 
 
 class Wait(NamedTuple):
@@ -97,17 +104,18 @@ class Memory:
 class Caller:
     """Makes flows for one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, retries: RetryPolicy) -> None:
+    def __init__(self, endpoint: Endpoint, retries: RetryPolicy, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         self.endpoint = endpoint
         self.retries = retries
+        self.max_bytes = max_bytes
         self.memory = Memory()
 
     def models(self, deadline: Deadline) -> Flow[ModelList]:
         """The models served, asked anew."""
         request = self.endpoint.request("/models")
-        reply = yield from self._attempts(Send(request), deadline)
+        reply = yield from self._attempts(Send(request, max_bytes=self.max_bytes), deadline)
         try:
-            cards: ModelList = decode(_models().ModelList, reply.body, request)
+            cards: ModelList = decode(_models().ModelList, reply.body, request, self.max_bytes)
         except SDKError as error:
             raise without_keys(error, request) from None
         self.memory.remember_cards(cards)
@@ -142,14 +150,14 @@ class Caller:
         ask_usage = question.stream and not self.memory.refuses_usage
         request = self._request(question, is_chat, ask_usage)
         try:
-            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
+            reply = yield from self._attempts(Send(request, question.stream, self.max_bytes), deadline, question.model)
         except StatusError as error:
             if not ask_usage or "stream_options" in question.config or not says_no_usage(error):
                 raise
             self.memory.refuses_usage = True
             request = self._request(question, is_chat, False)
-            reply = yield from self._attempts(Send(request, question.stream), deadline, question.model)
-        return Answered(question, deadline, request, reply, is_chat)
+            reply = yield from self._attempts(Send(request, question.stream, self.max_bytes), deadline, question.model)
+        return Answered(question, deadline, request, reply, is_chat, self.max_bytes)
 
     def _request(self, question: Question, is_chat: bool, ask_usage: bool) -> Request:
         make = question.chat_body if is_chat else question.completion_body
@@ -231,6 +239,7 @@ class Answered:
     request: Request
     reply: Reply
     is_chat: bool
+    max_bytes: int = MAX_ANSWER_BYTES
 
     @property
     def request_id(self) -> str:
@@ -249,7 +258,7 @@ class Answered:
 
     def _whole(self, kind: type[T]) -> T:
         try:
-            return decode(kind, self.reply.body, self.request)
+            return decode(kind, self.reply.body, self.request, self.max_bytes)
         except SDKError as error:
             raise tell(error, self.question, self.deadline, self.request) from None
 
@@ -274,17 +283,18 @@ def sent_request_id(request: Request) -> str:
     return next((value for name, value in request.headers if name.lower() == "x-request-id"), "")
 
 
-def decode(kind: type[T], body: bytes, request: Request) -> T:
+def decode(kind: type[T], body: bytes, request: Request, max_bytes: int = MAX_ANSWER_BYTES) -> T:
     """A whole answer. Raises StreamServerError for an error under status 200, else ProtocolError for other stuff."""
+    check_weight(body, max_bytes)
     try:
         answer = kind.model_validate_json(body)
     except ValidationError as error:
-        answer = _decode_odd(kind, body, request, error)
+        answer = _decode_odd(kind, body, request, max_bytes, error)
     choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
     if choices and choices is not True:
         own = choices[0].__pydantic_extra__
         if own and ("message" in own or "delta" in own):
-            answer = _decode_odd(kind, body, request)  # a chat's answer to a completion
+            answer = _decode_odd(kind, body, request, max_bytes)  # a chat's answer to a completion
             choices = answer.__dict__["choices"]
         if len(choices) > 1:
             _number_by_place(choices)
@@ -303,9 +313,12 @@ def _number_by_place(choices: list[Any]) -> None:
             choice.index = place
 
 
-def _decode_odd(kind: type[T], body: bytes, request: Request, error: ValidationError | None = None) -> T:
+def _decode_odd(
+    kind: type[T], body: bytes, request: Request, max_bytes: int, error: ValidationError | None = None
+) -> T:
     from sdk.odd_answer import read_odd_answer  # few servers need it
 
+    check_weight(body, max_bytes, ODD_FACTOR)
     try:
         return read_odd_answer(kind, body)
     except (ValueError, RecursionError):

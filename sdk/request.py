@@ -133,6 +133,13 @@ class Question:
         return n if isinstance(n, int) and n > 1 else 1
 
     @property
+    def expected_tokens(self) -> int | None:
+        """How many tokens all choices together should have at most; None where the request does not say."""
+        given = [self.config.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        tokens = max((limit for limit in given if isinstance(limit, int)), default=None)
+        return None if tokens is None else tokens * self.expected_choices
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is one text and nothing else, so that a model without a chat template can complete it."""
         return isinstance(self.query, str) and not (self.history or self.system or self.images or self.tools)

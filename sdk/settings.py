@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from typing_extensions import TypedDict
 
 from sdk.address import Address, local_address, parse_address
+from sdk.answer_limit import answer_bytes
 from sdk.deadline import Deadline, Timeouts, timeouts
 from sdk.environment import API_KEY_VARIABLE, named_address, named_key
 from sdk.errors import ConfigError
@@ -41,8 +42,9 @@ class ClientOptions(TypedDict, total=False):
     """Keyword arguments of both clients.
 
     `host` and `port` name the server where no base URL is given; `api_key` is sent as a bearer token (None sends
-    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request. Where neither address nor
-    key is given, `OPENAI_BASE_URL` and `OPENAI_API_KEY` are looked up; see `sdk.environment`.
+    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request;
+    `max_answer_bytes` limits an answer (None is 32 MiB). Where neither address nor key is given, `OPENAI_BASE_URL` and
+    `OPENAI_API_KEY` are looked up; see `sdk.environment`.
     """
 
     host: str | None
@@ -51,6 +53,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | Timeouts | None
     retries: RetryPolicy | None
     headers: Mapping[str, str] | None
+    max_answer_bytes: int | None
 
 
 class Settings:
@@ -66,6 +69,7 @@ class Settings:
         timeout: float | Timeouts | None = None,
         retries: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        max_answer_bytes: int | None = None,
     ) -> None:
         self.address = _address(base_url, host, port)
         self._timeouts = timeouts(timeout)
@@ -77,7 +81,8 @@ class Settings:
                 missing = f"no API key was given; pass api_key or set {API_KEY_VARIABLE}"
                 advice = missing if key is NO_KEY else f"the key came from {API_KEY_VARIABLE}"
         endpoint = Endpoint(self.address, key, own_headers, advice)
-        self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries)
+        limit = answer_bytes(max_answer_bytes)
+        self._caller = Caller(endpoint, RetryPolicy() if retries is None else retries, limit)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address}>"

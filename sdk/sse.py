@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 
 from sdk.errors import ProtocolError
+from sdk.json_weight import LIGHT_BYTES, is_over_weight
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+_MAX_EVENT_WEIGHT = 48 * 1024 * 1024  # bytes that its values would take in memory once they are parsed
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"  # as numbers: `in` finds a byte's number nine times faster than bytes of length one
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -37,9 +39,9 @@ class EventDecoder:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._held: list[bytes] = []  # the line not yet ended
+        self._held = bytearray()  # the line not yet ended; one buffer, as millions of small pieces would take far more
         self._held_bytes = 0
-        self._data: list[bytes] = []  # data lines of the event not yet ended
+        self._data = bytearray()  # data lines of the event not yet ended, each with a line end
         self._event = ""
         self._skip_lf = False  # the last block ended in CR: a leading LF belongs to it
         self._at_start = True
@@ -62,17 +64,17 @@ class EventDecoder:
         if self._at_start:
             self._at_start = False
         if self._held:
-            self._line(b"".join(self._held))
+            self._line(bytes(self._held))
             self._held.clear()
         return self._dispatch()
 
     def _strip_bom(self, block: bytes) -> bytes:
         if self._held:
-            block = b"".join((*self._held, block))
+            block = bytes(self._held) + block
             self._held.clear()
         if len(block) < len(_BOM) and _BOM.startswith(block):
             if block:
-                self._held.append(block)
+                self._held += block
             return b""
         self._at_start = False
         return block.removeprefix(_BOM)
@@ -100,18 +102,19 @@ class EventDecoder:
         *lines, rest = _LINE_END.split(block)
         if lines:
             if self._held:
-                self._held.append(lines[0])
-                lines[0] = b"".join(self._held)
-                self._held.clear()
+                self._held += lines[0]
+                lines[0] = bytes(self._held)
+                self._held = bytearray()
             self._skip_lf = block[-1:] == b"\r"
             for line in lines:
                 if line:
                     self._line(line)
                 else:
-                    events += self._dispatch()
+                    if self._data or self._event:
+                        events += self._dispatch()
                     self._held_bytes = 0
         if rest:
-            self._held.append(rest)
+            self._held += rest
         if lines and not self._data:
             self._held_bytes = len(rest)  # comments and ids are done with
         else:
@@ -126,17 +129,24 @@ class EventDecoder:
             return  # a comment
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
+            self._add(value)
         elif name == b"error":  # not in the standard: servers built on older llama.cpp report errors so
-            self._data.append(value)
+            self._add(value)
             self._event = "error"
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
 
+    def _add(self, value: bytes) -> None:
+        self._data += value
+        self._data += b"\n"
+
     def _dispatch(self) -> list[bytes]:
-        data, event = b"\n".join(self._data), self._event
-        self._data.clear()
+        del self._data[-1:]
+        data, event = bytes(self._data), self._event
+        self._data = bytearray()
         self._event = ""
         if not data:
             return []
+        if len(data) > LIGHT_BYTES and is_over_weight(data, _MAX_EVENT_WEIGHT):
+            raise ProtocolError(f"one event of the stream has too many values in its {len(data)} bytes of JSON")
         return [data] if event in ("", "message") else [TypedEvent(data, event)]

@@ -40,7 +40,7 @@ class _StreamFacts(Generic[Chunk]):
     )
 
     def __init__(self, answered: Answered, kind: type[Chunk], owner: object) -> None:
-        self._reader = StreamReader(kind, answered.deadline)
+        self._reader = StreamReader(kind, answered.deadline, answered.max_bytes, answered.question.expected_tokens)
         self._owner = owner  # a client that nobody holds any more would take its connections along
         self._deadline = answered.deadline
         self._ready: deque[Chunk] | tuple[()] = ()  # no deque until one is needed: most tokens come by themselves

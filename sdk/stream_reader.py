@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import msgspec
 
 from sdk.answer import MAX_ERROR_BYTES, not_an_answer
+from sdk.answer_limit import MAX_ANSWER_BYTES
 from sdk.body import BOM, excerpt, read_json
 from sdk.chunks import (
     DECODERS,
@@ -21,6 +22,7 @@ from sdk.deadline import Deadline
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.reported import error_words, reported_error
 from sdk.sse import EventDecoder, TypedEvent
+from sdk.stream_limits import CHECK_BYTES, MAX_ANSWERS, StreamLimits
 from sdk.streamed_answer import StreamedAnswer
 from sdk.transport.base import Block
 
@@ -43,7 +45,11 @@ class StreamReader(Generic[Chunk]):
         "_decoder",
         "_events",
         "_is_chat",
+        "_limits",
+        "_max_bytes",
         "_others",
+        "_tokens",
+        "_unchecked",
         "_unrecognised",
         "_usage",
         "_watch_stall",
@@ -53,7 +59,9 @@ class StreamReader(Generic[Chunk]):
         "first",
     )
 
-    def __init__(self, kind: type[Chunk], deadline: Deadline) -> None:
+    def __init__(
+        self, kind: type[Chunk], deadline: Deadline, max_bytes: int = MAX_ANSWER_BYTES, tokens: int | None = None
+    ) -> None:
         self._decode: Callable[[bytes], Chunk] = DECODERS[kind]
         self._is_chat = kind is ChatCompletionStreamResponse
         self._deadline = deadline
@@ -63,6 +71,10 @@ class StreamReader(Generic[Chunk]):
         """The first answer: most streams have no other."""
         self._others: dict[int, StreamedAnswer] | None = None
         self._events = 0
+        self._max_bytes = max_bytes
+        self._tokens = tokens
+        self._limits: StreamLimits | None = None  # most streams are too short to be checked
+        self._unchecked = CHECK_BYTES  # bytes that may come until the next check
         self._unrecognised = b""  # what came before any event: perhaps no stream at all
         self._usage: dict[str, Any] | None = None
         self.done = False
@@ -75,8 +87,26 @@ class StreamReader(Generic[Chunk]):
         """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
         if self._events == 0 and len(self._unrecognised) < MAX_ERROR_BYTES:
             self._unrecognised += block.data
+        self._unchecked -= len(block.data)
+        if self._unchecked < 0:
+            return self._feed_checking(block)
         if not self._watch_stall:
             return self._chunks(self._decoder.feed(block.data))
+        return self._feed_watching(block)
+
+    def _feed_checking(self, block: Block) -> list[Chunk]:
+        received, self._unchecked = CHECK_BYTES - self._unchecked, CHECK_BYTES
+        chunks = self._feed_watching(block)
+        if self._limits is None:
+            self._limits = StreamLimits(self._max_bytes, self._tokens)
+        problem = self._limits.problem(
+            self.answers, received, self._events, self.finished, has_progress=any(map(_has_progress, chunks))
+        )
+        if problem is not None and self.failure is None:
+            self._fail(problem, chunks)
+        return chunks
+
+    def _feed_watching(self, block: Block) -> list[Chunk]:
         counted, pieces = self._usage, self.first.pieces
         count = len(pieces)
         chunks = self._chunks(self._decoder.feed(block.data))
@@ -275,7 +305,11 @@ class StreamReader(Generic[Chunk]):
             self._others = {}
         answer = self._others.get(index)
         if answer is None:
-            answer = self._others[index] = StreamedAnswer(index)
+            answer = StreamedAnswer(index)
+            if len(self._others) < MAX_ANSWERS:
+                self._others[index] = answer
+            else:
+                self.failure = ProtocolError(f"the stream brings more than {MAX_ANSWERS} answers")
         return answer
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdk.chunks import DeltaMessage, FunctionPiece
-from sdk.tool_calls import PartialCall, ToolCalls
+from sdk.tool_calls import PartialCall, ToolCalls, width
 
 if TYPE_CHECKING:
     from sdk.types import Function, ToolCall
+
+
+_ANSWER_BYTES = 400  # without any text
+_LARGE_PIECE = 16 * 1024
 
 
 class StreamedAnswer:
@@ -61,6 +65,18 @@ class StreamedAnswer:
         """Whether nothing that makes an answer has come."""
         return not (self.pieces or self._thoughts or self._refusals or self._calls or self._function_call)
 
+    def compact(self) -> int:
+        """Join small pieces, each of which takes a multiple of its length; the bytes that the answer holds then."""
+        held = _ANSWER_BYTES
+        for parts in (self.pieces, self._thoughts, self._refusals):
+            if parts:
+                held += compacted(parts)
+        if self._calls is not None:
+            held += self._calls.compact()
+        if self._function_call is not None:
+            held += self._function_call.compact()
+        return held
+
     def take(self, delta: DeltaMessage) -> None:
         """Add the reasoning and the tool calls of a delta."""
         if pieces := delta.tool_calls:
@@ -84,6 +100,16 @@ class StreamedAnswer:
     def _take_function_call(self, piece: FunctionPiece) -> None:
         self._function_call = self._function_call or PartialCall()
         self._function_call.take(None, None, piece)
+
+
+def compacted(parts: list[str]) -> int:
+    """Join the small parts at the end; the bytes that all take as one text."""
+    first_small = len(parts)
+    while first_small and len(parts[first_small - 1]) < _LARGE_PIECE:
+        first_small -= 1
+    if len(parts) - first_small > 1:
+        parts[first_small:] = ["".join(parts[first_small:])]
+    return sum(map(len, parts)) * max(map(width, parts))
 
 
 def joined(parts: list[str] | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from sdk.chunks import FunctionPiece, ToolCallPiece
@@ -12,6 +13,10 @@ from sdk.chunks import FunctionPiece, ToolCallPiece
 if TYPE_CHECKING:
     from sdk.types import Function, ToolCall
 
+# What a call and the keys of a piece take in memory without their texts.
+_CALL_BYTES, _KEYS_BYTES = 600, 300
+_MAX_COMPARED = 256 * 1024  # parsed arguments may take fifty times the memory of their text
+_COUNTED_AT_ONCE = 64 * 1024
 _STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
@@ -30,11 +35,12 @@ class ToolCalls:
     function. One that repeats a complete call adds nothing.
     """
 
-    __slots__ = ("_calls", "_events", "_known", "_latest")
+    __slots__ = ("_calls", "_events", "_known", "_known_bytes", "_latest")
 
     def __init__(self) -> None:
         self._calls: list[PartialCall] = []
         self._known: dict[Any, PartialCall] = {}  # by id, by index, and by both
+        self._known_bytes = 0
         self._latest: PartialCall | None = None
         self._events = 0
 
@@ -73,6 +79,10 @@ class ToolCalls:
 
         return [ToolCall(id=call.id, type=call.type or "function", function=call.function()) for call in self._calls]
 
+    def compact(self) -> int:
+        """Join the pieces of each call; the bytes that all take."""
+        return self._known_bytes + sum(call.compact() for call in self._calls)
+
     def _owner(self, piece: ToolCallPiece, function: FunctionPiece) -> PartialCall | None:
         """The call that the piece points at; None when it points at none so far."""
         if not piece.id:
@@ -96,6 +106,7 @@ class ToolCalls:
 
     def _remember(self, call: PartialCall, piece: ToolCallPiece) -> None:
         if piece.id:
+            self._known_bytes += len(piece.id) + _KEYS_BYTES
             self._known[piece.id] = call
         if piece.index is not None:
             if call.index is None:
@@ -185,6 +196,11 @@ class PartialCall:
 
         return Function(name=self.name, arguments=self._text())
 
+    def compact(self) -> int:
+        """Join the pieces; the bytes that the call takes."""
+        text = self._text()
+        return _CALL_BYTES + len(text) * width(text) + sum(len(part or "") for part in (self.id, self.name, self.type))
+
     def _text(self) -> str:
         if len(self.pieces) > 1:
             self._count_brackets()
@@ -205,6 +221,8 @@ class PartialCall:
         text = self._text()
         if text == arguments:
             return True
+        if len(text) + len(arguments) > _MAX_COMPARED:
+            return False
         try:
             return bool(json.loads(text) == json.loads(arguments))
         except (ValueError, RecursionError):
@@ -217,7 +235,13 @@ class PartialCall:
 
     def _count_brackets(self) -> None:
         """Count the brackets of the pieces that came since the last time, so that each is read once."""
-        for mark in _STRUCTURE.findall("".join((self._escape, *self.pieces[self._read :]))):
+        text = "".join(self.pieces[self._read :])
+        for start in range(0, len(text), _COUNTED_AT_ONCE):
+            self._count(self._escape + text[start : start + _COUNTED_AT_ONCE])
+        self._read = len(self.pieces)
+
+    def _count(self, text: str) -> None:
+        for mark in _STRUCTURE.findall(text):
             self._escape = ""
             if mark[0] == "\\":
                 self._escape = mark if len(mark) == 1 else ""
@@ -225,7 +249,11 @@ class PartialCall:
                 self._is_quoted = not self._is_quoted
             elif not self._is_quoted:
                 self._depth += 1 if mark in "{[" else -1
-        self._read = len(self.pieces)
+
+
+def width(text: str) -> int:
+    """How many bytes a character of the text takes in memory."""
+    return 1 if text.isascii() else (getsizeof(text) - getsizeof("")) // len(text) or 1
 
 
 _NO_FUNCTION = FunctionPiece()

@@ -10,6 +10,7 @@ from sdk.errors import ConfigError, ConnectionLostError, ProtocolError
 from sdk.transport.base import Head, Request
 
 MAX_HEAD_BYTES = 64 * 1024
+_MAX_JOINED = 8 * 1024  # of a header that is repeated; what exceeds it is left out
 # RFC 9110 §5.1, §5.5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNFIT = re.compile(r"[^\t\r\n\x20-\x7e\x80-\xff]")
@@ -58,6 +59,7 @@ class ResponseParser:
     """
 
     __slots__ = (
+        "_around_body",
         "_body",
         "_body_blocks",
         "_extra",
@@ -82,6 +84,7 @@ class ResponseParser:
         """Expect a response; the one before was read to its end."""
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
+        self._around_body = 0  # bytes since the last ones of the body: sizes of chunks, extensions, trailers
         self._until_close = False
         self._body_blocks = 0  # of this response, once it is complete; what follows is none of it
         self._extra = False
@@ -124,7 +127,9 @@ class ResponseParser:
         if self._extra:
             del body[self._body_blocks :]
         if not body:
+            self._count_around_body(data)
             return b""
+        self._around_body = 0
         block = body[0] if len(body) == 1 else b"".join(body)
         body.clear()
         return block
@@ -133,6 +138,16 @@ class ResponseParser:
         self._head_bytes += len(data)
         if self.head is None and self._head_bytes > MAX_HEAD_BYTES:
             raise ProtocolError(f"the response's headers are over {MAX_HEAD_BYTES} bytes")
+
+    def _count_around_body(self, data: bytes) -> None:
+        if self.head is None or self.complete:
+            return
+        self._around_body += len(data)
+        if self._around_body > MAX_HEAD_BYTES + self._head_bytes:  # the read that completed the head may count twice
+            self.error = ProtocolError(
+                f"the sizes and extensions of chunks, or the trailers, are over {MAX_HEAD_BYTES} bytes in a row"
+            )
+            raise self.error
 
     def feed_eof(self) -> None:
         """The peer closed. Raises ConnectionLostError when the response was not complete by then."""
@@ -154,7 +169,11 @@ class ResponseParser:
             return  # a trailer, or of what follows
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1").strip()
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        earlier = self._headers.get(key)
+        if earlier is None:
+            self._headers[key] = text
+        elif len(earlier) < _MAX_JOINED:  # joining thousands again and again would take seconds
+            self._headers[key] = f"{earlier}, {text}"
 
     def on_headers_complete(self) -> None:
         if self.complete:

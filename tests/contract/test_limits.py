@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from sdk import (
+    AnswerTooLargeError,
     AsyncInferenceClient,
     ConnectTimeoutError,
     FirstByteTimeoutError,
     InferenceClient,
+    ProtocolError,
     RetryPolicy,
     SDKError,
     ServerError,
@@ -318,3 +321,58 @@ def test_a_proxy_that_never_makes_its_tunnel_counts_as_connecting() -> None:
         limits = Timeouts(total=30, connect=0.4, first_byte=20)
         ends = everywhere(proxy.url, timed(chat), ways, timeout=limits, retries=NO_RETRIES, scheme="https")
     all_end_with(ConnectTimeoutError, ends)
+
+
+WHOLE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+WHOLE_BEGIN = b'{"choices":[{"message":{"content":"'
+
+
+@pytest.mark.parametrize("program", [chat, with_cards, lambda asker: asker.models()], ids=["chat", "infer", "models"])
+def test_a_whole_answer_that_never_ends_is_refused_at_the_limit(program: Program) -> None:
+    def act(peer: Peer) -> None:
+        peer.send(WHOLE_HEAD)
+        peer.chunk(WHOLE_BEGIN)
+        while not over.is_set():
+            peer.chunk(b"x" * 10_000)
+
+    with WireServer(then_wait(act)) as server:
+        ends = everywhere(server.url, program, max_answer_bytes=100_000, retries=NO_RETRIES)
+        for name, error in ends.items():
+            assert isinstance(error, AnswerTooLargeError), (name, error)
+            assert "over 100000 bytes" in str(error)
+            assert "max_answer_bytes" in str(error)
+        assert all(peer.is_closed_by_client() for peer in server.peers)
+        over.set()
+
+
+def test_a_whole_answer_may_have_as_many_bytes_as_the_limit() -> None:
+    def play(peer: Peer) -> None:
+        while peer.read_request():
+            peer.send(WHOLE_HEAD)
+            peer.chunk(CHAT[:20])
+            peer.chunk(CHAT[20:])
+            peer.end()
+
+    with WireServer(play) as server:
+        assert set(everywhere(server.url, chat, max_answer_bytes=len(CHAT)).values()) == {"hi"}
+        ends = everywhere(server.url, chat, max_answer_bytes=len(CHAT) - 1)
+    assert {type(end) for end in ends.values()} == {AnswerTooLargeError}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+@pytest.mark.parametrize("program", [chat, stream], ids=["whole", "stream"])
+def test_a_compressed_answer_is_not_unpacked(coding: str, status: str, program: Program) -> None:
+    bomb = gzip.compress(bytes(1 << 20))
+    head = f"HTTP/1.1 {status}\r\nContent-Encoding: {coding}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+    def act(peer: Peer) -> None:
+        peer.send(head)
+        while not over.is_set():
+            peer.chunk(bomb)
+
+    with WireServer(then_wait(act)) as server:
+        ends = everywhere(server.url, program, max_answer_bytes=10**12, retries=NO_RETRIES, timeout=30)
+        assert {type(end) for end in ends.values()} == {ProtocolError if status == "200 OK" else ServerError}
+        assert all(peer.is_closed_by_client() for peer in server.peers)
+        over.set()

@@ -33,27 +33,31 @@ class Asker:
     def __init__(self, client: Any, given: Any = None) -> None:
         self.client = client
         self._given = given
-        self._is_sync = isinstance(client, InferenceClient)
+        self.is_sync = isinstance(client, InferenceClient)
 
     async def chat(self, text: str = "q", **how: Any) -> str:
         """The content of a whole answer."""
         answer = self.client.chat("m", text, **how)
-        content: str = (answer if self._is_sync else await answer).choices[0].message.content
+        content: str = (answer if self.is_sync else await answer).choices[0].message.content
         return content
 
     async def infer(self) -> Any:
         """The same where the model's card decides how it is asked."""
         answer = self.client.infer("m", "q")
-        return (answer if self._is_sync else await answer).choices[0].message.content
+        return (answer if self.is_sync else await answer).choices[0].message.content
+
+    async def models(self) -> Any:
+        """The list of models."""
+        return self.client.models() if self.is_sync else await self.client.models()
 
     async def stream(self, **how: Any) -> Any:
         """A stream, to be read by `read`."""
         stream = self.client.chat_stream("m", "q", **how)
-        return stream if self._is_sync else await stream
+        return stream if self.is_sync else await stream
 
     async def read(self, stream: Any) -> AsyncIterator[Any]:
         """Its chunks."""
-        if self._is_sync:
+        if self.is_sync:
             for chunk in stream:
                 yield chunk
         else:
@@ -69,18 +73,18 @@ class Asker:
 
     async def next(self, stream: Any) -> Any:
         """Its next chunk."""
-        return next(stream) if self._is_sync else await anext(stream)
+        return next(stream) if self.is_sync else await anext(stream)
 
     async def leave(self, stream: Any) -> None:
         """Close a stream."""
-        if self._is_sync:
+        if self.is_sync:
             stream.close()
         else:
             await stream.aclose()
 
     async def close(self) -> None:
         """Close the client, and what was given to it."""
-        if self._is_sync:
+        if self.is_sync:
             self.client.close()
             if self._given is not None:
                 self._given.close()

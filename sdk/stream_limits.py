@@ -1,0 +1,51 @@
+"""How much a stream may bring, without I/O: its answers in memory, events beyond those asked for, bytes for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sdk.answer_limit import too_large
+from sdk.errors import ProtocolError
+from sdk.streamed_answer import StreamedAnswer
+
+CHECK_BYTES = 256 * 1024
+"""A stream is checked each time that this many bytes have come: a check for each token would cost too much."""
+MAX_ANSWERS = 16_384
+# As much as one event may have: with less, an event without text (the log probabilities of a prompt) would be an error.
+MAX_SILENT_BYTES = 16 * 1024 * 1024
+# Some gateways send a token in several events, and events that only keep a connection alive are counted too.
+_EVENTS_PER_TOKEN, _MORE_EVENTS = 16, 10_000
+
+
+class StreamLimits:
+    """Watches over one stream; `tokens` is what was asked for of all its answers together, None if nothing was."""
+
+    __slots__ = ("_finished", "_held", "_max_bytes", "_silent_bytes", "_tokens")
+
+    def __init__(self, max_bytes: int, tokens: int | None) -> None:
+        self._max_bytes = max_bytes
+        self._tokens = tokens
+        self._held = 0
+        self._finished = 0
+        self._silent_bytes = 0
+
+    def problem(
+        self, answers: Iterable[StreamedAnswer], received: int, events: int, finished: int, *, has_progress: bool
+    ) -> ProtocolError | None:
+        """What is wrong after `received` more bytes; None while nothing is. `events` and `finished` are totals."""
+        held = sum(answer.compact() for answer in answers)
+        if held > self._max_bytes:
+            return too_large(self._max_bytes)
+        if has_progress or held > self._held or finished > self._finished:
+            self._silent_bytes = 0
+        else:
+            self._silent_bytes += received
+        self._held, self._finished = held, finished
+        if self._silent_bytes > MAX_SILENT_BYTES:
+            return ProtocolError(f"the stream brought {self._silent_bytes} bytes in a row and nothing of an answer")
+        if self._tokens is not None and events > _EVENTS_PER_TOKEN * self._tokens + _MORE_EVENTS:
+            return ProtocolError(
+                f"the stream brought {events} events and goes on, though {self._tokens} tokens were asked for"
+                " (max_tokens × n)"
+            )
+        return None
