@@ -188,7 +188,7 @@ class Target:
         _, answer = await self._fetch(request)
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
 
     async def aclose(self) -> None:
