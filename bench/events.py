@@ -263,6 +263,11 @@ class Reading:
             kinds.append(_carried(chunk.choices[0]))
         return kinds[0] == self._last_kind and kinds[1] in (None, _EMPTY)
 
+    def stop_plain(self) -> None:
+        """Have the next event parsed, whatever it looks like."""
+        if self._plain is not None:
+            self._plain.retire()
+
     def add_plain(self) -> int:
         """Add what was taken as plain since the last event, to be called before the next one is; how many it was."""
         plain = self._plain
@@ -325,6 +330,11 @@ class Reading:
                 self.error = msgspec.json.decode(payload)
             except (ValueError, RecursionError):
                 self.error = {"error": payload[:_MOST_WORDS].decode("utf-8", "replace")}
+
+    @property
+    def plain_events(self) -> int:
+        """What was taken as plain and not added yet."""
+        return 0 if self._plain is None else self._plain.events
 
     @property
     def completion_tokens(self) -> int | None:

@@ -235,7 +235,7 @@ def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], i
     """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
 
     async def probe(form: BodyForm, query: Query | None = None) -> Record:
-        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query)
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query, first=True)
 
     return probe
 

@@ -223,6 +223,7 @@ async def _prepare(
             run_id=run_id,
             exact_length=exact_length,
             give_up_after_s=settings.give_up_after_s,
+            drain_timeout_s=settings.drain_timeout_s,
             obituary=server.obituary,
         )
 
