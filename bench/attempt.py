@@ -256,9 +256,11 @@ class Attempt:
 
     @property
     def was_refused(self) -> bool:
-        """Whether it failed without having brought anything, other than by a limit of ours that passed."""
+        """Whether it failed without having brought anything of use, other than by a limit of ours that passed."""
         if self.outcome in (Outcome.TIMEOUT_FIRST_BYTE, Outcome.TIMEOUT_STALL, Outcome.TIMEOUT_TOTAL):
             return False
+        if self.outcome is Outcome.PROTOCOL or self.reading.events > self._most_events:
+            return True
         return self.outcome.is_failure and self.reading.events == 0 and self._whole is None
 
     @property
@@ -276,6 +278,11 @@ class Attempt:
         self._tally.tokens += self.reading.add_plain()
         self.end_ns = monotonic_ns() if error is not None else max(self._read_ns, self.reading.last_ns or 0)
         self.outcome, self.error = self._verdict(error)
+        if error is not None:
+            error.__traceback__ = None  # its frames and what they read would live until the collector comes
+            self._decoder = EventDecoder()
+        self._body = None
+        self._end.clear()
         self._moments.note(self.start.request, Kind.END, self.end_ns, OUTCOMES.index(self.outcome))
 
     def _verdict(self, error: BaseException | None) -> tuple[Outcome, str | None]:

@@ -140,7 +140,7 @@ class Driver:
         for attempt in self.tally.under_way:
             attempt.look(now_ns)
         plan = self._plan
-        if plan is not None and plan.stopped_ns is not None and plan.limits.duration_s is not None:
+        if plan is not None and plan.begun_ns and now_ns >= plan.until_ns:  # it may not know: no slot came free
             self._watch_drain()
         self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_around) if self.tally.under_way else None
 
