@@ -43,12 +43,14 @@ def most_bytes(asked_tokens: int) -> int:
     return _TOKEN_BYTES * asked_tokens + _BYTES_MORE
 
 
-def endless(events: int, asked_tokens: int) -> str:
-    """What to say of an answer that goes on and on."""
-    return (
-        f"the answer did not end: {format_count(events)} token events where at most {format_count(asked_tokens)} "
-        "tokens were asked for"
-    )
+class EndlessAnswerError(Exception):
+    """An answer went on beyond all that was asked for."""
+
+    def __init__(self, events: int, asked_tokens: int) -> None:
+        super().__init__(
+            f"the answer did not end: {format_count(events)} token events where at most {format_count(asked_tokens)} "
+            "tokens were asked for"
+        )
 
 
 class Drain:

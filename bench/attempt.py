@@ -7,14 +7,21 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic_ns
 
-from bench.answer_limits import EXCESS_S, MOST_ERROR_BYTES, MOST_EVENT_BYTES, endless, most_bytes, most_events
+from bench.answer_limits import (
+    EXCESS_S,
+    MOST_ERROR_BYTES,
+    MOST_EVENT_BYTES,
+    EndlessAnswerError,
+    most_bytes,
+    most_events,
+)
 from bench.events import ChunkError, Reading
 from bench.moments import Kind, Moments
 from bench.outcome import Outcome, judge, judge_whole
 from bench.plain import PIECE_END, Plain
 from bench.plan import Start
 from bench.record import OUTCOMES, Record
-from bench.server_words import error_of, stray_words, unfit_answer, words_of
+from bench.server_words import encoding_of, error_of, stray_words, unfit_answer, words_of
 from bench.target import (
     ConnectionLostError,
     Deadline,
@@ -50,10 +57,6 @@ class Tally:
         """Bring `tokens` up to date."""
         for attempt in self.under_way:
             attempt.catch_up()
-
-
-class EndlessAnswerError(Exception):
-    """An answer went on beyond all that was asked for; the message says how far."""
 
 
 class Attempt:
@@ -160,7 +163,7 @@ class Attempt:
             late_ns = min(self.sent_ns - arrived_ns, self.send_took_ns)
             self.sent_ns, self.send_took_ns = self.sent_ns - late_ns, self.send_took_ns - late_ns
         self._moments.note(self.start.request, Kind.HEAD, arrived_ns)
-        if not self._streamed or head.status >= 400 or not head.is_stream or _encoding(head):
+        if not self._streamed or head.status >= 400 or not head.is_stream or encoding_of(head):
             self._body = []
             if head.status >= 400:
                 self._most_bytes = MOST_ERROR_BYTES
@@ -168,12 +171,12 @@ class Attempt:
     def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
         """Body bytes of one read; true after `[DONE]`. Raises ProtocolError or ChunkError."""
         self._read_ns = arrived_ns
-        if self.reading.done_ns is not None:
-            return True
         self._body_bytes += len(block)
         if self._body is not None:
             return self._keep(self._body, block)
         if self._body_bytes > self._most_bytes:
+            if self.reading.done_ns is not None:
+                return True  # it has ended, whatever follows
             raise ProtocolError(f"the answer did not end: its stream is over {self._most_bytes:,} bytes")
         self._end.append(block)
         payloads = self._decoder.feed(block)
@@ -192,7 +195,7 @@ class Attempt:
         if doubt_ns and self.reading.events > before + 1:
             self._note_merged(arrived_ns)
         if self.reading.events > self._most_events:
-            raise EndlessAnswerError(endless(self.reading.events, self._length))
+            raise EndlessAnswerError(self.reading.events, self._length)
         return self.reading.done_ns is not None
 
     def learn(self, data: bytes) -> Plain | None:
@@ -225,9 +228,8 @@ class Attempt:
             self._note_merged(arrived_ns)
 
     def _note_merged(self, arrived_ns: int) -> None:
-        if self._merged_ns != arrived_ns:
-            self._merged_ns = arrived_ns
-            self._merged += 1
+        self._merged += self._merged_ns != arrived_ns
+        self._merged_ns = arrived_ns
 
     def _account(self, payload: bytes, arrived_ns: int, doubt_ns: int) -> None:
         if type(payload) is TypedEvent and payload.event == "error":
@@ -281,8 +283,7 @@ class Attempt:
         if error is not None:
             error.__traceback__ = None  # its frames and what they read would live until the collector comes
             self._decoder = EventDecoder()
-        self._body = None
-        self._end.clear()
+        self._body, self._end = None, deque()
         self._moments.note(self.start.request, Kind.END, self.end_ns, OUTCOMES.index(self.outcome))
 
     def _verdict(self, error: BaseException | None) -> tuple[Outcome, str | None]:
@@ -338,7 +339,7 @@ class Attempt:
             self.retry_after_s = failure.retry_after_s
             outcome, said = refusal(failure)
             return outcome, said if failure.server_message else f"HTTP {head.status}: {words_of(body)}"
-        if encoding := _encoding(head):
+        if encoding := encoding_of(head):
             return Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
         if cut is not None:
             return Outcome.TRUNCATED, cut
@@ -395,9 +396,3 @@ class Attempt:
             dropped=events.dropped,
             merged_reads=self._merged,
         )
-
-
-def _encoding(head: Head) -> str:
-    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
-    said = head.headers.get("content-encoding", "").strip().lower()
-    return "" if said == "identity" else said

@@ -49,6 +49,12 @@ def unfit_answer(head: Head, body: bytes, *, streamed: bool, wanted: str = "an a
     return Outcome.PROTOCOL, f"{status}, but the body{kind} is not {wanted}: {words_of(body)}"
 
 
+def encoding_of(head: Head) -> str:
+    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
+    said = head.headers.get("content-encoding", "").strip().lower()
+    return "" if said == "identity" else said
+
+
 def stray_words(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
     """What the end of a stream says beside its events: the message of an error, and any other text.
 

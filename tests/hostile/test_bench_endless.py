@@ -57,6 +57,7 @@ def test_a_load_ends_with_its_duration(name: str, tmp_path: Path) -> None:
     assert failures["outcome"] in ("length_mismatch", "protocol", "http_5xx")
 
 
+@pytest.mark.slow
 def test_what_was_measured_before_is_kept(tmp_path: Path) -> None:
     ran = bench(tmp_path, endless("tokens, each a chunk", good=GOOD + 20), *LOAD)
     assert ran.code == 1
@@ -82,6 +83,7 @@ def test_an_event_that_costs_its_reader_ends_one_answer_alone(name: str, tmp_pat
     assert ran.code in (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("play", [drip, lambda peer: peer.wait_closed()], ids=["a byte at a time", "nothing"])
 def test_answers_that_bring_nothing_are_given_up_after_the_load(play: Callable[[Peer], None], tmp_path: Path) -> None:
     ran = bench(tmp_path, after(GOOD, play), "--concurrency", "8", "--duration", "1", "--drain-timeout", "1")

@@ -51,7 +51,13 @@ def hostile(status: str | None) -> Callable[[Peer], None]:
     return play
 
 
-@pytest.fixture(params=[None, "500", "400"], ids=["good answers", "errors of the server", "refusals"])
+@pytest.fixture(
+    params=[
+        pytest.param(None, marks=pytest.mark.slow, id="good answers"),
+        pytest.param("500", id="errors of the server"),
+        pytest.param("400", marks=pytest.mark.slow, id="refusals"),
+    ]
+)
 def server(request: pytest.FixtureRequest) -> Iterator[WireServer]:
     with WireServer(hostile(request.param)) as found:
         yield found
@@ -107,7 +113,9 @@ def test_a_terminal_is_sent_nothing_of_it(server: WireServer, tmp_path: Path) ->
     assert_nothing_is_obeyed(shown)
 
 
-@pytest.mark.parametrize("form", ["console", "markdown", "csv", "json", "vllm"])
+@pytest.mark.parametrize(
+    "form", ["markdown", *(pytest.param(form, marks=pytest.mark.slow) for form in ("console", "csv", "json", "vllm"))]
+)
 def test_no_form_of_the_report_has_any_of_it(form: str, server: WireServer, tmp_path: Path) -> None:
     ran = run_bench(tmp_path, *load(server), "--format", form, "--save-result", "--save-detailed")
     assert ran.code in (0, 1)
@@ -142,6 +150,7 @@ def test_a_message_before_the_load_is_one_line(tmp_path: Path) -> None:
         assert_nothing_is_obeyed(ran.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [EVIL, "=1+1", "[" * 100])
 def test_a_result_of_others_is_read_as_text(text: str, tmp_path: Path) -> None:
     with WireServer(hostile(None)) as server:
