@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,7 @@ __all__ = [
     "whole_characters",
 ]
 
+_AFTER_PATH = re.compile(r"([?#])[^'\s]+")
 _IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already
 _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
 
@@ -123,6 +125,7 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
         api = parse_address(url)
     except ConfigError as error:
         said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
+        said = _AFTER_PATH.sub(r"\1…", said)  # people put keys there
         raise ValueError(said) from None
     given = url.rstrip("/")
     if endpoint is None:
