@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from tests.support.bench_process import Ran, run_bench
 from tests.support.endless import BOMBS, ENDLESS, WHOLE, after, bomb, drip, endless
-from tests.support.gateway import MODELS, NOT_FOUND, answer
-from tests.support.wire import Peer, WireServer
+from tests.support.gateway import MODELS, NOT_FOUND, answer, reply
+from tests.support.wire import HEADERS, Peer, WireServer
 
 MOST_MB = 150
 LOAD = ("--concurrency", "8", "--duration", "2", "--drain-timeout", "2")
@@ -43,6 +44,22 @@ def test_the_first_request_ends_soon(name: str, tmp_path: Path) -> None:
     assert "a first request to http://127.0.0.1:" in ran.text
     assert "failed, nothing was measured: " in ran.text
     assert ran.text.count("\n") == 1
+
+
+@pytest.mark.parametrize("good", [0, pytest.param(GOOD, marks=pytest.mark.slow)], ids=["first", "load"])
+def test_tokens_that_come_one_by_one_are_counted_too(good: int, tmp_path: Path) -> None:
+    """Chunks that look like the one before are not parsed, and have to be counted all the same."""
+
+    def send(peer: Peer) -> None:
+        peer.send(HEADERS)
+        while True:
+            peer.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n')
+
+    ran = bench(tmp_path, after(good, send), "--concurrency", "2", "--duration", "1")
+    assert ran.code == 1
+    assert re.search(
+        r"the answer did not end: [\d,]+ token events where at most (16|128) tokens", " ".join(ran.text.split())
+    )
 
 
 @pytest.mark.slow
@@ -112,9 +129,9 @@ def test_a_list_of_models_without_end(body: bytes, tmp_path: Path) -> None:
     "first",
     [
         b"HTTP/1.1 200 OK\r\n\r\n" + b"# a\n" * 1_000_000,
-        b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nvllm:generation_tokens_total 1e999     ",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nvllm:generation_tokens_total 1e300     ",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\nvllm:generation_tokens_total -5        "[:-1],
+        reply(b"vllm:generation_tokens_total 1e999\n"),
+        reply(b"vllm:generation_tokens_total 1e300\n"),
+        reply(b"vllm:generation_tokens_total -5\n"),
     ],
     ids=["without end", "infinite", "huge", "negative"],
 )
