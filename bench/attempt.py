@@ -7,13 +7,21 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic_ns
 
+from bench.answer_limits import (
+    EXCESS_S,
+    MOST_ERROR_BYTES,
+    MOST_EVENT_BYTES,
+    EndlessAnswerError,
+    most_bytes,
+    most_events,
+)
 from bench.events import ChunkError, Reading
 from bench.moments import Kind, Moments
 from bench.outcome import Outcome, judge, judge_whole
 from bench.plain import PIECE_END, Plain
 from bench.plan import Start
 from bench.record import OUTCOMES, Record
-from bench.server_words import error_of, stray_words, unfit_answer, words_of
+from bench.server_words import encoding_of, error_of, stray_words, unfit_answer, words_of
 from bench.target import (
     ConnectionLostError,
     Deadline,
@@ -26,12 +34,12 @@ from bench.target import (
     refusal,
     status_failure,
 )
+from bench.units import NS_PER_S
 from bench.whole_answer import WholeAnswer, read_whole
 from bench.wire.base import Source
 
 LATEST = 1000
 _END_READS = 8
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -56,6 +64,7 @@ class Attempt:
 
     __slots__ = (
         "_asked_tokens",
+        "_beyond_ns",
         "_body",
         "_body_bytes",
         "_deadline",
@@ -66,9 +75,12 @@ class Attempt:
         "_has_events",
         "_head",
         "_head_ns",
+        "_length",
         "_merged",
         "_merged_ns",
         "_moments",
+        "_most_bytes",
+        "_most_events",
         "_read_ns",
         "_streamed",
         "_tally",
@@ -76,6 +88,7 @@ class Attempt:
         "end_ns",
         "error",
         "freed_ns",
+        "given_up",
         "opened",
         "outcome",
         "phase",
@@ -100,6 +113,7 @@ class Attempt:
         slot: int,
         query: int,
         request_id: str,
+        length: int,
         asked_tokens: int | None,
         is_exact: bool,
         streamed: bool,
@@ -112,11 +126,15 @@ class Attempt:
         self._exact_tokens = asked_tokens if is_exact else None
         self._moments, self._tally = moments, tally
         self.reading = Reading(start.request, moments.rows)
-        self._decoder = EventDecoder()
+        self._decoder = EventDecoder(MOST_EVENT_BYTES)
+        self._length = length  # tokens that were asked for at most
+        self._most_events, self._most_bytes = most_events(length), most_bytes(length)
+        self._beyond_ns = 0  # when more than that were seen first
+        self.given_up: SDKError | None = None  # why the bench itself ended it
         self._head: Head | None = None
         self._head_ns: int | None = None
         self._body: list[bytes] | None = None  # of an answer that is no stream
-        self._body_bytes = 0
+        self._body_bytes = 0  # of a stream too, plain chunks not counted
         self._whole: WholeAnswer | None = None
         self._read_ns = 0
         self._merged = self._merged_ns = 0
@@ -145,15 +163,21 @@ class Attempt:
             late_ns = min(self.sent_ns - arrived_ns, self.send_took_ns)
             self.sent_ns, self.send_took_ns = self.sent_ns - late_ns, self.send_took_ns - late_ns
         self._moments.note(self.start.request, Kind.HEAD, arrived_ns)
-        if not self._streamed or head.status >= 400 or not head.is_stream or _encoding(head):
+        if not self._streamed or head.status >= 400 or not head.is_stream or encoding_of(head):
             self._body = []
+            if head.status >= 400:
+                self._most_bytes = MOST_ERROR_BYTES
 
     def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
         """Body bytes of one read; true after `[DONE]`. Raises ProtocolError or ChunkError."""
         self._read_ns = arrived_ns
+        self._body_bytes += len(block)
         if self._body is not None:
-            self._keep(self._body, block)
-            return False
+            return self._keep(self._body, block)
+        if self._body_bytes > self._most_bytes:
+            if self.reading.done_ns is not None:
+                return True  # it has ended, whatever follows
+            raise ProtocolError(f"the answer did not end: its stream is over {self._most_bytes:,} bytes")
         self._end.append(block)
         payloads = self._decoder.feed(block)
         if not payloads:
@@ -170,6 +194,8 @@ class Attempt:
         self._ended_with_event = self.reading.events > between
         if doubt_ns and self.reading.events > before + 1:
             self._note_merged(arrived_ns)
+        if self.reading.events > self._most_events:
+            raise EndlessAnswerError(self.reading.events, self._length)
         return self.reading.done_ns is not None
 
     def learn(self, data: bytes) -> Plain | None:
@@ -186,15 +212,24 @@ class Attempt:
         if self.reading.last_ns is not None:
             self._deadline.progress(self.reading.last_ns)
 
+    def look(self, now_ns: int) -> None:
+        """See how far it has come; what goes beyond the limits ends with its next event."""
+        plain = self.reading.plain_events
+        if self.reading.events + plain <= self._length:
+            return
+        self._beyond_ns = self._beyond_ns or now_ns
+        if self.reading.events + plain > self._most_events or now_ns - self._beyond_ns > EXCESS_S * NS_PER_S:
+            self._most_events = 0
+            self.reading.stop_plain()
+
     def took_plain(self, arrived_ns: int, doubt_ns: int) -> None:
         """Some were taken by what `learn` gave, all in one read."""
         if doubt_ns:
             self._note_merged(arrived_ns)
 
     def _note_merged(self, arrived_ns: int) -> None:
-        if self._merged_ns != arrived_ns:
-            self._merged_ns = arrived_ns
-            self._merged += 1
+        self._merged += self._merged_ns != arrived_ns
+        self._merged_ns = arrived_ns
 
     def _account(self, payload: bytes, arrived_ns: int, doubt_ns: int) -> None:
         if type(payload) is TypedEvent and payload.event == "error":
@@ -203,11 +238,14 @@ class Attempt:
             self._tally.tokens += tokens
             self._deadline.progress(arrived_ns)
 
-    def _keep(self, body: list[bytes], block: bytes) -> None:
-        body.append(block)
-        self._body_bytes += len(block)
-        if self._body_bytes > _MAX_BODY_BYTES:
-            raise ProtocolError(f"the answer is over {_MAX_BODY_BYTES} bytes")
+    def _keep(self, body: list[bytes], block: bytes) -> bool:
+        """Keep a part of the body; true when there is as much of an error as can be of use."""
+        if self._body_bytes <= self._most_bytes:
+            body.append(block)
+            return False
+        if self._head is not None and self._head.status >= 400:
+            return True
+        raise ProtocolError(f"the answer is over {self._most_bytes:,} bytes, too many for what was asked for")
 
     # how it ended
 
@@ -220,9 +258,11 @@ class Attempt:
 
     @property
     def was_refused(self) -> bool:
-        """Whether it failed without having brought anything, other than by a limit of ours that passed."""
+        """Whether it failed without having brought anything of use, other than by a limit of ours that passed."""
         if self.outcome in (Outcome.TIMEOUT_FIRST_BYTE, Outcome.TIMEOUT_STALL, Outcome.TIMEOUT_TOTAL):
             return False
+        if self.outcome is Outcome.PROTOCOL or self.reading.events > self._most_events:
+            return True
         return self.outcome.is_failure and self.reading.events == 0 and self._whole is None
 
     @property
@@ -240,11 +280,17 @@ class Attempt:
         self._tally.tokens += self.reading.add_plain()
         self.end_ns = monotonic_ns() if error is not None else max(self._read_ns, self.reading.last_ns or 0)
         self.outcome, self.error = self._verdict(error)
+        if error is not None:
+            error.__traceback__ = None  # its frames and what they read would live until the collector comes
+            self._decoder = EventDecoder()
+        self._body, self._end = None, deque()
         self._moments.note(self.start.request, Kind.END, self.end_ns, OUTCOMES.index(self.outcome))
 
     def _verdict(self, error: BaseException | None) -> tuple[Outcome, str | None]:
         if isinstance(error, asyncio.CancelledError):
-            return Outcome.CANCELLED, None
+            return (Outcome.CANCELLED, None) if self.given_up is None else refusal(self.given_up)
+        if isinstance(error, EndlessAnswerError):
+            return Outcome.LENGTH_MISMATCH, str(error)
         if isinstance(error, ChunkError):
             return Outcome.PROTOCOL, self._unfit_event(error)
         head = self._head
@@ -293,7 +339,7 @@ class Attempt:
             self.retry_after_s = failure.retry_after_s
             outcome, said = refusal(failure)
             return outcome, said if failure.server_message else f"HTTP {head.status}: {words_of(body)}"
-        if encoding := _encoding(head):
+        if encoding := encoding_of(head):
             return Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
         if cut is not None:
             return Outcome.TRUNCATED, cut
@@ -350,9 +396,3 @@ class Attempt:
             dropped=events.dropped,
             merged_reads=self._merged,
         )
-
-
-def _encoding(head: Head) -> str:
-    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
-    said = head.headers.get("content-encoding", "").strip().lower()
-    return "" if said == "identity" else said

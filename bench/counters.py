@@ -12,6 +12,7 @@ REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS = (
     "vllm:prompt_tokens_total",
     "vllm:generation_tokens_total",
 )
+_MOST = 2**53  # beyond it the values of Prometheus do not count one by one
 _NAMES = (REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS)
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+\d+)?$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -25,7 +26,10 @@ def read_counters(text: str, model: str) -> dict[str, int]:
     for sample in _SAMPLE.finditer(text):
         name = sample["name"]
         if name in _NAMES and dict(_LABEL.findall(sample["labels"] or "")).get("model_name", model) == model:
-            found[name] = found.get(name, 0) + int(float(sample["value"]))
+            value = float(sample["value"])
+            if not 0 <= value <= _MOST:
+                raise ValueError(f"{name} is {value:g}")
+            found[name] = found.get(name, 0) + int(value)
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 
+from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S, LOOK_S, Drain
 from bench.attempt import Attempt, Tally
 from bench.body import BodyForm
 from bench.lanes import Lanes
@@ -14,7 +15,7 @@ from bench.outcome import Outcome
 from bench.patience import DEFAULT_GIVE_UP_AFTER_S, Outage, Rest
 from bench.plan import ClosedLoop, OpenLoop, Start
 from bench.record import LOAD, WARMUP, Record
-from bench.target import Deadline, Request, Target
+from bench.target import Deadline, Request, RequestTimeoutError, Target
 from bench.timer import Alarm
 from bench.units import NS_PER_S
 from bench.wire import Wire
@@ -45,6 +46,7 @@ class Driver:
         run_id: str,
         exact_length: bool,
         give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
+        drain_timeout_s: float = DEFAULT_DRAIN_TIMEOUT_S,
         obituary: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.tally = Tally()
@@ -58,6 +60,9 @@ class Driver:
         self._exact_length = exact_length
         self._tasks: set[asyncio.Task[None]] = set()
         self._give_up_after_s = give_up_after_s
+        self._drain_timeout_s, self._drain = drain_timeout_s, Drain(drain_timeout_s)
+        self._plan: ClosedLoop | OpenLoop | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._obituary = obituary
         self._outage = Outage(give_up_after_s)
         self._ended = self._wrong_length = 0
@@ -67,6 +72,7 @@ class Driver:
 
     async def run(self, plan: ClosedLoop | OpenLoop) -> None:
         """Carry out the plan and return when its last request has ended, or was cancelled."""
+        self._plan = plan
         plan.begin(monotonic_ns())
         if isinstance(plan, ClosedLoop):
             for slot in range(plan.streams):
@@ -92,10 +98,20 @@ class Driver:
         return [record for records in sent for record in records if record.outcome is not Outcome.OK]
 
     async def send(
-        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
+        self,
+        start: Start,
+        slot: int,
+        phase: str,
+        max_tokens: int | None = None,
+        query: Query | None = None,
+        *,
+        first: bool = False,
     ) -> Record:
-        """One request from its start to its record, which is kept before it is returned; `query` replaces its own."""
-        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query)
+        """One request from its start to its record, which is kept before it is returned; `query` replaces its own.
+
+        `first` is one of those that ask what the server takes.
+        """
+        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query, first=first)
         try:
             await self._carry_out(attempt, request, deadline)
         finally:
@@ -107,6 +123,26 @@ class Driver:
         """Give up the requests under way; their records are kept as cancelled."""
         for task in self._tasks:
             task.cancel()
+
+    def _watch_drain(self) -> None:
+        """After the duration, give up the rest once none of it brings anything any more."""
+        self.tally.refresh()
+        if self._drain.is_over(self.tally.tokens, len(self.tally.under_way), monotonic_ns()):
+            for attempt in self.tally.under_way:
+                attempt.given_up = RequestTimeoutError(
+                    f"no answer brought anything for {self._drain_timeout_s:g} s after the load (--drain-timeout)"
+                )
+            self.cancel()
+
+    def _look_around(self) -> None:
+        """See that no answer goes on without end, as long as any is under way."""
+        now_ns = monotonic_ns()
+        for attempt in self.tally.under_way:
+            attempt.look(now_ns)
+        plan = self._plan
+        if plan is not None and plan.begun_ns and now_ns >= plan.until_ns:  # it may not know: no slot came free
+            self._watch_drain()
+        self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_around) if self.tally.under_way else None
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -245,18 +281,26 @@ class Driver:
             tally.ttft_ns.append(record.first_ns - record.send_ns)
 
     def _prepare(
-        self, start: Start, slot: int, phase: str, max_tokens: int | None = None, query: Query | None = None
+        self,
+        start: Start,
+        slot: int,
+        phase: str,
+        max_tokens: int | None = None,
+        query: Query | None = None,
+        *,
+        first: bool = False,
     ) -> tuple[Attempt, Request, Deadline]:
         number, query = self._workload.query(start.request) if query is None else (0, query)
         is_exact = self._exact_length and max_tokens is None
         length = query.output_len if max_tokens is None else min(max_tokens, query.output_len)
-        deadline = self._target.deadline()
+        deadline = self._target.deadline(first=first)
         attempt = Attempt(
             start,
             phase=phase,
             slot=slot,
             query=number,
             request_id=f"{self._run_id}-{start.request}",
+            length=length,
             asked_tokens=length if is_exact or self._form.features.fixed_length else None,
             is_exact=is_exact,
             streamed=self._form.stream,
@@ -270,6 +314,8 @@ class Driver:
         """Send and receive; how it ended is in the attempt, also when this is cancelled."""
         self._moments.note(attempt.start.request, Kind.SCHED, attempt.start.sched_ns)
         self.tally.under_way.add(attempt)
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_around)
         try:
             await self._wire.carry(request, deadline, attempt)
         except BaseException as error:

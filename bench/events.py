@@ -105,16 +105,18 @@ def _lists_tokens(logprobs: Any) -> bool:
 # How often in a row the shape of a stream's chunks is looked for: it costs as much as parsing several.
 _LESSONS = 3
 
+_MOST_WORDS = 4096  # bytes of an error that is not JSON
+
 
 class ChunkError(ValueError):
     """An event that is no chunk: not JSON, not an object, or a field of another type."""
 
 
-def read_odd(payload: bytes, kind: type[Form], error: ValueError) -> Form:
+def read_odd(payload: bytes, kind: type[Form], error: Exception) -> Form:
     """What does not have the types it should have, read with more care. Raises ChunkError, with `error`."""
     try:
         return msgspec.convert(mend(payload), kind)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ChunkError(f"{error}: {payload[:80].decode('utf-8', 'replace')}") from None
 
 
@@ -207,7 +209,7 @@ class Reading:
             return 0  # nothing after [DONE] is part of the answer
         try:
             chunk = _decode(payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             chunk = read_odd(payload, _Chunk, error)
         usage = chunk.usage
         grown = -1 if usage is None else self._grow(usage)
@@ -252,7 +254,7 @@ class Reading:
         for text in (b"x", b""):
             try:
                 chunk = _decode(plain.example(text, tokens))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return False
             if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason:
                 return False
@@ -260,6 +262,11 @@ class Reading:
                 return False
             kinds.append(_carried(chunk.choices[0]))
         return kinds[0] == self._last_kind and kinds[1] in (None, _EMPTY)
+
+    def stop_plain(self) -> None:
+        """Have the next event parsed, whatever it looks like."""
+        if self._plain is not None:
+            self._plain.retire()
 
     def add_plain(self) -> int:
         """Add what was taken as plain since the last event, to be called before the next one is; how many it was."""
@@ -321,8 +328,13 @@ class Reading:
         if self.error is None:
             try:
                 self.error = msgspec.json.decode(payload)
-            except ValueError:
-                self.error = {"error": payload.decode("utf-8", "replace")}
+            except (ValueError, RecursionError):
+                self.error = {"error": payload[:_MOST_WORDS].decode("utf-8", "replace")}
+
+    @property
+    def plain_events(self) -> int:
+        """What was taken as plain and not added yet."""
+        return 0 if self._plain is None else self._plain.events
 
     @property
     def completion_tokens(self) -> int | None:

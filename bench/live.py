@@ -21,6 +21,7 @@ from bench.health import HealthWatch
 from bench.plan import ClosedLoop, OpenLoop
 from bench.run import Run
 from bench.session import Watcher
+from bench.shown_text import shown
 from bench.terminal import can_move_cursor, wants_colour
 from bench.units import NS_PER_MS, NS_PER_S, format_count, format_rate, plural
 
@@ -29,6 +30,7 @@ _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 30
 _NARROW = 56
+_MOST_NAME = 200  # characters of the model's name
 
 
 class Silence:
@@ -67,7 +69,7 @@ class LiveView:
 
     def stage(self, text: str) -> None:
         """One line that says what is being waited for."""
-        self._paint([style(f"  {text} …", dim=True)])
+        self._paint([style(f"  {shown(text)} …", dim=True)])
 
     @contextlib.contextmanager
     def load(self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch) -> Iterator[None]:
@@ -138,7 +140,10 @@ class Gauges:
         outcomes = f"{format_count(tally.ok)} ok · {failed}"
         ttft = sorted(tally.ttft_ns)
         p50, p99 = _ms(ttft, 0.5), _ms(ttft, 0.99)
-        model, bar = style(self._run.target.model, bold=True), _bar(plan.progress(now_ns), min(60, width - 4))
+        model, bar = (
+            style(shown(self._run.target.model, _MOST_NAME), bold=True),
+            _bar(plan.progress(now_ns), min(60, width - 4)),
+        )
         if width < _NARROW:
             return [
                 f"  {model} · {self._progress(now_ns)}",
@@ -172,7 +177,7 @@ class Gauges:
 
 
 def _warn(text: str) -> None:
-    echo(f"{style('warning:', fg='yellow', bold=True)} {text}", err=True)
+    echo(f"{style('warning:', fg='yellow', bold=True)} {shown(text)}", err=True)
 
 
 def _bar(share: float, width: int) -> str:

@@ -12,6 +12,7 @@ from array import array
 from bench.moments import DOUBT_SHIFT, doubt_code
 
 _EVENT = b"data: "
+_NOTHING = b"\0"  # no piece ends so
 PIECE_END = b"\n\n\r\n"  # of the event, and of the HTTP chunk around it
 # What opens the text of a chunk, as servers write it.
 _OPENING = re.compile(rb'"(?:content|text|reasoning|reasoning_content)": ?"')
@@ -77,6 +78,10 @@ class Plain:
         self.rows.append(arrived_ns)
         self.rows.append(self.word if not doubt_ns else self.word | doubt_code(doubt_ns) << DOUBT_SHIFT)
         return True
+
+    def retire(self) -> None:
+        """Take nothing any more: what comes next is to be parsed."""
+        self._tail, self._counts = _NOTHING, ()
 
     def _tail_at(self, tokens: int) -> bytes:
         if not self._counts:

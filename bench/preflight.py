@@ -12,6 +12,7 @@ import msgspec
 from bench.body import BodyForm, Kind, concessions
 from bench.diagnosis import key_message, plain_hint
 from bench.driver import WARMUP_TOKENS, Driver
+from bench.odd_answers import MOST_COUNT
 from bench.outcome import Outcome, status_outcome
 from bench.plan import Start
 from bench.prompts import bundled_queries, load_queries
@@ -21,6 +22,7 @@ from bench.remedies import remedy
 from bench.run import Negotiated
 from bench.server_words import unfit_answer, words_of
 from bench.settings import Settings
+from bench.shown_text import shown
 from bench.synthetic import WORDS, single_tokens
 from bench.target import (
     ConnectError,
@@ -34,12 +36,18 @@ from bench.target import (
 from bench.units import plural
 from bench.workload import PromptList, Query, SyntheticPrompts, Workload
 
+# Of models: characters of a name, how many are named in a message, and how much of each.
+_MOST_NAME, _MOST_NAMES, _MOST_SHOWN_NAME = 1024, 20, 80
+
 
 class TargetError(Exception):
-    """The server cannot be measured as asked; `wrong_use` is whether asking otherwise would help."""
+    """The server cannot be measured as asked; `wrong_use` is whether asking otherwise would help.
 
-    def __init__(self, message: str, *, wrong_use: bool = True) -> None:
-        super().__init__(message)
+    The message is one line, fit to be shown; `log` has the lines of a log to show below it.
+    """
+
+    def __init__(self, message: str, *, wrong_use: bool = True, log: str = "") -> None:
+        super().__init__("\n".join(filter(None, (shown(message), log))))
         self.wrong_use = wrong_use
 
 
@@ -79,21 +87,19 @@ async def find_model(target: Target, asked: str | None) -> Model:
     if cards is None:
         _, said = unfit_answer(head, body, streamed=False, wanted="a list of models")
         return _unlisted(target, asked, target.redact(said))
-    by_name = {str(card["id"]): card for card in cards}
+    by_name = {card["id"]: card for card in cards}
     if not by_name:
         return _unlisted(target, asked, "it lists none")
     name = next(iter(by_name)) if asked is None else asked
     if name not in by_name:
-        near = get_close_matches(name, by_name, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise TargetError(f"model {name!r} is not served here; served: {', '.join(by_name)}{hint}")
+        raise TargetError(target.redact(_unserved_message(name, list(by_name))))
     card = by_name[name]
     is_chat, longest = card.get("is_chat"), card.get("max_model_len")
     return Model(
         name,
         list(by_name),
         is_chat if isinstance(is_chat, bool) else None,
-        longest if isinstance(longest, int) else None,
+        longest if type(longest) is int and 0 < longest <= MOST_COUNT else None,
     )
 
 
@@ -106,7 +112,18 @@ def _cards(body: bytes) -> list[dict[str, Any]] | None:
     cards = content.get("data") if isinstance(content, dict) else None
     if not isinstance(cards, list) or not all(isinstance(card, dict) and "id" in card for card in cards):
         return None
-    return cards
+    for card in cards:
+        card["id"] = str(card["id"])
+    return [card for card in cards if len(card["id"]) <= _MOST_NAME]
+
+
+def _unserved_message(name: str, served: list[str]) -> str:
+    """Which models there are instead of the one asked for, as far as a line has room."""
+    told = [shown(other, _MOST_SHOWN_NAME) for other in served[:_MOST_NAMES]]
+    more = f" and {plural(len(served) - len(told), 'other')}" if len(served) > len(told) else ""
+    near = get_close_matches(name, told, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"model {name!r} is not served here; served: {', '.join(told)}{more}{hint}"
 
 
 def choose_kind(settings: Settings, model: Model) -> Kind:
@@ -162,7 +179,7 @@ async def _count_by_server(target: Target, model: Model, kind: Kind) -> tuple[li
 
     try:
         return await single_tokens(count_tokens)
-    except (SDKError, KeyError, TypeError, ValueError):
+    except (SDKError, KeyError, TypeError, ValueError, OverflowError):
         return None  # another server's /tokenize, or none
 
 
@@ -218,7 +235,7 @@ def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], i
     """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
 
     async def probe(form: BodyForm, query: Query | None = None) -> Record:
-        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query)
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query, first=True)
 
     return probe
 

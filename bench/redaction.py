@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
+from binascii import Error as Base64Error
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 from bench.headers import HIDDEN
 
 _SHORTEST = 3
 _LONG = 8  # shorter ones are hidden as whole words alone: `X-Debug: on` must not black out half a text
+# An excerpt may end within a secret. Most of one is as good as all of it anywhere, a few characters at the cut.
+_MOST_OF_IT = 0.6
+_CUT = 5
+_AT_CUT = re.compile(r"""[\s"'`)\]}]*(?:…|$)""")
 
 
 class Redactor:
-    """Replaces each secret in a text; of one with a scheme before it (`Bearer KEY`), the rest by itself, too."""
+    """Replaces each secret in a text; of one with a scheme before it (`Bearer KEY`), the rest by itself, too.
+
+    That goes for the ways in which servers quote, too: as a URL, HTML or JSON has it, and in Base64.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        parts = {part for secret in secrets for part in _parts(secret) if len(part) >= _SHORTEST}
+        plain = {part for secret in secrets for part in _parts(secret) if len(part) >= _SHORTEST}
+        parts = sorted({form for part in plain for form in _forms(part)}, key=len, reverse=True)
         patterns = [
-            re.escape(part) if len(part) >= _LONG else rf"(?<!\w){re.escape(part)}(?!\w)"
-            for part in sorted(parts, key=len, reverse=True)
+            f"(?i:{re.escape(part)})" if len(part) >= _LONG else rf"(?<!\w){re.escape(part)}(?!\w)" for part in parts
         ]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
+        self._long = [part for part in parts if len(part) >= _LONG]
 
     def __call__(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        if self._pattern is None:
+            return text
+        text = self._pattern.sub(HIDDEN, text)
+        for part in self._long:
+            text = _without_beginning(text, part)
+        return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """The text without the beginnings of a secret that something cut short."""
+    least, at = secret[:_CUT], 0
+    most = max(_LONG, round(len(secret) * _MOST_OF_IT))
+    while (at := text.find(least, at)) >= 0:
+        end, known = at + len(least), len(least)
+        while known < len(secret) and end < len(text) and text[end] == secret[known]:
+            end, known = end + 1, known + 1
+        if known >= most or _AT_CUT.match(text, end):
+            text = text[:at] + HIDDEN + text[end:]
+            at += len(HIDDEN)
+        else:
+            at += 1
+    return text
 
 
 def _parts(secret: str) -> list[str]:
-    scheme, *words = secret.split()
-    return [secret, *words] if scheme.isalpha() else [secret, scheme, *words]
+    words = secret.split()
+    if not words:
+        return []
+    scheme, *rest = words
+    if not scheme.isalpha():
+        return [secret, scheme, *rest]
+    if scheme.lower() == "basic" and len(rest) == 1:
+        return [secret, *rest, *_credentials(rest[0])]
+    return [secret, *rest]
+
+
+def _credentials(encoded: str) -> list[str]:
+    """What Basic authentication says: name and password, and the password by itself."""
+    try:
+        said = base64.b64decode(encoded, validate=True).decode()
+    except (Base64Error, ValueError):
+        return []
+    return [said, said.partition(":")[2]]
+
+
+def _forms(part: str) -> set[str]:
+    """A secret as it is, and as others write it."""
+    found = {part, quote(part, safe=""), quote_plus(part), html.escape(part), json.dumps(part)[1:-1], repr(part)[1:-1]}
+    found.add(part.encode("latin-1", "replace").decode("utf-8", "replace"))  # sent in the bytes of UTF-8
+    if len(part) >= _LONG:
+        data = part.encode("utf-8", "surrogateescape")
+        found |= {base64.b64encode(data).decode().rstrip("="), base64.urlsafe_b64encode(data).decode().rstrip("=")}
+    return {form for form in found if len(form) >= _SHORTEST}

@@ -15,6 +15,7 @@ from bench.moments import Moments
 from bench.record import LOAD, Columns, Record
 from bench.result import Result
 from bench.run import SCHEMA, Run
+from bench.shown_text import escaped_json
 from bench.spool import Spool, read_chunks
 
 RUN, REQUESTS, MOMENTS, RESULT = "run.json", "requests.jsonl", "moments.bin", "result.json"
@@ -230,7 +231,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def to_json(content: msgspec.Struct) -> bytes:
     """JSON as files have it."""
-    return msgspec.json.format(_encode(content), indent=2) + b"\n"
+    return escaped_json(msgspec.json.format(_encode(content), indent=2).decode()).encode() + b"\n"
 
 
 def load_run(folder: Path) -> tuple[Run, Columns, Path]:
@@ -281,7 +282,7 @@ def _records(chunks: Iterable[bytes], path: Path) -> Iterator[Record]:
                 yield decode(line)
     except OSError as error:
         raise _unreadable(path, error) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}, line {number}: {error}") from None
 
 
@@ -292,7 +293,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
         if schema != SCHEMA:
             raise ResultError(f"{path}: schema {schema!r} is not known to this version, which reads {SCHEMA}")
         return msgspec.json.decode(data, type=kind)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, ResultError):
             raise
         raise ResultError(f"{path}: not a {path.name} of this tool ({error})") from None

@@ -11,6 +11,8 @@ import msgspec
 from bench.outcome import Outcome
 from bench.target import Head, error_words, excerpt, read_address
 
+# Bytes: of JSON that is looked through for an error, and of a page, whose patterns take longer the more there is.
+_MOST_READ, _MOST_PAGE = 1024 * 1024, 8 * 1024
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE)
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _NOT_TEXT = re.compile(rb"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -21,6 +23,7 @@ _FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 def words_of(body: bytes) -> str:
     """The body in one line: the message of an error, the title of a page, the beginning of a text."""
     if _PAGE.match(body):
+        body = body[:_MOST_PAGE]
         title = _TITLE.search(body)
         text = unescape(excerpt(title[1] if title and title[1].strip() else _NOT_TEXT.sub(b" ", body)))
         return f"a web page, {text!r}" if text else "a web page without text"
@@ -44,6 +47,12 @@ def unfit_answer(head: Head, body: bytes, *, streamed: bool, wanted: str = "an a
         return Outcome.PROTOCOL, f"{status} with a whole answer where a stream was due; --no-stream measures those"
     kind = f" ({head.media_type})" if head.media_type else ""
     return Outcome.PROTOCOL, f"{status}, but the body{kind} is not {wanted}: {words_of(body)}"
+
+
+def encoding_of(head: Head) -> str:
+    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
+    said = head.headers.get("content-encoding", "").strip().lower()
+    return "" if said == "identity" else said
 
 
 def stray_words(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
@@ -85,7 +94,9 @@ def _error(content: Any) -> str | None:
 
 
 def _read(body: bytes) -> Any:
-    """The JSON, None for what is not JSON."""
+    """The JSON, None for what is not JSON, or too much of it to be an error."""
+    if len(body) > _MOST_READ:
+        return None
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):

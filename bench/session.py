@@ -44,6 +44,7 @@ from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
 from bench.scrape import Scrape
 from bench.settings import Settings, UsageError
+from bench.shown_text import shown
 from bench.target import Target, TargetAddress, read_address
 from bench.units import plural
 from bench.wire import Wire, make_wire
@@ -52,6 +53,8 @@ from bench.workload import Workload
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
 _WARMUP_STREAMS = 64
+
+_MOST_REASON = 200  # characters of a finish reason
 
 # A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
 _GC_THRESHOLDS = (10_000, 20, 1000)
@@ -151,7 +154,7 @@ async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server
         try:
             yield _Server(read_address(server.url), server)
         except TargetError as error:
-            raise TargetError(f"{error}\n{server.last_words()}".rstrip(), wrong_use=False) from None
+            raise TargetError(str(error), wrong_use=False, log=server.last_words()) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,10 @@ class _Prepared:
 
 
 class _Keeper:
-    """Where records go: to the folder as soon as there is one. No secret that a server quotes gets into them."""
+    """Where records go: to the folder as soon as there is one.
+
+    No secret that a server quotes gets into them, and no text that a terminal would obey.
+    """
 
     def __init__(self, redact: Redactor) -> None:
         self.folder: RunFolder | None = None
@@ -173,7 +179,9 @@ class _Keeper:
 
     def __call__(self, record: Record) -> None:
         if record.error is not None:
-            record.error = self._redact(record.error)
+            record.error = shown(self._redact(record.error))
+        if record.finish_reason is not None:
+            record.finish_reason = shown(self._redact(record.finish_reason), _MOST_REASON)
         if self.folder is None:
             self._early.append(record)
         else:
@@ -215,6 +223,7 @@ async def _prepare(
             run_id=run_id,
             exact_length=exact_length,
             give_up_after_s=settings.give_up_after_s,
+            drain_timeout_s=settings.drain_timeout_s,
             obituary=server.obituary,
         )
 
@@ -256,8 +265,8 @@ async def _prepare(
             url=str(server.address),
             endpoint=server.address.endpoint(kind),
             kind=kind,
-            model=model.name,
-            served=model.served,
+            model=target.redact(model.name),
+            served=None if model.served is None else list(map(target.redact, model.served)),
             embedded=server.embedded is not None,
             profile=server.profile,
             key_source=settings.key_source if server.embedded is None else None,

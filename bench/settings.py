@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.arrivals import Process
 from bench.embedded import ServerChoice
 from bench.headers import Header
@@ -87,6 +88,7 @@ class Settings:
     extra_body: dict[str, Any] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
     give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
+    drain_timeout_s: float = DEFAULT_DRAIN_TIMEOUT_S
     result_dir: Path = DEFAULT_RESULT_DIR
     output: Output = field(default_factory=Output)
     view: View = field(default_factory=View)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from bench.answer_limits import FIRST_ANSWER_S, MOST_ERROR_BYTES, MOST_QUESTION_BYTES, QUESTION_S
 from bench.body import BodyForm, Kind
 from bench.headers import Header
 from bench.outcome import Outcome, status_outcome
@@ -82,8 +84,8 @@ __all__ = [
     "whole_characters",
 ]
 
+_AFTER_PATH = re.compile(r"([?#])[^'\s]+")
 _IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
 
 
@@ -123,6 +125,7 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
         api = parse_address(url)
     except ConfigError as error:
         said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
+        said = _AFTER_PATH.sub(r"\1…", said)  # people put keys there
         raise ValueError(said) from None
     given = url.rstrip("/")
     if endpoint is None:
@@ -151,15 +154,18 @@ class Target:
         self.address, self.unused_proxy = address, unused_proxy
         self._transport = DirectTransport(max_connections=1)  # of questions beside the load, which may be repeated
         self._timeouts = timeouts
+        is_given = timeouts.total != Timeouts().total
+        self._first_timeouts = timeouts if is_given else replace(timeouts, total=FIRST_ANSWER_S)
+        self._question_timeouts = replace(timeouts, total=min(timeouts.total or QUESTION_S, QUESTION_S))
         key = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
         self._given = (*key, *headers)
         self._taken = {name.lower() for name, _ in headers}
         self.sends_key = bool(key) or "authorization" in self._taken
         self.redact = Redactor([value for _, value in self._given])
 
-    def deadline(self) -> Deadline:
-        """The limits of one request, from now on."""
-        return Deadline(self._timeouts)
+    def deadline(self, *, first: bool = False) -> Deadline:
+        """The limits of one request, from now on; `first` is one before the load, which must not take half an hour."""
+        return Deadline(self._first_timeouts if first else self._timeouts)
 
     def prompt_request(self, form: BodyForm, query: Query, request_id: str, max_tokens: int | None = None) -> Request:
         """The request that asks for one answer as a stream."""
@@ -188,7 +194,7 @@ class Target:
         _, answer = await self._fetch(request)
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ProtocolError(f"{request.url} answered with something that is not JSON") from None
 
     async def aclose(self) -> None:
@@ -207,7 +213,7 @@ class Target:
 
     async def _fetch(self, request: Request) -> tuple[Head, bytes]:
         try:
-            exchange = await self._transport.send(request, self.deadline())
+            exchange = await self._transport.send(request, Deadline(self._question_timeouts))
             body = await _read_body(exchange)
             if exchange.head.status >= 400:
                 raise status_error(exchange.head, body)
@@ -220,11 +226,15 @@ class Target:
 async def _read_body(exchange: AsyncExchange) -> bytes:
     """The whole body of an answer that is no stream. Raises SDKError."""
     blocks: list[bytes] = []
+    size = 0
     try:
         while (block := await exchange.read()) is not None:
             blocks.append(block.data)
-            if sum(map(len, blocks)) > _MAX_BODY_BYTES:
-                raise ProtocolError(f"the answer is over {_MAX_BODY_BYTES} bytes")
+            size += len(block.data)
+            if exchange.head.status >= 400 and size > MOST_ERROR_BYTES:
+                break
+            if size > MOST_QUESTION_BYTES:
+                raise ProtocolError(f"the answer is over {MOST_QUESTION_BYTES:,} bytes")
     finally:
         exchange.close()
     return b"".join(blocks)

@@ -58,5 +58,5 @@ def read_whole(body: bytes) -> WholeAnswer:
     """The answer that a body holds. Raises ChunkError."""
     try:
         return _decode_whole(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return read_odd(body, WholeAnswer, error)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.arrivals import Process
 from bench.body import OWNED_FIELDS, SAMPLING
 from bench.cli.again import again_line
@@ -83,6 +84,7 @@ def read_settings(
         extra_body=_extra_body(options),
         timeouts=_timeouts(options),
         give_up_after_s=options["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
+        drain_timeout_s=options["drain_timeout"] or DEFAULT_DRAIN_TIMEOUT_S,
         result_dir=options["result_dir"] or DEFAULT_RESULT_DIR,
         output=read_output(options),
         view=View(

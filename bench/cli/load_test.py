@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli import values
 from bench.cli.choices import read_settings
 from bench.cli.config_file import use_config
@@ -17,6 +18,7 @@ from bench.cli.written import writing_options
 from bench.patience import DEFAULT_GIVE_UP_AFTER_S
 from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings, UsageError
+from bench.units import format_duration
 
 _EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \
 requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \
@@ -198,6 +200,13 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     type=values.duration,
     help="How long to go on when nothing answers at all; a server may restart meanwhile.  "
     f"[default: {DEFAULT_GIVE_UP_AFTER_S:g}s]",
+)
+@limits(
+    "--drain-timeout",
+    metavar="TIME",
+    type=values.duration,
+    help="After the load: how long to wait while no answer brings a token.  "
+    f"[default: {format_duration(DEFAULT_DRAIN_TIMEOUT_S)}]",
 )
 @writing_options
 @output(

@@ -15,6 +15,7 @@ from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.settings import OutputError, Settings, UsageError
+from bench.shown_text import shown
 from bench.terminal import say
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -83,6 +84,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def fail(message: str, code: int) -> int:
-    """Say what is wrong in one line on standard error."""
-    say(f"{click.style('error:', fg='red', bold=True)} {message}", sys.stderr)
+    """Say what is wrong in one line on standard error; a log that is quoted has more of them."""
+    lines = "\n".join(map(shown, message.split("\n")))
+    say(f"{click.style('error:', fg='red', bold=True)} {lines}", sys.stderr)
     return code

@@ -22,6 +22,7 @@ from bench.result import Result
 from bench.results import RESULT, to_json, write_bytes, write_json
 from bench.run import Run
 from bench.settings import STDOUT, Output, OutputError
+from bench.shown_text import escaped_json, shown_struct
 from bench.terminal import columns_of, say
 
 
@@ -52,15 +53,16 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
 
 def _print(result: Result, run: Run, as_vllm: dict[str, Any], output: Output, folder: Path | None) -> None:
     stream = sys.stderr if output.json == STDOUT else sys.stdout
+    seen = result if output.format == "json" else shown_struct(result)
     if output.format == "console":
         has_file = folder is not None and (folder / RESULT).exists()
-        shown = render(result, run.view, folder, width=columns_of(stream), program=program_name(), has_file=has_file)
+        shown = render(seen, run.view, folder, width=columns_of(stream), program=program_name(), has_file=has_file)
         with _standard_stream():
             say(shown, stream)
     else:
         forms = {
-            "markdown": lambda: render_markdown(result, run.view),
-            "csv": lambda: render_csv(result),
+            "markdown": lambda: render_markdown(seen, run.view),
+            "csv": lambda: render_csv(seen),
             "json": lambda: to_json(result).decode(),
             "vllm": lambda: vllm_text(as_vllm),
         }
@@ -73,7 +75,7 @@ def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
     content = json.encode(result if output.save_detailed else without_details(result))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content + b"\n")
+        write_bytes(path, escaped_json(content.decode()).encode() + b"\n")
     except OSError as error:
         raise OutputError(f"--save-result: {path} cannot be written ({error.strerror})") from None
 

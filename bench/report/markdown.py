@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from bench.report.table import LABELS
 from bench.result import Distribution, Percentile, Result, percent_key
 from bench.run import View
+from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
+
+# ASCII punctuation that Markdown may take for markup anywhere in a line (CommonMark §2.4 allows to escape each).
+_MARKS = re.compile(r"[\\`*_<>|\[\]#!~&]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify whoever is named so, escaped or not
+_TICKS = re.compile("`+")
+_MOST_COMMAND = 10_000
 
 
 def render_markdown(result: Result, view: View) -> str:
@@ -13,7 +22,7 @@ def render_markdown(result: Result, view: View) -> str:
     parts = [_title(result), _rates(result)]
     if result.headline.has_samples:
         parts.append(_latencies(result, view))
-    parts += [_failures(result), _verdict(result), _notes(result), f"`{result.again}`"]
+    parts += [_failures(result), _verdict(result), _notes(result), _code(result.again)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -109,7 +118,13 @@ def _ms(value: float | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that ends no cell and begins no markup."""
-    for mark in "\\`*_<|":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    """Text that ends no cell and begins no markup, no link, no entity, no mention of anybody."""
+    text = _MARKS.sub(r"\\\g<0>", " ".join(shown(text).split()))
+    return _MENTION.sub("@ ", text)
+
+
+def _code(text: str) -> str:
+    """Text as code, between more backticks than it has in a row."""
+    longest = max(map(len, _TICKS.findall(text)), default=0)
+    fence, room = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{room}{shown(text, _MOST_COMMAND)}{room}{fence}"

@@ -10,6 +10,7 @@ from bench.result import Figures, Result
 
 _HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
 _Row = tuple[object, ...]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render_csv(result: Result) -> str:
@@ -18,8 +19,13 @@ def render_csv(result: Result) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
     for window, figures in (("steady", result.headline), ("whole run", result.whole_run)):
-        writer.writerows((window, *row) for row in _rows(figures))
+        writer.writerows(map(_fit, (window, *row)) for row in _rows(figures))
     return out.getvalue()
+
+
+def _fit(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection); numbers stay what they are."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _rows(figures: Figures) -> Iterator[_Row]:

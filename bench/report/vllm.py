@@ -17,6 +17,7 @@ from bench.flow import Moments, walk
 from bench.record import Columns
 from bench.requests import Requests
 from bench.run import Run
+from bench.shown_text import file_name_part
 from bench.stats import Floats
 from bench.units import NS_PER_MS, NS_PER_S
 
@@ -112,7 +113,7 @@ def vllm_text(result: Mapping[str, Any]) -> str:
 def default_filename(result: Mapping[str, Any], backend: str) -> str:
     """How it names its file."""
     most = "" if result["max_concurrency"] is None else f"-concurrency{result['max_concurrency']}"
-    model = str(result["model_id"]).rpartition("/")[2]
+    model = file_name_part(str(result["model_id"]).rpartition("/")[2])
     return f"{backend}-{result['request_rate']}qps{most}-{model}-{result['date']}.json"
 
 

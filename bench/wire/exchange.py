@@ -6,8 +6,9 @@ import asyncio
 import math
 from time import monotonic_ns
 
+from bench.answer_limits import MOST_FRAMING_BYTES
 from bench.plain import PIECE_END, Plain
-from bench.target import ConnectionLostError, Deadline, ResponseParser
+from bench.target import ConnectionLostError, Deadline, ProtocolError, ResponseParser
 from bench.units import NS_PER_S
 from bench.wire.base import PATIENCE_S, PieceReceiver
 from bench.wire.connection import Connection
@@ -40,6 +41,7 @@ class Exchange:
         "_between",
         "_connection",
         "_deadline",
+        "_framing_bytes",
         "_has_head",
         "_is_ending",
         "_loop",
@@ -64,7 +66,7 @@ class Exchange:
         self.parser = _Parser()
         self._between = False
         self._plain: Plain | None = None
-        self._misses = 0
+        self._misses = self._framing_bytes = 0
         self._has_head = self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ns = math.inf
@@ -99,7 +101,12 @@ class Exchange:
                 self._deadline.enter("stall", arrived_ns)
                 self._arm()
                 self._receiver.begin(parser.head, arrived_ns)
-            enough = bool(body) and self._receiver.take(body, arrived_ns, connection)
+            if body:
+                self._framing_bytes = 0
+                enough = self._receiver.take(body, arrived_ns, connection)
+            else:
+                enough = False
+                self._count_framing(data)
             # A size line that has only half arrived leaves the parser between chunks, but does not end so.
             self._between = parser.is_between_chunks and data.endswith(b"\r\n")
             if between and self._between and not enough:
@@ -112,6 +119,12 @@ class Exchange:
             self._end(None, arrived_ns)
         elif enough:
             self._wait_for_end()
+
+    def _count_framing(self, data: bytes) -> None:
+        """Bytes that were no part of a body; a server may send those without end, too."""
+        self._framing_bytes += len(data)
+        if self._framing_bytes > MOST_FRAMING_BYTES:
+            raise ProtocolError(f"the server sent over {MOST_FRAMING_BYTES:,} bytes that belong to no body")
 
     def _take_plain(self, data: bytes, arrived_ns: int) -> int:
         """Take the plain chunks that a read of several begins with; how many bytes they were."""

@@ -137,6 +137,7 @@ class KernelWire:
             if len(self._drains) > _MOST_DRAINS:
                 self._drains[0][1].stop()
         else:
+            exchange.parser.discard()
             self._set_free(connection)
 
     def _set_free(self, connection: Connection) -> None:

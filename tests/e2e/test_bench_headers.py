@@ -59,7 +59,7 @@ def test_each_request_has_the_header_and_nothing_that_is_kept_has_its_value(tmp_
     kept = everything(tmp_path)
     assert b"HTTP 403: the key <hidden> is used up" in kept
     assert b'"headers": [\n      "X-Api-Key",\n      "accept"\n    ]' in kept
-    assert "the key \\<hidden> is used up" in done.stdout
+    assert "the key \\<hidden\\> is used up" in done.stdout
     assert "--header 'X-Api-Key=<hidden>' --header 'accept=<hidden>'" in done.stdout
     assert b"top-secret-1" not in kept + done.stdout.encode() + done.stderr.encode()
 

@@ -41,6 +41,7 @@ def attempts(n: int, tally: Tally) -> set[Attempt]:
             slot=number,
             query=0,
             request_id="r",
+            length=128,
             asked_tokens=None,
             is_exact=False,
             streamed=True,

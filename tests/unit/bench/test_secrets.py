@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.redaction import Redactor
 from tests.unit.bench.options import URL, parse, refusal
 
 
@@ -74,3 +75,33 @@ def test_secrets_are_hidden_in_the_command_to_run_again(typed: tuple[str, ...], 
 
 def test_a_hidden_value_that_is_pasted_is_refused() -> None:
     assert "which the bench prints in place of the real one" in refusal(*URL, "--header", "X-Key=<hidden>")
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "sk-secret%2F%2B12345678",
+        "sk-secret%2f%2b12345678",
+        "c2stc2VjcmV0LysxMjM0NTY3OA==",
+        "SK-SECRET/+12345678",
+        "sk-secr…",
+        "'sk-secret/'…",
+        "sk-secret/+1234 is not one",
+        "sk-sec",
+    ],
+)
+def test_a_key_is_hidden_however_it_is_quoted(quoted: str) -> None:
+    text = Redactor(["Bearer sk-secret/+12345678"])(f"the key is {quoted}")
+    assert "<hidden>" in text
+    assert "secr" not in text.lower()
+    assert "c2st" not in text
+
+
+def test_the_password_of_basic_authentication_is_hidden_by_itself() -> None:
+    redact = Redactor(["Basic dXNlcjpwYXNzd29yZDE="])
+    assert redact("no password1 for user") == "no <hidden> for user"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1?key=sk-abcdef123", "http://127.0.0.1:1/v1#sk-abcdef123"])
+def test_what_stands_behind_the_path_of_an_address_is_not_shown(url: str) -> None:
+    assert "sk-abcdef123" not in refusal("--base-url", url)

@@ -1,0 +1,80 @@
+"""Answers beyond what was asked for: chunks that are not parsed count too, and so does the time that passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.answer_limits import EXCESS_S, Drain, EndlessAnswerError, most_events
+from bench.attempt import Attempt, Tally
+from bench.moments import Moments
+from bench.plain import Plain
+from bench.plan import Start
+from bench.target import Deadline, Head, Timeouts
+from bench.units import NS_PER_S
+
+EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+PIECE = b"%x\r\n%b\r\n" % (len(EVENT), EVENT)
+ASKED = 16
+
+
+class Sure:
+    is_sure = True
+
+    def doubt_ns(self) -> int:
+        return 0
+
+
+def begun() -> tuple[Attempt, Plain]:
+    """An answer whose next chunks are not parsed."""
+    attempt = Attempt(
+        Start(1, 0),
+        phase="load",
+        slot=0,
+        query=0,
+        request_id="r",
+        length=ASKED,
+        asked_tokens=None,
+        is_exact=False,
+        streamed=True,
+        deadline=Deadline(Timeouts()),
+        moments=Moments(),
+        tally=Tally(),
+    )
+    attempt.begin(Head(200, {"content-type": "text/event-stream"}), 1)
+    assert not attempt.take(EVENT, 2, Sure())
+    plain = attempt.learn(PIECE)
+    assert plain is not None
+    return attempt, plain
+
+
+def test_chunks_that_are_not_parsed_end_the_answer_once_there_are_too_many() -> None:
+    attempt, plain = begun()
+    for number in range(most_events(ASKED)):
+        assert plain.take(PIECE, 3 + number)
+    attempt.look(NS_PER_S)
+    assert not plain.take(PIECE, NS_PER_S)
+    with pytest.raises(EndlessAnswerError, match=r"did not end: 4,162 token events where at most 16 tokens were asked"):
+        attempt.take(EVENT, NS_PER_S, Sure())
+
+
+def test_an_answer_beyond_its_length_has_a_minute_to_end() -> None:
+    attempt, plain = begun()
+    attempt.look(1)
+    for number in range(ASKED):
+        assert plain.take(PIECE, 3 + number)
+    attempt.look(NS_PER_S)
+    attempt.look(NS_PER_S + round(EXCESS_S * NS_PER_S))
+    assert plain.take(PIECE, 100)
+    attempt.look(NS_PER_S + round(EXCESS_S * NS_PER_S) + 1)
+    assert not plain.take(PIECE, 101)
+    with pytest.raises(EndlessAnswerError):
+        attempt.take(EVENT, 101, Sure())
+
+
+def test_a_drain_is_over_when_nothing_changes_for_its_limit() -> None:
+    drain = Drain(2)
+    assert not drain.is_over(5, 8, 0)
+    assert not drain.is_over(6, 8, 2 * NS_PER_S)
+    assert not drain.is_over(6, 7, 3 * NS_PER_S)
+    assert not drain.is_over(6, 7, 5 * NS_PER_S - 1)
+    assert drain.is_over(6, 7, 5 * NS_PER_S)
