@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ from .http_protocol import HttpProtocol
 from .listener import Listener
 from .settings import Settings
 from .state import ServerState
+from .tls import TlsGate, tls_context
 from .unix_listener import UnixListener
 
 _FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
@@ -62,7 +64,7 @@ def serve(
     app = create_app(engine, settings)
     config = uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=_protocol_class(app.state.server, options),
         ws="none",
         lifespan="off",  # run here, around the server: the engine's failures and signals during its start are ours
         log_config=None,
@@ -71,11 +73,22 @@ def serve(
         server_header=False,
         backlog=4096,
         timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
-        ssl_keyfile=options.ssl_keyfile,
-        ssl_certfile=options.ssl_certfile,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(app, config, listener, options, announce))
+
+
+def _protocol_class(state: ServerState, options: ServeOptions) -> Any:
+    """What uvicorn makes a protocol with."""
+    if options.ssl_certfile is None:
+        return HttpProtocol
+    context = tls_context(options.ssl_certfile, options.ssl_keyfile)
+
+    def gate(**arguments: Any) -> TlsGate:
+        timeout_s = state.settings.read_timeout_s
+        return TlsGate(context, lambda: HttpProtocol(**arguments), state.connections, timeout_s)
+
+    return gate
 
 
 async def _run(

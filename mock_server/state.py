@@ -3,6 +3,7 @@
 import time
 
 from .body_reading import BodyReading
+from .connections import Connections
 from .engine.base import Engine
 from .metrics import ServerMetrics
 from .model_registry import ModelRegistry
@@ -18,6 +19,7 @@ class ServerState:
         self.engine = engine
         self.settings = settings
         self.throughput = Throughput()
+        self.connections = Connections(settings.max_connections, settings.max_half_open)
         self.traffic = Traffic(settings.max_requests)
         self.bodies = BodyReading(settings, self.traffic)
         self.metrics = ServerMetrics()

@@ -17,7 +17,7 @@ from .wrong_use import DeployError
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
     "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "max_header_size", "read_timeout",
-    "require_model", "log_format",
+    "require_model", "log_format", "max_connections", "max_half_open", "max_body_memory", "allowed_hosts",
 )  # fmt: skip
 """Options that vllm serve has no counterpart of."""
 AS_THEY_ARE = (
