@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .auth import ApiKeyMiddleware
+from .auth import ApiKeyMiddleware, key_digests
 from .callers import HostCheck, OriginCheck
 from .engine.base import Engine
 from .errors import ApiError, server_failed
@@ -80,7 +80,7 @@ def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
     origins = cors.origins if cors is not None else ()
     chain.append(Middleware(OriginCheck, allowed_origins=origins, tally=tally))
     if settings.api_keys:
-        chain.append(Middleware(ApiKeyMiddleware, api_keys=settings.api_keys, tally=tally))
+        chain.append(Middleware(ApiKeyMiddleware, digests=key_digests(settings.api_keys), tally=tally))
     return chain
 
 

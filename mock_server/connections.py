@@ -62,7 +62,7 @@ class Connections:
     def add(self, connection: Connection) -> bool:
         """A new connection, half-open. Makes room for it; False if there is none because all others are busy."""
         if self._most and len(self._open) >= self._most:
-            oldest = next(iter(self._half_open), None) or next(iter(self._waiting), None)
+            oldest = self._oldest()
             if oldest is None:
                 self._warning.log(
                     f"all {self._most} connections (--max-connections) are busy: a new one was refused with a 503"
@@ -84,6 +84,12 @@ class Connections:
         self._open.add(connection)
         self._half_open[connection] = self._now()
         return True
+
+    def _oldest(self) -> Connection | None:
+        half_open, since = next(iter(self._half_open.items()), (None, 0.0))
+        waiting = next(iter(self._waiting), None)
+        is_stale = half_open is not None and self._now() - since >= _GRACE_S
+        return half_open if is_stale or waiting is None else waiting
 
     def is_half_open(self, connection: Connection) -> None:
         if connection not in self._half_open and connection in self._open:

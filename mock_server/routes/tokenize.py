@@ -1,6 +1,7 @@
 """POST /tokenize and /detokenize, in vLLM's form."""
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from ..conversation import chat_options, chat_turns
@@ -14,8 +15,19 @@ from ..sampling import check_token_ids
 _TOKENS_A_TURN = 256
 
 
-class Tokenize(Endpoint):
+class _Counted(Endpoint):
+    """It counts against the most requests under way, from its first byte on."""
+
     async def handle(self, exchange: Exchange) -> None:
+        with self.state.traffic.one():
+            await self._respond(exchange)
+
+    @abstractmethod
+    async def _respond(self, exchange: Exchange) -> None: ...
+
+
+class Tokenize(_Counted):
+    async def _respond(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
         token_ids = await self._token_ids(request)
@@ -52,8 +64,8 @@ class Tokenize(Endpoint):
         )
 
 
-class Detokenize(Endpoint):
-    async def handle(self, exchange: Exchange) -> None:
+class Detokenize(_Counted):
+    async def _respond(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, DetokenizeRequest)
         self.state.models.resolve(request.model)
         check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")
