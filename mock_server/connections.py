@@ -6,6 +6,7 @@ client while it is idle, while a body is incomplete, and while an answer is not 
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -50,8 +51,9 @@ class Connections:
         self._most_half_open = most_half_open
         self._now = now
         self._open: set[Connection] = set()
-        self._half_open: dict[Connection, float] = {}
-        self._waiting: dict[Connection, float] = {}
+        # not plain dictionaries: finding the first entry of one that loses its first entries takes longer and longer
+        self._half_open: OrderedDict[Connection, float] = OrderedDict()
+        self._waiting: OrderedDict[Connection, float] = OrderedDict()
         self._unread: dict[Connection, None] = {}
         self._is_watching = False
         self._warning = RareWarning(now)
