@@ -106,7 +106,7 @@ class Client:
         request = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": max_tokens}
         body = json.dumps({**request, "ignore_eos": True})
         head = (
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         for _ in range(streams):

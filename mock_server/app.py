@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .auth import ApiKeyMiddleware
+from .auth import ApiKeyMiddleware, key_digests
+from .callers import HostCheck, OriginCheck
 from .engine.base import Engine
 from .errors import ApiError, server_failed
 from .exchange import Exchange
@@ -53,6 +54,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
         openapi_url=None,
         routes=routes,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would lead wherever the Host header says
         middleware=_middleware(state.settings, tally),
         exception_handlers={HTTPException: _http_exception, Exception: _unexpected},
     )
@@ -62,8 +64,8 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
 
 def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
-    """CORS stands outside: a browser must be able to read a refusal, too."""
-    chain = []
+    """CORS stands outside of all but the Host check: a browser must be able to read a refusal."""
+    chain = [Middleware(HostCheck, allowed_hosts=settings.allowed_hosts, tally=tally)]
     if (cors := settings.cors) is not None:
         chain.append(
             Middleware(
@@ -75,8 +77,10 @@ def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
                 expose_headers=["x-request-id", "retry-after"],
             )
         )
+    origins = cors.origins if cors is not None else ()
+    chain.append(Middleware(OriginCheck, allowed_origins=origins, tally=tally))
     if settings.api_keys:
-        chain.append(Middleware(ApiKeyMiddleware, api_keys=settings.api_keys, tally=tally))
+        chain.append(Middleware(ApiKeyMiddleware, digests=key_digests(settings.api_keys), tally=tally))
     return chain
 
 

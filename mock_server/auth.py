@@ -17,10 +17,10 @@ _GUARDED = ("/v1", "/tokenize", "/detokenize")
 class ApiKeyMiddleware:
     """Keys are compared as digests, in constant time."""
 
-    def __init__(self, app: ASGIApp, api_keys: Sequence[str], tally: ResponseTally) -> None:
+    def __init__(self, app: ASGIApp, digests: Sequence[bytes], tally: ResponseTally) -> None:
         self._app = app
         self._tally = tally
-        self._digests = [_digest(key.encode()) for key in api_keys]
+        self._digests = digests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "OPTIONS" or not own_path(scope).startswith(_GUARDED):
@@ -42,6 +42,13 @@ class ApiKeyMiddleware:
         given = _digest(key.strip())
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         return None if any(matches) else "The API key is not valid"
+
+
+def key_digests(keys: Sequence[str]) -> list[bytes]:
+    """In place of the keys, which would show in the application's `repr`. Raises `ValueError` for an empty key."""
+    if not all(key.strip() for key in keys):
+        raise ValueError("an API key must not be empty")
+    return [_digest(key.encode()) for key in keys]
 
 
 def _digest(key: bytes) -> bytes:

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from .body_memory import BodyMemory, BodyShare
 from .body_shape import SMALL, TooManyValuesError, check_shape
-from .errors import request_timeout, shutting_down, too_many_values
+from .errors import ApiError, bodies_full, request_timeout, shutting_down, too_many_values
 from .exchange import Exchange
 from .settings import Settings
 from .traffic import Traffic
@@ -21,6 +22,8 @@ class BodyReading:
 
     def __init__(self, settings: Settings, traffic: Traffic) -> None:
         self._max_bytes = settings.max_body_bytes
+        self._max_memory = settings.max_body_memory
+        self._memory = BodyMemory(self._max_memory)
         self._limit_s = settings.read_timeout_s or None
         self._traffic = traffic
         self._turn = asyncio.Lock()
@@ -28,10 +31,22 @@ class BodyReading:
     async def request(self, exchange: Exchange, model: type[_R]) -> _R:
         """The request in the body. Large bodies are parsed one at a time.
 
-        Raises `ApiError`: 408 if the body does not arrive in time, 503 if the server stops before then, 413
-        if it is too large or has too many values, 400 for invalid content.
+        Raises `ApiError`: 408 if the body does not arrive in time, 503 if the server stops before then or if all bodies
+        together take too much memory, 413 if it is too large or has too many values, 400 for invalid content.
         """
-        body = await self._received(exchange)
+        share: BodyShare | None = None
+        try:
+            async with asyncio.timeout(self._limit_s) as limit:
+                share = self._memory.share(lambda: None if limit.expired() else limit.reschedule(0))
+                body = await self._received(exchange, limit, share)
+            return await self._parsed(body, model)
+        except TimeoutError:
+            raise self._ended(share) from None
+        finally:
+            if share is not None:
+                share.release()
+
+    async def _parsed(self, body: bytes, model: type[_R]) -> _R:
         if len(body) <= SMALL:
             return parse(model, body)
         try:
@@ -44,24 +59,29 @@ class BodyReading:
             await asyncio.sleep(0)
             return request
 
-    async def _received(self, exchange: Exchange) -> bytes:
+    async def _received(self, exchange: Exchange, limit: asyncio.Timeout, share: BodyShare) -> bytes:
         limit_s = self._limit_s
         began = asyncio.get_running_loop().time()
+
+        def extend(received: int) -> None:
+            share.grow(received)
+            if limit_s is not None and not self._traffic.is_closed and not share.is_given_up:
+                limit.reschedule(began + limit_s + received / _BYTES_PER_S)
+
+        self._traffic.begin_reading(limit)
         try:
-            async with asyncio.timeout(limit_s) as limit:
+            body = await exchange.read_json(self._max_bytes, extend)
+            share.complete()
+            return body
+        finally:
+            self._traffic.end_reading(limit)
 
-                def extend(received: int) -> None:
-                    if limit_s is not None and not self._traffic.is_closed:
-                        limit.reschedule(began + limit_s + received / _BYTES_PER_S)
-
-                self._traffic.begin_reading(limit)
-                try:
-                    return await exchange.read_json(self._max_bytes, extend)
-                finally:
-                    self._traffic.end_reading(limit)
-        except TimeoutError:
-            if self._traffic.is_closed:
-                refusal = shutting_down()
-                refusal.headers["connection"] = "close"  # the rest is not read
-                raise refusal from None
-            raise request_timeout("body", self._limit_s or 0.0) from None
+    def _ended(self, share: BodyShare | None) -> ApiError:
+        """Why a body was not received to its end."""
+        if share is not None and share.is_given_up:
+            return bodies_full(self._max_memory)
+        if self._traffic.is_closed:
+            refusal = shutting_down()
+            refusal.headers["connection"] = "close"  # the rest is not read
+            return refusal
+        return request_timeout("body", self._limit_s or 0.0)

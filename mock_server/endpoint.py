@@ -79,12 +79,19 @@ def api_error(error: EngineError) -> ApiError:
         case RequestRefusedError():
             return bad_request(str(error), param=error.field)
         case AdapterNotFoundError():
-            return ApiError(404, str(error), param="lora_path", code="adapter_not_found")
+            return ApiError(404, _public(error), param="lora_path", code="adapter_not_found")
         case AdapterError():
-            return bad_request(str(error), param="lora_path", code="adapter_refused")
+            return bad_request(_public(error), param="lora_path", code="adapter_refused")
         case EngineBusyError():
             return engine_busy(str(error))
         case EngineDeadError():
             return engine_unavailable(str(error))
         case _:
             return engine_failed(str(error))
+
+
+def _public(error: AdapterError) -> str:
+    """What a caller may know of it; the rest goes to the log."""
+    if error.public != str(error):
+        _log.warning("%s", error)
+    return error.public

@@ -81,6 +81,26 @@ def unauthorized(message: str) -> ApiError:
     return ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 
+def two_hosts() -> ApiError:
+    return bad_request("The request has more than one Host header", code="invalid_http")
+
+
+def host_not_allowed(host: str) -> ApiError:
+    message = (
+        f"The Host header {host[:100]!r} is not a name of this server: call it by a loopback name such as localhost, or"
+        " start it with --allowed-hosts and this name"
+    )
+    return ApiError(403, message, code="host_not_allowed")
+
+
+def origin_not_allowed(origin: str) -> ApiError:
+    message = (
+        f"Web pages of the origin {origin[:100]!r} may not make this request: to allow them, start the server with"
+        " --allowed-origins and this origin"
+    )
+    return ApiError(403, message, code="origin_not_allowed")
+
+
 def server_failed() -> ApiError:
     """A defect; what it was is in the log and nowhere else."""
     return ApiError(500, "The server failed; its log tells more", type="server_error")
@@ -109,6 +129,16 @@ def too_many_choices(limit: int) -> ApiError:
         " (--max-choices-in-progress); try again in a moment"
     )
     return ApiError(429, message, type="rate_limit_error", code="too_many_choices", headers={"retry-after": "1"})
+
+
+def connections_full() -> ApiError:
+    message = "The server has as many connections as it takes (--max-connections); try again in a moment"
+    return ApiError(503, message, type="server_error", code="connections_full", headers={**_CLOSE, "retry-after": "1"})
+
+
+def bodies_full(limit: int) -> ApiError:
+    message = f"Bodies being received take more than {limit} bytes together (--max-body-memory); try again in a moment"
+    return ApiError(503, message, type="server_error", code="bodies_full", headers={**_CLOSE, "retry-after": "1"})
 
 
 def name_taken(message: str, param: str) -> ApiError:

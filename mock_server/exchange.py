@@ -19,6 +19,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:;/+=@,-]+")
 _LONGEST_FAREWELL_S = 2.0
 _log = logging.getLogger(__name__)
 _JSON = b"application/json"
+_OTHER_JSON = re.compile(rb"[a-z0-9.+_-]+/[a-z0-9._-][a-z0-9.+_-]*\+json")
+_NO_SNIFFING = {"x-content-type-options": "nosniff"}
 _TEXT = "text/plain; charset=utf-8"
 _EVENT_STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -63,10 +65,7 @@ class Exchange:
 
         `on_progress` is called with the number of bytes so far, as long as there are more to come.
         """
-        media_type = self._headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
-        if media_type != _JSON and not media_type.endswith(b"+json"):
-            shown = media_type.decode("latin-1")
-            raise bad_request(f"The content type must be application/json (got {shown[:100]!r})")
+        self._refuse_other_types()
         self._refuse_encoded()
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length[:20]) > max_bytes:
@@ -84,6 +83,16 @@ class Exchange:
                 return bytes(body)
             if on_progress is not None:
                 on_progress(len(body))
+
+    def _refuse_other_types(self) -> None:
+        """Refuses what is not JSON by its type: of the other types, browsers send some without asking the server."""
+        types = [value for name, value in self._scope["headers"] if name == b"content-type"]
+        if len(types) == 1:
+            media_type = types[0].partition(b";")[0].strip().lower()
+            if media_type == _JSON or _OTHER_JSON.fullmatch(media_type):
+                return
+        got = repr(b", ".join(types).decode("latin-1")[:100]) if types else "none"
+        raise bad_request(f"The content type must be application/json (got {got})")
 
     def _refuse_encoded(self) -> None:
         """Refuses compressed bodies: one could grow to a thousand times its size."""
@@ -123,7 +132,7 @@ class Exchange:
 
     async def send_text(self, text: str | bytes, media_type: str = _TEXT) -> None:
         body = text.encode() if isinstance(text, str) else text
-        await self._send_whole(200, media_type.encode(), body, {})
+        await self._send_whole(200, media_type.encode(), body, _NO_SNIFFING)
 
     async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
         await self._start(

@@ -10,12 +10,18 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .body_writer import BodyWriter, offer
-from .errors import ApiError, head_too_large, not_http, request_timeout
+from .connections import Connections, RareWarning
+from .descriptors import descriptor_limit
+from .errors import ApiError, connections_full, head_too_large, not_http, request_timeout
 from .response_tally import NO_HANDLER, UNKNOWN_METHOD
 from .settings import Settings
 from .state import ServerState
 
 _LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal while it is still sending
+_MOST_PIPELINED = 64
+_UNREAD_INTERVAL_S = 0.25
+_FEW_DESCRIPTORS = 8
+_out_of_descriptors = RareWarning()
 
 
 class _Stage(Enum):
@@ -33,6 +39,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._server = _server_of(self.config.app)
         settings = self._server.settings if self._server is not None else Settings()
+        self._connections = self._server.connections if self._server is not None else Connections()
         self._max_head_bytes = settings.max_head_bytes
         self._read_timeout_s = settings.read_timeout_s
         self._stage = _Stage.START
@@ -49,7 +56,21 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._writer = BodyWriter(transport)
         self._outlet = _Outlet(self, transport)
+        if not self._connections.add(self):
+            self._is_discarding = True
+            self._count_refusal(503)
+            self._write_refusal(connections_full())
+            transport.close()
+            return
+        _warn_of_few_descriptors(transport)
         self._start_timer()
+
+    def drop(self) -> None:
+        self._is_discarding = True
+        self.transport.abort()
+
+    def unread_bytes(self) -> int:
+        return self.transport.get_write_buffer_size()
 
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
@@ -71,6 +92,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._start_timer()
         elif self._timer is not None:
             self._stop_timer()
+        self._tell_connections()
 
     def on_message_begin(self) -> None:
         self._stage = _Stage.HEAD
@@ -80,6 +102,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stage = _Stage.BODY
         self._bytes_around_body = -self._chunk_bytes
+        if self._is_discarding:
+            return
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            self._close_after(self.cycle)
+            return
         if self._head_bytes + self._chunk_bytes > self._max_head_bytes and self._size_of_head() > self._max_head_bytes:
             self._refuse(head_too_large(self._max_head_bytes))
             return
@@ -121,16 +148,26 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._close_after(last)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._tell_connections()
+
     def pause_writing(self) -> None:
         self._writer.is_writable = False
         super().pause_writing()
+        self._tell_connections()
+        if self._connections.leaves_unread(self):
+            self.loop.call_later(_UNREAD_INTERVAL_S, self._bound_unread)
 
     def resume_writing(self) -> None:
         self._writer.is_writable = True
         super().resume_writing()
+        self._connections.reads(self)
+        self._tell_connections()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writer.is_writable = False
+        self._connections.remove(self)
         self._stop_timer()
         for cycle in self._earlier_cycles:
             cycle.disconnected = not cycle.response_complete
@@ -156,6 +193,21 @@ class HttpProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if self._stage is not _Stage.BODY or cycle is None or not cycle.response_complete:
             super()._unset_keepalive_if_required()
+
+    def _tell_connections(self) -> None:
+        """Whether the client or the server is to act next."""
+        if not self._writer.is_writable or (self._stage is _Stage.BODY and not self._earlier_cycles):
+            self._connections.is_waiting(self)
+        elif self._is_answering():
+            self._connections.is_busy(self)
+        elif self._stage is _Stage.HEAD:
+            self._connections.is_half_open(self)
+        elif self.cycle is not None:
+            self._connections.is_waiting(self)
+
+    def _bound_unread(self) -> None:
+        if self._connections.bound_unread():
+            self.loop.call_later(_UNREAD_INTERVAL_S, self._bound_unread)
 
     def _has_cycle(self) -> bool:
         """Whether the request being read has reached the application."""
@@ -204,8 +256,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _write_refusal(self, error: ApiError) -> None:
         body = error.body()
-        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[error.status] + head + body)
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
+        headers["connection"] = "close"
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+        self.transport.write(STATUS_LINE[error.status] + head.encode() + body)
 
     def _close_after(self, cycle: RequestResponseCycle) -> None:
         """Closes the connection once this request has been answered."""
@@ -235,6 +289,16 @@ class _Outlet:
             self._protocol.close_gently()
         else:
             self._transport.close()
+
+
+def _warn_of_few_descriptors(transport: asyncio.Transport) -> None:
+    """The kernel gives each connection the lowest free number. At the limit, uvloop closes new connections silently."""
+    accepted = transport.get_extra_info("socket")
+    if accepted is not None and accepted.fileno() >= descriptor_limit() - _FEW_DESCRIPTORS:
+        _out_of_descriptors.log(
+            f"nearly all {descriptor_limit()} file descriptors are in use: further connections cannot be accepted."
+            " Raise the limit (ulimit -n), or lower --max-connections"
+        )
 
 
 def _server_of(app: Any) -> ServerState | None:

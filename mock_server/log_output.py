@@ -6,8 +6,11 @@ import sys
 import threading
 import time
 from contextvars import ContextVar
+from textwrap import indent
 from types import TracebackType
 from typing import Literal, get_args
+
+from .log_text import printable, printable_lines
 
 LogFormat = Literal["text", "json"]
 LOG_FORMATS: tuple[LogFormat, ...] = get_args(LogFormat)
@@ -28,15 +31,33 @@ class JsonFormatter(logging.Formatter):
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage().strip(),
+            "message": printable(record.getMessage().strip()),
         }
         if (request_id := current_request.get()) is not None:
             line["request_id"] = request_id
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = printable_lines(self.formatException(record.exc_info))
         if record.stack_info:
-            line["stack"] = record.stack_info
+            line["stack"] = printable_lines(record.stack_info)
         return json.dumps(line)
+
+
+class TextFormatter(logging.Formatter):
+    """One line for each record. Lines of a traceback are indented, so that nothing in it looks like a record."""
+
+    def __init__(self) -> None:
+        super().__init__(TEXT_FORM)
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.getMessage().strip())
+        record.asctime = self.formatTime(record)
+        parts = [self.formatMessage(record)]
+        if record.exc_info:
+            parts.append(self.formatException(record.exc_info))
+        if record.stack_info:
+            parts.append(record.stack_info)
+        first, *rest = parts
+        return "\n".join([first, *(indent(printable_lines(part), "    ") for part in rest)])
 
 
 def configure_log(form: LogFormat) -> None:
@@ -44,7 +65,7 @@ def configure_log(form: LogFormat) -> None:
     the process or a thread, are lines of the log, too.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT_FORM))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     if form == "json" and logs_json():
         logging.captureWarnings(capture=True)

@@ -3,12 +3,13 @@
 import asyncio
 import difflib
 from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from .engine.base import Adapter, Engine
 from .errors import bad_request, model_not_found, name_taken
 from .responses import ModelCard
-from .settings import Settings, check_name
+from .settings import Settings, check_name, is_name
 
 
 class Target(NamedTuple):
@@ -25,6 +26,9 @@ class ModelRegistry:
         self._settings = settings
         self._engine = engine
         self._created = created
+        path = settings.model_path
+        self._root = last_component(path) if is_folder(path) else path
+        """What the model's card says of where it came from: a hub id, but no folder of this machine."""
         self._adapters: dict[str, Adapter] = {}
         self._changing = asyncio.Lock()
 
@@ -91,9 +95,9 @@ class ModelRegistry:
     def card(self, name: str) -> ModelCard:
         target = self.resolve(name)
         if target.adapter is None:
-            return self._card(name, root=self._settings.model_path or name, parent=None)
-        adapter = self._adapters[name]
-        return self._card(name, root=adapter.path or name, parent=self._settings.model_names[0])
+            return self._card(name, root=self._root or name, parent=None)
+        root = last_component(self._adapters[name].path)
+        return self._card(name, root=root or name, parent=self._settings.model_names[0])
 
     def cards(self) -> Iterator[ModelCard]:
         return (self.card(name) for name in self.names())
@@ -110,3 +114,14 @@ class ModelRegistry:
             is_chat=self.is_chat,
             is_multimodal=self._engine.info.image_tokens is not None,
         )
+
+
+def is_folder(path: str) -> bool:
+    """Whether a model's path is a folder here and not a hub id."""
+    return path.startswith(("/", "~", ".")) or path.count("/") > 1 or (path != "" and Path(path).is_dir())
+
+
+def last_component(path: str) -> str:
+    """Of a path, as far as it can be a name: where a folder lies is not for callers to know."""
+    name = PurePath(path).name
+    return name if is_name(name) else ""

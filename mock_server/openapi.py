@@ -17,7 +17,7 @@ _EVENTS = "text/event-stream"
 _STATUSES = {
     400: "A body, a field or a value that cannot be; `param` names the field.",
     401: "No API key, or none of the server's.",
-    403: "This server takes adapters at its start only.",
+    403: "The Host or Origin header is not allowed, or adapters cannot be loaded over the API.",
     404: "No such model or adapter.",
     409: "The name is taken.",
     413: "The body is too large.",
@@ -26,8 +26,8 @@ _STATUSES = {
     500: "The engine failed the request, or a defect.",
     503: "The engine cannot serve now, or the server is ending.",
 }
-_GENERATION = (400, 401, 404, 413, 415, 429, 500, 503)
-_READING = (400, 401, 404, 413, 415, 500, 503)
+_GENERATION = (400, 401, 403, 404, 413, 415, 429, 500, 503)
+_READING = (400, 401, 403, 404, 413, 415, 500, 503)
 _CHANGING = (400, 401, 403, 404, 409, 413, 415, 500, 503)
 
 

@@ -1,4 +1,4 @@
-"""Counts responses that come from no endpoint: unknown paths, wrong methods, redirects, refused keys, preflights.
+"""Counts responses that come from no endpoint: unknown paths, wrong methods, refused callers, preflights.
 
 Labels are few whatever is asked: paths are those of the routes, methods those of HTTP.
 """

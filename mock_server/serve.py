@@ -23,6 +23,7 @@ from .http_protocol import HttpProtocol
 from .listener import Listener
 from .settings import Settings
 from .state import ServerState
+from .tls import TlsServer, tls_context
 from .unix_listener import UnixListener
 
 _FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
@@ -71,8 +72,6 @@ def serve(
         server_header=False,
         backlog=4096,
         timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
-        ssl_keyfile=options.ssl_keyfile,
-        ssl_certfile=options.ssl_certfile,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(app, config, listener, options, announce))
@@ -86,7 +85,7 @@ async def _run(
     announce: Callable[[str], None],
 ) -> None:
     state: ServerState = app.state.server
-    server = _Server(config, state, listener, options.shutdown_timeout_s, announce)
+    server = _Server(config, state, listener, options, announce)
     if options.until_stdin_closes:
         _call_at_end_of_stdin(server.stop)
     async with contextlib.AsyncExitStack() as stack:
@@ -110,7 +109,7 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         state: ServerState,
         listener: Listener | UnixListener,
-        shutdown_timeout_s: float,
+        options: ServeOptions,
         announce: Callable[[str], None],
     ) -> None:
         super().__init__(config)
@@ -119,7 +118,7 @@ class _Server(uvicorn.Server):
         self.death: EngineDeadError | None = None
         self._state = state
         self._listener = listener
-        self._shutdown_timeout_s = shutdown_timeout_s
+        self._options = options
         self._announce = announce
         self._on_stop: Callable[[], object] | None = None
 
@@ -162,13 +161,33 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
-            await super().startup(sockets)
+            if self._options.ssl_certfile is None:
+                await super().startup(sockets)
+            else:
+                await super().startup([])
+                self._start_tls(self._options.ssl_certfile)
         except OSError as exc:  # bound long ago, and meanwhile listened on by another
             raise self._listener.problem(exc) from None
         # What lives now lives to the end: keep it out of every later collection.
         gc.collect()
         gc.freeze()
         self._announce(self._ready_line())
+
+    def _start_tls(self, certfile: str) -> None:
+        """uvicorn's own way does not know of a connection before its handshake is complete."""
+
+        def make_protocol() -> HttpProtocol:
+            return HttpProtocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=self._loop
+            )
+
+        context = tls_context(certfile, self._options.ssl_keyfile)
+        timeout_s = self._state.settings.read_timeout_s
+        connections, backlog = self._state.connections, self.config.backlog
+        listening = TlsServer(
+            self._listener.socket, context, make_protocol, connections, backlog=backlog, timeout_s=timeout_s
+        )
+        self.servers.append(listening)  # type: ignore[arg-type]
 
     def _ready_line(self) -> str:
         info = self._state.engine.info
@@ -186,7 +205,9 @@ class _Server(uvicorn.Server):
         traffic.close()
         drained = asyncio.create_task(traffic.wait_until_empty())
         forced = asyncio.create_task(self._forced.wait())
-        await asyncio.wait({drained, forced}, timeout=self._shutdown_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {drained, forced}, timeout=self._options.shutdown_timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
         drained.cancel()
         forced.cancel()
         if traffic.under_way:

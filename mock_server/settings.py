@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from .engine.base import Adapter
 from .request_limits import DEFAULT_LIMITS, RequestLimits
 
+_LONGEST_NAME = 256
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+"""Printable by Unicode's categories, and yet nothing is seen of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cors:
@@ -28,12 +34,12 @@ class Settings:
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     owned_by: str = "streamgauge"
     model_path: str = ""
-    """Where the model came from; `root` on its card. Empty: the name."""
+    """A hub id, which is `root` on its card, or a folder, of which the card says the last component."""
     system: str | None = None
     """The system message of conversations that bring none."""
     stop_strings: tuple[str, ...] = ()
     """End every answer, beside those that a request brings."""
-    runtime_adapters: bool = True
+    runtime_adapters: bool = False
     """Whether adapters may be loaded and unloaded over the API."""
     log_interval_s: float = 0.0
     """Seconds between statistics lines in the log; 0 or less: none."""
@@ -43,6 +49,14 @@ class Settings:
     """The largest request line with headers."""
     read_timeout_s: float = 30.0
     """The time for a request's head, and for its body plus one second for each 1,000 bytes; 0: no limit."""
+    max_connections: int = 0
+    """Connections at once; 0: any number."""
+    max_half_open: int = 0
+    """Of these, those without a complete head; 0: any number."""
+    max_body_memory: int = 96 * 1024 * 1024
+    """Bytes of all bodies that are being received or parsed."""
+    allowed_hosts: tuple[str, ...] = ("*",)
+    """Names for this server in the Host header, besides loopback names and addresses; `*` stands for any."""
     root_path: str = ""
     """The prefix under which a proxy serves this server; `root_path.checked_root_path` makes it."""
     require_model: bool = False
@@ -70,8 +84,20 @@ class Settings:
 
 
 def check_name(name: str) -> None:
-    """Raises `ValueError` for what cannot be a model's or an adapter's name."""
+    """Raises `ValueError` for what cannot be a model's or an adapter's name: names are shown and logged everywhere."""
     if not name:
         raise ValueError("a model's or adapter's name must not be empty")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"the name {name[:40]!r}… must have at most {_LONGEST_NAME} characters (it has {len(name)})")
     if "," in name or any(character.isspace() for character in name):
         raise ValueError(f"the name {name!r} must have neither spaces nor commas")
+    if not name.isprintable() or any(character in _INVISIBLE for character in name):
+        raise ValueError(f"the name {name!a} must have no control characters and no invisible ones")
+
+
+def is_name(text: str) -> bool:
+    try:
+        check_name(text)
+    except ValueError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 import time
 
 from .body_reading import BodyReading
+from .connections import Connections
 from .engine.base import Engine
 from .metrics import ServerMetrics
 from .model_registry import ModelRegistry
@@ -19,6 +20,7 @@ class ServerState:
         self.settings = settings
         self.throughput = Throughput()
         self.traffic = Traffic(settings.max_requests, settings.limits.choices_in_progress)
+        self.connections = Connections(settings.max_connections, settings.max_half_open)
         self.bodies = BodyReading(settings, self.traffic)
         self.metrics = ServerMetrics()
         self.models = ModelRegistry(settings, engine, created=int(time.time()))

@@ -75,7 +75,7 @@ async def floor_stream(_: Any, tokens: int) -> int:
     body = json.dumps({"model": "m", "messages": MESSAGES, "max_tokens": tokens, "stream": True}).encode()
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(Floor, "127.0.0.1", PORT)
-    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
     transport.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
     count = 0
     while not protocol.done.done():

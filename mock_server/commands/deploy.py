@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..descriptors import connection_limit
 from ..engine.errors import EngineError
 from ..engine.registry import EngineOptionError, make_engine
 from ..listener import Listener, ListenError
@@ -46,6 +47,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
     engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
     try:
         options["api_key"] = read_keys(options["api_key"], options["api_key_file"], os.environ)
+        options["max_connections"] = _connection_limit(options["max_connections"])
         deployment = read_deployment(options, said, engines_of)
         check_certificate(options["ssl_certfile"], options["ssl_keyfile"])
         if deployment.engine == NATIVE:
@@ -73,6 +75,14 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         if logs_json() and deployment.engine in MANY_WRITERS:
             stack.enter_context(stray_lines_as_json())
         serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
+
+
+def _connection_limit(wanted: int | None) -> int:
+    """Raises `DeployError`."""
+    try:
+        return connection_limit(wanted)
+    except ValueError as exc:
+        raise DeployError(str(exc)) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:

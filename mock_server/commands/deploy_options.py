@@ -7,6 +7,7 @@ import click
 
 from streamgauge.version import version_line
 
+from ..descriptors import MOST_CONNECTIONS
 from ..engine.profiles import PROFILES
 from ..log_output import LOG_FORMATS, configure_log
 from ..message_reader import REASONING_FORMATS, TOOL_FORMATS
@@ -103,6 +104,23 @@ SERVER = (
         show_default=True,
         help="Most characters of a schema, a regular expression or a grammar. 0: no limit.",
     ),
+    _server(
+        "--max-connections",
+        type=_POSITIVE,
+        help=f"Most connections at once. [default: as many as file descriptors allow, up to {MOST_CONNECTIONS}]",
+    ),
+    _server(
+        "--max-half-open",
+        type=_POSITIVE,
+        help="Most connections that have not sent a complete request head. [default: half of --max-connections]",
+    ),
+    _server(
+        "--max-body-memory",
+        type=SizeParam(),
+        default="96M",
+        show_default=True,
+        help="Memory for all request bodies being received; what needs more gets a 503.",
+    ),
     _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
     _server("--max-header-size", type=SizeParam(), default="64K", show_default=True, help="Largest request head."),
     _server(
@@ -119,6 +137,13 @@ ACCESS = (
     _access("--api-key-file", metavar="FILE", help=f"File of such keys, one a line. [default: the key in ${VARIABLE}]"),
     _access("--ssl-keyfile", metavar="FILE", help="Private key for TLS, in PEM form without a password."),
     _access("--ssl-certfile", metavar="FILE", help="Certificate for TLS, in PEM form."),
+    _access(
+        "--allowed-hosts",
+        multiple=True,
+        metavar="NAME...",
+        help="Names for this server in the Host header, besides localhost and the like; * allows all. [default: none on"
+        " a loopback address, else *]",
+    ),
     _access(
         "--allowed-origins",
         multiple=True,
@@ -214,8 +239,8 @@ ADAPTERS = (
     _adapters("--lora-modules", multiple=True, type=AdapterParam(), metavar="NAME=PATH...", help="Adapters to serve."),
     _adapters.switch(
         "--runtime-lora",
-        help="Load and unload adapters over the API. [default: only on a loopback address or a Unix socket, or with an"
-        " API key]",
+        default=False,
+        help="Let callers load and unload adapters over the API, from any path that the server can read.",
     ),
     _lora.switch(
         "--enable-lora", "--vllm-enable-lora", "enable_lora", help="Serve adapters. [default: if one is named]"

@@ -4,10 +4,10 @@ import difflib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
+from ..host_names import is_loopback, name_of
 from ..model_source import ModelSource, ModelSourceError, find_model, simulated_name
 from ..request_limits import RequestLimits
 from ..root_path import checked_root_path
@@ -127,12 +127,16 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             model_path=source.path if source is not None else "",
             system=options["system"],
             stop_strings=options["stop_words"],
-            runtime_adapters=_runtime_adapters(options),
+            runtime_adapters=bool(options["runtime_lora"]),
             log_interval_s=options["log_interval"],
             log_requests=options["verbose"],
             max_body_bytes=options["max_body_size"],
             max_head_bytes=options["max_header_size"],
             read_timeout_s=options["read_timeout"],
+            max_connections=options["max_connections"] or 0,
+            max_half_open=options["max_half_open"] or (options["max_connections"] or 0) // 2,
+            max_body_memory=options["max_body_memory"],
+            allowed_hosts=_allowed_hosts(options),
             max_requests=options["max_requests"],
             limits=RequestLimits(
                 choices=options["max_choices"],
@@ -185,16 +189,12 @@ def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(values) or ("*",)
 
 
-def _runtime_adapters(options: Options) -> bool:
-    """Whoever may load adapters may make the server read its own disk: strangers may not."""
-    if options["runtime_lora"] is not None:
-        return bool(options["runtime_lora"])
-    host = options["host"]
-    try:
-        is_local = options["uds"] is not None or ip_address(host).is_loopback
-    except ValueError:
-        is_local = host == "localhost"
-    return is_local or bool(options["api_key"])
+def _allowed_hosts(options: Options) -> tuple[str, ...]:
+    """Besides loopback names. Any name where others may connect, or only through a socket's file: unless told."""
+    if options["allowed_hosts"]:
+        return _any_or_some(options["allowed_hosts"])
+    on_loopback = options["uds"] is None and is_loopback(name_of(options["host"]))
+    return () if on_loopback else ("*",)
 
 
 def _engine_options(options: Options, settings: Settings, source: ModelSource | None) -> EngineOptions:

@@ -18,6 +18,7 @@ OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
     "runtime_lora", "lora_self_test", "no_chat", "max_requests", "max_body_size", "max_header_size", "read_timeout",
     "require_model", "log_format", "max_choices", "max_choices_in_progress", "max_answer_tokens", "max_schema_size",
+    "max_connections", "max_half_open", "max_body_memory", "allowed_hosts",
 )  # fmt: skip
 """Options that vllm serve has no counterpart of."""
 AS_THEY_ARE = (

@@ -10,6 +10,7 @@ from .outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
 _MOST_UNREAD = 200_000
+_MOST_UNREAD_TOGETHER = 400_000
 
 
 class DeltaQueue:
@@ -90,9 +91,30 @@ class DeltaQueue:
                 self._outbox.add(self.tell)
         elif self._waiter is not None:
             self._wake()
-        elif len(self._ready) > _MOST_UNREAD and self._error is None:  # the client reads too slowly
-            self._error = EngineError(f"the client reads too slowly: more than {_MOST_UNREAD} deltas wait for it")
-            asyncio.get_running_loop().call_soon(self._on_close)
+        elif len(self._ready) % _MOST_AT_ONCE == 0:
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """Deltas pile up because the client does not read. Beyond the bounds, the stream with the most of them ends."""
+        waiting = len(self._ready)
+        if waiting <= _MOST_AT_ONCE or self._error is not None:
+            return
+        behind = self._outbox.behind
+        behind[self] = waiting
+        if waiting > _MOST_UNREAD:
+            self.give_up(_MOST_UNREAD)
+        elif sum(behind.values()) > _MOST_UNREAD_TOGETHER:
+            slowest = max(behind, key=behind.__getitem__)
+            if isinstance(slowest, DeltaQueue):
+                slowest.give_up(_MOST_UNREAD_TOGETHER)
+
+    def give_up(self, limit: int) -> None:
+        """Ends the stream with an error after the first of what is ready."""
+        self._outbox.behind.pop(self, None)
+        del self._ready[_MOST_AT_ONCE:]
+        self._open_choices = 0
+        self._error = EngineError(f"the client reads too slowly: more than {limit} deltas wait")
+        asyncio.get_running_loop().call_soon(self._on_close)
 
     def _join(self, delta: Delta) -> None:
         """Appends to a choice's last delta, unless it matters that they are separate.
@@ -167,6 +189,11 @@ class DeltaQueue:
         else:
             batch = self._ready[:_MOST_AT_ONCE]
             del self._ready[:_MOST_AT_ONCE]
+            if self in self._outbox.behind:
+                if len(self._ready) > _MOST_AT_ONCE:
+                    self._outbox.behind[self] = len(self._ready)
+                else:
+                    del self._outbox.behind[self]
         return batch
 
     def unread_tokens(self, choice: int) -> int:
@@ -192,6 +219,7 @@ class DeltaQueue:
 
     async def aclose(self) -> None:
         """Reader side: aborts the request unless it has ended."""
+        self._outbox.behind.pop(self, None)
         self._ready.clear()
         if self._open_choices:
             self._open_choices = 0

@@ -30,7 +30,14 @@ class EngineStartError(EngineError):
 
 
 class AdapterError(EngineError):
-    """An adapter cannot be served; the message says why and what to do about it."""
+    """An adapter cannot be served; the message says why and what to do about it.
+
+    It may name paths and files of this machine. `public` does not: it is for callers over the network.
+    """
+
+    def __init__(self, message: str, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class AdapterNotFoundError(AdapterError):

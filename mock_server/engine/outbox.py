@@ -10,10 +10,12 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """One for each engine. A callback for each stream and token would cost more than what it has to say."""
 
-    __slots__ = ("_due",)
+    __slots__ = ("_due", "behind")
 
     def __init__(self) -> None:
         self._due: list[Callable[[], None]] = []
+        self.behind: dict[object, int] = {}
+        """How many deltas wait in each stream whose client reads too slowly."""
 
     def add(self, reader: Callable[[], None]) -> None:
         """Calls it in the loop's next pass, in the order of adding."""

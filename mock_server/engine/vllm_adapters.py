@@ -53,7 +53,9 @@ class VllmAdapters:
         try:
             request = await self._core.add_lora(name, number, adapter.path)
         except Exception as exc:
-            raise AdapterError(f"vLLM refuses the adapter {adapter.name}: {last_line(str(exc))}") from exc
+            said = f"vLLM refuses the adapter {adapter.name}"
+            public = f"{said}; the server's log says why"
+            raise AdapterError(f"{said}: {last_line(str(exc))}", public) from exc
         self._loaded[adapter.name] = LoadedAdapter(adapter, number, request)
 
     def _check_room(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ..log_output import TEXT_FORM, JsonFormatter, logs_json
+from ..log_output import TEXT_FORM, JsonFormatter, TextFormatter, logs_json
 
 _GIB = 1024**3
 _FEW_CORES = 4
@@ -37,7 +37,8 @@ def forget(environ: MutableMapping[str, str], folder: Path) -> None:
 
 def log_config(log_file: Path, level: str) -> dict[str, Any]:
     """Standard error for people, and a file of errors: why the engine's process failed stands nowhere else."""
-    own = {"()": f"{JsonFormatter.__module__}.{JsonFormatter.__name__}"} if logs_json() else {"format": TEXT_FORM}
+    formatter = JsonFormatter if logs_json() else TextFormatter
+    own = {"()": f"{formatter.__module__}.{formatter.__name__}"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -19,7 +19,7 @@ class LoadAdapter(Endpoint):
         if not self.state.settings.runtime_adapters:
             raise ApiError(
                 403,
-                "This server takes adapters at its start only: start it with --runtime-lora true to change that",
+                "Adapters cannot be loaded over the API: start the server with --runtime-lora true to allow that",
                 code="adapters_are_fixed",
             )
 

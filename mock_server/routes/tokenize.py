@@ -1,6 +1,7 @@
 """POST /tokenize and /detokenize, in vLLM's form."""
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from ..conversation import chat_options, chat_turns
@@ -16,8 +17,19 @@ _TOKENS_A_TURN = 256
 _BYTES_AS_TOKENS = 4  # a byte of text may become this many bytes of lists and of the answer
 
 
-class Tokenize(Endpoint):
+class _Counted(Endpoint):
+    """It counts against the most requests under way, from its first byte on."""
+
     async def handle(self, exchange: Exchange) -> None:
+        with self.state.traffic.one():
+            await self._respond(exchange)
+
+    @abstractmethod
+    async def _respond(self, exchange: Exchange) -> None: ...
+
+
+class Tokenize(_Counted):
+    async def _respond(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
         with self.state.traffic.choices(in_choices(1, exchange.body_bytes * _BYTES_AS_TOKENS)):
@@ -58,8 +70,8 @@ class Tokenize(Endpoint):
         )
 
 
-class Detokenize(Endpoint):
-    async def handle(self, exchange: Exchange) -> None:
+class Detokenize(_Counted):
+    async def _respond(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, DetokenizeRequest)
         self.state.models.resolve(request.model)
         check_token_ids(request.tokens, self.state.engine.info.vocab_size, "tokens")

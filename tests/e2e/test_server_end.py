@@ -139,12 +139,13 @@ def test_a_whole_answer_that_outlasts_its_time_is_a_503() -> None:
         assert server.process.wait(30) == 0
 
 
+JSON_HEAD = b"host: localhost\r\ncontent-type: application/json\r\n"
 HALF_SENT = {
     "nothing": b"",
-    "a head": b"POST /v1/completions HTTP/1.1\r\nhost: x\r\n",
-    "a head after a request": b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\nPOST /v1/completions HTTP/1.1\r\n",
-    "a body": b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
-    "a chunked body": b"POST /tokenize HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{",
+    "a head": b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n",
+    "a head after a request": b"GET /ping HTTP/1.1\r\nhost: localhost\r\n\r\nPOST /v1/completions HTTP/1.1\r\n",
+    "a body": b"POST /v1/completions HTTP/1.1\r\n" + JSON_HEAD + b"content-length: 100\r\n\r\n{",
+    "a chunked body": b"POST /tokenize HTTP/1.1\r\n" + JSON_HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\n{",
 }
 
 
@@ -187,7 +188,7 @@ def test_a_client_that_stays_connected_does_not_delay_the_shutdown_beyond_its_ti
     ):
         connection.connect()
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.request("POST", "/v1/completions", json.dumps(stream))
+        connection.request("POST", "/v1/completions", json.dumps(stream), {"content-type": "application/json"})
         idle.request("GET", "/ready")
         assert idle.getresponse().read()
         response = connection.getresponse()

@@ -109,7 +109,7 @@ async def by_card(asker: Asker) -> Any:
 
 async def models(asker: Asker) -> Any:
     found = asker.client.models()
-    return found if asker._is_sync else await found
+    return found if asker.is_sync else await found
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

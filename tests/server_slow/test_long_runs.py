@@ -35,7 +35,8 @@ async def asked(server: ServerProcess, payload: bytes) -> AsyncIterator[asyncio.
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         head = (
-            f"POST /v1/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(payload)}\r\n\r\n"
+            f"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
         )
         writer.write(head.encode() + payload)
         await writer.drain()

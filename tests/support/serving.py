@@ -143,9 +143,10 @@ def server_process(
 
     `ulimit`: the shell's limits for it, such as "-v 4000000" (kilobytes of address space) or "-n 256" (descriptors).
     """
+    address = [] if "--uds" in args else ["--port", "0"]
     limited = ["bash", "-c", f'ulimit {ulimit} && exec "$@"', "limited"] if ulimit else []
     process = subprocess.Popen(
-        [*limited, str(python), "-m", "mock_server", *args, "--port", "0", "--until-stdin-closes"],
+        [*limited, str(python), "-m", "mock_server", *args, *address, "--until-stdin-closes"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

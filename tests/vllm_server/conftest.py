@@ -25,7 +25,8 @@ def server(adapters: Path) -> Iterator[ServerProcess]:
     """As the page starts it: the checkpoint of an adapter, served as `default-lora` on its base."""
     command = (
         "deploy", "--ckpt_dir", str(adapters / "tuned"), "--infer_backend", "vllm", "--vllm_enable_lora", "true",
-        "--lora_modules", f"my_tuner={adapters / 'random'}", "--vllm_max_lora_rank", "8", "--max-loras", "3", *CPU,
+        "--lora_modules", f"my_tuner={adapters / 'random'}", "--vllm_max_lora_rank", "8", "--max-loras", "3",
+        "--runtime-lora", *CPU,
     )  # fmt: skip
     with server_process(*command, env=VLLM_ENVIRONMENT, python=PYTHON) as running:
         yield running

@@ -66,7 +66,7 @@ def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
 @pytest.fixture(scope="session")
 def server(started: Callable[[Settings], Serving], facts: Facts) -> Serving:
     """A chat model under two names, with two adapters."""
-    return started(Settings(model_names=("sim-chat", "org/sim-chat"), adapters=facts.adapters))
+    return started(Settings(model_names=("sim-chat", "org/sim-chat"), adapters=facts.adapters, runtime_adapters=True))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def late(http: httpx.Client, facts: Facts) -> Iterator[str]:
 
 def test_an_adapter_that_came_late_is_served_like_any_other(http: httpx.Client, facts: Facts, late: str) -> None:
     cards = {card["id"]: card for card in http.get("/v1/models").json()["data"]}
-    assert (cards[late]["parent"], cards[late]["root"]) == ("sim-chat", facts.adapters[1].path)
+    assert (cards[late]["parent"], cards[late]["root"]) == ("sim-chat", Path(facts.adapters[1].path).name)
     whole = chat(http, model=late, temperature=0)
     assert whole["model"] == late
     assert whole["choices"] != chat(http, temperature=0)["choices"]
@@ -48,7 +49,7 @@ def test_a_name_is_given_once_unless_in_place(http: httpx.Client, facts: Facts, 
     assert "already been loaded" in refused(http, LOAD, body)["message"]
     before = chat(http, model=late, temperature=0)["choices"]
     assert http.post(LOAD, json={**body, "load_inplace": True}).status_code == 200
-    assert http.get(f"/v1/models/{late}").json()["root"] == facts.adapters[0].path
+    assert http.get(f"/v1/models/{late}").json()["root"] == Path(facts.adapters[0].path).name
     assert chat(http, model=late, temperature=0)["choices"] != before or facts.makes_sense
 
 
@@ -58,6 +59,12 @@ def test_a_name_is_given_once_unless_in_place(http: httpx.Client, facts: Facts, 
         ({}, "lora_name"),
         ({"lora_name": ""}, "lora_name"),
         ({"lora_name": "a b", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a\x1b[2Jb", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a\x9bb", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a\u202eb", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a\u200bb", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a\u3164b", "lora_path": "/x"}, "lora_name"),
+        ({"lora_name": "a" * 257, "lora_path": "/x"}, "lora_name"),
         ({"lora_name": "x", "lora_path": 3}, "lora_path"),
     ],
 )
@@ -86,8 +93,8 @@ def test_a_request_under_way_ends_on_the_adapter_that_it_began_on(http: httpx.Cl
     assert texts(chunks)[0] == expected
 
 
-def test_a_server_may_be_told_that_its_adapters_are_fixed(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    fixed = started(Settings(model_names=("fixed",), runtime_adapters=False))
+def test_adapters_are_fixed_unless_loading_is_switched_on(started: Callable[[Settings], Serving], facts: Facts) -> None:
+    fixed = started(Settings(model_names=("fixed",)))
     for path, body in ((LOAD, {"lora_name": "x", "lora_path": facts.adapters[0].path}), (UNLOAD, {"lora_name": "x"})):
         error = error_of(httpx.post(fixed.root + path, json=body), 403)
         assert error["code"] == "adapters_are_fixed"

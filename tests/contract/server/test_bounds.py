@@ -11,6 +11,8 @@ import pytest
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, answer, complete, error_of, refused
 
+JSON = {"content-type": "application/json"}
+
 
 @pytest.fixture(autouse=True)
 def _bundled_tokenizer(facts: Facts) -> None:
@@ -77,7 +79,7 @@ def test_a_chat_far_beyond_the_context_gets_the_same_error_as_one_just_beyond_it
     ],
 )
 def test_a_body_of_very_many_values_is_a_413(http: httpx.Client, value: bytes, says: str) -> None:
-    error = error_of(http.post(COMPLETIONS, content=b'{"prompt":"a","x":%b}' % value), 413)
+    error = error_of(http.post(COMPLETIONS, content=b'{"prompt":"a","x":%b}' % value, headers=JSON), 413)
     assert (error["code"], says in error["message"]) == ("request_too_large", True)
 
 

@@ -53,7 +53,7 @@ CASES: list[tuple[str, str, dict[str, str], tuple[str, str, int]]] = [
     ("PROPFIND", "/health", {}, ("other", "/health", 405)),
     ("PURGE", "/nowhere", {}, ("other", "none", 404)),
     ("HEAD", "/health", {}, ("HEAD", "/health", 200)),
-    ("GET", "/health/", {}, ("GET", "none", 307)),
+    ("GET", "/health/", {}, ("GET", "none", 404)),
     ("GET", "/v1/models", {}, ("GET", "/v1/models", 401)),
     ("GET", "/v1/nowhere", {}, ("GET", "none", 401)),
     ("POST", CHAT, {}, ("POST", CHAT, 401)),

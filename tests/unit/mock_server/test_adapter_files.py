@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_there_is_no_adapter(tmp_path: Path) -> None:
         ({"peft_type": "IA3"}, "is of type IA3"),
         ({"use_dora": True}, "uses DoRA"),
         ({"modules_to_save": ["lm_head"]}, "uses modules trained in full"),
-        ({"r": 0}, r"must be a positive integer \(got 0\)"),
+        ({"r": 0}, r"must be a positive integer up to 65536 \(got 0\)"),
         ({"rank_pattern": {"q_proj": "x"}}, "must be a positive integer"),
     ],
 )

@@ -120,23 +120,33 @@ def test_a_template_is_the_one_named(tmp_path: Path) -> None:
     assert "[INST]" in (real("--model", "org/x", "--template_type", "llama").chat_template or "")
 
 
+@pytest.mark.parametrize("args", [[], ["--uds", "/run/s"], ["--api-key", "k"], ["--runtime-lora", "false"]])
+def test_nobody_may_load_adapters_unless_that_is_switched_on(args: list[str]) -> None:
+    assert not deployment(*args).settings.runtime_adapters
+    if "--runtime-lora" not in args:
+        assert deployment(*args, "--runtime-lora").settings.runtime_adapters
+
+
 @pytest.mark.parametrize(
-    ("args", "allowed"),
+    ("args", "hosts"),
     [
-        ([], True),
-        (["--host", "localhost"], True),
-        (["--host", "::1"], True),
-        (["--host", "[::1]"], True),
-        (["--uds", "/run/s"], True),
-        (["--host", "0.0.0.0"], False),
-        (["--host", "example.org"], False),
-        (["--host", "0.0.0.0", "--api-key", "k"], True),
-        (["--host", "0.0.0.0", "--runtime-lora"], True),
-        (["--runtime-lora", "false"], False),
+        ([], ()),
+        (["--host", "localhost"], ()),
+        (["--host", "127.0.0.2"], ()),
+        (["--host", "[::1]"], ()),
+        (["--host", "127.0.0.1", "--allowed-hosts", "a.example", "b.example"], ("a.example", "b.example")),
+        (["--allowed-hosts", "*"], ("*",)),
+        (["--allowed-hosts", '["a.example"]'], ("a.example",)),
+        (["--uds", "/run/s"], ("*",)),
+        (["--host", "0.0.0.0"], ("*",)),
+        (["--host", "example.org"], ("*",)),
+        (["--host", "0.0.0.0", "--allowed-hosts", "a.example"], ("a.example",)),
     ],
 )
-def test_strangers_may_not_load_adapters_unless_that_is_said(args: list[str], allowed: bool) -> None:
-    assert deployment(*args).settings.runtime_adapters is allowed
+def test_names_of_the_server_are_checked_where_only_this_machine_may_call(
+    args: list[str], hosts: tuple[str, ...]
+) -> None:
+    assert deployment(*args).settings.allowed_hosts == hosts
 
 
 def test_what_answers_begin_and_end_with() -> None:

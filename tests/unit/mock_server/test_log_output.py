@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.log_output import JsonFormatter, current_request, json_line
+from mock_server.log_output import JsonFormatter, TextFormatter, current_request, json_line
+from mock_server.log_text import printable
 
 
 def record(message: str, *args: object, **fields: Any) -> logging.LogRecord:
@@ -55,8 +58,45 @@ def test_the_request_that_is_worked_on_is_named() -> None:
 
 @given(st.text())
 def test_any_text_is_a_line(text: str) -> None:
-    assert written(record("%s", text))["message"] == text.strip()
+    assert written(record("%s", text))["message"] == printable(text.strip())
 
 
 def test_lone_surrogates_are_a_line() -> None:
-    assert json.loads(json_line(logging.INFO, "\udc80"))["message"] == "\udc80"
+    assert json.loads(json_line(logging.INFO, "\udc80"))["message"] == "\\udc80"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, 中文 and \\x1b", "plain, 中文 and \\x1b"),
+        ("a\nb\r\x85\u2028c", "a\\nb\\r\\x85\\u2028c"),
+        ("\x1b[2J\x1b]0;t\x07", "\\x1b[2J\\x1b]0;t\\x07"),
+        ("\x9b2J\x00\x7f", "\\x9b2J\\x00\\x7f"),
+        ("\u202eabc\u2066\u200b\ufeff", "\\u202eabc\\u2066\\u200b\\ufeff"),
+        ("\U000e0041", "\\U000e0041"),
+    ],
+)
+def test_what_a_client_sent_cannot_forge_lines_or_control_a_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    line = TextFormatter().format(record("model %s", text))
+    assert line.endswith(f"model {shown}")
+    assert written(record("model %s", text))["message"] == f"model {shown}"
+
+
+@given(st.text())
+def test_a_record_is_a_line_of_text(text: str) -> None:
+    line = TextFormatter().format(record("%s.", text))
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
+
+
+def test_lines_of_a_traceback_are_indented_and_escaped() -> None:
+    try:
+        raise ValueError("x\n2026-01-01 INFO mock_server: forged\x1b[2J")
+    except ValueError:
+        failed = logging.LogRecord("n", logging.ERROR, "", 0, "failed\n", (), sys.exc_info())
+    first, *rest = TextFormatter().format(failed).split("\n")
+    assert first.endswith("failed")
+    assert rest
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)
+    assert "\x1b" not in written(failed)["exception"]

@@ -59,13 +59,33 @@ def test_cards_list_the_base_first_and_adapters_under_it() -> None:
     assert cards == [
         ("base", None, "base"),
         ("org/alias", None, "org/alias"),
-        ("my_tuner", "base", "/a"),
+        ("my_tuner", "base", "a"),
         ("other", "base", "other"),
     ]
     assert REGISTRY.card("my_tuner").json_bytes() == (
-        b'{"id":"my_tuner","object":"model","created":7,"owned_by":"streamgauge","root":"/a","parent":"base",'
+        b'{"id":"my_tuner","object":"model","created":7,"owned_by":"streamgauge","root":"a","parent":"base",'
         b'"max_model_len":100,"is_chat":true,"is_multimodal":false}'
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("org/model", "org/model"),
+        ("/models/mine", "mine"),
+        ("/models/mine/", "mine"),
+        ("~/mine", "mine"),
+        ("./mine", "mine"),
+        ("a/b/c", "c"),
+        ("tests/unit", "unit"),
+        ("", "base"),
+        ("/", "base"),
+        ("/models/a\x1b[2J", "base"),
+    ],
+)
+def test_a_card_says_a_hub_id_but_not_where_a_folder_lies(path: str, root: str) -> None:
+    models = ModelRegistry(Settings(model_names=("base",), model_path=path), scripted_engine(), created=7)
+    assert models.card("base").root == root
 
 
 def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
@@ -77,7 +97,7 @@ def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
         with pytest.raises(ApiError, match="already been loaded"):
             await models.load(Adapter("tuner", "/b"))
         await models.load(Adapter("tuner", "/b"), in_place=True)
-        assert models.card("tuner").root == "/b"
+        assert models.card("tuner").root == "b"
         await models.unload("tuner")
         with pytest.raises(ApiError, match="does not exist"):
             models.resolve("tuner")

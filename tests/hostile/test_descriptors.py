@@ -1,0 +1,55 @@
+"""A server that runs out of file descriptors says so, goes on for those connected, and recovers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw_clients import REQUEST, ask, connect, connections, status
+from tests.support.serving import ROOT, ServerProcess
+
+LIMIT, INHERITED = 128, 60
+
+
+def test_it_goes_on_and_recovers_when_descriptors_run_out(tmp_path: Path) -> None:
+    """Other files take what was set aside: fewer connections fit than were counted on."""
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(INHERITED)]
+    for file in files:
+        os.set_inheritable(file, True)
+    command = ["bash", "-c", f'ulimit -n {LIMIT} && exec "$@"', "limited", sys.executable, "-m", "mock_server"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--port", "0", "--until-stdin-closes", "--log-interval", "0"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, close_fds=False,
+        )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        server = ServerProcess(ready.split()[1], process, ready)
+        with connect(server) as first, connections(server, LIMIT):
+            first.sendall(REQUEST)
+            assert status(first.recv(1_000)) == 200
+        while status(ask(server)) != 200:
+            pass
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 0
+    warnings = [line for line in (tmp_path / "log").read_text().splitlines() if "file descriptors" in line]
+    assert len(warnings) == 1
+    assert "ulimit -n" in warnings[0]
+    for file in files:
+        os.close(file)
+
+
+@pytest.mark.parametrize(("limit", "says"), [("256", "lower --max-connections")])
+def test_more_connections_than_descriptors_are_refused_at_the_start(limit: str, says: str) -> None:
+    command = ["bash", "-c", f'ulimit -n {limit} && exec "$@"', "limited", sys.executable, "-m", "mock_server"]
+    ended = subprocess.run(
+        [*command, "--port", "0", "--max-connections", limit], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 2
+    assert says in ended.stderr
