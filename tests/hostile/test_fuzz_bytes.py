@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fuzz_client import exchange, head
-from tests.support.fuzzed_server import FuzzedServer, fuzzed_server, fuzzing
+from tests.support.fuzzed_server import INSTANT, SCRIPTED, FuzzedServer, fuzzed_server, fuzzing, servers
 from tests.support.hostile_strategies import (
     CHAT,
     COMPLETIONS,
@@ -68,7 +68,10 @@ LINES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["instant, key, images, thoughts", "scripted, thoughts"])
+@pytest.fixture(
+    scope="module",
+    params=servers(INSTANT, SCRIPTED, fast=INSTANT),
+)
 def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedServer]:
     with fuzzed_server(request.param, tmp_path_factory.mktemp("fuzz")) as found:
         yield found

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fuzz_client import exchange, head
-from tests.support.fuzzed_server import FuzzedServer, fuzzed_server, fuzzing
+from tests.support.fuzzed_server import BASE, DEMO, FuzzedServer, fuzzed_server, fuzzing, servers
 from tests.support.hostile_strategies import GENERATING, JSON_TYPE, LOAD, READ, UNLOAD, Call, valid_bodies
 
 Report = Callable[[str, object], None]
@@ -72,7 +72,7 @@ VALUES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["demo, adapters", "base model, key, CORS"])
+@pytest.fixture(scope="module", params=servers(DEMO, BASE, fast=BASE))
 def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedServer]:
     with fuzzed_server(request.param, tmp_path_factory.mktemp("fuzz")) as found:
         yield found

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fuzzed_server import SERVERS, FuzzedServer, fuzzed_server, fuzzing
+from tests.support.fuzzed_server import INSTANT, SERVERS, FuzzedServer, fuzzed_server, fuzzing, servers
 from tests.support.hostile_strategies import Call, calls
 
 Report = Callable[[str, object], None]
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=servers(*SERVERS, fast=INSTANT))
 def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedServer]:
     with fuzzed_server(request.param, tmp_path_factory.mktemp("fuzz")) as found:
         yield found

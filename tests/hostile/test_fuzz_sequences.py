@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support.fuzz_client import address, exchange, head, read_answers
-from tests.support.fuzzed_server import FuzzedServer, fuzzed_server, run_machine
+from tests.support.fuzzed_server import DEMO, INSTANT, FuzzedServer, fuzzed_server, run_machine, servers
 from tests.support.hostile_json import encoded
 from tests.support.hostile_strategies import CHAT, COMPLETIONS, LOAD, STRINGS, UNLOAD, Call, bodies
 
@@ -28,7 +28,7 @@ MOST_OPEN = 6
 QUIET_S = 0.05
 
 
-@pytest.fixture(scope="module", params=["demo, adapters", "instant, key, images, thoughts"])
+@pytest.fixture(scope="module", params=servers(DEMO, INSTANT, fast=DEMO))
 def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedServer]:
     with fuzzed_server(request.param, tmp_path_factory.mktemp("fuzz")) as found:
         yield found

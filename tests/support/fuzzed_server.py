@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
@@ -31,16 +32,20 @@ _IDLE_WITHIN_S = 10.0
 _UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 CHOSEN_SEED = os.environ.get("FUZZ_SEED")
 
+DEMO = "demo, adapters"
+INSTANT = "instant, key, images, thoughts"
+SCRIPTED = "scripted, thoughts"
+BASE = "base model, key, CORS"
 SERVERS: dict[str, tuple[str, ...]] = {
-    "demo, adapters": ("--profile", "demo", "--time-scale", "20", "--lora-modules", "tuner", "--tool-call-parser",
+    DEMO: ("--profile", "demo", "--time-scale", "20", "--lora-modules", "tuner", "--tool-call-parser",
     "hermes"),
-    "instant, key, images, thoughts": (
+    INSTANT: (
         "--profile", "instant", "--image-tokens", "5", "--reasoning-parser", "qwen3", "--api-key", KEY,
         "--lora-modules", "tuner"),
-    "scripted, thoughts": (
+    SCRIPTED: (
         "--engine", "scripted", "--script", "ttft_ms=2,itl_ms=0.1", "--reasoning-parser", "deepseek_r1",
         "--image-tokens", "5"),
-    "base model, key, CORS": (
+    BASE: (
         "--profile", "instant", "--no-chat", "--api-key", KEY, "--require-model", "--allowed-origins",
         "https://page.example",
         "--root-path", "/llm", "--served-model-name", "sim-chat"),
@@ -129,6 +134,11 @@ def fuzzed_server(name: str, folder: Path) -> Iterator[FuzzedServer]:
         ) as process,
     ):  # fmt: skip
         yield FuzzedServer(process, log, KEY if KEY in arguments else "")
+
+
+def servers(*names: str, fast: str) -> list[Any]:
+    """For a fixture: all of them, but only one of them in the fast tests."""
+    return [pytest.param(name, marks=() if name == fast else pytest.mark.slow) for name in names]
 
 
 def fuzz_settings(examples: int) -> settings:
