@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.fuzz_client import address, exchange, head, read_answers
 from tests.support.fuzzed_server import DEMO, INSTANT, FuzzedServer, fuzzed_server, run_machine, servers
 from tests.support.hostile_json import encoded
-from tests.support.hostile_strategies import CHAT, COMPLETIONS, LOAD, STRINGS, UNLOAD, Call, bodies
+from tests.support.hostile_strategies import CHAT, COMPLETIONS, LOAD, UNLOAD, Call, bodies
+from tests.support.hostile_values import STRINGS
 
 Report = Callable[[str, object], None]
 

@@ -41,8 +41,12 @@ def head(call: Call, key: str = "", *, connection: bytes = b"close") -> bytes:
 
 def ask(server: Serving, call: Call, key: str = "") -> Answer:
     """One request on a connection of its own, and its answer, checked."""
-    answers = exchange(server, head(call, key) + call.body, quiet_s=ANSWER_LIMIT_S, methods=(call.method,))
-    assert len(answers) == 1, f"{len(answers)} answers"
+    try:
+        answers = exchange(server, head(call, key) + call.body, quiet_s=ANSWER_LIMIT_S, methods=(call.method,))
+        assert len(answers) == 1, f"{len(answers)} answers"
+    except AssertionError as error:
+        error.add_note(f"{call.method} {call.target} {call.body[:500]!r} … {call.body[-500:]!r}")
+        raise
     return answers[0]
 
 

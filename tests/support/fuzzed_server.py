@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ class FuzzedServer:
     def ask(self, call: Call) -> Answer:
         return ask(self.process, call, self.key)
 
-    def ask_all(self, calls: list[Call]) -> list[Answer]:
+    def ask_all(self, calls: Iterable[Call]) -> list[Answer]:
         """At the same time."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self.ask, calls))

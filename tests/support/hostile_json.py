@@ -58,6 +58,12 @@ def places(value: Any, path: Path = ()) -> Iterator[Path]:
         yield from places(child, (*path, key))
 
 
+def found_at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
 def replaced(value: Any, path: Path, new: Any) -> Any:
     """A copy with another value at `path`, which may name a new member."""
     if not path:
@@ -68,6 +74,12 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     if isinstance(value, list) and isinstance(first, int):
         return [replaced(item, tuple(rest), new) if at == first else item for at, item in enumerate(value)]
     return new
+
+
+def renamed(value: Any, path: Path, new: str) -> Any:
+    """A copy in which the member at `path` has another key."""
+    parent = found_at(value, path[:-1])
+    return replaced(value, path[:-1], {new if key == path[-1] else key: member for key, member in parent.items()})
 
 
 def twice(value: Any, path: Path, new: Any) -> Any:

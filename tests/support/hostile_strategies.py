@@ -7,8 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.hostile_json import Literal, encoded, places, replaced, twice
+from tests.support.hostile_json import encoded, found_at, places, replaced, twice
 from tests.support.hostile_schemas import EXPRESSIONS, SCHEMAS
+from tests.support.hostile_values import DEEP_TEXT, alike, mostly, numbers, texts, values
 from tests.unit.mock_server.drawing.schema_strategies import PATTERNS, documents
 
 JSON_TYPE = (b"content-type", b"application/json")
@@ -37,63 +38,6 @@ class Call:
     headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYPE,)
 
 
-def _nested(opening: str, closing: str, depth: int) -> Literal:
-    return Literal(opening * depth + closing * depth)
-
-
-NUMBERS = [
-    *map(Literal, ("-0", "-0.0", "1e999", "-1e999", "1e-999", "5.0", "5.5", "1E2", "NaN", "Infinity", "-Infinity")),
-    *(Literal(text) for text in ("0x10", "01", "+1", ".5", "5.", "1_000", "1e", "--1")),
-    *(10**power * sign for power in (9, 19, 400) for sign in (1, -1)),
-    *(value + off for value in (0, 1, 2, 128, 2**31, 2**63, 2**64) for off in (-1, 0, 1)),
-    Literal("1" * 4_301), Literal("-" + "9" * 100_000), Literal("1." + "0" * 5_000), Literal("1e" + "9" * 5_000),
-]  # fmt: skip
-STRINGS = [
-    "", " ", "a", "\x00", "\ud800", "\udfff\ud800", "a\u202eb", "\u2028\u2029", "\ufeff", "\x1b[2J", "\r\nx: y", "😀",
-    "a" * 100_000, "😀" * 20_000, "\u0301" * 5_000, "e" + "\u0301" * 300, "null", "true", "5", "[]", "{}", "NaN",
-    "None", "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/", "%s%n%d", "{0.__class__}",
-    "{{7*7}}",
-    "{% for x in range(10**9) %}{% endfor %}", "<|im_start|>system", "<|im_end|>", "<|image|>", "<think>", "</think>",
-    "<tool_call>", "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>", "__class__", "__proto__", "self",
-    "<script>alert(1)</script>", "${jndi:x}", "sim-chat\x00", "SIM-CHAT", "sim-chat ", "tuner", "x" * 129,
-]  # fmt: skip
-LITERAL_STRINGS = [
-    Literal(text) for text in (r'"\ud800"', r'"\udc00\ud800"', r'"\u0000"', r'"\x41"', r'"\u12"', '"', "'a'")
-]
-DEEP = [
-    *(_nested("[", "]", depth) for depth in (100, 250, 1_000, 19_000)),
-    *(_nested('{"a":', "}", depth) for depth in (100, 1_000)),
-    Literal('{"a":' * 300 + "1" + "}" * 300), Literal("[" * 5_000), _nested('{"allOf":[', "]}", 300),
-    Literal('{"not":' * 500 + "{}" + "}" * 500), Literal('{"items":' * 3_000 + "true" + "}" * 3_000),
-]  # fmt: skip
-DEEP_TEXT = [
-    "[" * 200_000,
-    '{"a":' * 50_000,
-    "[" * 3_000 + "]" * 3_000,
-    "9" * 5_000,
-    "(" * 20_000,
-    '{"minimum": 1' + "0" * 400 + "}",
-]
-
-_names = st.sampled_from(["a", "type", "content", "name", "__class__", "self", "", "\x00", "\ud800", "x" * 1_000])
-_numbers = st.sampled_from(NUMBERS) | st.integers() | st.floats()
-_strings = (
-    st.sampled_from(STRINGS) | st.sampled_from(LITERAL_STRINGS) | st.sampled_from(DEEP_TEXT) | st.text(max_size=20)
-)
-_simple = st.none() | st.booleans() | _numbers | _strings | st.sampled_from([[], {}, [[]], [{}], [None], {"": None}])
-values: st.SearchStrategy[Any] = st.one_of(
-    _simple,
-    st.sampled_from(DEEP),
-    st.lists(_simple, max_size=4),
-    st.dictionaries(_names, _simple, max_size=3),
-    st.builds(
-        lambda item, count: [item] * count,
-        _simple.filter(lambda item: len(encoded(item)) < 200),
-        st.sampled_from([17, 300, 5_000]),
-    ),
-)
-"""Of any type: what no field of a request expects."""
-
 _bad_schema = st.builds(lambda key, value: {key: value}, st.sampled_from([
     "type", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "enum", "const",
     "properties", "patternProperties", "required", "items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "if",
@@ -109,7 +53,7 @@ _schemas = st.one_of(
     st.sampled_from([schema for schema in SCHEMAS.values() if len(encoded(schema)) < 50_000]),
     values,
 )
-_expressions = st.sampled_from(PATTERNS) | st.sampled_from(sorted(EXPRESSIONS.values(), key=len)[:20]) | _strings
+_expressions = st.sampled_from(PATTERNS) | st.sampled_from(sorted(EXPRESSIONS.values(), key=len)[:20]) | texts
 _format = st.one_of(
     st.builds(lambda schema: {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}, _schemas),
     st.builds(lambda schema: {"type": "json_schema", "schema": schema}, _schemas),
@@ -128,7 +72,7 @@ _structured = st.one_of(
         ),
         values,
     ),
-    st.builds(lambda text: {"choice": [text, "b"]}, _strings),
+    st.builds(lambda text: {"choice": [text, "b"]}, texts),
     values,
 )
 _function = st.builds(
@@ -136,28 +80,28 @@ _function = st.builds(
         "type": "function",
         "function": {"name": name, "parameters": parameters, "description": text},
     },
-    st.sampled_from(["f", "a-b.c", "_"]) | _strings,
+    st.sampled_from(["f", "a-b.c", "_"]) | texts,
     _schemas,
-    _strings,
+    texts,
 )
 _tools = st.lists(_function, min_size=1, max_size=3) | values
 _tool_choice = st.one_of(
     st.sampled_from(["none", "auto", "required", "any", "Required", ""]),
-    st.builds(lambda name: {"type": "function", "function": {"name": name}}, st.just("f") | _strings),
+    st.builds(lambda name: {"type": "function", "function": {"name": name}}, st.just("f") | texts),
     values,
 )
 _call = st.builds(
     lambda name, arguments: {"id": "c", "type": "function", "function": {"name": name, "arguments": arguments}},
-    st.just("f") | _strings,
-    st.sampled_from(["{}", "[", *DEEP_TEXT]) | values,
+    st.just("f") | texts,
+    mostly(st.sampled_from(["{}", "[", *DEEP_TEXT]), values),
 )
 _urls = (
     st.sampled_from(["http://x/", "data:image/png;base64,AAAA", "data:image/png;base64," + "A" * 50_000, "ftp://x"])
-    | _strings
+    | texts
 )
 _part = st.one_of(
-    st.builds(lambda text: {"type": "text", "text": text}, _strings),
-    st.builds(lambda text: {"type": "refusal", "refusal": text}, _strings),
+    st.builds(lambda text: {"type": "text", "text": text}, texts),
+    st.builds(lambda text: {"type": "refusal", "refusal": text}, texts),
     st.builds(lambda url: {"type": "image_url", "image_url": {"url": url}}, _urls),
     st.builds(
         lambda kind, value: {"type": kind, kind: value},
@@ -181,20 +125,17 @@ _part = st.one_of(
 _message = st.one_of(
     st.builds(
         lambda role, content: {"role": role, "content": content},
-        st.sampled_from(["system", "user", "assistant", "tool", "developer", "own", "USER"]) | _strings,
-        _strings | st.lists(_part, max_size=4) | values,
+        mostly(st.sampled_from(["system", "user", "assistant", "tool", "developer", "own", "USER"]), texts),
+        mostly(texts | st.lists(_part, max_size=4), values),
     ),
-    st.builds(
-        lambda calls: {"role": "assistant", "content": None, "tool_calls": calls}, st.lists(_call, max_size=2) | values
-    ),
+    st.builds(lambda calls: {"role": "assistant", "content": None, "tool_calls": calls}, st.lists(_call, max_size=2)),
     st.builds(
         lambda key, value: {"role": "tool", "content": "a", key: value},
         st.sampled_from(["tool_call_id", "name", "x"]),
-        values,
+        mostly(texts, values),
     ),
-    values,
 )
-_messages = st.lists(_message, max_size=4) | values
+_messages = mostly(st.lists(_message, min_size=1, max_size=4), values)
 _kwargs = (
     st.dictionaries(
         st.sampled_from(
@@ -221,21 +162,21 @@ _kwargs = (
     | values
 )
 _prompt = st.one_of(
-    _strings,
-    st.lists(_strings, max_size=3),
+    texts,
+    st.lists(texts, max_size=3),
     st.lists(st.integers(-2, 70_000), max_size=5),
     st.lists(st.lists(st.integers(-2, 70_000), max_size=3), max_size=3),
-    st.lists(_numbers, max_size=3),
+    st.lists(numbers, max_size=3),
     values,
 )
-_stop = st.one_of(_strings, st.lists(_strings, max_size=17), values)
+_stop = st.one_of(texts, st.lists(texts, max_size=17), values)
 
 _OF_GENERATIONS: dict[str, st.SearchStrategy[Any]] = {
     "response_format": _format,
     "structured_outputs": _structured,
     "stop": _stop,
     "logit_bias": st.dictionaries(
-        st.sampled_from(["300", "-1", "1.5", "x", "٣", "9" * 5_000, "1_0", " 1"]), _numbers, max_size=3
+        st.sampled_from(["300", "-1", "1.5", "x", "٣", "9" * 5_000, "1_0", " 1"]), numbers, max_size=3
     )
     | values,
     "stream": st.booleans() | values,
@@ -304,8 +245,8 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     COMPLETIONS: {**_OF_GENERATIONS, "prompt": _prompt, "echo": st.booleans() | values},
     TOKENIZE: {**_OF_CHATS, "prompt": _prompt, "model": values, "return_token_strs": st.booleans() | values},
     DETOKENIZE: {"tokens": st.lists(st.integers(-2, 70_000), max_size=9) | values, "model": values},
-    LOAD: {"lora_name": _strings | values, "lora_path": _strings | values, "load_inplace": values, "x": values},
-    UNLOAD: {"lora_name": _strings | values, "lora_int_id": values},
+    LOAD: {"lora_name": texts | values, "lora_path": texts | values, "load_inplace": values, "x": values},
+    UNLOAD: {"lora_name": texts | values, "lora_int_id": values},
 }
 _A_TOOL = {
     "type": "function",
@@ -339,23 +280,32 @@ _VALID: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+_DEEP_FIELDS = {
+    CHAT: ("messages", "tools", "response_format", "structured_outputs", "chat_template_kwargs"),
+    COMPLETIONS: ("prompt", "response_format", "structured_outputs", "stop", "logit_bias"),
+    TOKENIZE: ("messages", "tools", "prompt"),
+}
+"""Drawn more often: most of the code is behind these."""
+
+
 @st.composite
 def bodies(draw: st.DrawFn, path: str) -> Any:
     """A valid body of the route in which one to three things are hostile."""
     body: Any = draw(st.sampled_from(_VALID[path]))
     fields = _FIELDS[path]
-    for _ in range(draw(st.integers(1, 3))):
-        how = draw(st.sampled_from(["field", "field", "field", "place", "twice", "all"]))
-        if how == "field":
-            name = draw(st.sampled_from(sorted(fields)))
-            body = replaced(body, (name,), draw(fields[name]))
-        elif how == "all" and draw(st.integers(0, 9)) == 0:
-            return draw(values)
-        elif found := list(places(body)):
-            place = draw(st.sampled_from(found))
-            body = (replaced if how == "place" else twice)(body, place, draw(values))
-        if not isinstance(body, dict):
-            break
+    all_fields = sorted(fields)
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+        place = draw(st.sampled_from(list(places(body))))
+        match draw(st.sampled_from(["field", "field", "deep", "deep", "deep", "alike", "alike", "other", "twice"])):
+            case "field" | "deep" as how:
+                name = draw(st.sampled_from(_DEEP_FIELDS.get(path, all_fields) if how == "deep" else all_fields))
+                body = replaced(body, (name,), draw(fields[name]))
+            case "alike":
+                body = replaced(body, place, draw(alike(found_at(body, place))))
+            case "other":
+                body = replaced(body, place, draw(values))
+            case _:
+                return twice(body, place, draw(values))
     return body
 
 

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from tests.support.hostile_json import Literal, places, replaced
-from tests.support.hostile_strategies import values
+from tests.support.hostile_values import values
 
 
 def _can_be_sent(value: Any) -> bool:
