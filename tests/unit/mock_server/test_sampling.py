@@ -119,6 +119,7 @@ def test_constraints_on_tokens_arrive() -> None:
         ({"logit_bias": {"x": 1}}, "logit_bias"),
         ({"logit_bias": {"-1": 1}}, "logit_bias"),
         ({"logit_bias": {"1000": 1}}, "logit_bias"),
+        ({"logit_bias": {"9" * 5_000: 1}}, "logit_bias"),
         ({"allowed_token_ids": [1000]}, "allowed_token_ids"),
     ],
 )

@@ -112,6 +112,11 @@ def test_an_integer_in_a_list_may_be_written_with_a_point(field: str, value: lis
         ("[]", "messages", "messages must not be empty (got [])"),
         ('"hi"', "messages", 'messages must be an array (got "hi")'),
         ('[{"content": "hi"}]', "messages.0.role", "messages.0.role is required"),
+        (
+            f'[{{"role": "{"r" * 257}", "content": "hi"}}]',
+            "messages.0.role",
+            "must have at most 256 characters (got 257)",
+        ),
         ('[{"role": "user", "content": 3}]', "messages.0.content", "must be a string, an array of content parts"),
         ('[{"role": "user", "content": [{"text": "hi"}]}]', "messages.0.content.0.type", "is required"),
     ],
