@@ -1,7 +1,6 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from .engine.base import (
     Scheduled,
 )
 from .engine.errors import EngineError
+from .interleaving import interleaved
 from .logprobs import Logprobs, LogprobsWriter
 
 _BATCHES_A_TURN = 32
@@ -175,7 +175,7 @@ class Generation:
             if several:
                 await asyncio.sleep(0)
         if several:
-            self._interleaved = _interleaved(self._streams)
+            self._interleaved = interleaved(self._streams)
 
     async def next_batch(self) -> list[ChoiceDelta]:
         """All that is ready, as soon as something is; to be called until `is_finished`.
@@ -276,45 +276,6 @@ class Generation:
             await self._interleaved.aclose()
         for stream in self._streams:
             await stream.aclose()
-
-
-async def _interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[int, Sequence[Delta]], None]:
-    """Batches of all streams as they come, each with its stream's number."""
-    ready: deque[tuple[int, Sequence[Delta]] | BaseException] = deque()
-    has_more = asyncio.Event()
-    open_streams = len(streams)
-
-    async def read(number: int, stream: DeltaStream) -> None:
-        nonlocal open_streams
-        try:
-            taken = 0
-            async for batch in stream:
-                ready.append((number, batch))
-                has_more.set()
-                taken += 1
-                if not taken % _BATCHES_A_TURN:
-                    await asyncio.sleep(0)
-        except Exception as exc:
-            ready.append(exc)
-        finally:
-            open_streams -= 1
-            has_more.set()
-
-    readers = [asyncio.ensure_future(read(number, stream)) for number, stream in enumerate(streams)]
-    try:
-        while ready or open_streams:
-            if not ready:
-                has_more.clear()
-                await has_more.wait()
-                continue
-            found = ready.popleft()
-            if isinstance(found, BaseException):
-                raise found
-            yield found
-    finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.wait(readers)
 
 
 def _ended_too_soon() -> EngineError:

@@ -12,6 +12,7 @@ from .pattern_size import pattern_size
 from .request_limits import (
     BYTES_A_CHOICE,
     MAX_ANSWER_LIKELIHOODS,
+    MAX_ITEMS_OF_ALL_CHOICES,
     MAX_PATTERN_SIZE,
     MAX_PROMPT_LIKELIHOODS,
     SCHEMAS_OF_ALL_CHOICES,
@@ -33,6 +34,7 @@ def check_request(request: GenerationRequest, limits: RequestLimits) -> int:
             f"{asking} for {choices} choices; one request may have at most {limits.choices} (--max-choices)",
             param="n" if prompts == 1 else "prompt",
         )
+    _check_lists(request, choices)
     if not request.stream:
         _check_answer(request, choices, limits.answer_tokens)
     if limits.schema_characters:
@@ -105,6 +107,18 @@ def _check_answer(request: GenerationRequest, choices: int, limit: int) -> None:
             f" at most {limit} in all (--max-answer-tokens): stream it, or ask for fewer",
             param=field,
         )
+
+
+def _check_lists(request: GenerationRequest, choices: int) -> None:
+    """An engine keeps them for each choice."""
+    for field in ("allowed_token_ids", "logit_bias", "bad_words", "stop_token_ids"):
+        length = len(getattr(request, field) or ())
+        if length * choices > MAX_ITEMS_OF_ALL_CHOICES:
+            raise bad_request(
+                f"{field} has {length} items, which is too many for {choices} choices: the product may be at most"
+                f" {MAX_ITEMS_OF_ALL_CHOICES}",
+                param=field,
+            )
 
 
 def _check_schemas(request: GenerationRequest, choices: int, limit: int) -> None:

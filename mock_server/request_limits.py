@@ -12,6 +12,9 @@ MAX_BIASES = 20_000
 MAX_ALLOWED_TOKENS = 200_000
 MAX_TOOLS = 128
 
+MAX_ITEMS_OF_ALL_CHOICES = 1_000_000
+"""Of each list of tokens, biases or words, counted once for each choice."""
+
 MAX_PROMPT_LIKELIHOODS = 100_000
 """Log probabilities of prompts in one answer: each takes a hundred bytes or more until the answer is sent."""
 MAX_ANSWER_LIKELIHOODS = 500_000

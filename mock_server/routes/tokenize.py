@@ -33,9 +33,9 @@ class Tokenize(_Counted):
         request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
         with self.state.traffic.choices(in_choices(1, exchange.body_bytes * _BYTES_AS_TOKENS)):
-            await self._respond(exchange, request)
+            await self._tokenize(exchange, request)
 
-    async def _respond(self, exchange: Exchange, request: TokenizeRequest) -> None:
+    async def _tokenize(self, exchange: Exchange, request: TokenizeRequest) -> None:
         token_ids = await self._token_ids(request)
         token_strs = None
         if request.return_token_strs:

@@ -1,0 +1,103 @@
+"""Small requests for huge answers, and many of them at once: refused, or served without harm to anybody else."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.hostile.conftest import Watch
+from tests.support.hostile_check import post
+from tests.support.hostile_requests import CHAT, COMPLETIONS, TOKENIZE, Request
+from tests.support.serving import ServerProcess, server_process
+
+MANY = ["a"] * 4_096
+LONG = [300] * 32_000
+
+
+def completion(**fields: Any) -> Request:
+    return COMPLETIONS, json.dumps({"prompt": "a", "max_tokens": 1, **fields}).encode()
+
+
+def statuses(server: ServerProcess, request: Request, at_once: int) -> set[int]:
+    with ThreadPoolExecutor(at_once) as threads:
+        return set(threads.map(lambda _: post(server, request), range(at_once)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": ["a"] * 10_000, "n": 128},
+        {"prompt": LONG, "n": 128, "return_token_ids": True},
+        {"prompt": LONG, "n": 128, "echo": True},
+        {"prompt": [LONG] * 15, "n": 128, "echo": True, "stream": True},
+        {"n": 128, "max_tokens": 32_000},
+        {"n": 128, "structured_outputs": {"choice": ["a" * 1_000] * 100}},
+    ],
+    ids=["choices", "token ids", "echo", "streamed echo", "answers", "structures"],
+)
+def test_requests_for_huge_answers_are_refused_at_once(
+    server: ServerProcess, watch: Watch, fields: dict[str, Any]
+) -> None:
+    with watch(server):
+        assert statuses(server, completion(**fields), 4) == {400}
+
+
+def test_many_requests_together_get_a_429(watch: Watch) -> None:
+    with server_process("--log-interval", "0", "--max-choices-in-progress", "5000", ulimit="-v 4000000") as server:
+        with watch(server):
+            assert statuses(server, completion(prompt=MANY), 20) == {200, 429}
+        assert post(server, completion(prompt=MANY)) == 200
+
+
+def test_large_bodies_count_among_the_choices_in_progress(watch: Watch) -> None:
+    body = TOKENIZE, json.dumps({"prompt": "hello wor " * 100_000}).encode()
+    with server_process("--log-interval", "0", "--max-choices-in-progress", "400", ulimit="-v 4000000") as server:
+        with watch(server):
+            assert statuses(server, body, 8) == {200, 429}
+        assert post(server, body) == 200
+
+
+@pytest.mark.parametrize(("choices", "status"), [(110, 200), (1_000, 400)])
+def test_lists_of_tokens_count_for_each_choice(server: ServerProcess, watch: Watch, choices: int, status: int) -> None:
+    biases = {str(token): 1 for token in range(300, 9_000)}
+    fields = {"allowed_token_ids": list(range(300, 9_000)), "logit_bias": biases}
+    with watch(server):
+        assert post(server, completion(prompt=MANY[:choices], **fields)) == status
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_its_many_streams_is_given_up(watch: Watch) -> None:
+    body = json.dumps(
+        {"prompt": MANY[:128], "n": 32, "max_tokens": 30_000, "ignore_eos": True, "stream": True}
+    ).encode()
+    head = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with server_process("--log-interval", "0", "--profile", "instant", ulimit="-v 4000000") as server:
+        host, _, port = server.root.removeprefix("http://").partition(":")
+        with watch(server), socket.create_connection((host, int(port)), timeout=50) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            probe = completion(max_tokens=300)
+            assert {post(server, probe) for _ in range(30)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "body"),
+    [
+        ("--max-choices=3", COMPLETIONS, {"prompt": ["a", "b"], "n": 2}),
+        ("--max-answer-tokens=9", COMPLETIONS, {"prompt": "a", "n": 2, "max_tokens": 5}),
+        ("--max-schema-size=9", COMPLETIONS, {"prompt": "a", "structured_outputs": {"regex": "abcdefghij"}}),
+        ("--max-schema-size=9", CHAT, {"messages": [{"role": "user", "content": "a"}],
+                                       "chat_template_kwargs": {"a": ["b"] * 9}}),
+    ],
+)  # fmt: skip
+def test_options_set_the_limits(option: str, path: str, body: dict[str, Any]) -> None:
+    with server_process("--log-interval", "0", option) as server:
+        assert post(server, (path, json.dumps(body).encode())) == 400
+    name = option.partition("=")[0]
+    with server_process("--log-interval", "0", f"{name}=0") as server:
+        assert post(server, (path, json.dumps(body).encode())) == 200
