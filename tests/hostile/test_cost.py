@@ -32,7 +32,7 @@ def statuses(server: ServerProcess, request: Request, at_once: int) -> set[int]:
     [
         {"prompt": ["a"] * 10_000, "n": 128},
         {"prompt": LONG, "n": 128, "return_token_ids": True},
-        {"prompt": LONG, "n": 128, "echo": True},
+        {"prompt": "hello wor " * 12_000, "n": 128, "echo": True},
         {"prompt": [LONG] * 15, "n": 128, "echo": True, "stream": True},
         {"n": 128, "max_tokens": 32_000},
         {"n": 128, "structured_outputs": {"choice": ["a" * 1_000] * 100}},
