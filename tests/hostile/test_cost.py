@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -67,22 +66,6 @@ def test_lists_of_tokens_count_for_each_choice(server: ServerProcess, watch: Wat
     fields = {"allowed_token_ids": list(range(300, 9_000)), "logit_bias": biases}
     with watch(server):
         assert post(server, completion(prompt=MANY[:choices], **fields)) == status
-
-
-@pytest.mark.slow
-def test_a_client_that_does_not_read_its_many_streams_is_given_up(watch: Watch) -> None:
-    body = json.dumps(
-        {"prompt": MANY[:128], "n": 32, "max_tokens": 30_000, "ignore_eos": True, "stream": True}
-    ).encode()
-    head = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    with server_process("--log-interval", "0", "--profile", "instant", ulimit="-v 4000000") as server:
-        host, _, port = server.root.removeprefix("http://").partition(":")
-        with watch(server), socket.create_connection((host, int(port)), timeout=50) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-            assert connection.recv(15) == b"HTTP/1.1 200 OK"
-            probe = completion(max_tokens=300)
-            assert {post(server, probe) for _ in range(30)} == {200}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import sdk
-from tests.support.endless_answers import ALL, endless_server
+from tests.support.endless_answers import endless_server
 from tests.support.serving import ROOT
 from tests.support.wire import WireServer
 
 MOST_MB = 150
-WAYS = ("direct-sync", "direct-asyncio", "httpx2-sync", "httpx2-asyncio")
 SOME = ("whole answer", "headers", "trailers", "extension of a chunk", "comments", "one event", "text")
 
 
@@ -44,13 +43,3 @@ def check(server: WireServer, way: str, name: str, report: Callable[[str, object
 @pytest.mark.parametrize("name", SOME)
 def test_some_endless_answers(server: WireServer, name: str, record_property: Callable[[str, object], None]) -> None:
     check(server, "direct-asyncio", name, record_property)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ALL)
-def test_endless_answers(
-    server: WireServer, way: str, name: str, record_property: Callable[[str, object], None]
-) -> None:
-    check(server, way, name, record_property)

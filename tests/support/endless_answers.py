@@ -1,6 +1,6 @@
 """What a hostile server sends without end, by name, and the program of a client that asks for it and reports itself.
 
-`python -m tests.support.endless_answers WAY ROOT [NAME ...]` asks for each in one way and writes a line of JSON for each.
+`python -m tests.support.endless_answers WAY ROOT [NAME ...]` asks for each in one way and writes a line of JSON.
 """
 
 from __future__ import annotations
