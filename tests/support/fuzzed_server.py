@@ -31,6 +31,7 @@ _TRIES = 3
 _IDLE_WITHIN_S = 10.0
 _UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 CHOSEN_SEED = os.environ.get("FUZZ_SEED")
+EXAMPLES = float(os.environ.get("FUZZ_EXAMPLES", "1"))
 
 DEMO = "demo, adapters"
 INSTANT = "instant, key, images, thoughts"
@@ -57,6 +58,8 @@ class FuzzedServer:
     process: ServerProcess
     log: Path
     key: str
+    number: int
+    """Among SERVERS."""
 
     def ask(self, call: Call) -> Answer:
         return ask(self.process, call, self.key)
@@ -133,7 +136,7 @@ def fuzzed_server(name: str, folder: Path) -> Iterator[FuzzedServer]:
             ulimit=ADDRESS_SPACE, log=output,
         ) as process,
     ):  # fmt: skip
-        yield FuzzedServer(process, log, KEY if KEY in arguments else "")
+        yield FuzzedServer(process, log, KEY if KEY in arguments else "", list(SERVERS).index(name))
 
 
 def servers(*names: str, fast: str) -> list[Any]:
@@ -144,7 +147,7 @@ def servers(*names: str, fast: str) -> list[Any]:
 def fuzz_settings(examples: int) -> settings:
     """The same examples each time, unless FUZZ_SEED is set; FUZZ_EXAMPLES times as many."""
     return settings(
-        max_examples=max(1, int(examples * float(os.environ.get("FUZZ_EXAMPLES", "1")))),
+        max_examples=max(1, int(examples * EXAMPLES)),
         derandomize=CHOSEN_SEED is None,
         deadline=None,
         database=None,

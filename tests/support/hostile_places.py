@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.hostile_json import encoded, found_at, places, renamed, replaced
 from tests.support.hostile_strategies import CHAT, COMPLETIONS, DETOKENIZE, LOAD, TOKENIZE, UNLOAD, Call
-from tests.support.hostile_values import BROKEN, DEEP, DEEP_TEXT, NUMBERS, STRINGS
+from tests.support.hostile_values import BROKEN, DEEP, DEEP_TEXT, NUMBERS
 
 _SCHEMA = {
     "type": "object", "required": ["a"], "minProperties": 1, "additionalProperties": {"type": "null"},
@@ -18,7 +18,8 @@ _SCHEMA = {
         {"$ref": "#/$defs/d"}]}},
     "$defs": {"d": {"const": {"k": 1}}},
 }  # fmt: skip
-_TOOL = {"type": "function", "function": {"name": "f", "description": "d", "strict": True, "parameters": _SCHEMA}}
+_PLAIN = {"type": "object", "properties": {"a": {"type": "string"}}}
+_TOOL = {"type": "function", "function": {"name": "f", "description": "d", "strict": True, "parameters": _PLAIN}}
 _CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 _SAMPLING = {
     "model": "sim-chat", "max_tokens": 4, "min_tokens": 1, "n": 2, "seed": 1, "stop": ["x"], "stop_token_ids": [300],
@@ -45,7 +46,7 @@ _BODIES: list[tuple[str, dict[str, Any]]] = [
     (CHAT, {"messages": [_USER], "max_tokens": 40, "response_format": {
         "type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": _SCHEMA}}}),
     (COMPLETIONS, {"prompt": ["a", "b"], **_SAMPLING, "echo": True, "logprobs": 1, "stream": True}),
-    (COMPLETIONS, {"prompt": [[300, 301], [302]], "max_tokens": 4, "structured_outputs": {"json": _SCHEMA}}),
+    (COMPLETIONS, {"prompt": [[300, 301], [302]], "max_tokens": 4, "structured_outputs": {"json": _PLAIN}}),
     (COMPLETIONS, {"prompt": "a", "max_tokens": 4, "structured_outputs": {"regex": "a+b"}}),
     (COMPLETIONS, {"prompt": "a", "max_tokens": 4, "structured_outputs": {"choice": ["a", "b"]}}),
     (COMPLETIONS, {"prompt": "a", "max_tokens": 4, "response_format": {"type": "json_object"}}),
@@ -56,8 +57,11 @@ _BODIES: list[tuple[str, dict[str, Any]]] = [
     (LOAD, {"lora_name": "placed", "lora_path": "/nowhere", "load_inplace": True}),
     (UNLOAD, {"lora_name": "placed", "lora_int_id": 1}),
 ]  # fmt: skip
-_TEXTS = [*STRINGS, *DEEP_TEXT]
-_VALUES = [*NUMBERS, *_TEXTS, *DEEP, *BROKEN[:3], None, True, [], {}, [[]], [None], {"": None}]
+_TEXTS = ["", "\x00", "a\u202eb", "\x1b[2J\r\n", "a" * 10_000, "{{7*7}}", "<|end|>", "None", *DEEP_TEXT[:8]]
+_VALUES = [
+    *NUMBERS[2:4], 10**400, -(10**400), *NUMBERS[-4:], 0, -1, 2**63, 5.5, *_TEXTS, *DEEP[:2], *DEEP[4:8], *BROKEN[:2],
+    None, True, [], {}, [[]], [None] * 300, {"": None},
+]  # fmt: skip
 
 
 def at_each_place() -> Iterator[Call]:

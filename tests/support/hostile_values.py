@@ -20,8 +20,8 @@ NUMBERS = [
     Literal("1" * 4_301), Literal("-" + "9" * 20_000), Literal("1." + "0" * 5_000), Literal("1e" + "9" * 5_000),
 ]  # fmt: skip
 STRINGS = [
-    "", " ", "a", "\x00", "a\u202eb", "\u2028\u2029", "\ufeff", "\x1b[2J", "\r\nx: y", "😀", "a" * 100_000,
-    "😀" * 20_000, "\u0301" * 5_000, "e" + "\u0301" * 300, "null", "true", "5", "[]", "{}", "NaN", "None", "x" * 129,
+    "", " ", "a", "\x00", "a\u202eb", "\u2028\u2029", "\ufeff", "\x1b[2J", "\r\nx: y", "😀", "\u0301" * 5_000,
+    "e" + "\u0301" * 300, "null", "true", "5", "[]", "{}", "NaN", "None", "x" * 129,
     "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/", "%s%n%d", "{0.__class__}",
     "{{7*7}}",
     "{% for x in range(10**9) %}{% endfor %}", "<|im_start|>system", "<|im_end|>", "<|image|>", "<think>", "</think>",
@@ -29,9 +29,10 @@ STRINGS = [
     "<script>alert(1)</script>", "${jndi:x}", "sim-chat\x00", "SIM-CHAT", "sim-chat ", "tuner", "\ufffe", "\x7f\x9b",
 ]  # fmt: skip
 DEEP_TEXT = [
-    "[" * 200_000, '{"a":' * 50_000, "[" * 3_000 + "]" * 3_000, "9" * 5_000, "(" * 20_000, "{" + '"a":1,' * 9_000,
+    "[" * 20_000, '{"a":' * 5_000, "[" * 3_000 + "]" * 3_000, "9" * 5_000, "(" * 20_000, "{" + '"a":1,' * 2_000,
     '{"minimum": 1' + "0" * 400 + "}", '{"minimum": ' + "9" * 5_000 + "}", '{"a": NaN, "b": 1e999}', '"\\ud800"',
 ]  # fmt: skip
+HUGE = ["[" * 200_000, '{"a":' * 50_000, "a" * 100_000, "😀" * 20_000]
 DEEP = [
     *(_nested("[", "]", depth) for depth in (100, 190, 250, 19_000)),
     *(_nested('{"a":', "}", depth) for depth in (100, 190)),
@@ -52,7 +53,8 @@ def mostly(good: st.SearchStrategy[Any], bad: st.SearchStrategy[Any]) -> st.Sear
 
 names = st.sampled_from(["a", "type", "content", "name", "__class__", "self", "", "\x00", "\ud800", "x" * 1_000])
 numbers: st.SearchStrategy[Any] = st.sampled_from(NUMBERS) | st.integers() | st.floats(allow_nan=False)
-texts = st.sampled_from(STRINGS) | st.sampled_from(DEEP_TEXT) | st.text(st.characters(codec="utf-8"), max_size=20)
+_any_text = st.text(st.characters(codec="utf-8"), max_size=20)
+texts = st.sampled_from(STRINGS) | st.sampled_from(DEEP_TEXT) | st.sampled_from(HUGE) | _any_text
 _simple = st.none() | st.booleans() | numbers | texts | st.sampled_from([[], {}, [[]], [{}], [None], {"": None}])
 _lists = st.builds(
     lambda item, count: [item] * count,
