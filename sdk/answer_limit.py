@@ -22,9 +22,9 @@ def answer_bytes(given: object) -> int:
     return given
 
 
-def too_large(limit: int) -> AnswerTooLargeError:
+def too_large(limit: int, what: str = "the answer") -> AnswerTooLargeError:
     """The error for an answer that does not end within the limit."""
-    return AnswerTooLargeError(f"the answer is over {limit} bytes, the limit of this client; {_REMEDY}")
+    return AnswerTooLargeError(f"{what} is over {limit} bytes, the limit of this client; {_REMEDY}")
 
 
 def check_weight(body: bytes, limit: int, factor: int = 1) -> None:

@@ -13,6 +13,8 @@ CHECK_BYTES = 256 * 1024
 MAX_ANSWERS = 16_384
 # As much as one event may have: with less, an event without text (the log probabilities of a prompt) would be an error.
 MAX_SILENT_BYTES = 16 * 1024 * 1024
+MAX_SILENT_EVENTS = 100_000
+_COPIES = 2  # to read the text joins its pieces, so that they are in memory twice for a moment
 # Some gateways send a token in several events, and events that only keep a connection alive are counted too.
 _EVENTS_PER_TOKEN, _MORE_EVENTS = 16, 10_000
 
@@ -20,7 +22,7 @@ _EVENTS_PER_TOKEN, _MORE_EVENTS = 16, 10_000
 class StreamLimits:
     """Watches over one stream; `tokens` is what was asked for of all its answers together, None if nothing was."""
 
-    __slots__ = ("_finished", "_held", "_max_bytes", "_silent_bytes", "_tokens")
+    __slots__ = ("_finished", "_held", "_max_bytes", "_silent_bytes", "_since", "_tokens")
 
     def __init__(self, max_bytes: int, tokens: int | None) -> None:
         self._max_bytes = max_bytes
@@ -28,21 +30,24 @@ class StreamLimits:
         self._held = 0
         self._finished = 0
         self._silent_bytes = 0
+        self._since = 0  # events at the last progress
 
     def problem(
-        self, answers: Iterable[StreamedAnswer], received: int, events: int, finished: int, *, has_progress: bool
+        self, answers: Iterable[StreamedAnswer], received: int, events: int, finished: int, *, has_ids: bool
     ) -> ProtocolError | None:
         """What is wrong after `received` more bytes; None while nothing is. `events` and `finished` are totals."""
         held = sum(answer.compact() for answer in answers)
-        if held > self._max_bytes:
-            return too_large(self._max_bytes)
-        if has_progress or held > self._held or finished > self._finished:
-            self._silent_bytes = 0
+        if held > self._max_bytes // _COPIES:
+            return too_large(self._max_bytes // _COPIES, "the text of the stream")
+        if has_ids or held > self._held or finished > self._finished:
+            self._silent_bytes, self._since = 0, events
         else:
             self._silent_bytes += received
         self._held, self._finished = held, finished
         if self._silent_bytes > MAX_SILENT_BYTES:
             return ProtocolError(f"the stream brought {self._silent_bytes} bytes in a row and nothing of an answer")
+        if events - self._since > MAX_SILENT_EVENTS:
+            return ProtocolError(f"the stream brought {events - self._since} events in a row and nothing of an answer")
         if self._tokens is not None and events > _EVENTS_PER_TOKEN * self._tokens + _MORE_EVENTS:
             return ProtocolError(
                 f"the stream brought {events} events and goes on, though {self._tokens} tokens were asked for"

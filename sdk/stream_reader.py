@@ -44,6 +44,7 @@ class StreamReader(Generic[Chunk]):
         "_decode",
         "_decoder",
         "_events",
+        "_is_beginning",
         "_is_chat",
         "_limits",
         "_max_bytes",
@@ -74,7 +75,8 @@ class StreamReader(Generic[Chunk]):
         self._max_bytes = max_bytes
         self._tokens = tokens
         self._limits: StreamLimits | None = None  # most streams are too short to be checked
-        self._unchecked = CHECK_BYTES  # bytes that may come until the next check
+        self._is_beginning = True
+        self._unchecked = 0  # bytes that may come until a closer look is due
         self._unrecognised = b""  # what came before any event: perhaps no stream at all
         self._usage: dict[str, Any] | None = None
         self.done = False
@@ -85,23 +87,35 @@ class StreamReader(Generic[Chunk]):
 
     def feed(self, block: Block) -> list[Chunk]:
         """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
-        if self._events == 0 and len(self._unrecognised) < MAX_ERROR_BYTES:
-            self._unrecognised += block.data
-        self._unchecked -= len(block.data)
+        data = block.data
+        self._unchecked -= len(data)
         if self._unchecked < 0:
+            return self._feed_beginning(block) if self._is_beginning else self._feed_checking(block)
+        if self._watch_stall:
+            return self._feed_watching(block)
+        return self._chunks(self._decoder.feed(data))
+
+    def _feed_beginning(self, block: Block) -> list[Chunk]:
+        """The same until events come, or so much else that none will: it may be no stream at all."""
+        self._unrecognised += block.data
+        self._unchecked = CHECK_BYTES - len(self._unrecognised)
+        if self._unchecked < 0:
+            self._is_beginning = False
             return self._feed_checking(block)
-        if not self._watch_stall:
-            return self._chunks(self._decoder.feed(block.data))
-        return self._feed_watching(block)
+        chunks = self._feed_watching(block)
+        self._is_beginning = self._events == 0 and len(self._unrecognised) < MAX_ERROR_BYTES
+        if self._is_beginning:
+            self._unchecked = 0
+        return chunks
 
     def _feed_checking(self, block: Block) -> list[Chunk]:
         received, self._unchecked = CHECK_BYTES - self._unchecked, CHECK_BYTES
         chunks = self._feed_watching(block)
         if self._limits is None:
             self._limits = StreamLimits(self._max_bytes, self._tokens)
-        problem = self._limits.problem(
-            self.answers, received, self._events, self.finished, has_progress=any(map(_has_progress, chunks))
-        )
+        answers = [self.first, *(self._others or {}).values()]
+        has_ids = any(choice.token_ids for chunk in chunks for choice in chunk.choices)  # nothing else keeps them
+        problem = self._limits.problem(answers, received, self._events, self.finished, has_ids=has_ids)
         if problem is not None and self.failure is None:
             self._fail(problem, chunks)
         return chunks

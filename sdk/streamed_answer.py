@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _ANSWER_BYTES = 400  # without any text
-_LARGE_PIECE = 16 * 1024
+_LARGE_PIECE = 1024 * 1024
 
 
 class StreamedAnswer:
@@ -103,12 +103,12 @@ class StreamedAnswer:
 
 
 def compacted(parts: list[str]) -> int:
-    """Join the small parts at the end; the bytes that all take as one text."""
-    first_small = len(parts)
-    while first_small and len(parts[first_small - 1]) < _LARGE_PIECE:
-        first_small -= 1
-    if len(parts) - first_small > 1:
-        parts[first_small:] = ["".join(parts[first_small:])]
+    """Join the parts behind the large ones at the beginning; the bytes that all take as one text."""
+    large = 0
+    while large < len(parts) and len(parts[large]) >= _LARGE_PIECE:  # copied once more only when the text is read
+        large += 1
+    if len(parts) - large > 1:
+        parts[large:] = ["".join(parts[large:])]
     return sum(map(len, parts)) * max(map(width, parts))
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 # What a call and the keys of a piece take in memory without their texts.
 _CALL_BYTES, _KEYS_BYTES = 600, 300
+_HEADER_BYTES = getsizeof("é") - 2  # of a text that is not ASCII; a last character behind it ends the text
 _MAX_COMPARED = 256 * 1024  # parsed arguments may take fifty times the memory of their text
+_LONGEST_NAME = 64 * 1024  # pieces of a name beyond it are dropped: adding to it would take ever longer
 _COUNTED_AT_ONCE = 64 * 1024
 _STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
@@ -106,7 +108,8 @@ class ToolCalls:
 
     def _remember(self, call: PartialCall, piece: ToolCallPiece) -> None:
         if piece.id:
-            self._known_bytes += len(piece.id) + _KEYS_BYTES
+            if piece.id not in self._known:
+                self._known_bytes += len(piece.id) + _KEYS_BYTES
             self._known[piece.id] = call
         if piece.index is not None:
             if call.index is None:
@@ -153,7 +156,7 @@ class PartialCall:
         if name := function.name:
             if self.pieces:
                 self.was_named_again = True
-            elif name != self.name:
+            elif name != self.name and len(self.name or "") < _LONGEST_NAME:
                 self.name = (self.name or "") + name
             self.name = self.name or name
         if arguments := function.arguments:
@@ -253,7 +256,7 @@ class PartialCall:
 
 def width(text: str) -> int:
     """How many bytes a character of the text takes in memory."""
-    return 1 if text.isascii() else (getsizeof(text) - getsizeof("")) // len(text) or 1
+    return 1 if text.isascii() else min(4, (getsizeof(text) - _HEADER_BYTES) // (len(text) + 1))
 
 
 _NO_FUNCTION = FunctionPiece()

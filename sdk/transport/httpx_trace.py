@@ -16,10 +16,12 @@ from typing import Any
 from weakref import WeakSet, ref
 
 from sdk.deadline import SECOND_NS, Deadline
+from sdk.errors import ProtocolError
 from sdk.transport.race import prepare
 
 # How long a blocking read may take once a limit has passed, and for how long such reads go on.
 LAST_S = 0.001
+MAX_HEAD_BYTES = 256 * 1024  # more than the client's own limits, and what one read brings
 LATE_NS = SECOND_NS // 2
 _CONNECTING = frozenset({"connect_tcp", "connect_unix_socket", "start_tls"})
 _travelling: ContextVar[Journey | None] = ContextVar("travelling", default=None)
@@ -32,6 +34,8 @@ class Journey:
         self.tap: Tap | None = None
         self.has_connected = False
         self.is_heard = False
+        self.has_head = False
+        self._head_bytes = 0
         self.is_shared = False
         self.sent_ns = monotonic_ns()
         self.new_stream: Any = None  # of a connection that is being made: a client that is interrupted may forget it
@@ -52,6 +56,13 @@ class Journey:
             return False
         self.tap.bounds_reads = True
         return True
+
+    def hear(self, size: int) -> None:
+        """Note that bytes came. Raises ProtocolError for endless interim answers, which the client itself reads on."""
+        self.is_heard = True
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES and not (self.has_head or self.is_shared):
+            raise ProtocolError(f"the response's headers and interim answers are over {MAX_HEAD_BYTES} bytes")
 
     def read_s(self) -> float | None:
         """How long the next read may take. Raises the RequestTimeoutError whose limit passed a while ago."""
@@ -93,6 +104,8 @@ class Journey:
             elif what == "receive_response_headers":
                 self.sent_ns = monotonic_ns()
                 self.deadline.enter("first_byte", self.sent_ns)
+        elif what == "receive_response_headers" and stage == "complete":
+            self.has_head = True
 
     async def anote(self, event: str, info: dict[str, Any]) -> None:
         """The same for asynchronous clients."""
@@ -177,8 +190,8 @@ class Tap:
     def _heard(self, data: bytes) -> bytes:
         if data:
             for journey in self.journeys:
-                journey.is_heard = True
-            if not self.reads_at_once:
+                journey.hear(len(data))
+            if not self.reads_at_once and all(journey.has_head or journey.is_shared for journey in self.journeys):
                 self._stop_listening()  # no need to see the rest
         return data
 

@@ -1,10 +1,12 @@
 """What a hostile server sends without end, by name, and the program of a client that asks for it and reports itself.
 
-`python -m tests.support.endless_answers WAY ROOT [NAME ...]` asks for each in one way and writes a line of JSON.
+`python -m tests.support.endless_kinds WAY ROOT [NAME ...]` asks for each in one way and writes a line of JSON for each.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import re
 import sys
@@ -175,7 +177,7 @@ async def _end(asker: Asker, endless: Endless, port: int) -> tuple[str, str, int
 
 
 async def _blocking_pause() -> None:
-    time.sleep(0.01)  # noqa: ASYNC251 - the blocking client has no event loop
+    time.sleep(0.01)  # noqa: ASYNC251 - it runs on no event loop
 
 
 def main(way_name: str, root: str, *names: str) -> None:
@@ -184,6 +186,8 @@ def main(way_name: str, root: str, *names: str) -> None:
     for number, (name, endless) in enumerate(ALL.items()):
         if names and name not in names:
             continue
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what an earlier one left does not count
         (process / "clear_refs").write_text("5")
         since = time.monotonic()
         kind, words, left = ask(
