@@ -8,7 +8,7 @@ READY := .venv/.ready
 FUZZ := .venv-fuzz/.ready
 CLIENTS := .venv-clients/.ready .venv-clients-openai-2/.ready
 FOREIGN := llama-cpp aimock transformers vllm
-# what comes from a package index is only what hashes/ lists, byte for byte
+# pip installs only files whose hashes are in hashes/
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
 

@@ -109,7 +109,7 @@ class Driver:
     ) -> Record:
         """One request from its start to its record, which is kept before it is returned; `query` replaces its own.
 
-        `first` is one of those that ask what the server takes.
+        `first`: sent before the load, to find out which fields the server accepts.
         """
         attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query, first=first)
         try:

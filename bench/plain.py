@@ -80,7 +80,7 @@ class Plain:
         return True
 
     def retire(self) -> None:
-        """Take nothing any more: what comes next is to be parsed."""
+        """Stop matching, so that every later event is parsed."""
         self._tail, self._counts = _NOTHING, ()
 
     def _tail_at(self, tokens: int) -> bytes:

@@ -123,10 +123,9 @@ class Connections:
         self._unread.pop(connection, None)
 
     def bound_unread(self, most_bytes: int = MOST_UNREAD_BYTES) -> bool:
-        """Drops those that have not read for longest, until the rest leave few enough bytes unread. True if it is to be
-        called again.
+        """Drops the connections that have gone longest without reading, until at most `most_bytes` are unread.
 
-        One always stays: a single answer may be larger than the bound.
+        Returns whether to call it again. One connection always stays: a single answer may be larger than the bound.
         """
         sizes = {connection: connection.unread_bytes() for connection in self._unread}
         total = sum(sizes.values())

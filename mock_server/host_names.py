@@ -32,7 +32,7 @@ def is_loopback(name: str) -> bool:
 
 
 class HostNames:
-    """Loopback names, and those that were allowed."""
+    """The names that a Host header may have: loopback names, and the operator's `--allowed-hosts`."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self.are_restricted = ANY not in allowed

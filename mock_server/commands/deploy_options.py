@@ -49,6 +49,12 @@ _help = Section("Help")
 
 _POSITIVE = IntegerParam(1)
 
+
+def _limit(name: str, default: int, meaning: str) -> Callable[[_F], _F]:
+    """A count that 0 lifts."""
+    return _server(name, type=IntegerParam(0), default=default, show_default=True, help=f"{meaning} 0: no limit.")
+
+
 SERVER = (
     _server(
         "--config",
@@ -69,40 +75,22 @@ SERVER = (
     _server("--root-path", metavar="PATH", help="Prefix under which a proxy serves this server, such as /llm."),
     _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, its main one first."),
     _server.switch("--require-model", default=False, help="Refuse requests that name no model, as OpenAI does."),
-    _server(
-        "--max-requests",
-        type=IntegerParam(0),
-        default=0,
-        show_default=True,
-        help="Most requests in progress, running or waiting; more get a 429. 0: no limit.",
-    ),
-    _server(
-        "--max-choices",
-        type=IntegerParam(0),
-        default=DEFAULT_LIMITS.choices,
-        show_default=True,
-        help="Most choices of one request: its prompts times n. 0: no limit.",
-    ),
-    _server(
+    _limit("--max-requests", 0, "Most requests in progress, running or waiting; more get a 429."),
+    _limit("--max-choices", DEFAULT_LIMITS.choices, "Most choices of one request: its prompts times n."),
+    _limit(
         "--max-choices-in-progress",
-        type=IntegerParam(0),
-        default=DEFAULT_LIMITS.choices_in_progress,
-        show_default=True,
-        help="Most choices of all requests in progress; more get a 429. Long bodies count as several. 0: no limit.",
+        DEFAULT_LIMITS.choices_in_progress,
+        "Most choices of all requests in progress; more get a 429. Long bodies count as several.",
     ),
-    _server(
+    _limit(
         "--max-answer-tokens",
-        type=IntegerParam(0),
-        default=DEFAULT_LIMITS.answer_tokens,
-        show_default=True,
-        help="Most tokens that a request may ask for in an answer that is not streamed. 0: no limit.",
+        DEFAULT_LIMITS.answer_tokens,
+        "Most tokens that a request may ask for in an answer that is not streamed.",
     ),
-    _server(
+    _limit(
         "--max-schema-size",
-        type=IntegerParam(0),
-        default=DEFAULT_LIMITS.schema_characters,
-        show_default=True,
-        help="Most characters of a schema, a regular expression or a grammar. 0: no limit.",
+        DEFAULT_LIMITS.schema_characters,
+        "Most characters of a schema, a regular expression or a grammar.",
     ),
     _server(
         "--max-connections",

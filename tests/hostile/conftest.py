@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.health_probe import MemoryPeak, probing
-from tests.support.hostile_check import LIMIT_MB, LIMIT_S, slowdown
+from tests.support.hostile_check import ADDRESS_SPACE, LIMIT_MB, LIMIT_S, slowdown
 from tests.support.serving import ServerProcess, server_process
-
-ADDRESS_SPACE = "-v 4000000"
 
 Watch = Callable[[ServerProcess], contextlib.AbstractContextManager[None]]
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.hostile.conftest import ADDRESS_SPACE
 from tests.support.health_probe import MemoryPeak, probing
-from tests.support.hostile_check import LIMIT_MB, LIMIT_S, check, post, slowdown
+from tests.support.hostile_check import ADDRESS_SPACE, LIMIT_MB, LIMIT_S, check, post, slowdown
 from tests.support.hostile_requests import LARGE, of_schemas, schema_as_format, schema_as_tool
 from tests.support.serving import ServerProcess, server_process
 from tests.unit.mock_server.drawing.schema_strategies import documents

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile.conftest import ADDRESS_SPACE, Watch
+from tests.hostile.conftest import Watch
+from tests.support.hostile_check import ADDRESS_SPACE
 from tests.support.raw_clients import answer, ask, connections, half_body, status
 from tests.support.serving import ServerProcess, server_process
 

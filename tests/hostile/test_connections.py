@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.conftest import ADDRESS_SPACE, Watch
+from tests.hostile.conftest import Watch
 from tests.support.certificates import certificate_files, client_context
+from tests.support.hostile_check import ADDRESS_SPACE
 from tests.support.raw_clients import (
     HALF_HEAD,
     REQUEST,

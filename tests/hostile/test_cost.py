@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.hostile.conftest import Watch
-from tests.support.hostile_check import post
+from tests.support.hostile_check import ADDRESS_SPACE, post
 from tests.support.hostile_requests import CHAT, COMPLETIONS, TOKENIZE, Request
 from tests.support.serving import ServerProcess, server_process
 
@@ -46,7 +46,7 @@ def test_requests_for_huge_answers_are_refused_at_once(
 
 
 def test_many_requests_together_get_a_429(watch: Watch) -> None:
-    with server_process("--log-interval", "0", "--max-choices-in-progress", "5000", ulimit="-v 4000000") as server:
+    with server_process("--log-interval", "0", "--max-choices-in-progress", "5000", ulimit=ADDRESS_SPACE) as server:
         with watch(server):
             assert statuses(server, completion(prompt=MANY), 20) == {200, 429}
         assert post(server, completion(prompt=MANY)) == 200
@@ -54,7 +54,7 @@ def test_many_requests_together_get_a_429(watch: Watch) -> None:
 
 def test_large_bodies_count_among_the_choices_in_progress(watch: Watch) -> None:
     body = TOKENIZE, json.dumps({"prompt": "hello wor " * 100_000}).encode()
-    with server_process("--log-interval", "0", "--max-choices-in-progress", "400", ulimit="-v 4000000") as server:
+    with server_process("--log-interval", "0", "--max-choices-in-progress", "400", ulimit=ADDRESS_SPACE) as server:
         with watch(server):
             assert statuses(server, body, 8) == {200, 429}
         assert post(server, body) == 200

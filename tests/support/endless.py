@@ -35,7 +35,7 @@ def _deep(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
 
-# What comes first, and what comes again and again after that.
+# The bytes that each server sends first, and those that it then repeats for ever.
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "tokens, each a chunk": (HEADERS, _many(_chunk(_token(b"a")))),
     "tokens in large chunks": (HEADERS, _chunk(_many(_token(b"a")))),

@@ -1,4 +1,4 @@
-"""Sends requests as literal bytes, and holds what comes back to what every answer must be."""
+"""Sends requests as literal bytes, and checks that each response follows the rules for all responses."""
 
 from __future__ import annotations
 

@@ -19,12 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.support.fuzz_client import Answer, ask
 from tests.support.health_probe import MemoryPeak, probing
-from tests.support.hostile_check import LIMIT_MB, slowdown
+from tests.support.hostile_check import ADDRESS_SPACE, LIMIT_MB, slowdown
 from tests.support.hostile_strategies import Call
 from tests.support.serving import ServerProcess, server_process
 
 LIMIT_S = 0.1
-ADDRESS_SPACE = "-v 4000000"
 KEY = "key-of-the-fuzz"
 AT_ONCE = 8
 _TRIES = 3

@@ -12,6 +12,8 @@ from tests.support.serving import ServerProcess
 
 LIMIT_S = 0.25
 LIMIT_MB = 300
+ADDRESS_SPACE = "-v 4000000"
+"""For `server_process(ulimit=…)`: four gigabytes."""
 
 
 def post(server: ServerProcess, request: Request) -> int:
