@@ -73,7 +73,9 @@ def test_two_hundred_who_give_up_leave_an_idle_engine() -> None:
     with server_process() as server, httpx.Client(base_url=server.root, timeout=60) as http:
         asyncio.run(main(server))
         wait_until_idle(http)
-        answer = http.post("/v1/completions", content=body(max_tokens=10), headers={"connection": "close"})
+        headers = {"connection": "close", "content-type": "application/json"}
+        answer = http.post("/v1/completions", content=body(max_tokens=10), headers=headers)
+        assert answer.status_code == 200, answer.text
         assert answer.json()["usage"]["completion_tokens"] == 10
         assert counted(http, 'vllm:request_success_total{engine="0",finished_reason="abort"') == 200
 
