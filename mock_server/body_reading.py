@@ -11,7 +11,7 @@ from .errors import ApiError, bodies_full, request_timeout, shutting_down, too_m
 from .exchange import Exchange
 from .settings import Settings
 from .traffic import Traffic
-from .validation import parse
+from .validation import parse, parse_json, validate
 
 _R = TypeVar("_R", bound=BaseModel)
 _BYTES_PER_S = 1_000  # a body that arrives at least this fast may take any time
@@ -29,7 +29,7 @@ class BodyReading:
         self._turn = asyncio.Lock()
 
     async def request(self, exchange: Exchange, model: type[_R]) -> _R:
-        """The request in the body. Large bodies are parsed one at a time.
+        """The request in the body. Large bodies are parsed one at a time, in two pieces.
 
         Raises `ApiError`: 408 if the body does not arrive in time, 503 if the server stops before then or if all bodies
         together take too much memory, 413 if it is too large or has too many values, 400 for invalid content.
@@ -55,7 +55,9 @@ class BodyReading:
         except TooManyValuesError as exc:
             raise too_many_values(str(exc)) from None
         async with self._turn:
-            request = parse(model, body)
+            value = parse_json(body)
+            await asyncio.sleep(0)
+            request = validate(model, value)
             await asyncio.sleep(0)
             return request
 

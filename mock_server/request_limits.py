@@ -12,6 +12,9 @@ MAX_BIASES = 20_000
 MAX_ALLOWED_TOKENS = 200_000
 MAX_TOOLS = 128
 
+MAX_POINTED_INTEGERS = 200_000
+"""In one list that has integers written as 5.0."""
+
 MAX_ITEMS_OF_ALL_CHOICES = 1_000_000
 """Of each list of tokens, biases or words, counted once for each choice."""
 

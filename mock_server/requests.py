@@ -2,16 +2,26 @@
 bounded; unknown ones are ignored, since clients send new ones before servers know them.
 """
 
+import contextlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from .request_limits import (
     MAX_ALLOWED_TOKENS,
     MAX_BAD_WORDS,
     MAX_BIASES,
     MAX_N,
+    MAX_POINTED_INTEGERS,
     MAX_STOP_LENGTH,
     MAX_STOP_STRINGS,
     MAX_STOP_TOKENS,
@@ -19,6 +29,7 @@ from .request_limits import (
 )
 
 INT64_MAX = 2**63 - 1
+MAX_BIAS = 100
 
 
 def _integral(value: Any) -> Any:
@@ -27,17 +38,52 @@ def _integral(value: Any) -> Any:
 
 
 def _integral_items(value: Any) -> Any:
-    if isinstance(value, list) and float in set(map(type, value)):
-        return [_integral(item) for item in value]
-    return value
+    return _integers(value) if isinstance(value, list) else value
 
 
-def _not_too_many(value: Any) -> Any:
-    """Runs before each of them is validated."""
-    if isinstance(value, dict) and len(value) > MAX_BIASES:
+def _integers(items: list[Any]) -> list[Any]:
+    """With 5.0 as 5 if all are integers. That takes a while, so a list may not have too many."""
+    types = set(map(type, items))
+    if float in types and types <= {int, float}:
+        if len(items) > MAX_POINTED_INTEGERS:
+            raise PydanticCustomError(
+                "pointed_integers", "has too many integers with a point", {"max_length": MAX_POINTED_INTEGERS}
+            )
+        with contextlib.suppress(ValueError, OverflowError):  # for what is not finite
+            integers = list(map(int, items))
+            if integers == items:
+                return integers
+    return items
+
+
+def _prompt(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Takes prompts that are right as they are: pydantic would try every form on every item."""
+    if isinstance(value, list) and value:
+        if isinstance(value[0], list):
+            lists = [_integral_items(item) for item in value]
+            return lists if all(map(_is_token_ids, lists)) else validate(lists)
+        if isinstance(value[0], str):
+            return value if set(map(type, value)) == {str} else validate(value)
+        value = _integers(value)
+        return value if _is_token_ids(value) else validate(value)
+    return value if isinstance(value, str) else validate(value)
+
+
+def _is_token_ids(value: Any) -> bool:
+    return isinstance(value, list) and set(map(type, value)) == {int} and min(value) >= 0
+
+
+def _first_wrong(value: Any) -> Any:
+    """Runs before each of them is validated: one that is wrong is enough for an error."""
+    if not isinstance(value, dict):
+        return value
+    if len(value) > MAX_BIASES:
         raise PydanticKnownError(
             "too_long", {"field_type": "Dictionary", "max_length": MAX_BIASES, "actual_length": len(value)}
         )
+    for key, bias in value.items():
+        if type(bias) not in (int, float) or not -MAX_BIAS <= bias <= MAX_BIAS:
+            return {key: bias}
     return value
 
 
@@ -119,7 +165,7 @@ class GenerationRequest(_Request):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
     logit_bias: (
-        Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], BeforeValidator(_not_too_many)] | None
+        Annotated[dict[str, Annotated[float, Field(ge=-MAX_BIAS, le=MAX_BIAS)]], BeforeValidator(_first_wrong)] | None
     ) = None
     allowed_token_ids: (
         Annotated[list[TokenId], Field(min_length=1, max_length=MAX_ALLOWED_TOKENS, fail_fast=True), _INTEGRAL_ITEMS]
@@ -238,12 +284,13 @@ class ChatRequest(GenerationRequest):
 class CompletionRequest(GenerationRequest):
     max_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
     """0 is only valid with `echo`: it returns the prompt, with its log probabilities if requested, and no new token."""
-    prompt: (
+    prompt: Annotated[
         StrictStr
         | TokenIds
         | Annotated[list[StrictStr], Field(min_length=1, fail_fast=True)]
-        | Annotated[list[TokenIds], Field(min_length=1, fail_fast=True)]
-    )
+        | Annotated[list[TokenIds], Field(min_length=1, fail_fast=True)],
+        WrapValidator(_prompt),
+    ]
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | bool | None = None
     """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from .errors import ApiError, bad_request
 
@@ -23,6 +23,7 @@ _RULES = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
     "too_long": "must have at most {max_length} items",
+    "pointed_integers": "must have at most {max_length} items if integers are written as 5.0",
     "string_too_long": "must have at most {max_length} characters",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
@@ -50,26 +51,44 @@ def parse(model: type[_R], body: bytes) -> _R:
     try:
         return model.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-        if errors[0]["type"] == "json_invalid" and 0 in body[:4]:
-            raise bad_request(
-                "The body is not valid JSON: it is in UTF-16 or UTF-32; send it in UTF-8", code="invalid_json"
-            ) from None
-        raise _explain(errors) from None
+        raise _explain(exc, body) from None
 
 
-def _explain(errors: Sequence[ErrorDetails]) -> ApiError:
+def parse_json(body: bytes) -> Any:
+    """The first half of `parse`, for bodies so large that others should have their turn before `validate`."""
+    try:
+        return from_json(body.removeprefix(BOM_UTF8))
+    except ValueError as exc:
+        raise _not_json(str(exc), body) from None
+
+
+def validate(model: type[_R], value: Any) -> _R:
+    """The second half of `parse`. Raises an `ApiError` (400)."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        raise _explain(exc, b"") from None
+
+
+def _explain(error: ValidationError, body: bytes) -> ApiError:
+    errors = error.errors(include_url=False)
     first = errors[0]
     if first["type"] == "json_invalid":
-        return bad_request(f"The body is not valid JSON: {first['ctx']['error']}", code="invalid_json")
+        return _not_json(first["ctx"]["error"], body)
     if not first["loc"]:
         return bad_request("The body must be a JSON object")
     field = _path(first["loc"])[0]
     about_field = [error for error in errors if error["loc"][0] == field]
     worst = max(about_field, key=_severity)
     path = _path(worst["loc"])
-    name = ".".join(map(str, path))
+    name = ".".join(str(part)[:_MAX_SHOWN] for part in path)
     return bad_request(f"{name} {_rule(worst, path)}{_got(worst)}", param=name)
+
+
+def _not_json(problem: str, body: bytes) -> ApiError:
+    if 0 in body[:4]:
+        problem = "it is in UTF-16 or UTF-32; send it in UTF-8"
+    return bad_request(f"The body is not valid JSON: {problem}", code="invalid_json")
 
 
 def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
@@ -102,12 +121,24 @@ def _got(error: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON, briefly."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """A value as JSON, briefly and without what lies deeper: no more is read of it than is shown."""
     if isinstance(value, dict):
         return "an object"
-    if isinstance(value, (list, str)):
-        value = value[:_MAX_SHOWN]
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, list):
+        items = ", ".join(_item(item) for item in value[:_MAX_SHOWN])
+        return _cut(f"[{items}]")
+    return _cut(_item(value))
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, list):
+        return "[…]" if value else "[]"
+    if isinstance(value, dict):
+        return "{…}" if value else "{}"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value[:_MAX_SHOWN] if isinstance(value, str) else value, ensure_ascii=False, default=str)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -1,14 +1,18 @@
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mock_server.engine.base import EngineInfo
 from mock_server.errors import ApiError
-from mock_server.requests import ChatRequest, CompletionRequest
+from mock_server.request_limits import MAX_POINTED_INTEGERS
+from mock_server.requests import ChatRequest, CompletionRequest, DetokenizeRequest
 from mock_server.unsupported import refuse_unsupported
-from mock_server.validation import parse
+from mock_server.validation import parse, parse_json, validate
 
 SIM = EngineInfo("sim", "demo", max_model_len=100, vocab_size=1000)
 ALL = replace(
@@ -17,9 +21,13 @@ ALL = replace(
 
 
 def refusal(body: str, model: type[ChatRequest] | type[CompletionRequest] = CompletionRequest) -> ApiError:
+    """The same whether the body is read in one piece or, as large ones are, in two."""
     with pytest.raises(ApiError) as caught:
         parse(model, body.encode())
     assert caught.value.status == 400
+    with pytest.raises(ApiError) as in_pieces:
+        validate(model, parse_json(body.encode()))
+    assert in_pieces.value.body() == caught.value.body()
     return caught.value
 
 
@@ -130,6 +138,89 @@ def test_messages_are_named_by_their_place(messages: str, param: str, message: s
 def test_an_echo_of_bad_input_stays_small() -> None:
     assert len(refusal('{"prompt": "a", "n": "' + "x" * 100_000 + '"}').body()) < 500
     assert len(refusal('{"prompt": [' + "1.5," * 10_000 + "1]}").body()) < 500
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"logit_bias": {"%s": "a"}' % ("a" * 50_000),
+        '"structured_outputs": {"%s": 1}' % ("a" * 50_000),
+        f'"stop": {json.dumps([["a" * 50_000] * 200] * 2)}',
+        f'"n": {json.dumps([{"a" * 50_000: 1}] * 2)}',
+        '"n": ["%s"]' % ("a" * 50_000),
+        f'"n": {"[" * 190}1{"]" * 190}',
+    ],
+)  # fmt: skip
+def test_an_echo_of_bad_input_is_cut_wherever_it_is_long(fields: str) -> None:
+    assert len(refusal(f'{{"prompt": "a", {fields}}}').body()) < 500
+
+
+def test_what_lies_in_a_wrong_value_is_left_out() -> None:
+    message = refusal('{"prompt": "a", "n": [1, 2.0, "x", [3], [], {"a": 1}, {}]}').message
+    assert message == 'n must be an integer (got [1, 2, "x", […], [], {…}, {}])'
+
+
+_ITEMS = st.one_of(
+    st.integers(-2, 5), st.floats(allow_nan=False), st.just(7.0), st.booleans(), st.text("ab", max_size=2), st.none()
+)
+
+
+@given(st.one_of(
+    _ITEMS,
+    st.lists(_ITEMS, max_size=3),
+    st.lists(st.integers(0, 9), max_size=3),
+    st.lists(st.text("ab", max_size=2), max_size=3),
+    st.lists(st.one_of(st.lists(_ITEMS, max_size=3), st.lists(st.integers(0, 9), max_size=3), _ITEMS), max_size=3),
+))  # fmt: skip
+def test_a_prompt_is_a_text_or_token_ids_or_a_list_of_either(prompt: Any) -> None:
+    def is_id(value: Any) -> bool:
+        is_number = type(value) is int or (type(value) is float and math.isfinite(value) and value == int(value))
+        return is_number and value >= 0
+
+    def is_one(value: Any) -> bool:
+        return isinstance(value, str) or (isinstance(value, list) and value != [] and all(map(is_id, value)))
+
+    def is_several(value: Any) -> bool:
+        if not isinstance(value, list) or not value or not all(map(is_one, value)):
+            return False
+        return len(set(map(type, value))) == 1
+
+    body = json.dumps({"prompt": prompt})
+    if is_one(prompt) or is_several(prompt):
+        found = parse(CompletionRequest, body.encode()).prompt
+        assert found == prompt
+        assert "." not in json.dumps(found)
+        assert validate(CompletionRequest, parse_json(body.encode())).prompt == found
+    else:
+        assert (refusal(body).param or "").startswith("prompt")
+
+
+@pytest.mark.parametrize(("count", "status"), [(MAX_POINTED_INTEGERS, 200), (MAX_POINTED_INTEGERS + 1, 400)])
+def test_so_many_integers_of_a_list_may_be_written_with_a_point(count: int, status: int) -> None:
+    for field, model in (("prompt", CompletionRequest), ("tokens", DetokenizeRequest)):
+        value = {field: [5.0] * count}
+        if status == 200:
+            assert type(getattr(validate(model, value), field)[-1]) is int
+        else:
+            with pytest.raises(ApiError, match="at most 200000 items if integers are written") as caught:
+                validate(model, value)
+            assert caught.value.param == field
+
+
+@pytest.mark.parametrize("bias", ["true", "null", '"1"', "101", "NaN", "-1e400", "9" * 400, "[1]"])
+def test_the_first_wrong_bias_is_told(bias: str) -> None:
+    error = refusal(f'{{"prompt": "a", "logit_bias": {{"1": 3, "2": {bias}, "3": 1000}}}}')
+    assert error.param == "logit_bias"
+    assert "1000" not in error.message
+
+
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{", b"", b'{"a": "\xff"}', '{"a": 1}'.encode("utf-16")])
+def test_json_is_read_in_pieces_as_in_one(body: bytes) -> None:
+    with pytest.raises(ApiError) as whole:
+        parse(CompletionRequest, body)
+    with pytest.raises(ApiError) as in_pieces:
+        validate(CompletionRequest, parse_json(body))
+    assert in_pieces.value.body() == whole.value.body()
 
 
 def test_unknown_fields_are_ignored_and_nulls_are_unset() -> None:
