@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 from .engine.base import Adapter, Engine
 from .errors import bad_request, model_not_found, name_taken
+from .request_limits import MAX_LOADED_ADAPTERS
 from .responses import ModelCard
 from .settings import Settings, check_name, is_name
+
+_LONGEST_COMPARED = 64
 
 
 class Target(NamedTuple):
@@ -30,6 +33,7 @@ class ModelRegistry:
         self._root = last_component(path) if is_folder(path) else path
         """What the model's card says of where it came from: a hub id, but no folder of this machine."""
         self._adapters: dict[str, Adapter] = {}
+        self._max_adapters = len(settings.adapters) + MAX_LOADED_ADAPTERS
         self._changing = asyncio.Lock()
 
     @property
@@ -50,9 +54,15 @@ class ModelRegistry:
             return Target(name, None)
         if name in self._adapters:
             return Target(name, name)
-        near = difflib.get_close_matches(name[:200], self.names(), n=1, cutoff=0.6)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = f" Did you mean {near}?" if (near := self._near(name)) is not None else ""
         raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(self.names())}.{hint}")
+
+    def _near(self, name: str) -> str | None:
+        """Compares names of ordinary lengths only: the time goes with the product of the lengths."""
+        if len(name) > _LONGEST_COMPARED:
+            return None
+        comparable = [served for served in self.names() if len(served) <= _LONGEST_COMPARED]
+        return next(iter(difflib.get_close_matches(name, comparable, n=1, cutoff=0.6)), None)
 
     async def add_adapters(self) -> None:
         """Those of the settings, once the engine has started. Raises `AdapterError`."""
@@ -80,6 +90,13 @@ class ModelRegistry:
                     )
                 await self._engine.remove_adapter(adapter.name)
                 del self._adapters[adapter.name]
+            elif len(self._adapters) >= self._max_adapters:
+                raise bad_request(
+                    f"The server has {len(self._adapters)} adapters, as many as it serves at once:"
+                    f" {MAX_LOADED_ADAPTERS} beyond those that it was started with. Unload one first.",
+                    param="lora_name",
+                    code="too_many_adapters",
+                )
             await self._engine.add_adapter(adapter)
             self._adapters[adapter.name] = adapter
 

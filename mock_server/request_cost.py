@@ -3,22 +3,22 @@
 Every engine is protected by it: a grammar of vLLM's is compiled in C++, which cannot be interrupted.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from .errors import ApiError, bad_request
+from .call_cost import check_calls
+from .errors import bad_request
 from .generation import PromptRun
-from .pattern_size import pattern_size
 from .request_limits import (
     BYTES_A_CHOICE,
     MAX_ANSWER_LIKELIHOODS,
+    MAX_BAD_WORDS_LENGTH,
+    MAX_EFFORT_LENGTH,
     MAX_ITEMS_OF_ALL_CHOICES,
-    MAX_PATTERN_SIZE,
     MAX_PROMPT_LIKELIHOODS,
-    SCHEMAS_OF_ALL_CHOICES,
     RequestLimits,
 )
-from .requests import ChatRequest, CompletionRequest, GenerationRequest, StructuredOutputs
+from .requests import ChatRequest, CompletionRequest, GenerationRequest, TokenizeRequest
+from .schema_cost import check_schemas, check_template_values
 
 _CHARACTERS_A_TOKEN = 4
 
@@ -37,18 +37,29 @@ def check_request(request: GenerationRequest, limits: RequestLimits) -> int:
     _check_lists(request, choices)
     if not request.stream:
         _check_answer(request, choices, limits.answer_tokens)
-    if limits.schema_characters:
-        _check_schemas(request, choices, limits.schema_characters)
+    check_schemas(request, choices, limits.schema_characters)
+    if isinstance(request, ChatRequest):
+        _check_effort(request)
+        check_calls(request.messages)
     return choices
+
+
+def check_tokenize(request: TokenizeRequest, limits: RequestLimits) -> None:
+    """Raises `ApiError` (400) for what no chat may bring either."""
+    check_template_values(request, limits.schema_characters)
+    _check_effort(request)
+    check_calls(request.messages or ())
 
 
 def check_prompts(request: GenerationRequest, runs: Sequence[PromptRun], limits: RequestLimits) -> int:
     """The bytes of the prompts that the answer repeats, once they are known. Raises `ApiError` (400) for too many."""
-    if not isinstance(request, CompletionRequest) or not (request.echo or request.return_token_ids):
+    has_echo = isinstance(request, CompletionRequest) and bool(request.echo)
+    if not (has_echo or request.return_token_ids):
         return 0
-    tokens = sum(_repeated_tokens(request, run) * run.params.n for run in runs)
+    is_told_once = isinstance(request, ChatRequest) and not request.stream
+    tokens = sum(_repeated_tokens(request, run) * (1 if is_told_once else run.params.n) for run in runs)
     if limits.answer_tokens and tokens > limits.answer_tokens:
-        field = "echo" if request.echo else "return_token_ids"
+        field = "echo" if has_echo else "return_token_ids"
         raise bad_request(
             f"{field} asks for the prompt in each choice, {tokens} tokens in all; one answer may have at most"
             f" {limits.answer_tokens} (--max-answer-tokens): ask for fewer choices",
@@ -92,7 +103,7 @@ def _num_prompts(request: CompletionRequest) -> int:
     return 1 if isinstance(prompt, str) or isinstance(prompt[0], int) else len(prompt)
 
 
-def _repeated_tokens(request: CompletionRequest, run: PromptRun) -> int:
+def _repeated_tokens(request: GenerationRequest, run: PromptRun) -> int:
     text = len(run.echo.text) // _CHARACTERS_A_TOKEN if run.echo is not None else 0
     return max(text, len(run.token_ids)) if request.return_token_ids else text
 
@@ -109,6 +120,17 @@ def _check_answer(request: GenerationRequest, choices: int, limit: int) -> None:
         )
 
 
+def _check_effort(request: ChatRequest | TokenizeRequest) -> None:
+    """The one that templates are given: they write it into the prompt, or into an error."""
+    effort = (request.chat_template_kwargs or {}).get("reasoning_effort")
+    if isinstance(effort, (list, dict)) or (isinstance(effort, str) and len(effort) > MAX_EFFORT_LENGTH):
+        raise bad_request(
+            f"chat_template_kwargs.reasoning_effort must be one word of at most {MAX_EFFORT_LENGTH} characters, such as"
+            " high",
+            param="chat_template_kwargs.reasoning_effort",
+        )
+
+
 def _check_lists(request: GenerationRequest, choices: int) -> None:
     """An engine keeps them for each choice."""
     for field in ("allowed_token_ids", "logit_bias", "bad_words", "stop_token_ids"):
@@ -119,82 +141,16 @@ def _check_lists(request: GenerationRequest, choices: int) -> None:
                 f" {MAX_ITEMS_OF_ALL_CHOICES}",
                 param=field,
             )
-
-
-def _check_schemas(request: GenerationRequest, choices: int, limit: int) -> None:
-    total = 0
-    for field, value in _schemas(request):
-        size = _Size(field, limit)
-        size.add(value, is_pattern=field == "structured_outputs.regex")
-        total += size.characters
-    if total > limit:
-        raise _schema_too_large("tools", limit)
-    if total * choices > SCHEMAS_OF_ALL_CHOICES * limit:
+    length = sum(map(len, request.bad_words or ()))
+    if length > MAX_BAD_WORDS_LENGTH:
         raise bad_request(
-            f"{choices} choices are too many for a structure of {total} characters: the product may be at most"
-            f" {SCHEMAS_OF_ALL_CHOICES * limit} ({SCHEMAS_OF_ALL_CHOICES} times --max-schema-size)",
-            param="n" if request.n else "prompt",
+            f"bad_words has {length} characters in all; one request may have at most {MAX_BAD_WORDS_LENGTH}: forbid"
+            " fewer words",
+            param="bad_words",
         )
-
-
-def _schemas(request: GenerationRequest) -> Iterator[tuple[str, Any]]:
-    """Fields and values of what answers are held to, or templates are given."""
-    wanted = request.structured_outputs
-    if wanted is not None:
-        for name in StructuredOutputs.model_fields:
-            yield f"structured_outputs.{'json' if name == 'json_schema' else name}", getattr(wanted, name)
-    if request.response_format is not None:
-        wrapped = request.response_format.json_schema
-        yield "response_format.json_schema.schema", wrapped.json_schema if wrapped is not None else None
-        yield "response_format.schema", request.response_format.plain_schema
-    if isinstance(request, ChatRequest):
-        yield "chat_template_kwargs", request.chat_template_kwargs
-        for index, tool in enumerate(request.tools or ()):
-            yield f"tools.{index}.function.parameters", tool.function.parameters
-
-
-class _Size:
-    """Counts the characters of a schema, each value as two at least. It stops above the limit."""
-
-    def __init__(self, field: str, limit: int) -> None:
-        self._field = field
-        self._limit = limit
-        self.characters = 0
-
-    def add(self, value: Any, *, is_pattern: bool = False) -> None:
-        """Raises `ApiError` (400) above the limit, and for a pattern that is too large."""
-        rest: list[tuple[Any, bool]] = [(value, is_pattern)]
-        while rest:
-            found, is_pattern = rest.pop()
-            if found is None:
-                continue
-            if isinstance(found, str):
-                self._count(len(found))
-                if is_pattern:
-                    self._check_pattern(found)
-            elif isinstance(found, dict):
-                for key, member in found.items():
-                    self._count(len(key) + 1)
-                    if key == "patternProperties" and isinstance(member, dict):
-                        rest += [(pattern, True) for pattern in member]
-                    rest.append((member, key == "pattern"))
-            elif isinstance(found, list):
-                rest += [(item, False) for item in found]
-            self._count(2)
-
-    def _count(self, characters: int) -> None:
-        self.characters += characters
-        if self.characters > self._limit:
-            raise _schema_too_large(self._field, self._limit)
-
-    def _check_pattern(self, pattern: str) -> None:
-        if "{" in pattern and pattern_size(pattern, MAX_PATTERN_SIZE) > MAX_PATTERN_SIZE:
-            raise bad_request(
-                f"{self._field} has a regular expression of more than {MAX_PATTERN_SIZE} characters with its counted"
-                " repetitions written out: repeat less",
-                param=self._field,
-            )
-
-
-def _schema_too_large(field: str, limit: int) -> ApiError:
-    return bad_request(f"{field} has more than {limit} characters (--max-schema-size)", param=field)
+    if length * choices > MAX_ITEMS_OF_ALL_CHOICES:
+        raise bad_request(
+            f"bad_words has {length} characters, which is too many for {choices} choices: the product may be at most"
+            f" {MAX_ITEMS_OF_ALL_CHOICES}",
+            param="bad_words",
+        )

@@ -11,6 +11,11 @@ MAX_BAD_WORDS = 1_000
 MAX_BIASES = 20_000
 MAX_ALLOWED_TOKENS = 200_000
 MAX_TOOLS = 128
+MAX_LABEL_LENGTH = 1_000
+"""Of names and ids in messages, which templates write between the texts."""
+MAX_EFFORT_LENGTH = 32
+MAX_LOADED_ADAPTERS = 64
+"""Loaded over the API, beyond those that the server was started with."""
 
 MAX_POINTED_INTEGERS = 200_000
 """In one list that has integers written as 5.0."""
@@ -24,6 +29,25 @@ MAX_ANSWER_LIKELIHOODS = 500_000
 """Those of generated tokens in an answer that is not streamed."""
 MAX_PATTERN_SIZE = 100_000
 """Characters of a regular expression with every counted repetition written out."""
+MAX_PATTERNS = 5_000
+"""Regular expressions of a request."""
+MAX_PATTERN_PARTS = 20_000
+"""Groups, sets, escapes and counted repetitions of all regular expressions of a request."""
+MAX_GRAMMAR_PARTS = 50_000
+"""Brackets, quotes, slashes and signs of comments in a grammar."""
+MAX_GROUP_NESTING = 60
+"""Parentheses within parentheses, in regular expressions and grammars."""
+MAX_NESTING = 200
+"""Objects and arrays within each other, where an engine or a template goes through them."""
+MAX_ALTERNATIVES_NESTING = 16
+"""`oneOf`, `anyOf` and `allOf` within each other."""
+MAX_SCHEMA_VALUES = 100_000
+"""Of all schemas of a request. The default limit on their characters allows no more."""
+MAX_ARGUMENTS_LENGTH = 2_000_000
+"""Characters of the arguments of all calls in a conversation."""
+MAX_ARGUMENTS_VALUES = 100_000
+MAX_BAD_WORDS_LENGTH = 50_000
+"""Characters of all words together."""
 SCHEMAS_OF_ALL_CHOICES = 40
 """A request's schemas may have this many times the characters of one schema, counted once for each choice."""
 BYTES_A_CHOICE = 8 * 1024

@@ -20,6 +20,7 @@ from .request_limits import (
     MAX_ALLOWED_TOKENS,
     MAX_BAD_WORDS,
     MAX_BIASES,
+    MAX_LABEL_LENGTH,
     MAX_N,
     MAX_POINTED_INTEGERS,
     MAX_STOP_LENGTH,
@@ -92,6 +93,7 @@ _INTEGRAL_ITEMS = BeforeValidator(_integral_items)
 Integer = Annotated[int, _INTEGRAL]
 BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
+Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
 TokenId = Annotated[int, Field(ge=0)]
 TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True), _INTEGRAL_ITEMS]
 
@@ -211,7 +213,7 @@ class ContentPart(BaseModel):
 class FunctionCalled(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_LENGTH)]
     arguments: str = "{}"
     """As JSON."""
 
@@ -219,7 +221,7 @@ class FunctionCalled(BaseModel):
 class ToolCalled(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
-    id: str | None = None
+    id: Label | None = None
     type: Literal["function"] = "function"
     function: FunctionCalled
 
@@ -232,9 +234,9 @@ class ChatRequestMessage(BaseModel):
 
     role: Annotated[str, Field(min_length=1, max_length=MAX_ROLE_LENGTH)]
     content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
-    name: str | None = None
+    name: Label | None = None
     tool_calls: Annotated[list[ToolCalled], Field(fail_fast=True)] | None = None
-    tool_call_id: str | None = None
+    tool_call_id: Label | None = None
 
 
 class ToolFunction(BaseModel):

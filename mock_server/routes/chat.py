@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..conversation import chat_options, chat_turns
-from ..engine.base import asks_to_think
+from ..engine.base import ChatOptions, asks_to_think
 from ..errors import ApiError, bad_request
 from ..exchange import Exchange
 from ..frames import ChatFrames, FrameOptions
@@ -15,11 +15,11 @@ from ..logprobs import ChatLogprobsWriter
 from ..message_frames import MessageFrames
 from ..message_reader import MessageReader
 from ..model_registry import Target
-from ..request_cost import check_request, in_choices
+from ..request_cost import check_prompts, check_request, in_choices
 from ..requests import ChatRequest
 from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
 from ..sampling import chat_params, check_stream_options, truncated
-from ..tools import message_reader, tool_use
+from ..tools import ToolUse, message_reader, tool_use
 from ..unsupported import refuse_unsupported
 from ..whole_message import whole_message
 
@@ -78,31 +78,42 @@ class ChatCompletions(GenerationEndpoint):
         refuse_unsupported(request, engine.info)
         check_stream_options(request)
         choices = check_request(request, settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
-            await self._generate(exchange, request, target)
-
-    async def _generate(self, exchange: Exchange, request: ChatRequest, target: Target) -> None:
-        engine, settings = self.state.engine, self.state.settings
         tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
-        use = tool_use(request, tool_format or None)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
+            use = tool_use(request, tool_format or None)
+            options = chat_options(request, use.offered)
+            run = await self._run(request, options, use)
+            repeated = check_prompts(request, [run], settings.limits)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)):
+            await self._generate(exchange, request, target, run, self._form(request, options, use))
+
+    async def _run(self, request: ChatRequest, options: ChatOptions, use: ToolUse) -> PromptRun:
+        engine = self.state.engine
         sees_images = engine.info.image_tokens is not None
-        turns = chat_turns(request.messages, default_system=settings.system, sees_images=sees_images)
-        options = chat_options(request, use.offered)
+        turns = chat_turns(request.messages, default_system=self.state.settings.system, sees_images=sees_images)
         token_ids = truncated(request, await engine.render_chat(turns, options), engine.info)
-        params = chat_params(request, engine.info, len(token_ids), use.constraint)
-        writer = None if params.logprobs is None else ChatLogprobsWriter(engine.token_bytes, params.logprobs)
+        return PromptRun(token_ids, chat_params(request, engine.info, len(token_ids), use.constraint))
+
+    def _form(self, request: ChatRequest, options: ChatOptions, use: ToolUse) -> ChatForm:
+        reasoning_format = self.state.settings.reasoning_format
+        if reasoning_format is None and asks_to_think(options):
+            reasoning_format = self.state.engine.info.reasoning_format
+        new_reader = message_reader(use, reasoning_format, shown=request.include_reasoning is not False)
+        return ChatForm(new_reader, use.ends_with_calls)
+
+    async def _generate(
+        self, exchange: Exchange, request: ChatRequest, target: Target, run: PromptRun, form: ChatForm
+    ) -> None:
+        engine, top = self.state.engine, run.params.logprobs
+        writer = None if top is None else ChatLogprobsWriter(engine.token_bytes, top)
         generation = Generation(
             engine,
-            [PromptRun(token_ids, params)],
+            [run],
             request_id=self.id_prefix + exchange.request_id,
             adapter=target.adapter,
             text=TextOptions(request.stop_strings, writer),
         )
-        reasoning_format = settings.reasoning_format
-        if reasoning_format is None and asks_to_think(options):
-            reasoning_format = engine.info.reasoning_format
-        new_reader = message_reader(use, reasoning_format, shown=request.include_reasoning is not False)
-        await self.respond(exchange, request, target.name, generation, ChatForm(new_reader, use.ends_with_calls))
+        await self.respond(exchange, request, target.name, generation, form)
 
 
 def _no_chat(target: Target, base: str) -> ApiError:

@@ -8,7 +8,7 @@ from ..conversation import chat_options, chat_turns
 from ..endpoint import Endpoint
 from ..errors import bad_request
 from ..exchange import Exchange
-from ..request_cost import in_choices
+from ..request_cost import check_tokenize, in_choices
 from ..requests import DetokenizeRequest, TokenizeRequest
 from ..responses import DetokenizeResponse, TokenizeResponse
 from ..sampling import check_token_ids
@@ -32,6 +32,7 @@ class Tokenize(_Counted):
     async def _respond(self, exchange: Exchange) -> None:
         request = await self.state.bodies.request(exchange, TokenizeRequest)
         self.state.models.resolve(request.model)
+        check_tokenize(request, self.state.settings.limits)
         with self.state.traffic.choices(in_choices(1, exchange.body_bytes * _BYTES_AS_TOKENS)):
             await self._tokenize(exchange, request)
 

@@ -6,6 +6,7 @@ from mock_server.engine.base import Adapter
 from mock_server.engine.errors import EngineError
 from mock_server.errors import ApiError
 from mock_server.model_registry import ModelRegistry, Target
+from mock_server.request_limits import MAX_LOADED_ADAPTERS
 from mock_server.settings import Settings
 from tests.support.serving import scripted_engine
 
@@ -108,6 +109,34 @@ def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
             engine.check_adapter("tuner")  # type: ignore[attr-defined]
 
     asyncio.run(main())
+
+
+def test_so_many_adapters_may_be_loaded_beyond_those_named_at_the_start() -> None:
+    async def main() -> None:
+        adapters = (Adapter("my_tuner"), Adapter("other"))
+        models = ModelRegistry(Settings(adapters=adapters), scripted_engine(), created=7)
+        await models.add_adapters()
+        for number in range(MAX_LOADED_ADAPTERS):
+            await models.load(Adapter(f"a{number}"))
+        with pytest.raises(ApiError, match="has 66 adapters, as many as it serves at once: 64 beyond") as caught:
+            await models.load(Adapter("more"))
+        error = caught.value
+        assert (error.status, error.param, error.code) == (400, "lora_name", "too_many_adapters")
+        assert "Unload one first" in error.message
+        await models.load(Adapter("a0", "/b"), in_place=True)
+        await models.unload("a1")
+        await models.load(Adapter("more"))
+
+    asyncio.run(main())
+
+
+def test_long_names_are_not_compared() -> None:
+    """Comparing two names of 250 characters takes milliseconds, and any number of them may be served."""
+    models = ModelRegistry(Settings(model_names=("base", "a" * 64, "b" * 65)), scripted_engine(), created=7)
+    for name, is_compared in (("a" * 60, True), ("a" * 65, False), ("b" * 64, False)):
+        with pytest.raises(ApiError, match="does not exist") as caught:
+            models.resolve(name)
+        assert ("Did you mean" in caught.value.message) == is_compared
 
 
 @pytest.mark.parametrize(("name", "says"), [("a b", "neither spaces"), ("", "empty")])

@@ -14,10 +14,11 @@ from mock_server.request_cost import (
     check_prompt_likelihoods,
     check_prompts,
     check_request,
+    check_tokenize,
     in_choices,
 )
 from mock_server.request_limits import MAX_ANSWER_LIKELIHOODS, MAX_PROMPT_LIKELIHOODS, RequestLimits
-from mock_server.requests import ChatRequest, CompletionRequest
+from mock_server.requests import ChatRequest, CompletionRequest, TokenizeRequest
 
 
 def runs(tokens: int, top: int | None, *, n: int = 1, prompts: int = 1) -> list[PromptRun]:
@@ -61,10 +62,18 @@ def chat(**fields: Any) -> ChatRequest:
 
 
 def refused(request: CompletionRequest | ChatRequest, limits: RequestLimits = LIMITS) -> ApiError:
+    """By a limit that an option can lift."""
     with pytest.raises(ApiError) as caught:
         check_request(request, limits)
     assert caught.value.status == 400
     assert check_request(request, UNLIMITED) > 0
+    return caught.value
+
+
+def always_refused(request: CompletionRequest | ChatRequest) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        check_request(request, UNLIMITED)
+    assert caught.value.status == 400
     return caught.value
 
 
@@ -106,6 +115,15 @@ def test_prompts_that_an_answer_repeats_count() -> None:
         with pytest.raises(ApiError, match=f"{field} asks for the prompt in each choice, 1010 tokens") as caught:
             check_prompts(completion(**{field: True}), found, LIMITS)
         assert caught.value.param == field
+
+
+def test_a_chat_repeats_its_prompt_for_each_choice_of_a_stream_and_once_otherwise() -> None:
+    assert check_prompts(chat(), prompt_run(2_000, 9), LIMITS) == 0
+    assert check_prompts(chat(return_token_ids=True), prompt_run(1_000, 128), LIMITS) == 4_000
+    assert check_prompts(chat(return_token_ids=True, stream=True), prompt_run(100, 10), LIMITS) == 4_000
+    with pytest.raises(ApiError, match="return_token_ids asks for the prompt in each choice, 1010 tokens") as caught:
+        check_prompts(chat(return_token_ids=True, stream=True), prompt_run(101, 10), LIMITS)
+    assert caught.value.param == "return_token_ids"
 
 
 def of_schema(schema: Any) -> list[tuple[str, CompletionRequest | ChatRequest]]:
@@ -161,14 +179,41 @@ def test_a_schema_counts_for_each_choice() -> None:
 )
 def test_repetitions_in_patterns_count_as_written_out(schema: Any) -> None:
     for field, request in of_schema(schema):
-        assert "more than 100000 characters with its counted repetitions" in refused(request).message
-        assert refused(request).param == field
+        error = always_refused(request)
+        assert "more than 100000 characters with its counted repetitions" in error.message
+        assert error.param == field
     for _, request in of_schema({"title": "(a{999}){999}"}):
         check_request(request, LIMITS)
 
 
 def test_a_regular_expression_is_a_pattern() -> None:
-    assert refused(completion(structured_outputs={"regex": "(a{999}){999}"})).param == "structured_outputs.regex"
+    for kind in ("regex", "whitespace_pattern"):
+        request = completion(structured_outputs={kind: "(a{999}){999}"})
+        assert always_refused(request).param == f"structured_outputs.{kind}"
+
+
+def test_words_that_are_forbidden_count_by_their_characters_and_for_each_choice() -> None:
+    check_request(completion(bad_words=["a" * 1_000] * 50), UNLIMITED)
+    error = always_refused(completion(bad_words=["a" * 1_000] * 50 + ["a"]))
+    assert error.param == "bad_words"
+    assert "50001 characters in all; one request may have at most 50000: forbid fewer words" in error.message
+    check_request(completion(bad_words=["a" * 1_000] * 10, n=100), UNLIMITED)
+    error = always_refused(completion(bad_words=["a" * 1_000] * 10, n=101))
+    assert error.param == "bad_words"
+    assert "10000 characters, which is too many for 101 choices: the product may be at most 1000000" in error.message
+
+
+@pytest.mark.parametrize("effort", ["a" * 33, ["high"], {"a": 1}])
+def test_an_effort_for_the_template_is_a_word(effort: Any) -> None:
+    kwargs = {"reasoning_effort": effort}
+    messages = [{"role": "user", "content": "a"}]
+    tokenize = TokenizeRequest.model_validate({"messages": messages, "chat_template_kwargs": kwargs})
+    with pytest.raises(ApiError, match="one word of at most 32 characters") as caught:
+        check_tokenize(tokenize, UNLIMITED)
+    assert caught.value.param == "chat_template_kwargs.reasoning_effort"
+    assert always_refused(chat(chat_template_kwargs=kwargs)).message == caught.value.message
+    for fits in ("a" * 32, 3, None, True):
+        check_request(chat(chat_template_kwargs={"reasoning_effort": fits}), LIMITS)
 
 
 def test_large_bodies_count_as_several_choices() -> None:
