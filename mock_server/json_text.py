@@ -23,7 +23,7 @@ def nesting(text: str, limit: int) -> int:
         return 0
     brackets = _outside_of_strings(text).encode("utf-8", "replace").translate(None, _NO_BRACKETS)
     most = 2 * (brackets.count(b"{") + brackets.count(b"["))  # more close nothing
-    return max(accumulate(map(_STEPS.__getitem__, brackets[:most])), default=0)
+    return max(accumulate(map(_STEPS.__getitem__, brackets[:most]), initial=0))
 
 
 def _outside_of_strings(text: str) -> str:

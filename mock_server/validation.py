@@ -81,7 +81,7 @@ def _explain(error: ValidationError, body: bytes) -> ApiError:
     about_field = [error for error in errors if error["loc"][0] == field]
     worst = max(about_field, key=_severity)
     path = _path(worst["loc"])
-    name = ".".join(str(part)[:_MAX_SHOWN] for part in path)
+    name = ".".join(map(str, path))
     return bad_request(f"{name} {_rule(worst, path)}{_got(worst)}", param=name)
 
 
@@ -98,7 +98,8 @@ def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
 
 def _path(loc: Sequence[int | str]) -> list[int | str]:
     """The field as the client knows it, without pydantic's names for the branches of a union."""
-    return [part for part in loc if isinstance(part, int) or (part.isidentifier() and part not in _BRANCHES)]
+    parts = [part if isinstance(part, int) else part[:_MAX_SHOWN] for part in loc]
+    return [part for part in parts if isinstance(part, int) or (part.isidentifier() and part not in _BRANCHES)]
 
 
 def _rule(error: ErrorDetails, path: Sequence[int | str]) -> str:
