@@ -33,6 +33,7 @@ def _bundled_tokenizer(facts: Facts) -> None:
         ({"prompt": "a", "bad_words": ["b"] * 1_001}, "bad_words", "must have at most 1000 items (got 1001)"),
         ({"prompt": "a", "bad_words": ["b" * 1_001]}, "bad_words.0", "at most 1000 characters (got 1001)"),
         ({"prompt": "a", "logit_bias": {str(i): 1 for i in range(20_001)}}, "logit_bias", "at most 20000 items"),
+        ({"prompt": "a", "bad_words": ["b" * 1_000] * 51}, "bad_words", "at most 50000: forbid fewer words"),
         ({"prompt": [300] * 10_000, "prompt_logprobs": 10}, "prompt_logprobs", "asks for 110000 log probabilities"),
         ({"prompt": [300] * 5_000, "echo": True, "logprobs": 5, "n": 4}, "logprobs", "asks for 120000 log probabil"),
         (
@@ -46,7 +47,7 @@ def _bundled_tokenizer(facts: Facts) -> None:
             "This model's maximum context length is 32768 tokens. However, the prompt",
         ),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_of_a_completion(http: httpx.Client, body: dict[str, Any], param: str | None, says: str) -> None:
     error = refused(http, COMPLETIONS, body)
@@ -56,7 +57,7 @@ def test_of_a_completion(http: httpx.Client, body: dict[str, Any], param: str | 
 
 @pytest.mark.parametrize("part", ["content", "tools", "arguments"])
 def test_a_chat_far_beyond_the_context_gets_the_same_error_as_one_just_beyond_it(http: httpx.Client, part: str) -> None:
-    long = "word " * 500_000
+    long = "word " * 390_000
     body: dict[str, Any] = {"messages": QUESTION}
     if part == "content":
         body = {"messages": [{"role": "user", "content": long}]}
@@ -87,12 +88,15 @@ def test_nesting_has_a_limit_wherever_json_is_read(http: httpx.Client) -> None:
     deep = "[" * 10_000 + "]" * 10_000
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": deep}}
     messages = [*QUESTION, {"role": "assistant", "content": None, "tool_calls": [call]}]
-    assert answer(http, CHAT, {"messages": messages, "max_tokens": 2})["choices"][0]["message"]["content"]
-    body = {"prompt": "a", "structured_outputs": {"json": deep}}
-    assert refused(http, COMPLETIONS, body)["param"] == "structured_outputs.json"
+    assert refused(http, CHAT, {"messages": messages})["param"] == "messages.1.tool_calls.0.function.arguments"
+    assert refused(http, "/tokenize", {"messages": messages})["param"] == "messages.1.tool_calls.0.function.arguments"
+    alternatives = '{"allOf":[' * 17 + "{}" + "]}" * 17
+    for schema in (deep, alternatives):
+        body = {"prompt": "a", "structured_outputs": {"json": schema}}
+        assert refused(http, COMPLETIONS, body)["param"] == "structured_outputs.json"
     roles = [{"role": "tools", "content": deep}, *QUESTION]
     assert answer(http, CHAT, {"messages": roles, "max_tokens": 2})["choices"][0]["message"]["content"]
-    shallow = '{"allOf":[' * 90 + "{}" + "]}" * 90
+    shallow = '{"allOf":[' * 16 + "{}" + "]}" * 16
     assert complete(http, structured_outputs={"json": shallow})["choices"][0]["text"]
 
 
