@@ -30,6 +30,7 @@ from sdk.sse import EventDecoder
 from sdk.transport.base import Head, Request
 
 MAX_ERROR_BYTES = 64 * 1024
+_LONGEST_WAIT_S = 1e9  # thirty years: "never", in a number that can be slept for
 _ENDPOINTS = ("/chat/completions", "/completions", "/models")
 _NO_FACTS: dict[str, Any] = {"server_message": "", "code": None, "type": None, "param": None}
 
@@ -178,13 +179,13 @@ def retry_after_s(head: Head) -> float | None:
         return None
     try:
         seconds = float(value)
-        return None if isnan(seconds) else max(0.0, seconds)
+        return None if isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT_S)
     except ValueError:
         until = _date(value)
     if until is None:
         return None
     answered = _date(head.headers.get("date", ""))
-    return max(0.0, until - (time() if answered is None else answered))
+    return min(max(0.0, until - (time() if answered is None else answered)), _LONGEST_WAIT_S)
 
 
 def _date(value: str) -> float | None:

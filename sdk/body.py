@@ -16,9 +16,12 @@ _CONTROLS = frozenset(range(32)) - set(b"\t\r\n")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
 
-# An escape of JSON; the group is half of a surrogate pair without the other (RFC 8259 §7).
+# An escape of JSON, or half of a surrogate pair as bytes, which Python takes although UTF-8 has none; each group
+# is half of a pair without the other (RFC 8259 §7).
 _ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+    rb"|(\xed[\xa0-\xbf][\x80-\xbf])",
+    re.DOTALL,
 )
 
 
@@ -35,7 +38,7 @@ def read_json(data: bytes) -> Any:
 
 def whole_characters(data: bytes) -> bytes:
     """The JSON with U+FFFD for halves of characters: what counts in UTF-16 may cut an emoji in two."""
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
+    return _ESCAPE.sub(lambda half: rb"\ufffd" if half[1] or half[2] else half[0], data)
 
 
 def compression(codings: str) -> str:
@@ -74,7 +77,8 @@ def excerpt(data: bytes) -> str:
 def shortened(text: str) -> str:
     """The text on one line, cut where it grows too long for a message."""
     line = " ".join(text[: _EXCERPT * 4].split())
-    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+    is_whole = len(line) <= _EXCERPT and len(text) <= _EXCERPT * 4
+    return line if is_whole else line[:_EXCERPT] + "…"
 
 
 def is_html(data: bytes) -> bool:

@@ -35,8 +35,11 @@ _PLAIN_HEADER = re.compile(
 
 _NOT_A_SERVERS = frozenset({"partial", "model"})  # the answer's text, and the caller's own word
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_AND = r"(?:&|\\{1,4}u0026)"  # also as JSON escapes it for web pages
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
-_CUT = re.compile(r"…|['\"]?\Z")
+# Behind it an excerpt was cut, perhaps within an escape.
+_CUT = re.compile(r"(?:[\\&%][\\&%#;0-9A-Za-z]{0,40})?(?=…|['\"]?\Z)")
+_CUT_BASE64 = 12  # characters of base64, which hold eight of a key
 
 
 def without_keys(error: SDKError, request: Request) -> SDKError:
@@ -140,8 +143,9 @@ class KnownKeys:
         chosen |= {secret.encode().decode("latin-1") for secret in chosen}  # as the bytes of a body are read here
         ordered = sorted(chosen, key=len, reverse=True)
         self._long = [secret for secret in ordered if len(secret) >= _LONG]
-        self._cut_ends = {secret[end - _LONG : end] for secret in self._long for end in range(_LONG, len(secret) + 1)}
-        patterns = [*map(_anywhere, self._long), *(core for secret in self._long for core in _in_base64(secret))]
+        self._beginnings = [beginning for secret in self._long for beginning in _beginnings(secret)]
+        cores = (_as_base64(core) for secret in self._long for core in _in_base64(secret))
+        patterns = [*map(_anywhere, self._long), *(f"{core}[A-Za-z0-9+/_-]{{0,2}}={{0,2}}" for core in cores)]
         patterns += [_as_a_word(secret) for secret in ordered if len(secret) < _LONG]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 
@@ -160,23 +164,52 @@ class KnownKeys:
 
     def _without_cut(self, text: str) -> str:
         """Hide the beginnings of keys that an excerpt was cut within."""
-        if not any(secret[:_LONG] in text for secret in self._long):
-            return text
-        return "".join(self._pieces(text))
+        for beginning in self._beginnings:
+            text = beginning.hide(text)
+        return text
 
-    def _pieces(self, text: str) -> Iterator[str]:
+
+class _Beginning:
+    """The beginning of a key where a text is cut within the key: parts of it, in any spelling, up to the cut."""
+
+    def __init__(self, head: str, rest: Iterable[str]) -> None:
+        self._head = re.compile(head)
+        self._rest = [_compiled(part) for part in rest]
+
+    def hide(self, text: str) -> str:
+        """The text with `<hidden>` in place of each."""
+        pieces: list[str] = []
         place = 0
-        for cut in _CUT.finditer(text):
-            piece = text[place : cut.start()]
-            for secret in self._long if piece[-_LONG:] in self._cut_ends else ():
-                longest = min(len(secret), len(piece))
-                size = next((n for n in range(longest, _LONG - 1, -1) if piece.endswith(secret[:n])), 0)
-                if size:
-                    piece = piece[:-size] + HIDDEN
-                    break
-            yield piece
-            yield cut[0]
-            place = cut.end()
+        for found in self._head.finditer(text):
+            cut = self._cut(text, found.end())
+            if cut is not None and found.start() >= place:
+                pieces += (text[place : found.start()], HIDDEN)
+                place = cut
+        return "".join((*pieces, text[place:]))
+
+    def _cut(self, text: str, end: int) -> int | None:
+        """Where the text is cut; None if it goes on otherwise than the key."""
+        for part in self._rest:
+            if (cut := _CUT.match(text, end)) is not None:
+                return cut.end()
+            if (more := part.match(text, end)) is None:
+                return None
+            end = more.end()
+        return None if (cut := _CUT.match(text, end)) is None else cut.end()
+
+
+def _beginnings(secret: str) -> Iterator[_Beginning]:
+    parts = _parts_of(secret[:_SPELLED])
+    count = next(n for n in range(1, len(parts) + 1) if len("".join(parts[:n])) >= _LONG)
+    head, rest = _spelled("".join(parts[:count])), map(_any_spelling, parts[count:])
+    yield _Beginning(f"(?i:{head})", (f"(?i:{part})" for part in rest))
+    for core in _in_base64(secret):
+        yield _Beginning(_as_base64(core[:_CUT_BASE64]), map(_as_base64, core[_CUT_BASE64:]))
+
+
+@lru_cache(maxsize=512)  # there are few characters, and a key has many
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 def _is_secret(text: str) -> bool:
@@ -195,7 +228,12 @@ def _as_a_word(secret: str) -> str:
 def _spelled(secret: str) -> str:
     first = secret[0]
     begin = re.escape(first.lower() + first.upper() + "\\%&")
-    return f"(?=[{begin}])" + "".join(map(_any_spelling, re.findall(r"\\+|[^\\]", secret)))
+    return f"(?=[{begin}])" + "".join(map(_any_spelling, _parts_of(secret)))
+
+
+def _parts_of(secret: str) -> list[str]:
+    """Its characters; backslashes in a row are one part."""
+    return re.findall(r"\\+|[^\\]", secret, re.DOTALL)
 
 
 def _any_spelling(part: str) -> str:
@@ -207,16 +245,16 @@ def _any_spelling(part: str) -> str:
     if part[0] == "\\":
         return rf"(?:(?i:{escapes})|\\){{{len(part)},{4 * len(part)}}}?"  # each may be escaped by another
     if part in _ENTITIES:
-        escapes += f"|&{_ENTITIES[part]};"
+        escapes = f"{_AND}{_ENTITIES[part]};|{escapes}"
     if not part.isalnum():
         escapes += rf"|\\{{1,4}}{re.escape(part)}"
     return f"(?>(?i:{escapes})|{re.escape(part)})"
 
 
 def _escapes(code: int) -> Iterator[str]:
+    yield rf"{_AND}(?:amp;){{0,3}}\#(?:0{{0,6}}{code}|x0{{0,6}}{code:x});?"
     yield rf"\\{{1,4}}(?:u00|x){code:02x}"
     yield rf"%(?:25){{0,3}}{code:02x}"
-    yield rf"&(?:amp;){{0,3}}\#(?:0{{0,6}}{code}|x0{{0,6}}{code:x});?"
 
 
 def _in_base64(secret: str) -> Iterator[str]:
@@ -226,4 +264,8 @@ def _in_base64(secret: str) -> Iterator[str]:
         whole = b64encode(data).decode()[(0, 2, 3)[before] : len(data) * 4 // 3]
         for core in {whole, whole.translate({43: "-", 47: "_"})}:
             if len(core) >= _LONG:
-                yield re.escape(core).replace("/", r"\\{0,4}/") + "[A-Za-z0-9+/_-]{0,2}={0,2}"
+                yield core
+
+
+def _as_base64(core: str) -> str:
+    return re.escape(core).replace("/", r"\\{0,4}/")

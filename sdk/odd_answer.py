@@ -129,7 +129,7 @@ def delta_elsewhere(payload: bytes, place: int, so_far: StreamedAnswer) -> Delta
 
 
 def number_by_place(choices: Sequence[Any], payload: bytes) -> None:
-    """Number the choices of one event by their place where the server gave them no index."""
+    """Number the choices of one event by their place where the server gave them no index. Raises ValueError."""
     for place, (choice, sent) in enumerate(zip(choices, read_json(payload)["choices"], strict=True)):
         if sent.get("index") is None:
             choice.index = place

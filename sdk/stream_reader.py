@@ -289,7 +289,10 @@ class StreamReader(Generic[Chunk]):
         if len({choice.index for choice in choices}) < len(choices):
             from sdk.odd_answer import number_by_place
 
-            number_by_place(choices, payload)
+            try:
+                number_by_place(choices, payload)
+            except ValueError as error:  # a number of thousands of digits in a field that nothing else reads
+                self.failure = self._not_a_chunk(payload, error)
 
     def _instead_of_delta(
         self, payload: bytes, choices: list[Any], choice: Any, answer: StreamedAnswer

@@ -23,6 +23,8 @@ SEND_BYTES = 64 * 1024
 TLS_SEND_BYTES = 16 * 1024
 # How much is still read after a limit has passed: it may have arrived while the process was stopped or the reader busy.
 LAST_BYTES = 1024 * 1024
+# A server that has said so much before it has read the request does not wait for the rest of it.
+MAX_EARLY_BYTES = 256 * 1024
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -87,6 +89,7 @@ class BlockingExchange:
         self._complete = False
         self._is_late = False  # a limit has passed, and what was waiting has been read
         self._is_spoilt = False  # the request did not go out whole: no other may follow it
+        self._early_bytes = 0
         self._body = b""
 
     @property
@@ -130,7 +133,7 @@ class BlockingExchange:
         self._deadline.enter("stall", self.head_ns)
 
     def _send_watching(self, connected: socket, payload: bytes) -> None:
-        """Send a large request; an error that comes before its end ends it (RFC 9112 §9.5)."""
+        """Send a large request; an error that comes before its end ends it (RFC 9112 §9.5), as does a long answer."""
         connected.settimeout(0)
         poll = select.poll()
         poll.register(connected, select.POLLIN | select.POLLOUT)
@@ -141,7 +144,7 @@ class BlockingExchange:
             except _NOT_NOW:
                 left_s = self._deadline.remaining_s()
                 ready = poll.poll(None if left_s is None else left_s * 1000)
-                if not ready:
+                if not ready or left_s == 0.0:  # a server that always says something would hide that time is up
                     raise TimeoutError from None
                 if ready[0][1] & ~select.POLLOUT:
                     self._is_spoilt = self._answers_early(connected)
@@ -153,6 +156,7 @@ class BlockingExchange:
         except _NOT_NOW:
             return False  # half a record of TLS, say
         arrived_ns, parser = monotonic_ns(), self._parser
+        self._early_bytes += len(data)
         if data:
             self._body += parser.feed(data)
         else:
@@ -160,7 +164,7 @@ class BlockingExchange:
         if parser.head is None:
             return False  # an interim response, or the beginning of one
         self.head_ns = self.head_ns or arrived_ns
-        return parser.complete or parser.head.status >= 300
+        return parser.complete or parser.head.status >= 300 or self._early_bytes > MAX_EARLY_BYTES
 
     def _receive_head(self) -> None:
         arrived_ns = self.head_ns

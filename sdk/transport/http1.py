@@ -136,6 +136,9 @@ class ResponseParser:
 
     def _count_head(self, data: bytes) -> None:
         self._head_bytes += len(data)
+        if self.head is None and self.error is not None:
+            self._body.clear()
+            raise self.error
         if self.head is None and self._head_bytes > MAX_HEAD_BYTES:
             raise ProtocolError(f"the response's headers are over {MAX_HEAD_BYTES} bytes")
 
@@ -179,7 +182,9 @@ class ResponseParser:
         if self.complete:
             return
         status = self._parser.get_status_code()
-        if status >= 200:
+        if status < 100:  # a body may follow, as it cannot behind an interim response
+            self.error = ProtocolError(f"the answer is not HTTP/1.1: it has the status {status}")
+        elif status >= 200:
             self.head = Head(status, self._headers)
             self._until_close = not (
                 "content-length" in self._headers

@@ -37,6 +37,8 @@ def _limits(deadline: Deadline) -> dict[str, float | None]:
     return {"connect": behind(timeouts.connect), "pool": behind(timeouts.pool), "write": behind(), "read": behind()}
 
 
+# A client that follows redirects would read the body of each to its end, however long it is.
+_AS_IT_COMES = {"stream": True, "follow_redirects": False}
 _NO_LIMITS = dict.fromkeys(("connect", "pool", "write", "read"))
 
 
@@ -239,7 +241,7 @@ class HttpxTransport:
 
         def ask() -> None:
             with journey.travelling():
-                responses.append(self._client.send(built, stream=True))
+                responses.append(self._client.send(built, **_AS_IT_COMES))
 
         try:
             thread.run(ask)
@@ -361,7 +363,7 @@ class AsyncHttpxTransport:
         built = _build(self._client, request, journey.anote, dict(_NO_LIMITS))
         try:
             with journey.travelling():
-                return await bounds.run(self._client.send(built, stream=True))
+                return await bounds.run(self._client.send(built, **_AS_IT_COMES))
         except BaseException as error:
             journey.end()
             if journey.new_stream is not None:
@@ -374,13 +376,17 @@ class AsyncHttpxTransport:
 
 
 def _new_client(kind: str, max_connections: int) -> Any:
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # slow to import, as httpx2, which needs it anyway
+
     import httpx2  # a third of a second on a cold disk: only who needs it pays
 
     limits = httpx2.Limits(
         max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=4.0
     )
     try:
-        return getattr(httpx2, kind)(limits=limits, follow_redirects=False)
+        # an empty jar that stays so: the direct transports keep no cookies of a server either
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        return getattr(httpx2, kind)(limits=limits, cookies=no_cookies)
     except (ImportError, ValueError, httpx2.InvalidURL) as error:
         set_there = [name for name in os.environ if name.lower() in _PROXY_VARIABLES]
         raise ConfigError(

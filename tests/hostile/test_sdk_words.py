@@ -26,7 +26,9 @@ OPTIONS: dict[str, Any] = {
 BASE64 = b64encode(f"me:{KEY}".encode()).decode()
 UNICODE = "".join(f"\\u{ord(c):04x}" for c in KEY)
 SLASHED = KEY.replace("/", r"\/")
-SECRETS = (KEY, HEADER_KEY, SLASHED, BASE64, UNICODE, UNICODE[:42], KEY[:14])
+ENTITIES = "".join(f"&#{ord(c)};" for c in KEY)
+PERCENT = "".join(f"%{ord(c):02x}" for c in KEY)
+SECRETS = (ENTITIES[:42], PERCENT[:24], BASE64[4:20], KEY, HEADER_KEY, SLASHED, BASE64, UNICODE, UNICODE[:42], KEY[:14])
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202egnp\u2028\u200b\x9b1m\r\nHTTP 200: fine"
 
 Play = Callable[[Peer], None]
@@ -68,6 +70,10 @@ REFUSALS: dict[str, Play] = {
     "under-200": status("200 OK", error(ECHO, code=KEY)),
     "odd-answer": status("200 OK", json.dumps({"choices": [{"index": ECHO}], KEY: KEY}).encode()),
     "odd-and-cut": status("200 OK", f"{FILL[:176]} {KEY} {HEADER_KEY}".encode()),
+    "entities-and-cut": status("200 OK", f"{FILL[:140]} {ENTITIES}".encode()),
+    "percent-and-cut": status("200 OK", f"{FILL[:150]} {PERCENT}".encode()),
+    "base64-and-cut": status("200 OK", f"{FILL[:170]} {BASE64}".encode()),
+    "cut-behind-spaces": status("200 OK", b" " * 400 + b"oops" + b" " * 380 + f"{KEY} is wrong".encode()),
     "not-http": lambda peer: peer.send(f"HTTP/1.1 {KEY} {HEADER_KEY}\r\n\r\n".encode()),
     "bad-header": lambda peer: peer.send(f"HTTP/1.1 401 No\r\nBad Header {KEY} {HEADER_KEY}\r\n\r\n".encode()),
     "bad-chunk": lambda peer: peer.send(HEADERS + f"{KEY}\r\n{HEADER_KEY}\r\n".encode()),
@@ -76,6 +82,7 @@ IN_STREAMS: dict[str, Play] = {
     "error-event": event(b"data: " + error(ECHO, code=KEY) + b"\n\n"),
     "named-event": event(f"event: error\ndata: {ECHO}\n\n".encode()),
     "odd-event": event(f'data: {{"choices": "{ECHO}"}}\n\n'.encode()),
+    "entities-and-cut-event": event(f"data: {FILL[:140]} {ENTITIES}\n\n".encode()),
     "cut-event": event(f"data: {FILL[:176]} {KEY} {HEADER_KEY}\n\n".encode()),
 }
 

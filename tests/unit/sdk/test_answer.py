@@ -98,6 +98,10 @@ NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
         ("Wed, 41 Oct 2015 07:28:00 GMT", None),
         ("soon", None),
         ("nan", None),
+        ("1e999", 1e9),
+        ("-inf", 0.0),
+        ("9" * 5000, 1e9),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9),
         ("", None),
     ],
 )

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from sdk import AsyncInferenceClient, InferenceClient, StatusError, Timeouts
+from sdk import AsyncInferenceClient, InferenceClient, RetryPolicy, StatusError, Timeouts
 from sdk.deadline import Deadline
-from sdk.errors import ConnectionLostError, ProtocolError, SDKError, TotalTimeoutError
+from sdk.errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, SDKError, TotalTimeoutError
 from sdk.transport.base import Origin, Request
 from sdk.transport.blocking import BlockingTransport
 from tests.support.certificates import client_context, server_context
@@ -77,6 +77,42 @@ def test_what_else_a_server_does_that_reads_nothing(
     with saying(*words, close=close) as server:
         with pytest.raises(kind):
             send(transport, server, 0.5)
+        assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
+
+
+JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
+
+
+@pytest.mark.timeout(60)
+def test_an_answer_that_goes_on_before_the_request_is_read_is_read_as_one_that_follows_it() -> None:
+    def play(peer: Peer) -> None:
+        peer.send(JSON_HEAD)
+        while True:
+            peer.send(CHUNK)
+
+    with (
+        WireServer(play) as server,
+        InferenceClient(server.url, retries=RetryPolicy(0)) as client,
+        pytest.raises(AnswerTooLargeError),
+    ):
+        client.chat("m", LARGE.decode())
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_says_a_little_again_and_again_does_not_hide_that_time_is_up() -> None:
+    over = threading.Event()
+
+    def play(peer: Peer) -> None:
+        peer.send(JSON_HEAD)
+        while not over.wait(0.001):
+            peer.send(b"1\r\n \r\n")
+
+    transport = BlockingTransport()
+    with WireServer(play) as server:
+        with pytest.raises(TotalTimeoutError):
+            send(transport, server, 0.5)
+        over.set()
         assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
 
 

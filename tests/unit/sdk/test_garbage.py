@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -90,7 +91,57 @@ CHOICES = st.lists(
     max_size=3,
 )
 BODIES = st.fixed_dictionaries({}, optional={"choices": CHOICES | VALUES, "error": VALUES, "usage": VALUES}) | VALUES
+# What JSON text may hold and Python's own writer does not write.
+ODD_TEXTS = [
+    *(b"9" * 5000, b"-1e999", b"1e999", b"NaN", b"-Infinity", b"[" * 5000, b'{"a":' * 3000 + b"1" + b"}" * 3000),
+    *(b'"\\ud800"', b'"\xed\xa0\x80"', b'"%b"' % (b"9" * 5000), b"18446744073709551616", '"²"'.encode(), b'"\xff"'),
+]
+PLACES = [
+    *(b'{"choices":[{"index":0,%b,"delta":{"content":"a"}},{"index":0,"delta":{}}]}', b'{"choices":[{"delta":{%b}}]}'),
+    *(b'{"choices":[{"index":0,%b,"text":"a"},{"index":0,"text":"b"}]}', b'{"choices":[{"message":{%b}}],%b}'),
+    *(b'{"choices":[{"delta":{"tool_calls":[{"function":{%b}}]}}]}', b'{"choices":[{%b,"message":{"content":"a"}}]}'),
+    *(b'{"choices":[{"message":{"tool_calls":[{"function":{},%b}]}}]}', b'{"choices":[],"usage":{%b}}'),
+    *(b'{"choices":[{"delta":{"content":[{"type":"text",%b}]}}]}', b'{"error":{%b}}', b'{"data":[{%b}],%b}', b"{%b}"),
+    b'{"detail":[{"loc":["a"],%b,"msg":"m"}]}',
+]
+NAMES = (
+    *("id", "index", "role", "content", "arguments", "name", "type", "finish_reason", "token_ids", "own"),
+    *("error", "code", "message", "loc", "completion_tokens"),
+)
+
+
 REQUEST = Request("POST", Origin("http", "h", 80), "/v1/chat/completions")
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:12]))
+def test_odd_values_in_each_place(text: bytes) -> None:
+    for name in NAMES:
+        for place in PLACES:
+            data = place.replace(b"%b", b'"%b":%b' % (name.encode(), text))
+            said = str(status_error(Head(404), data, REQUEST, "m"))
+            for kind in (ChatCompletionStreamResponse, CompletionStreamResponse):
+                said += all_of_events(kind, b"data: %b\n\n" % data)
+            for model in (ChatCompletionResponse, CompletionResponse, ModelList):
+                try:
+                    said += ascii(decode(model, data, REQUEST).model_dump_json())
+                except SDKError as error:
+                    said += error.message
+            assert said.replace("\n", "").isprintable()
+
+
+def all_of_events(kind: type[Any], data: bytes) -> str:
+    """What they amount to, in words; only the SDK's errors pass."""
+    reader: StreamReader[Any] = StreamReader(kind, Deadline(Timeouts(stall=1)))
+    said = ""
+    for read in (lambda: reader.feed(Block(data, 0)), reader.feed_eof):
+        try:
+            said += ascii([chunk.model_dump() for chunk in read()])
+        except SDKError as error:
+            said += error.message
+    for answer in reader.answers:
+        said += ascii([call.model_dump_json() for call in answer.tool_calls])
+        said += ascii((answer, answer.reasoning, answer.refusal, answer.function_call, reader.usage))
+    return said
 
 
 @given(st.lists(BODIES, max_size=3), st.sampled_from([ChatCompletionStreamResponse, CompletionStreamResponse]))

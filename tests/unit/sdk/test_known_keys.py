@@ -31,6 +31,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "url-all": lambda key: "".join(f"%{ord(c):02x}" for c in key),
     "html": html.escape,
     "html-numbers": lambda key: "".join(f"&#{ord(c)};" for c in key),
+    "html-numbers-json": lambda key: "".join(f"\\u0026#{ord(c)};" for c in key),
     "html-hex": lambda key: "".join(f"&#x{ord(c):x};" for c in key),
     "bearer": lambda key: f"Bearer {key}",
     "base64": lambda key: b64encode(key.encode()).decode(),
@@ -90,6 +91,18 @@ def test_a_short_key_is_hidden_as_a_word() -> None:
 @pytest.mark.parametrize("end", ["…", "'", "", "… (a hint)"])
 def test_a_key_that_an_excerpt_cuts_off_is_hidden(size: int, end: str) -> None:
     assert KnownKeys([KEY]).hide(f"it said {KEY[:size]}{end}") == f"it said {HIDDEN}{end}"
+
+
+@pytest.mark.parametrize("end", ["…", "'", "", "… (a hint)"])
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "base64-of-bearer"])
+def test_a_key_in_any_form_is_hidden_where_an_excerpt_cuts_it_off(form: str, end: str) -> None:
+    keys, echo = KnownKeys([KEY]), FORMS[form](KEY)
+    least = next(n for n in range(len(echo)) if HIDDEN in keys.hide(f"it said {echo[:n]}{end}"))
+    assert least <= len(FORMS[form](KEY[:12]))
+    for size in range(least, len(echo) + 1):
+        said = keys.hide(f"it said {echo[:size]}{end}")
+        assert HIDDEN in said
+        assert len(said) <= len(f"it said {HIDDEN}{end}") + 12
 
 
 def test_a_very_long_key_is_hidden_whole() -> None:
