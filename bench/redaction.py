@@ -46,18 +46,19 @@ class Redactor:
 
 def _without_beginning(text: str, secret: str) -> str:
     """The text without the beginnings of a secret that something cut short."""
-    least, at = secret[:_CUT], 0
+    least, at, kept_to = secret[:_CUT], 0, 0
     most = max(_LONG, round(len(secret) * _MOST_OF_IT))
+    kept: list[str] = []
     while (at := text.find(least, at)) >= 0:
         end, known = at + len(least), len(least)
         while known < len(secret) and end < len(text) and text[end] == secret[known]:
             end, known = end + 1, known + 1
         if known >= most or _AT_CUT.match(text, end):
-            text = text[:at] + HIDDEN + text[end:]
-            at += len(HIDDEN)
+            kept += (text[kept_to:at], HIDDEN)
+            at = kept_to = end
         else:
             at += 1
-    return text
+    return "".join([*kept, text[kept_to:]]) if kept else text
 
 
 def _parts(secret: str) -> list[str]:
