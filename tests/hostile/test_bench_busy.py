@@ -75,6 +75,30 @@ def test_counters_are_read_in_time_that_grows_with_their_size(text: bytes, tmp_p
     assert ran.code == 0
 
 
+LISTS = b"[" + b"[]," * 300_000 + b"[]]"  # a megabyte of JSON, and 25 MB of objects
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["errors", "answers"])
+def test_what_streams_have_said_is_not_held_as_objects(streamed: bool, tmp_path: Path) -> None:
+    """Each of them says it at once, and the streams stay open behind an error."""
+
+    def send(peer: Peer) -> None:
+        if not streamed:
+            peer.send(reply(b'{"choices":[{"message":{"content":%b},"finish_reason":"stop"}]}' % LISTS))
+            return
+        peer.send(HEADERS)
+        peer.chunk(b'data: {"error":%b}\n\n' % LISTS)
+        peer.wait_closed()
+
+    ran = bench(
+        tmp_path,
+        after(26, send),
+        *("--concurrency", "24", "--duration", "2", "--drain-timeout", "1"),
+        *(() if streamed else ("--no-stream",)),
+    )
+    assert ran.code in (0, 1)
+
+
 @pytest.mark.slow
 def test_a_megabyte_that_looks_like_the_key_costs_no_second(tmp_path: Path) -> None:
     """Each would take seconds to look through, and nothing else is read meanwhile."""
