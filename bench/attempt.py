@@ -30,7 +30,6 @@ from bench.target import (
     ProtocolError,
     SDKError,
     TypedEvent,
-    event_error_message,
     refusal,
     status_failure,
 )
@@ -314,7 +313,7 @@ class Attempt:
                     return Outcome.PROTOCOL, self._unfit_event(error)
         reading.drop_empty_usage()
         if reading.error is not None:
-            return Outcome.STREAM_ERROR, event_error_message(reading.error)
+            return Outcome.STREAM_ERROR, reading.error
         outcome, said = judge(reading, cut=cut, asked_tokens=self._exact_tokens)
         if outcome is Outcome.TRUNCATED:
             return self._judge_end(said, cut)

@@ -31,6 +31,6 @@ def load_certificate(folder: Path, machine: str) -> Certificate | None:
     """The one that stands beside the results, if it was issued to this machine."""
     try:
         found = msgspec.json.decode((folder / FILE).read_bytes(), type=Certificate)
-    except (OSError, ValueError):  # none, or of another version
+    except (OSError, ValueError, RecursionError):  # none, or of another version
         return None
     return found if found.machine == machine else None

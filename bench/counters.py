@@ -14,8 +14,10 @@ REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS = (
 )
 _MOST = 2**53  # beyond it the values of Prometheus do not count one by one
 _NAMES = (REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS)
-_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+\d+)?$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_MOST_LINE = 16 * 1024  # characters; what is longer is no sample, and patterns take longer the more there is
+_SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?[ \t]+(?P<value>\S+)(?:[ \t]+\d+)?[ \t\r]*")
+# Tried where a word begins alone: from each letter of a long one it would take the square of its length.
+_LABEL = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
 
 Counted = Mapping[str, int]
 
@@ -23,13 +25,17 @@ Counted = Mapping[str, int]
 def read_counters(text: str, model: str) -> dict[str, int]:
     """Each counter that is there, summed over its labels; where they name a model, of that one. Raises ValueError."""
     found: dict[str, int] = {}
-    for sample in _SAMPLE.finditer(text):
+    for line in text.split("\n"):
+        sample = _SAMPLE.fullmatch(line) if line.startswith(_NAMES) and len(line) <= _MOST_LINE else None
+        if sample is None:
+            continue
         name = sample["name"]
         if name in _NAMES and dict(_LABEL.findall(sample["labels"] or "")).get("model_name", model) == model:
             value = float(sample["value"])
-            if not 0 <= value <= _MOST:
-                raise ValueError(f"{name} is {value:g}")
-            found[name] = found.get(name, 0) + int(value)
+            total = found.get(name, 0) + value
+            if not (value >= 0 and total <= _MOST):
+                raise ValueError(f"{name} is {value:g}, in all {total:g}")
+            found[name] = int(total)
     return found
 
 

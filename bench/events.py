@@ -22,6 +22,7 @@ from bench.moments import (
 )
 from bench.odd_answers import MOST_COUNT, mend
 from bench.plain import Plain, learn
+from bench.target import event_error_message
 
 DONE = b"[DONE]"
 
@@ -105,7 +106,8 @@ def _lists_tokens(logprobs: Any) -> bool:
 # How often in a row the shape of a stream's chunks is looked for: it costs as much as parsing several.
 _LESSONS = 3
 
-_MOST_WORDS = 4096  # bytes of an error that is not JSON
+# Of an error, and of a finish reason, in characters: each stream may hold one for as long as it is open.
+_MOST_WORDS, MOST_REASON = 8192, 1024
 
 
 class ChunkError(ValueError):
@@ -145,8 +147,8 @@ class Reading:
     """Accumulates one stream, and notes a row in `rows` for each token event.
 
     `events` counts token events, `empty` those among them whose text was empty. `first_ns` and `last_ns` are their
-    bounds, with the doubt of each; `visible_ns` is the first with content or a tool call. `error` is the payload of the
-    first error event.
+    bounds, with the doubt of each; `visible_ns` is the first with content or a tool call. `error` is what the first
+    error event says.
     """
 
     __slots__ = (
@@ -192,7 +194,7 @@ class Reading:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.done_ns: int | None = None
-        self.error: Any = None
+        self.error: str | None = None
         self._tokens = 0
         self._is_continuous = True  # until a token event comes without usage
         self._is_single = True  # until one is known to carry another number of tokens than one
@@ -220,7 +222,7 @@ class Reading:
             return 0
         choice = chunk.choices[0]
         if choice.finish_reason:  # some servers send an empty one until the last
-            self.finish_reason = choice.finish_reason
+            self.finish_reason = choice.finish_reason[:MOST_REASON]
         carried = _carried(choice)
         if grown <= 0 and (carried is None or (carried == _EMPTY and grown == 0)):
             return 0
@@ -327,9 +329,10 @@ class Reading:
         """Account for an event that is an error, by its type or by its form."""
         if self.error is None:
             try:
-                self.error = msgspec.json.decode(payload)
+                said = event_error_message(msgspec.json.decode(payload))
             except (ValueError, RecursionError):
-                self.error = {"error": payload[:_MOST_WORDS].decode("utf-8", "replace")}
+                said = event_error_message({"error": payload[:_MOST_WORDS].decode("utf-8", "replace")})
+            self.error = said[:_MOST_WORDS]
 
     @property
     def plain_events(self) -> int:

@@ -68,7 +68,7 @@ def _queries(text: str, name: str, kind: Kind, output_len: int) -> Iterator[Quer
         line = _Line(name, number)
         try:
             item = msgspec.json.decode(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise line.wrong(f"not JSON ({error})") from None
         if not isinstance(item, dict):
             raise line.wrong(f'a JSON object was expected, such as {{"prompt": "…"}}, not {content.strip()[:40]}')

@@ -23,7 +23,8 @@ _AT_CUT = re.compile(r"""[\s"'`)\]}]*(?:…|$)""")
 class Redactor:
     """Replaces each secret in a text; of one with a scheme before it (`Bearer KEY`), the rest by itself, too.
 
-    That goes for the ways in which servers quote, too: as a URL, HTML or JSON has it, and in Base64.
+    That goes for the ways in which servers quote, too: as a URL (or one within another), HTML or JSON has it, and in
+    Base64, also as a part of what is encoded there.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -46,18 +47,19 @@ class Redactor:
 
 def _without_beginning(text: str, secret: str) -> str:
     """The text without the beginnings of a secret that something cut short."""
-    least, at = secret[:_CUT], 0
+    least, at, kept_to = secret[:_CUT], 0, 0
     most = max(_LONG, round(len(secret) * _MOST_OF_IT))
+    kept: list[str] = []
     while (at := text.find(least, at)) >= 0:
         end, known = at + len(least), len(least)
         while known < len(secret) and end < len(text) and text[end] == secret[known]:
             end, known = end + 1, known + 1
         if known >= most or _AT_CUT.match(text, end):
-            text = text[:at] + HIDDEN + text[end:]
-            at += len(HIDDEN)
+            kept += (text[kept_to:at], HIDDEN)
+            at = kept_to = end
         else:
             at += 1
-    return text
+    return "".join([*kept, text[kept_to:]]) if kept else text
 
 
 def _parts(secret: str) -> list[str]:
@@ -85,7 +87,21 @@ def _forms(part: str) -> set[str]:
     """A secret as it is, and as others write it."""
     found = {part, quote(part, safe=""), quote_plus(part), html.escape(part), json.dumps(part)[1:-1], repr(part)[1:-1]}
     found.add(part.encode("latin-1", "replace").decode("utf-8", "replace"))  # sent in the bytes of UTF-8
+    found |= {quote(quote(part, safe=""), safe=""), json.dumps(part).replace("/", "\\/")[1:-1]}
     if len(part) >= _LONG:
-        data = part.encode("utf-8", "surrogateescape")
-        found |= {base64.b64encode(data).decode().rstrip("="), base64.urlsafe_b64encode(data).decode().rstrip("=")}
+        found |= _base64_forms(part.encode("utf-8", "surrogateescape"))
     return {form for form in found if len(form) >= _SHORTEST}
+
+
+def _base64_forms(data: bytes) -> set[str]:
+    """Bytes as Base64 has them alone, and within a longer text (`user:KEY`), by where in it they begin.
+
+    What shares a character with its neighbours is left out there.
+    """
+    found: set[str] = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        found.add(encode(data).decode().rstrip("="))
+        for before, shared in ((0, 0), (1, 2), (2, 3)):
+            encoded = encode(bytes(before) + data).decode()
+            found.add(encoded[shared : 8 * (before + len(data)) // 6])
+    return found

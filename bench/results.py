@@ -23,6 +23,9 @@ RUN, REQUESTS, MOMENTS, RESULT = "run.json", "requests.jsonl", "moments.bin", "r
 # Given back before run.json and result.json are written at the end, so that a disk that filled up has room for them.
 _RESERVE, _RESERVE_BYTES = ".reserve", 256 * 1024
 
+# More than a run has, with the longest list of models and the longest words of a server.
+_MOST_RUN_BYTES, _MOST_LINE_BYTES = 64 * 1024 * 1024, 1024 * 1024
+
 _encode = msgspec.json.Encoder().encode
 _Kind = TypeVar("_Kind", Run, Result)
 
@@ -240,6 +243,9 @@ def load_run(folder: Path) -> tuple[Run, Columns, Path]:
         folder = folder.parent
     if folder.is_dir() and not (folder / RUN).exists():
         raise ResultError(_not_a_run(folder))
+    for name in (RUN, REQUESTS, MOMENTS):  # a pipe would be waited for, a device may have no end
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise ResultError(f"{folder / name}: is not a file")
     run, moments = _load(folder / RUN, Run), folder / MOMENTS
     try:
         moments.open("rb").close()
@@ -267,7 +273,10 @@ def _columns(records: Iterable[Record]) -> Columns:
     columns = Columns()
     for record in records:
         if record.phase == LOAD:
-            columns.append(record)
+            try:
+                columns.append(record)
+            except OverflowError:
+                raise ResultError(f"request {record.request} on record has a number of more than 64 bits") from None
     return columns
 
 
@@ -280,8 +289,12 @@ def _records(chunks: Iterable[bytes], path: Path) -> Iterator[Record]:
             for line in lines:
                 number += 1
                 yield decode(line)
+            if len(rest) > _MOST_LINE_BYTES:
+                raise ResultError(f"{path}, line {number + 1}: is over {_MOST_LINE_BYTES:,} bytes, which no record is")
     except OSError as error:
         raise _unreadable(path, error) from None
+    except ResultError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}, line {number}: {error}") from None
 
@@ -301,9 +314,13 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_RUN_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error) from None
+    if len(data) > _MOST_RUN_BYTES:
+        raise ResultError(f"{path}: is over {_MOST_RUN_BYTES:,} bytes, which no {path.name} is")
+    return data
 
 
 def _unreadable(path: Path, error: OSError) -> ResultError:

@@ -11,11 +11,13 @@ import msgspec
 from bench.outcome import Outcome
 from bench.target import Head, error_words, excerpt, read_address
 
-# Bytes: of JSON that is looked through for an error, and of a page, whose patterns take longer the more there is.
+# Bytes: of JSON that is looked through for an error, and of a page.
 _MOST_READ, _MOST_PAGE = 1024 * 1024, 8 * 1024
+_MOST_END = 64 * 1024  # of the end of a stream
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE)
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_NOT_TEXT = re.compile(rb"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+# None goes over the same bytes again and again where tags are not closed.
+_TITLE = re.compile(rb"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
+_NOT_TEXT = re.compile(rb"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 # the fields of an event stream, and its comments (WHATWG HTML §9.2.6)
 _FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 
@@ -60,6 +62,7 @@ def stray_words(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
 
     With `is_whole` the stream begins there; else the first line may be the rest of one.
     """
+    is_whole, end = is_whole and len(end) <= _MOST_END, end[-_MOST_END:]
     lines = end.splitlines() if is_whole else end.splitlines()[1:]
     stray = b"\n".join(line for line in lines if line.strip() and not _FIELD.match(line))
     candidates = [stray, *stray.splitlines()]

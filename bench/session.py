@@ -44,7 +44,7 @@ from bench.results import RunFolder
 from bench.run import LoadFacts, Run, TargetFacts
 from bench.scrape import Scrape
 from bench.settings import Settings, UsageError
-from bench.shown_text import shown
+from bench.shown_text import MOST_CHARACTERS, shown
 from bench.target import Target, TargetAddress, read_address
 from bench.units import plural
 from bench.wire import Wire, make_wire
@@ -55,6 +55,7 @@ _MOST_CONNECTIONS = 65_536
 _WARMUP_STREAMS = 64
 
 _MOST_REASON = 200  # characters of a finish reason
+_EXCERPT = 4
 
 # A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
 _GC_THRESHOLDS = (10_000, 20, 1000)
@@ -179,13 +180,17 @@ class _Keeper:
 
     def __call__(self, record: Record) -> None:
         if record.error is not None:
-            record.error = shown(self._redact(record.error))
+            record.error = self._fit(record.error, MOST_CHARACTERS)
         if record.finish_reason is not None:
-            record.finish_reason = shown(self._redact(record.finish_reason), _MOST_REASON)
+            record.finish_reason = self._fit(record.finish_reason, _MOST_REASON)
         if self.folder is None:
             self._early.append(record)
         else:
             self.folder.keep(record)
+
+    def _fit(self, text: str, most: int) -> str:
+        # A megabyte takes seconds to look through. The excerpt is longer: what is hidden gets shorter.
+        return shown(self._redact(text[: _EXCERPT * most]), most)
 
     def open(self, folder: RunFolder) -> None:
         self.folder = folder

@@ -15,8 +15,12 @@ import msgspec
 MOST_CHARACTERS = 2000
 _MOST_IN_STRUCTS = 10_000  # commands may be long
 _FILE_NAME_BYTES = 100
-# Letters and symbols by their category, blank by their look.
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# Letters, symbols and marks by their category, blank by their look; or no wider than nothing (Default_Ignorable).
+_BLANK = frozenset(
+    "\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+_MOST_MARKS = 4  # in a row: scripts need a few, hundreds cover the lines above and below
 _NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
 _UNFIT_FOR_NAMES = re.compile(r"[^\w.+=@ -]")
 
@@ -28,6 +32,8 @@ def shown(text: str, most: int = MOST_CHARACTERS) -> str:
     line = text[:most]
     if not line.isprintable() or not _BLANK.isdisjoint(line):
         line = "".join(map(_visible, line))
+    if not line.isascii():
+        line = _without_piles(line)
     return line if len(line) <= most and len(text) <= most else line[: most - 1] + "…"
 
 
@@ -47,12 +53,21 @@ def file_name_part(text: str) -> str:
     return name.encode("utf-8", "replace")[:_FILE_NAME_BYTES].decode("utf-8", "ignore")
 
 
+def _without_piles(line: str) -> str:
+    """Marks above and below a letter beyond a few are escaped."""
+    marks, parts = 0, []
+    for character in line:
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        parts.append(character if marks <= _MOST_MARKS else ascii(character)[1:-1])
+    return "".join(parts)
+
+
 def _visible(character: str) -> str:
     if character.isprintable() and character not in _BLANK:
         return character
     if unicodedata.category(character) == "Zs":
         return " "
-    return ascii(character)[1:-1] if character not in _BLANK else f"\\u{ord(character):04x}"
+    return ascii(character)[1:-1]
 
 
 def _shown_within(content: Any) -> Any:

@@ -37,7 +37,7 @@ def columns_of(stream: TextIO) -> int | None:
     """How wide the terminal is, None for what is not a terminal or does not say."""
     if not stream.isatty():
         return None
-    if (given := os.environ.get("COLUMNS", "")).isdecimal() and int(given) > 0:
+    if (given := os.environ.get("COLUMNS", "")).isdecimal() and len(given) < 10 and int(given) > 0:
         return int(given)
     try:
         return os.get_terminal_size(stream.fileno()).columns or None

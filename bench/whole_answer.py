@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bench.events import Usage, read_odd
+from bench.events import MOST_REASON, Usage, read_odd
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -24,39 +24,42 @@ class _WholeChoice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
-class WholeAnswer(msgspec.Struct, gc=False):
-    """An answer that came in one piece."""
-
+class _Whole(msgspec.Struct, gc=False):
     choices: list[_WholeChoice]
     usage: Usage | None = None
 
-    @property
-    def finish_reason(self) -> str | None:
-        return (self.choices[0].finish_reason if self.choices else None) or None
+
+class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
+    """What counts of an answer that came in one piece. Its text is let go: objects are much larger."""
+
+    finish_reason: str | None
+    has_text: bool
+    usage: Usage | None
 
     @property
     def completion_tokens(self) -> int | None:
         """The tokens of the answer by the server's usage, None when it sent none."""
         return None if self.usage is None else self.usage.completion_tokens
 
-    @property
-    def has_text(self) -> bool:
-        """Whether it holds anything that was generated."""
-        if not self.choices:
-            return False
-        message = self.choices[0].message
-        if message is None:
-            return bool(self.choices[0].text)
-        said = (message.content, message.reasoning, message.reasoning_content, message.refusal)
-        return any((*said, message.tool_calls, message.function_call))
 
-
-_decode_whole = msgspec.json.Decoder(WholeAnswer).decode
+_decode_whole = msgspec.json.Decoder(_Whole).decode
 
 
 def read_whole(body: bytes) -> WholeAnswer:
     """The answer that a body holds. Raises ChunkError."""
     try:
-        return _decode_whole(body)
+        found = _decode_whole(body)
     except (ValueError, RecursionError) as error:
-        return read_odd(body, WholeAnswer, error)
+        found = read_odd(body, _Whole, error)
+    choice = found.choices[0] if found.choices else _WholeChoice()
+    reason = choice.finish_reason and choice.finish_reason[:MOST_REASON]
+    return WholeAnswer(reason or None, _has_text(choice), found.usage)
+
+
+def _has_text(choice: _WholeChoice) -> bool:
+    """Whether it holds anything that was generated."""
+    message = choice.message
+    if message is None:
+        return bool(choice.text)
+    said = (message.content, message.reasoning, message.reasoning_content, message.refusal)
+    return any((*said, message.tool_calls, message.function_call))

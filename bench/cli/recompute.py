@@ -42,6 +42,7 @@ def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
     from bench.cli.printing import present
     from bench.damage import missing_moments, missing_records
+    from bench.plausible import implausible
     from bench.recovery import is_incomplete, recover
     from bench.results import REQUESTS, ResultError, load_run
     from bench.spool import read_chunks
@@ -56,6 +57,8 @@ def report(run: Path, **options: Any) -> int:
             raise ResultError(f"{moments}: damaged: it {lack}{_what_is_left(moments.parent)}")
         elif (lack := missing_records(columns, read_chunks(moments))) is not None:
             raise ResultError(f"{moments.with_name(REQUESTS)}: damaged: it {lack}{_what_is_left(moments.parent)}")
+        if (strange := implausible(facts, columns)) is not None:
+            raise ResultError(f"{moments.parent}: not a run of this tool: {strange}")
     except (ResultError, OSError) as error:
         raise UsageError(str(error)) from None
     for name in ("rows", "percentiles", "goodput"):

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import sys
+from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ _timespec = _TIMESPEC.unpack
 # Bytes, when the last of them arrived, how long the socket had been empty before, and whether that is sure.
 _Read = tuple[bytes, int, int, bool]
 
+# So long is one socket read at a time, while it brings as much as a read can take.
+_MOST_READING_NS = 500_000
+
 # What is put off is bounded: so many reads of one connection, none of them larger than that.
 _MOST_PUT_OFF = 32
 _MOST_PUT_OFF_BYTES = 4096
@@ -56,6 +60,7 @@ class Connection:
         "_empty_for_ns",
         "_fd",
         "_hub",
+        "_is_reading_on",
         "_lag_bins",
         "_packets",
         "_reads",
@@ -88,6 +93,7 @@ class Connection:
         self.plain: Plain | None = None  # takes what it knows of the exchange by its look
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
+        self._is_reading_on = False
         hub.add(self._fd, self.read_now, self._on_ready)
 
     @property
@@ -137,9 +143,24 @@ class Connection:
         if events & WRITE:
             self._send_rest()
         if events & ~WRITE:
+            self._read_rest(events)
+
+    def _read_rest(self, events: int) -> None:
+        """Read until there is nothing: what is left is not reported again. Other sockets and timers come in between
+        where a server sends faster than its bytes are parsed.
+        """
+        self._is_reading_on = False
+        began_ns, read = self._hub.now_ns, READ_BYTES
+        while self.is_open and (read == READ_BYTES or (read and events & ENDING)):
+            if self._hub.now_ns - began_ns > _MOST_READING_NS:
+                self._read_on_later(events)
+                return
             read = self.read_now()
-            while self.is_open and (read == READ_BYTES or (read and events & ENDING)):
-                read = self.read_now()  # what is left is not reported again
+
+    def _read_on_later(self, events: int) -> None:
+        if not self._is_reading_on:
+            self._is_reading_on = True
+            self._hub.defer(partial(self._read_rest, events))
 
     def _send_rest(self) -> None:
         exchange = self.exchange

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.counters import growth, read_counters
 from bench.run import ServerCounters
 
@@ -46,3 +48,11 @@ def test_growth_begins_at_nothing_where_a_counter_came_with_its_first_request() 
 def test_counters_that_went_back_tell_nothing() -> None:
     found = growth({"vllm:prompt_tokens_total": 10}, {"vllm:prompt_tokens_total": 3})
     assert found.problem == "they went back: the server was started anew"
+
+
+def test_what_is_no_sample_and_what_is_beyond_counting_is_left_out() -> None:
+    name = "vllm:prompt_tokens_total"
+    assert read_counters(f"{name}\n5\n{name}_more 6\n{name} 7 8 9\n{name} 3\r\n", "m") == {name: 3}
+    assert read_counters(f'{name}{{a="{"x" * 20_000}"}} 4\n{name} 5', "m") == {name: 5}
+    with pytest.raises(ValueError, match=r"in all 1\.80144e"):
+        read_counters(f"{name} 9007199254740992\n" * 2, "m")

@@ -253,6 +253,15 @@ def test_an_answer_in_one_piece() -> None:
             read_whole(body)
 
 
+def test_of_what_a_stream_says_no_more_is_held_than_can_be_of_use() -> None:
+    reading = read(f'{{"choices":[{{"delta":{{}},"finish_reason":"{"x" * 5000}"}}]}}'.encode())
+    assert reading.finish_reason == "x" * 1024
+    whole = read_whole(f'{{"choices":[{{"text":"a","finish_reason":"{"x" * 5000}"}}]}}'.encode())
+    assert whole.finish_reason == "x" * 1024
+    reading.take_error(b'{"error":"' + b"x" * 50_000 + b'"}')
+    assert len(reading.error or "") == 8192
+
+
 def test_the_first_visible_event_comes_after_the_reasoning() -> None:
     reading = read(chat(reasoning="hm"), chat(reasoning="so"), chat(content="Yes"))
     assert reading.visible_ns == 3_000_000
@@ -273,14 +282,14 @@ def test_the_first_visible_event_comes_after_the_reasoning() -> None:
 def test_errors_in_the_stream_are_kept(payload: bytes) -> None:
     reading = read(chat(content="a"), payload)
     assert reading.error is not None
-    assert "boom" in json.dumps(reading.error)
+    assert reading.error.startswith("error in the stream: boom")
     assert arrivals(reading) == [1]
 
 
 def test_an_event_of_type_error_is_one_whatever_it_holds() -> None:
     reading = Reading(0, array("q"))
     reading.take_error(b"out of memory")
-    assert reading.error == {"error": "out of memory"}
+    assert reading.error == "error in the stream: out of memory"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[1]", "a JSON object was expected"),
         ('{"promt": "a"}', "either 'prompt' or 'messages' is needed, only 'promt' found"),
         ("{}", "nothing"),

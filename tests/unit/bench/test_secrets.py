@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,8 @@ def test_a_hidden_value_that_is_pasted_is_refused() -> None:
         "sk-secret%2F%2B12345678",
         "sk-secret%2f%2b12345678",
         "c2stc2VjcmV0LysxMjM0NTY3OA==",
+        "sk-secret%252F%252B12345678",
+        r"sk-secret\/+12345678",
         "SK-SECRET/+12345678",
         "sk-secr…",
         "'sk-secret/'…",
@@ -95,6 +99,22 @@ def test_a_key_is_hidden_however_it_is_quoted(quoted: str) -> None:
     assert "<hidden>" in text
     assert "secr" not in text.lower()
     assert "c2st" not in text
+
+
+@pytest.mark.parametrize("key", ["sk-secret/+12345678", "sk-secret?>1234567", "sk-secret1234567"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("around", ["{}", ":{}", "u:{}", "me:{}", "{}:", "a:{}:b", '{{"key":"{}"}}'])
+def test_a_key_is_hidden_where_it_is_a_part_of_what_is_encoded(
+    around: str, encode: Callable[[bytes], bytes], key: str
+) -> None:
+    quoted = encode(around.format(key).encode()).decode()
+    hidden = Redactor([f"Bearer {key}"])(quoted)
+    before, found, behind = hidden.partition("<hidden>")
+    assert found
+    assert quoted.startswith(before)
+    assert quoted.endswith(behind)
+    known = encode(around.encode()).decode()  # nothing but what stands around the key, and a character on each side
+    assert len(before) + len(behind.rstrip("=")) <= len(known) + 2
 
 
 def test_the_password_of_basic_authentication_is_hidden_by_itself() -> None:

@@ -30,6 +30,8 @@ def head(status: int = 200, **headers: str) -> Head:
         (b'{"detail":[{"loc":["body","n"],"msg":"too large"}]}', "body.n: too large"),
         (PAGE, "a web page, 'Sign & in'"),
         (b"<html><body><script>x()</script><p>502 Bad\nGateway</p></body></html>", "a web page, '502 Bad Gateway'"),
+        (b"<html><body>502 Bad Gateway<script>x()", "a web page, '502 Bad Gateway'"),
+        (b"<html><title><title>Sign in</title>", "a web page, 'Sign in'"),
         (b"<html></html>", "a web page without text"),
         (b"upstream\n connect error", "upstream connect error"),
         (b"", "(no body)"),

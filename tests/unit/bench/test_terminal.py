@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.terminal import can_move_cursor, wants_colour
+from bench.terminal import can_move_cursor, columns_of, wants_colour
 from tests.support.gateway import CHAT, answer, gateway
 from tests.support.serving import ROOT
 from tests.support.wire import WireServer
@@ -89,3 +89,11 @@ def test_what_a_terminal_is_sent(tmp_path: Path, environment: dict[str, str], co
     assert "✔ 40 ok" in re.sub(r"\x1b\[[0-9;]*m", "", sent)
     assert bool(re.search(r"\x1b\[[0-9;]*m", sent)) is colours
     assert bool(re.search(r"\x1b\[[0-9;?]*[A-LN-Za-ln-z]", sent)) is moves
+
+
+@pytest.mark.parametrize("given", ["0", "-5", "²", "9" * 5000, "x"])
+def test_a_width_that_no_terminal_has_is_not_taken(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", given)
+    assert columns_of(Terminal()) is None
+    monkeypatch.setenv("COLUMNS", "77")
+    assert columns_of(Terminal()) == 77

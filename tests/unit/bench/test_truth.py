@@ -171,6 +171,8 @@ CERTIFICATE = Certificate(
 
 def test_a_certificate_holds_for_the_machine_that_it_was_issued_to(tmp_path: Path) -> None:
     assert load_certificate(tmp_path, "here") is None
+    (tmp_path / "certificate.json").write_text('{"more":' + "[" * 100_000 + "}")
+    assert load_certificate(tmp_path, "here") is None
     save_certificate(tmp_path / "runs", CERTIFICATE)
     assert load_certificate(tmp_path / "runs", "here") == CERTIFICATE
     assert load_certificate(tmp_path / "runs", "elsewhere") is None
