@@ -34,32 +34,34 @@ class ShapeLimits:
     escapes: int = MAX_ESCAPES
 
 
-def check_shape(body: bytes, limits: ShapeLimits = ShapeLimits(), *, window: int = WINDOW) -> Iterator[None]:
+def check_shape(*texts: bytes, limits: ShapeLimits = ShapeLimits(), window: int = WINDOW) -> Iterator[None]:
     """Yields after each piece of work. Raises `TooManyValuesError`.
 
-    It first counts brackets, colons and commas everywhere, which is fast and clears nearly every body. If there are too
+    Values of several texts count together; each text is JSON by itself, or nothing. It first counts brackets, colons and commas everywhere, which is fast and clears nearly every body. If there are too
     many, it counts again without those in strings.
     """
-    if len(body) < limits.containers * _BYTES_OF_A_CONTAINER:
+    if sum(map(len, texts)) < limits.containers * _BYTES_OF_A_CONTAINER:
         return
     counts = _Counts(limits)
     escapes = 0
-    for start in range(0, len(body), window):
-        piece = body[start : start + window]
-        counts.add(piece)
-        escapes += _count(piece, b"\\")
-        yield
+    for text in texts:
+        for start in range(0, len(text), window):
+            piece = text[start : start + window]
+            counts.add(piece)
+            escapes += _count(piece, b"\\")
+            yield
     if escapes > 2 * limits.escapes:  # an escaped backslash counts twice
         raise TooManyValuesError(f"more than {limits.escapes:,} escaped characters")
     if counts.problem() is None:
         return
     counts = _Counts(limits)
-    for outside in _outside_of_strings(body, window):
-        counts.add(outside)
-        problem = counts.problem()
-        if problem is not None:
-            raise TooManyValuesError(problem)
-        yield
+    for text in texts:
+        for outside in _outside_of_strings(text, window):
+            counts.add(outside)
+            problem = counts.problem()
+            if problem is not None:
+                raise TooManyValuesError(problem)
+            yield
 
 
 class _Counts:

@@ -14,9 +14,10 @@ from .base import (
     PositionLogprobs,
     check_template_kwargs,
 )
-from .chat_template import all_turns, chat_pieces, render_chat
+from .chat_template import all_turns, calls_text, chat_pieces, render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError, PromptTooLongError
+from .json_length import text_lengths
 from .prose import Author
 from .tokenizer import Tokenizer
 from .worker import Worker
@@ -54,6 +55,7 @@ _SHORT_PROMPT = 100
 _PIECES_A_TURN, _LONG_PIECE = 32, 500
 _MOST_CHARACTERS = 2_000_000  # longer text is only tokenized if it may fit the context
 _MOST_TOKENS = 500_000
+_CONTAINERS_A_TURN = 1_000
 
 
 class BundledText:
@@ -88,15 +90,33 @@ class BundledText:
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
         image_tokens = self.info.image_tokens or 0
-        is_plain = not image_tokens and not options.tools and len(turns) <= _FEW
-        if is_plain and sum([len(turn.content) for turn in turns]) <= _SHORT:
+        is_plain = not (image_tokens or options.tools or options.template_kwargs) and len(turns) <= _FEW
+        if is_plain and sum([_SHORT + 1 if turn.fields else len(turn.content) for turn in turns]) <= _SHORT:
             return render_chat(self.tokenizer, turns, options, image_tokens=image_tokens)
-        everything = all_turns(turns, options)
+        everything = await self._written_turns(turns, options)
         images = sum(turn.images for turn in turns)
         characters = sum(len(turn.content) for turn in everything)
         self._check_length(characters + images * image_tokens * self.tokenizer.longest_piece, "messages")
         pieces = chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens)
         return await self._gathered(pieces, "messages")
+
+    async def _written_turns(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
+        """All turns with their calls as text. Raises `PromptTooLongError` before it writes what cannot fit."""
+        called = [calls for turn in turns if turn.fields and (calls := turn.fields.get("tool_calls"))]
+        characters = 0
+        for number, length in enumerate(text_lengths([options.tools, called]), 1):
+            characters += length
+            if not number % _CONTAINERS_A_TURN:
+                await asyncio.sleep(0)
+        self._check_length(characters, "messages")
+        written: list[ChatTurn] = []
+        for turn in all_turns(turns, options):
+            if turn.fields.get("tool_calls"):
+                turn = ChatTurn(turn.role, turn.content + calls_text(turn), images=turn.images)
+                if len(turn.content) > _SHORT:
+                    await asyncio.sleep(0)
+            written.append(turn)
+        return written
 
     async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
         """All ids; other requests run between the pieces. Raises `PromptTooLongError`."""

@@ -86,7 +86,7 @@ class ChatCompletions(GenerationEndpoint):
         tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
         use = tool_use(request, tool_format or None)
         sees_images = engine.info.image_tokens is not None
-        turns = chat_turns(request.messages, default_system=settings.system, sees_images=sees_images)
+        turns = await chat_turns(request.messages, default_system=settings.system, sees_images=sees_images)
         options = chat_options(request, use.offered)
         token_ids = truncated(request, await engine.render_chat(turns, options), engine.info)
         params = chat_params(request, engine.info, len(token_ids), use.constraint)

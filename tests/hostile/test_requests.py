@@ -26,6 +26,8 @@ SOME_LARGE = (
     "a chat of one word of 30 MB",
     "a role of 30 MB",
     "many messages",
+    "a call of 28 MB",
+    "a long wish",
     "many prompts",
     "deep nesting",
 )

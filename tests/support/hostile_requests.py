@@ -45,6 +45,12 @@ def _json(body: Any) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
+def _called(arguments: Any) -> Request:
+    """A conversation with an earlier call."""
+    call = {"function": {"name": "f", "arguments": json.dumps(arguments)}}
+    return CHAT, _json({"messages": [{"role": "assistant", "tool_calls": [call]}], "max_tokens": 5})
+
+
 def _chat_with(field: bytes, value: bytes) -> Request:
     return CHAT, b'{"messages":[{"role":"user","content":"a"}],"max_tokens":5,"%b":%b}' % (field, value)
 
@@ -71,6 +77,14 @@ LARGE: dict[str, Callable[[], Request]] = {
     "many wrong messages": lambda: (CHAT, b'{"messages":%b}' % _list(b'{"content":3}', 19_000)),
     "many objects": lambda: _chat_with(b"x", _list(b"{}", 9 * MEGABYTE)),
     "many numbers": lambda: _chat_with(b"x", _list(b"1000", 6 * MEGABYTE)),
+    "a call of 28 MB": lambda: _called({"a": "b" * 28 * MEGABYTE}),
+    "a call of 2 MB that is one word": lambda: _called({"a": "b" * 1_900_000}),
+    "a call of many members": lambda: _called({f"k{number}": number for number in range(900_000)}),
+    "a call of many arrays": lambda: _called({"a": [[]] * 6 * MEGABYTE}),
+    "a call of many numbers": lambda: _called({"a": [1] * 490_000}),
+    "many calls": lambda: (CHAT, b'{"messages":[{"role":"assistant","tool_calls":%b}]}' % _list(
+        b'{"function":{"name":"f","arguments":"{}"}}', 9_000)),
+    "a long wish": lambda: (CHAT, _json(_chat("a", chat_template_kwargs={"reasoning_effort": "a" * 190_000}))),
     "deep nesting": lambda: _chat_with(b"x", b"[" * 9 * MEGABYTE + b"]" * 9 * MEGABYTE),
     "many escapes": lambda: _chat_with(b"x", b'"' + b'\\"' * 15 * MEGABYTE + b'"'),
     "many prompts": lambda: _completion(prompt=["a"] * 100_000),
@@ -89,4 +103,6 @@ LARGE: dict[str, Callable[[], Request]] = {
     "a long prompt of tokens": lambda: _completion(prompt=[300] * 32_000),
     "long descriptions of tools": lambda: (CHAT, _json(_chat("a", tools=[
         {"type": "function", "function": {"name": "f", "description": "word " * 5 * MEGABYTE}}]))),
+    "long descriptions of tools elsewhere": lambda: (CHAT, _json(_chat("a", tools=[
+        {"type": "function", "function": {"name": "f"}, "x": {"y": ["word " * 5 * MEGABYTE]}}]))),
 }  # fmt: skip

@@ -26,7 +26,7 @@ LIMITS = ShapeLimits()
 
 def problem(body: bytes, limits: ShapeLimits = LIMITS, window: int = WINDOW) -> str | None:
     try:
-        for _ in check_shape(body, limits, window=window):
+        for _ in check_shape(body, limits=limits, window=window):
             pass
     except TooManyValuesError as exc:
         return str(exc)

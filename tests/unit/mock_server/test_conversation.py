@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from mock_server.conversation import chat_turns
@@ -7,7 +9,7 @@ from mock_server.requests import ChatRequestMessage
 
 
 def turn(*, sees_images: bool = False, **message: object) -> ChatTurn:
-    return chat_turns([ChatRequestMessage.model_validate(message)], sees_images=sees_images)[0]
+    return asyncio.run(chat_turns([ChatRequestMessage.model_validate(message)], sees_images=sees_images))[0]
 
 
 def test_content_as_parts_is_content_as_a_string() -> None:
@@ -85,3 +87,18 @@ def test_what_templates_know_of_calls_is_kept() -> None:
     )
     assert turn(role="tool", content="7", tool_call_id="call_1").fields == {"tool_call_id": "call_1"}
     assert turn(role="user", content="hi", name="Ann").fields == {"name": "Ann"}
+
+
+def test_values_in_arguments_count_like_those_of_the_body_and_together() -> None:
+    many = '{"a": [' + "[]," * 11_000 + "[]]}"
+    call = {"function": {"name": "f", "arguments": many}}
+    assert turn(role="assistant", tool_calls=[call]).fields["tool_calls"]
+    with pytest.raises(ApiError, match="more than 20,000 objects and arrays") as caught:
+        turn(role="assistant", tool_calls=[call, call])
+    assert (caught.value.status, caught.value.param) == (413, "messages")
+
+
+def test_brackets_in_the_texts_of_arguments_are_no_values() -> None:
+    call = {"function": {"name": "f", "arguments": '{"a": "' + "[]," * 30_000 + '"}'}}
+    (read,) = turn(role="assistant", tool_calls=[call]).fields["tool_calls"]
+    assert read["function"]["arguments"] == {"a": "[]," * 30_000}
