@@ -37,8 +37,9 @@ class ShapeLimits:
 def check_shape(*texts: bytes, limits: ShapeLimits = ShapeLimits(), window: int = WINDOW) -> Iterator[None]:
     """Yields after each piece of work. Raises `TooManyValuesError`.
 
-    Values of several texts count together; each text is JSON by itself, or nothing. It first counts brackets, colons and commas everywhere, which is fast and clears nearly every body. If there are too
-    many, it counts again without those in strings.
+    Values of several texts count together; each text is JSON by itself, or nothing. It first counts brackets, colons
+    and commas everywhere, which is fast and clears nearly every body. If there are too many, it counts again without
+    those in strings.
     """
     if sum(map(len, texts)) < limits.containers * _BYTES_OF_A_CONTAINER:
         return

@@ -28,6 +28,7 @@ SOME_LARGE = (
     "many messages",
     "a call of 28 MB",
     "a long wish",
+    "long forbidden words",
     "many prompts",
     "deep nesting",
 )

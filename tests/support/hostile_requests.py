@@ -92,6 +92,8 @@ LARGE: dict[str, Callable[[], Request]] = {
     "many prompts of many choices": lambda: _completion(prompt=["a"] * 1_000, n=128),
     "many forbidden words": lambda: _completion(bad_words=[f"word{number}" for number in range(300_000)]),
     "as many forbidden words as may be": lambda: _completion(bad_words=[f"w{number}" for number in range(1_000)], n=64),
+    "long forbidden words": lambda: _completion(bad_words=["a" * 1_000] * 1_000),
+    "long forbidden words of several prompts": lambda: _completion(prompt=["a"] * 5, bad_words=["a" * 999] * 1_000),
     "many biases": lambda: _completion(logit_bias={str(number): 1 for number in range(300, 9_000)}, n=64),
     "many allowed tokens": lambda: _completion(allowed_token_ids=list(range(300, 9_000)), n=64),
     "many wrong biases": lambda: _chat_with(b"logit_bias", _json({str(number): 999 for number in range(200_000)})),
