@@ -99,6 +99,10 @@ LARGE: dict[str, Callable[[], Request]] = {
     "many wrong biases": lambda: _chat_with(b"logit_bias", _json({str(number): 999 for number in range(200_000)})),
     "likelihoods of a long prompt": lambda: _completion(prompt=[300] * 32_000, prompt_logprobs=20),
     "as many likelihoods as may be": lambda: _completion(prompt=[300] * 32_000, prompt_logprobs=2),
+    "as many likelihoods of an echo as may be": lambda: _completion(prompt=[300] * 32_000, echo=True, logprobs=2),
+    "a streamed echo with likelihoods": lambda: _completion(
+        prompt=[300] * 4_700, echo=True, logprobs=20, stream=True),
+    "as many choices as may be": lambda: _completion(prompt=["a"] * 32, n=128, max_tokens=100),
     "many likelihoods": lambda: _completion(n=64, logprobs=20, max_tokens=500, ignore_eos=True),
     "many long stop strings": lambda: _completion(stop=["a" * 1_000] * 16, n=64),
     "many stop strings": lambda: _completion(stop=["a"] * 300_000),
