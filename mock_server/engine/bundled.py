@@ -17,7 +17,7 @@ from .base import (
 from .chat_template import all_turns, calls_text, chat_pieces, render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError, PromptTooLongError
-from .json_length import text_lengths
+from .json_length import text_length
 from .prose import Author
 from .tokenizer import Tokenizer
 from .worker import Worker
@@ -55,7 +55,6 @@ _SHORT_PROMPT = 100
 _PIECES_A_TURN, _LONG_PIECE = 32, 500
 _MOST_CHARACTERS = 2_000_000  # longer text is only tokenized if it may fit the context
 _MOST_TOKENS = 500_000
-_CONTAINERS_A_TURN = 1_000
 
 
 class BundledText:
@@ -103,12 +102,7 @@ class BundledText:
     async def _written_turns(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
         """All turns with their calls as text. Raises `PromptTooLongError` before it writes what cannot fit."""
         called = [calls for turn in turns if turn.fields and (calls := turn.fields.get("tool_calls"))]
-        characters = 0
-        for number, length in enumerate(text_lengths([options.tools, called]), 1):
-            characters += length
-            if not number % _CONTAINERS_A_TURN:
-                await asyncio.sleep(0)
-        self._check_length(characters, "messages")
+        self._check_length(await text_length([options.tools, called]), "messages")
         written: list[ChatTurn] = []
         for turn in all_turns(turns, options):
             if turn.fields.get("tool_calls"):

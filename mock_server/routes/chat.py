@@ -52,7 +52,7 @@ class ChatForm(AnswerForm):
             **extra,
         )
         written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
-        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
+        return in_pieces(frame, written, (choice.logprobs.json() for choice in choices))
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)

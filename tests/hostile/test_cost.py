@@ -16,6 +16,7 @@ from tests.support.serving import ServerProcess, server_process
 
 MANY = ["a"] * 4_096
 LONG = [300] * 32_000
+JSON = {"content-type": "application/json"}
 
 
 def completion(**fields: Any) -> Request:
@@ -74,7 +75,7 @@ def test_the_log_probabilities_of_a_long_prompt_are_complete(server: ServerProce
     """They are written in pieces."""
     path, body = completion(prompt=LONG, echo=True, logprobs=2, stream=stream)
     with watch(server):
-        response = httpx.post(server.root + path, content=body, headers={"content-type": "application/json"})
+        response = httpx.post(server.root + path, content=body, headers=JSON, timeout=60)
     text = response.text.removeprefix("data: ").partition("\n")[0]
     (choice,) = json.loads(text)["choices"]
     found = choice["logprobs"]
