@@ -121,22 +121,14 @@ class BundledText:
             if len(piece) > _LONG_PIECE or number % _PIECES_A_TURN == 0:
                 await asyncio.sleep(0)
                 if len(ids) > most:
-                    raise self._too_long(len(ids), field)
+                    raise PromptTooLongError(self.info.max_model_len, len(ids), field)
         return ids
 
     def _check_length(self, characters: int, field: str) -> None:
         """Raises `PromptTooLongError` for text that cannot fit, judged by its length alone."""
         least = characters // self.tokenizer.longest_piece
         if characters > _MOST_CHARACTERS and least > self.info.max_model_len:
-            raise self._too_long(least, field)
-
-    def _too_long(self, least: int, field: str) -> PromptTooLongError:
-        context = self.info.max_model_len
-        return PromptTooLongError(
-            f"This model's maximum context length is {context} tokens. However, the prompt has at least {least} tokens:"
-            " shorten it.",
-            field,
-        )
+            raise PromptTooLongError(self.info.max_model_len, least, field)
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)
