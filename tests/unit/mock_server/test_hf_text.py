@@ -94,6 +94,9 @@ class Templated(Tokenizer):
         self.error = error
         self.backend_tokenizer = Described()
 
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return super().encode(text)
+
     def apply_chat_template(self, conversation: list[dict[str, Any]], **how: Any) -> str:
         if self.error is not None:
             raise self.error
