@@ -15,10 +15,11 @@ import msgspec
 MOST_CHARACTERS = 2000
 _MOST_IN_STRUCTS = 10_000  # commands may be long
 _FILE_NAME_BYTES = 100
-# Letters, symbols and marks by their category, blank by their look; or no wider than nothing (Default_Ignorable).
+# Letters, symbols and marks by their category, blank by their look; or no wider than nothing (Default_Ignorable),
+# without the two that choose between text and emoji.
 _BLANK = frozenset(
     "\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f"
-    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+    + "".join(map(chr, (*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
 )
 _MOST_MARKS = 4  # in a row: scripts need a few, hundreds cover the lines above and below
 _NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")

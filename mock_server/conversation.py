@@ -1,5 +1,6 @@
 """Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,18 +10,31 @@ from .engine.base import ChatOptions, ChatTurn
 from .errors import ApiError, bad_request
 from .requests import ChatRequest, ChatRequestMessage, ContentPart, TokenizeRequest, ToolCalled
 
+_MESSAGES_A_TURN = 256
+_LONG_ARGUMENTS = 40_000
 
-def chat_turns(
+
+async def chat_turns(
     messages: Sequence[ChatRequestMessage], default_system: str | None = None, *, sees_images: bool = False
 ) -> list[ChatTurn]:
     """Raises `ApiError` (400). Several text parts of a message are joined by line ends, as vLLM does.
 
-    `default_system` opens a conversation that has no system message of its own.
+    `default_system` opens a conversation that has no system message of its own. Other requests run between the
+    messages of a long conversation.
     """
-    turns = [_turn(message, f"messages.{number}", sees_images=sees_images) for number, message in enumerate(messages)]
+    turns: list[ChatTurn] = []
+    for number, message in enumerate(messages):
+        turns.append(_turn(message, f"messages.{number}", sees_images=sees_images))
+        if not (number + 1) % _MESSAGES_A_TURN or _is_long(message):
+            await asyncio.sleep(0)
     if default_system is not None and all(turn.role != "system" for turn in turns):
         turns.insert(0, ChatTurn("system", default_system))
     return turns
+
+
+def _is_long(message: ChatRequestMessage) -> bool:
+    calls = message.tool_calls
+    return calls is not None and sum([len(call.function.arguments) for call in calls]) > _LONG_ARGUMENTS
 
 
 def chat_options(request: ChatRequest | TokenizeRequest, tools: Sequence[Mapping[str, Any]] = ()) -> ChatOptions:

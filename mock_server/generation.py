@@ -21,6 +21,7 @@ from .interleaving import interleaved
 from .logprobs import Logprobs, LogprobsWriter
 
 _BATCHES_A_TURN = 32
+_POSITIONS_A_TURN = 500
 
 ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
 """The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
@@ -61,6 +62,7 @@ class Generation:
         "_batches",
         "_choices",
         "_choices_each",
+        "_echoed_logprobs",
         "_engine",
         "_interleaved",
         "_logprobs",
@@ -71,9 +73,11 @@ class Generation:
         "_request_id",
         "_runs",
         "_streams",
+        "_text",
         "_unechoed",
         "completion_tokens",
         "is_finished",
+        "num_choices",
         "prompt_tokens",
     )
 
@@ -97,31 +101,28 @@ class Generation:
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
         self._choices_each = runs[0].params.n
         self._prompt_only = runs[0].params.max_tokens == 0
-        self._choices = [self._choice(run, text) for run in runs for _ in range(run.params.n)]
-        self._open = len(self._choices)
+        self._text = text
+        self._choices: list[ChoiceText] = []
+        self._open = self.num_choices = sum(run.params.n for run in runs)
         self.is_finished = False
         """Every choice has its finish reason."""
-        self._unechoed = {index: echo for index in range(self._open) if (echo := self._run_of(index).echo) is not None}
-        one_plain = len(self._choices) == 1 and not self._unechoed and text.logprobs is None and not text.stop_strings
-        self._plain = self._choices[0] if one_plain else None
+        self._unechoed: dict[int, Echo] = {}
+        self._echoed_logprobs: dict[int, Logprobs] = {}
+        self._plain: ChoiceText | None = None
         self.prompt_tokens = sum(len(run.token_ids) for run in runs)
         self.completion_tokens = 0
 
-    def _choice(self, run: PromptRun, text: TextOptions) -> ChoiceText:
+    def _choice(self, run: PromptRun) -> ChoiceText:
         return ChoiceText(
             self._engine.detokenizer(run.token_ids),
-            text.stop_strings,
+            self._text.stop_strings,
             run.params.min_tokens,
-            watch_offsets=text.logprobs is not None,
+            watch_offsets=self._logprobs is not None,
             first_offset=len(run.echo.text) if run.echo is not None else 0,
         )
 
     def _run_of(self, choice: int) -> PromptRun:
         return self._runs[self.prompt_number(choice)]
-
-    @property
-    def num_choices(self) -> int:
-        return len(self._choices)
 
     @property
     def prompts(self) -> list[Sequence[int]]:
@@ -167,6 +168,7 @@ class Generation:
         """Hands every prompt to the engine; `EngineError` when it refuses."""
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
+            self._add_choices(run)
             request_id = f"{self._request_id}-{number}" if several else self._request_id
             # an engine reads a prompt only to go on from it: one token, the same in each choice, which is never shown
             params = replace(run.params, max_tokens=1, temperature=0.0) if self._prompt_only else run.params
@@ -176,6 +178,14 @@ class Generation:
                 await asyncio.sleep(0)
         if several:
             self._interleaved = interleaved(self._streams)
+        elif self.num_choices == 1 and not self._unechoed and self._logprobs is None and not self._text.stop_strings:
+            self._plain = self._choices[0]
+
+    def _add_choices(self, run: PromptRun) -> None:
+        first = len(self._choices)
+        self._choices += [self._choice(run) for _ in range(run.params.n)]
+        if run.echo is not None:
+            self._unechoed |= dict.fromkeys(range(first, len(self._choices)), run.echo)
 
     async def next_batch(self) -> list[ChoiceDelta]:
         """All that is ready, as soon as something is; to be called until `is_finished`.
@@ -193,6 +203,8 @@ class Generation:
                 number, deltas = await self._interleaved.__anext__()
         except StopAsyncIteration:
             raise _ended_too_soon() from None
+        if self._unechoed and self._logprobs is not None and number not in self._echoed_logprobs:
+            await self._write_prompt(number, self._logprobs)
         return self._texts(number * self._choices_each, deltas)
 
     def listen(self, callback: Callable[[], None] | None) -> bool:
@@ -262,12 +274,23 @@ class Generation:
             texts.append((index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
         return texts
 
+    async def _write_prompt(self, number: int, writer: LogprobsWriter[Any]) -> None:
+        """A prompt's log probabilities for the choices that begin with it. Other requests run between the pieces."""
+        run, positions = self._runs[number], self._streams[number].prompt_logprobs
+        if run.echo is None or positions is None:
+            return
+        pieces: list[Logprobs] = []
+        for start in range(0, len(positions), _POSITIONS_A_TURN):
+            piece = slice(start, start + _POSITIONS_A_TURN)
+            pieces.append(writer.write(run.token_ids[piece], positions[piece], run.echo.offsets[piece]))
+            await asyncio.sleep(0)
+        self._echoed_logprobs[number] = writer.join(pieces)
+
     def _echoed(self, index: int, text: str, logprobs: Logprobs | None) -> tuple[str, Logprobs | None]:
         """A choice's first text with its prompt before it."""
         echo = self._unechoed.pop(index)
-        positions = self.prompt_logprobs(index)
-        if self._logprobs is not None and logprobs is not None and positions is not None:
-            prompt = self._logprobs.write(self._run_of(index).token_ids, positions, echo.offsets)
+        prompt = self._echoed_logprobs.get(self.prompt_number(index))
+        if self._logprobs is not None and logprobs is not None and prompt is not None:
             logprobs = self._logprobs.join([prompt, logprobs])
         return echo.text + text, logprobs
 

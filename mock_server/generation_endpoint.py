@@ -24,7 +24,9 @@ from .responses import PromptLogprobs, Usage
 
 _R = TypeVar("_R", bound=GenerationRequest)
 _NOT_ADMITTED = (429, 503)
-_POSITIONS_A_TURN = 500
+_POSITIONS_A_TURN = 100
+_CHOICES_A_TURN = 256
+_FEW_LIKELIHOODS = 1_000
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +137,11 @@ class GenerationEndpoint(Endpoint):
         *,
         top_of_prompt: int | None,
     ) -> None:
-        choices = [WholeChoice() for _ in range(generation.num_choices)]
+        choices: list[WholeChoice] = []
+        while (left := generation.num_choices - len(choices)) > 0:
+            choices += [WholeChoice() for _ in range(min(left, _CHOICES_A_TURN))]
+            if left > _CHOICES_A_TURN:
+                await asyncio.sleep(0)
         likelihoods_each = 1 + (generation.runs[0].params.logprobs or 0)
         likelihoods = 0
         while not generation.is_finished:
@@ -160,9 +166,10 @@ class GenerationEndpoint(Endpoint):
             total_tokens=generation.prompt_tokens + generation.completion_tokens,
         )
         body = bytearray()
+        is_long = len(choices) > 1 or likelihoods > _FEW_LIKELIHOODS
         for piece in form.whole(options, choices, usage):
             body += piece
-            if len(choices) > 1:
+            if is_long:
                 await asyncio.sleep(0)
         await exchange.send_json(200, bytes(body))
 

@@ -1,7 +1,7 @@
 """Log probabilities as the wire has them: one shape for chat, OpenAI's older one for completions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
@@ -19,6 +19,7 @@ _L = TypeVar("_L", ChatLogprobs, CompletionLogprobs)
 
 Logprobs = ChatLogprobs | CompletionLogprobs
 TokenBytes = Callable[[int], bytes]
+_ADDED_A_PIECE = 256
 _LEAST = -9999.0  # JSON has no infinity; OpenAI's number for it
 
 
@@ -123,15 +124,17 @@ class WrittenLogprobs:
             if piece:
                 column.append(piece)
 
-    def json(self) -> bytes | None:
-        """None if there were none."""
+    def json(self) -> Iterator[bytes]:
+        """In pieces; none if there were no log probabilities."""
         if self._kind is None:
-            return None
+            return
         opening, *borders, closing = _frame(self._kind)
-        parts = [opening]
+        yield opening.encode()
         for column, border in zip_longest(self._columns, borders, fillvalue=closing):
-            parts += (",".join(column), border)
-        return "".join(parts).encode()
+            for start in range(0, len(column), _ADDED_A_PIECE):
+                piece = ",".join(column[start : start + _ADDED_A_PIECE])
+                yield (piece if not start else "," + piece).encode()
+            yield border.encode()
 
 
 _COLUMNS: Mapping[type[Logprobs], Sequence[str]] = {

@@ -2,7 +2,7 @@
 of its JSON; a null one was set to null.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import BaseModel
@@ -201,18 +201,23 @@ _NO_CHOICES, _NO_LOGPROBS = b'"choices":[]', b'"logprobs":null'
 def in_pieces(
     frame: ChatCompletion | Completion,
     choices: Iterable[ChatChoice | CompletionChoice],
-    logprobs: Sequence[bytes | None],
+    logprobs: Iterable[Iterator[bytes]],
 ) -> Iterator[bytes]:
-    """The JSON of a response in pieces, one for each of its choices.
+    """The JSON of a response in pieces: one for each of its choices, or several for one with log probabilities.
 
-    `frame` is the response without them; `logprobs` are those of each choice as JSON.
+    `frame` is the response without them; `logprobs` are those of each choice as JSON, in pieces.
     """
     head, _, tail = frame.json_bytes().partition(_NO_CHOICES)
     head += b'"choices":['
     for choice, written in zip(choices, logprobs, strict=True):
         text = choice.json_bytes()
-        if written is not None:
-            text = text.replace(_NO_LOGPROBS, b'"logprobs":' + written, 1)
-        yield head + text
+        opening = next(written, None)
+        if opening is None:
+            yield head + text
+        else:
+            before, _, behind = text.partition(_NO_LOGPROBS)
+            yield head + before + b'"logprobs":' + opening
+            yield from written
+            yield behind
         head = b","
     yield b"]" + tail

@@ -184,8 +184,12 @@ class ChatOptions:
 
 DEFAULT_CHAT = ChatOptions()
 
-# What decides the prompt's form stands in the request under names of its own.
-_RESERVED = ("conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template")
+# What decides the prompt's form stands in the request under names of its own; the rest are transformers' parameters.
+_RESERVED = (
+    "conversation", "messages", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "chat_template",
+    "self", "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
+    "tokenizer_kwargs",
+)  # fmt: skip
 
 
 def asks_to_think(options: ChatOptions) -> bool:

@@ -14,9 +14,10 @@ from .base import (
     PositionLogprobs,
     check_template_kwargs,
 )
-from .chat_template import all_turns, chat_pieces, render_chat
+from .chat_template import all_turns, calls_text, chat_pieces, render_chat
 from .detokenizer import IncrementalDetokenizer
 from .errors import EngineDeadError, EngineError, PromptTooLongError
+from .json_length import text_length
 from .prose import Author
 from .tokenizer import Tokenizer
 from .worker import Worker
@@ -88,15 +89,28 @@ class BundledText:
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
         check_template_kwargs(options)
         image_tokens = self.info.image_tokens or 0
-        is_plain = not image_tokens and not options.tools and len(turns) <= _FEW
-        if is_plain and sum([len(turn.content) for turn in turns]) <= _SHORT:
+        is_plain = not (image_tokens or options.tools or options.template_kwargs) and len(turns) <= _FEW
+        if is_plain and sum([_SHORT + 1 if turn.fields else len(turn.content) for turn in turns]) <= _SHORT:
             return render_chat(self.tokenizer, turns, options, image_tokens=image_tokens)
-        everything = all_turns(turns, options)
+        everything = await self._written_turns(turns, options)
         images = sum(turn.images for turn in turns)
         characters = sum(len(turn.content) for turn in everything)
         self._check_length(characters + images * image_tokens * self.tokenizer.longest_piece, "messages")
         pieces = chat_pieces(self.tokenizer, everything, options, image_tokens=image_tokens)
         return await self._gathered(pieces, "messages")
+
+    async def _written_turns(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
+        """All turns with their calls as text. Raises `PromptTooLongError` before it writes what cannot fit."""
+        called = [calls for turn in turns if turn.fields and (calls := turn.fields.get("tool_calls"))]
+        self._check_length(await text_length([options.tools, called]), "messages")
+        written: list[ChatTurn] = []
+        for turn in all_turns(turns, options):
+            if turn.fields.get("tool_calls"):
+                turn = ChatTurn(turn.role, turn.content + calls_text(turn), images=turn.images)
+                if len(turn.content) > _SHORT:
+                    await asyncio.sleep(0)
+            written.append(turn)
+        return written
 
     async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
         """All ids; other requests run between the pieces. Raises `PromptTooLongError`."""
@@ -107,22 +121,14 @@ class BundledText:
             if len(piece) > _LONG_PIECE or number % _PIECES_A_TURN == 0:
                 await asyncio.sleep(0)
                 if len(ids) > most:
-                    raise self._too_long(len(ids), field)
+                    raise PromptTooLongError(self.info.max_model_len, len(ids), field)
         return ids
 
     def _check_length(self, characters: int, field: str) -> None:
         """Raises `PromptTooLongError` for text that cannot fit, judged by its length alone."""
         least = characters // self.tokenizer.longest_piece
         if characters > _MOST_CHARACTERS and least > self.info.max_model_len:
-            raise self._too_long(least, field)
-
-    def _too_long(self, least: int, field: str) -> PromptTooLongError:
-        context = self.info.max_model_len
-        return PromptTooLongError(
-            f"This model's maximum context length is {context} tokens. However, the prompt has at least {least} tokens:"
-            " shorten it.",
-            field,
-        )
+            raise PromptTooLongError(self.info.max_model_len, least, field)
 
     def detokenizer(self, prompt_token_ids: Sequence[int]) -> IncrementalDetokenizer:
         return IncrementalDetokenizer(self.tokenizer)

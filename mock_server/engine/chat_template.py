@@ -48,7 +48,7 @@ def chat_pieces(
         else:
             opening = [special["<|role|>"], *tokenizer.encode(turn.role), special["<|content|>"]]
         yield opening + [special[IMAGE]] * (turn.images * image_tokens)
-        content = turn.content + _calls(turn)
+        content = turn.content + calls_text(turn) if turn.fields else turn.content
         if len(content) <= _SHORT:
             yield tokenizer.encode(content)
         else:
@@ -66,11 +66,12 @@ def write_call(name: str, arguments: object) -> str:
 
 def _wishes(options: ChatOptions) -> Iterator[ChatTurn]:
     if options.tools:
-        yield ChatTurn(TOOLS_ROLE, json.dumps(list(options.tools), ensure_ascii=False))
+        yield ChatTurn(TOOLS_ROLE, f"[{', '.join([json.dumps(tool, ensure_ascii=False) for tool in options.tools])}]")
     if asks_to_think(options):
         yield ChatTurn(THINKING_ROLE, str(options.template_kwargs.get("reasoning_effort") or "medium"))
 
 
-def _calls(turn: ChatTurn) -> str:
+def calls_text(turn: ChatTurn) -> str:
+    """The calls of a message as they stand behind its content."""
     calls = [call["function"] for call in turn.fields.get("tool_calls", ())]
     return "".join("\n" + write_call(call["name"], call["arguments"]) for call in calls)

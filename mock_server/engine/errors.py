@@ -14,7 +14,14 @@ class RequestRefusedError(EngineError):
 
 
 class PromptTooLongError(RequestRefusedError):
-    """The prompt is far longer than the model's context."""
+    """The prompt is far longer than the model's context, whose length is `context`; it has `least` tokens or more."""
+
+    def __init__(self, context: int, least: int, field: str) -> None:
+        super().__init__(
+            f"This model's maximum context length is {context} tokens. However, the prompt has at least {least} tokens:"
+            " shorten it.",
+            field,
+        )
 
 
 class EngineBusyError(EngineError):

@@ -8,13 +8,14 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import import_module
 from typing import Any, TypeVar
 
 from .base import DEFAULT_CHAT, ChatOptions, ChatTurn, Detokenizer, check_template_kwargs
 from .detokenizer import IncrementalDetokenizer, WindowDetokenizer
-from .errors import RequestRefusedError
+from .errors import PromptTooLongError, RequestRefusedError
+from .json_length import text_length
 from .token_bytes import VocabularyTable, piece_reader
+from .token_length import longest_token
 
 _T = TypeVar("_T")
 
@@ -28,8 +29,18 @@ class HfText:
     `fallback` where it has none.
     """
 
-    def __init__(self, tokenizer: Any, *, chat_template: str | None = None, fallback: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        chat_template: str | None = None,
+        fallback: str | None = None,
+        max_model_len: int | None = None,
+    ) -> None:
+        """`max_model_len`: text that cannot fit the context is refused before it is tokenized; None: any length."""
         self._tokenizer = tokenizer
+        self._max_model_len = max_model_len
+        self._longest = longest_token(tokenizer)
         self._chat_template = chat_template or getattr(tokenizer, "chat_template", None) or fallback
         self._table = _vocabulary_table(tokenizer)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
@@ -43,7 +54,8 @@ class HfText:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def tokenize(self, text: str) -> list[int]:
-        """With the special tokens that the model's prompts begin with, if they do."""
+        """With the special tokens that the model's prompts begin with, if they do. Raises `PromptTooLongError`."""
+        self._check_length(len(text), "prompt")
         return await self._run(len(text), lambda: list(self._tokenizer.encode(text)))
 
     async def detokenize(self, token_ids: Sequence[int]) -> str:
@@ -55,8 +67,20 @@ class HfText:
         if not self.has_chat_template:
             raise RequestRefusedError("the model has no chat template", "messages")
         check_template_kwargs(options)
-        length = sum([len(turn.content) for turn in turns]) + (SHORT if options.tools else 0)
+        length = sum([len(turn.content) for turn in turns])
+        others = [turn.fields for turn in turns if turn.fields]
+        if others or options.tools or options.template_kwargs:
+            length += await text_length([others, options.tools, options.template_kwargs])
+        self._check_length(length, "messages")
         return await self._run(length, lambda: render_prompt(self._tokenizer, self._chat_template, turns, options))
+
+    def _check_length(self, characters: int, field: str) -> None:
+        """Raises `PromptTooLongError` for text that cannot fit, judged by its length alone."""
+        if self._longest is None or self._max_model_len is None:
+            return
+        least = characters // self._longest
+        if least > self._max_model_len:
+            raise PromptTooLongError(self._max_model_len, least, field)
 
     def token_bytes(self, token_id: int) -> bytes:
         if self._table is not None:
@@ -84,7 +108,6 @@ def render_prompt(
     tokenizer: Any, chat_template: str | None, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT
 ) -> list[int]:
     """Raises `RequestRefusedError` with the template's own words."""
-    template_error: type[Exception] = import_module("jinja2").TemplateError
     conversation = [{"role": turn.role, "content": turn.content, **turn.fields} for turn in turns]
     try:
         text = tokenizer.apply_chat_template(
@@ -96,7 +119,7 @@ def render_prompt(
             tools=list(options.tools) or None,
             **options.template_kwargs,
         )
-    except (template_error, ValueError) as exc:
+    except Exception as exc:  # a template may fail in any way on a client's values
         raise RequestRefusedError(f"the model's chat template refuses the messages: {exc}", "messages") from exc
     return list(tokenizer.encode(text, add_special_tokens=False))
 

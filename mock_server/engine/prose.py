@@ -11,6 +11,7 @@ import tomllib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from .base import GenerationParams, PositionLogprobs
 from .chat_template import write_call
 from .drawing.budget import Budget
+from .drawing.problems import TooMuchWorkError
 from .likelihood import Edits, Likelihood, WeighedTokens
 from .prompt_reading import Conversation, PromptReader
 from .structured_text import StructuredWriter, first_call
@@ -31,6 +33,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[一-鿿]")
 _LETTER = re.compile(r"[A-Za-z]")
 _SENTENCES_OF_THOUGHT = {"minimal": 1, "low": 2, "medium": 4, "high": 8}
+_FEW_CHARACTERS = 500  # of bad words, encoded in a millisecond
+_WORD_LISTS_KEPT = 16
 _LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin letters
 
 # Where a model would stop by itself: log-normal, in tokens.
@@ -70,10 +74,13 @@ class Author:
         self._likelihood = Likelihood(tokenizer.vocab_size, tokenizer.first_piece)
         tables = tomllib.loads(_DATA.read_text("utf-8"))
         self._languages = {name: _language(table) for name, table in tables.items()}
+        self._word_tokens = lru_cache(_WORD_LISTS_KEPT)(self._encode_words)
 
-    def is_constrained(self, prompt_token_ids: Sequence[int], params: GenerationParams) -> bool:
-        """Whether the answer may have to satisfy a schema, an expression or a tool of the client's."""
-        return params.structured_output is not None or self._reader.has_wishes(prompt_token_ids)
+    def takes_long(self, prompt_token_ids: Sequence[int], params: GenerationParams) -> bool:
+        """Whether a schema, an expression, a tool or the bad words of the client decide how long `tokens` takes."""
+        return (
+            params.structured_output is not None or bool(params.bad_words) or self._reader.has_wishes(prompt_token_ids)
+        )
 
     def tokens(
         self,
@@ -91,7 +98,7 @@ class Author:
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
         digest = hashlib.blake2b(array("I", prompt_token_ids).tobytes(), digest_size=16)
         digest.update(f"\0{self._model}\0{adapter or ''}\0{seed}".encode())
-        weigh = self._weighing(params)
+        weigh = self._weighing(params, budget)
         wanted = params.structured_output
         wishes = self._wishes(prompt_token_ids) if wanted is None else None
         if budget is None and (wanted is not None or wishes is not None):
@@ -128,18 +135,27 @@ class Author:
         top = params.prompt_logprobs
         return None if top is None else self._likelihood.prompt(prompt_token_ids, top)
 
-    def _weighing(self, params: GenerationParams) -> Callable[[Iterator[int], str], Iterator[int]] | None:
+    def _weighing(
+        self, params: GenerationParams, budget: Budget | None
+    ) -> Callable[[Iterator[int], str], Iterator[int]] | None:
         """None where nobody asks how likely the tokens are or wants others."""
         wants_others = params.bad_words or params.allowed_token_ids or params.logit_bias
         if params.logprobs is None and not wants_others:
             return None
         edits = Edits({}, None)
         if wants_others and params.structured_output is None:  # whose tokens are not free
-            words = [self.tokenizer.encode(form) for word in params.bad_words for form in (word, " " + word)]
-            edits = Edits(params.logit_bias, tuple(params.allowed_token_ids) or None, words)
+            if budget is not None and budget.is_trial and sum(map(len, params.bad_words)) > _FEW_CHARACTERS:
+                raise TooMuchWorkError("the bad words are too long to be encoded at once")
+            edits = Edits(
+                params.logit_bias, tuple(params.allowed_token_ids) or None, self._word_tokens(tuple(params.bad_words))
+            )
         if params.logprobs is None and edits.is_empty:
             return None
         return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)
+
+    def _encode_words(self, words: tuple[str, ...]) -> list[list[int]]:
+        """Each with a space before it and without; kept, since the prompts of a request have the same ones."""
+        return [self.tokenizer.encode(form) for word in words for form in (word, " " + word)]
 
     def _repeat_the_end(self, text: str) -> Iterator[int]:
         """The model has no more to say, and says so for as long as it is asked."""

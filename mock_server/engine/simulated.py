@@ -101,7 +101,7 @@ class SimulatedEngine(BundledText):
         self.check_adapter(adapter)
         if not prompt_token_ids:
             raise EngineError("the prompt has no tokens")
-        if self._author.is_constrained(prompt_token_ids, params):
+        if self._author.takes_long(prompt_token_ids, params):
             texts = await self.worker.run(
                 lambda budget: self._author.tokens(prompt_token_ids, params, adapter, budget), params.n
             )

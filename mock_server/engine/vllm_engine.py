@@ -63,7 +63,7 @@ class VllmEngine:
 
         `check_adapters`: each adapter is refused that this build of vLLM mixes into the base's rows."""
         self._arguments = arguments
-        self._templates = {"chat_template": chat_template, "fallback": fallback_chat_template}
+        self._templates: dict[str, str | None] = {"chat_template": chat_template, "fallback": fallback_chat_template}
         self._check_adapters = check_adapters
         self._core: VllmCore | None = None
         self._text: HfText | None = None
@@ -107,7 +107,7 @@ class VllmEngine:
         except Exception as exc:
             raise EngineStartError(start_problem(exc, log_file, self._arguments)) from exc
         self._core = core
-        self._text = HfText(core.tokenizer, **self._templates)
+        self._text = HfText(core.tokenizer, max_model_len=core.facts.max_model_len, **self._templates)
         self._info = _make_info(core, self._text)
         self._gate = BatchGate() if core.facts.weighs_prompts_alone else None
         if core.facts.has_adapters:

@@ -52,7 +52,7 @@ class ChatForm(AnswerForm):
             **extra,
         )
         written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
-        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
+        return in_pieces(frame, written, (choice.logprobs.json() for choice in choices))
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)
@@ -90,7 +90,8 @@ class ChatCompletions(GenerationEndpoint):
     async def _run(self, request: ChatRequest, options: ChatOptions, use: ToolUse) -> PromptRun:
         engine = self.state.engine
         sees_images = engine.info.image_tokens is not None
-        turns = chat_turns(request.messages, default_system=self.state.settings.system, sees_images=sees_images)
+        default = self.state.settings.system
+        turns = await chat_turns(request.messages, default_system=default, sees_images=sees_images)
         token_ids = truncated(request, await engine.render_chat(turns, options), engine.info)
         return PromptRun(token_ids, chat_params(request, engine.info, len(token_ids), use.constraint))
 

@@ -34,7 +34,7 @@ class CompletionForm(AnswerForm):
             usage=usage,
         )
         written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
-        return in_pieces(frame, written, [choice.logprobs.json() for choice in choices])
+        return in_pieces(frame, written, (choice.logprobs.json() for choice in choices))
 
     @staticmethod
     def _choice(options: FrameOptions, index: int, choice: WholeChoice) -> CompletionChoice:

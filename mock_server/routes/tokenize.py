@@ -65,7 +65,7 @@ class Tokenize(_Counted):
             return await self.state.engine.tokenize(request.prompt)
         engine, system = self.state.engine, self.state.settings.system
         sees_images = engine.info.image_tokens is not None
-        turns = chat_turns(request.messages or (), default_system=system, sees_images=sees_images)
+        turns = await chat_turns(request.messages or (), default_system=system, sees_images=sees_images)
         return await engine.render_chat(
             turns, chat_options(request, [tool.model_dump(exclude_unset=True) for tool in request.tools or ()])
         )

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.hostile.conftest import Watch
@@ -15,6 +16,7 @@ from tests.support.serving import ServerProcess, server_process
 
 MANY = ["a"] * 4_096
 LONG = [300] * 32_000
+JSON = {"content-type": "application/json"}
 
 
 def completion(**fields: Any) -> Request:
@@ -66,6 +68,21 @@ def test_lists_of_tokens_count_for_each_choice(server: ServerProcess, watch: Wat
     fields = {"allowed_token_ids": list(range(300, 9_000)), "logit_bias": biases}
     with watch(server):
         assert post(server, completion(prompt=MANY[:choices], **fields)) == status
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_log_probabilities_of_a_long_prompt_are_complete(server: ServerProcess, watch: Watch, stream: bool) -> None:
+    """They are written in pieces."""
+    path, body = completion(prompt=LONG, echo=True, logprobs=2, stream=stream)
+    with watch(server):
+        response = httpx.post(server.root + path, content=body, headers=JSON, timeout=60)
+    text = response.text.removeprefix("data: ").partition("\n")[0]
+    (choice,) = json.loads(text)["choices"]
+    found = choice["logprobs"]
+    assert found["tokens"][:-1] == [found["tokens"][0]] * len(LONG)
+    assert found["text_offset"][:-1] == list(range(0, len(LONG) * len(found["tokens"][0]), len(found["tokens"][0])))
+    assert [value is None for value in found["token_logprobs"]] == [True] + [False] * len(LONG)
+    assert [value is None for value in found["top_logprobs"]] == [True] + [False] * len(LONG)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ SOME_LARGE = (
     "a chat of one word of 30 MB",
     "a role of 30 MB",
     "many messages",
+    "a call of 28 MB",
+    "a long wish",
+    "as long forbidden words as may be",
     "many prompts",
     "deep nesting",
 )

@@ -38,10 +38,11 @@ def test_text_that_is_fit_stays_as_it_is(text: str) -> None:
         ("\u202eabc", r"\u202eabc"),
         ("a\u3164b", r"a\u3164b"),
         ("a\u3000b\xa0c", "a b c"),
-        ("a\u034fb\ufe0f\U000e0101", r"a\u034fb\ufe0f\U000e0101"),
+        ("a\u034fb\ufe00\U000e0101", r"a\u034fb\ufe00\U000e0101"),
         ("e" + "\u0301" * 6, "e" + "\u0301" * 4 + r"\u0301\u0301"),
         ("ที่นี้ नमस्ते ä", "ที่นี้ नमस्ते ä"),
         ("潮汐 ✔ 🌊", "潮汐 ✔ 🌊"),
+        ("⚠\ufe0f", "⚠\ufe0f"),  # as emoji are written
     ],
 )
 def test_what_cannot_be_seen_is_shown_as_an_escape(text: str, line: str) -> None:

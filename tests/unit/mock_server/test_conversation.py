@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from mock_server.conversation import chat_turns
@@ -7,7 +9,7 @@ from mock_server.requests import ChatRequestMessage
 
 
 def turn(*, sees_images: bool = False, **message: object) -> ChatTurn:
-    return chat_turns([ChatRequestMessage.model_validate(message)], sees_images=sees_images)[0]
+    return asyncio.run(chat_turns([ChatRequestMessage.model_validate(message)], sees_images=sees_images))[0]
 
 
 def test_content_as_parts_is_content_as_a_string() -> None:

@@ -1,3 +1,4 @@
+import json
 from typing import Any, ClassVar
 
 from hypothesis import given
@@ -73,10 +74,19 @@ class TestAsJson:
         for piece in pieces:
             gathered.add(written(piece))
         whole = written([token_id for piece in pieces for token_id in piece])
-        assert gathered.json() == whole.model_dump_json().encode()
+        assert b"".join(gathered.json()) == whole.model_dump_json().encode()
+
+    def test_many_pieces_are_written_as_several(self) -> None:
+        writer = CompletionLogprobsWriter(TOKENS.__getitem__, 0)
+        gathered = WrittenLogprobs()
+        for _ in range(600):
+            gathered.add(writer.write([1], [PositionLogprobs(HI.chosen, [])], [0]))
+        pieces = list(gathered.json())
+        assert max(map(len, pieces)) < len(b"".join(pieces)) / 4
+        assert json.loads(b"".join(pieces))["text_offset"] == [0] * 600
 
     def test_nothing_is_null(self) -> None:
-        assert WrittenLogprobs().json() is None
+        assert not list(WrittenLogprobs().json())
 
 
 def test_a_prompts_positions_are_keyed_by_token_id() -> None:

@@ -1,10 +1,13 @@
 from itertools import islice
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server.engine.base import ChatTurn, GenerationParams
 from mock_server.engine.chat_template import render_chat
+from mock_server.engine.drawing.budget import Budget
+from mock_server.engine.drawing.problems import TooMuchWorkError
 from mock_server.engine.prose import Author
 from mock_server.engine.tokenizer import Tokenizer
 
@@ -102,3 +105,11 @@ def test_what_was_said_encodes_to_the_tokens_that_said_it(
 ) -> None:
     written = ids(prompt, count=count, seed=seed, adapter=adapter, ignore_eos=True)
     assert TOKENIZER.encode(TOKENIZER.decode(written)) == written
+
+
+def test_long_bad_words_are_not_encoded_in_a_trial() -> None:
+    """The trial runs on the event loop."""
+    params = GenerationParams(max_tokens=9, bad_words=("a" * 1_000,) * 9)
+    with pytest.raises(TooMuchWorkError):
+        AUTHOR.tokens(ENGLISH, params, None, Budget(is_trial=True))
+    assert AUTHOR.tokens(ENGLISH, params, None, Budget())
