@@ -136,7 +136,8 @@ class Hub:
 
     def _go_on(self) -> None:
         self._goes_on = False
-        self._serve()
+        if not self._epoll.closed:
+            self._serve()
 
     def _on_ready_anew(self, fd: int, events: int) -> None:
         on_ready = self._on_ready.get(fd)
@@ -145,6 +146,8 @@ class Hub:
 
     def _grant(self) -> None:
         """Read, and once all is read that a look has found, let some start."""
+        if self._epoll.closed:
+            return
         self._serve()
         if not self._ready:
             granted = max(_LEAST_STARTS, self._reading_ns // _READING_A_START_NS)

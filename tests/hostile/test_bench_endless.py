@@ -23,7 +23,7 @@ def bench(folder: Path, play: Callable[[Peer], None], *options: str) -> Ran:
     with WireServer(play) as server:
         ran = run_bench(folder, "--base-url", server.url, *options)
     assert ran.megabytes < MOST_MB
-    assert "Traceback" not in ran.text
+    assert "Traceback" not in ran.text, ran.text
     return ran
 
 
