@@ -13,6 +13,7 @@ from typing import Protocol
 _GRACE_S = 1.0  # in a burst of honest clients, all connections are half-open for a moment
 _LOG_INTERVAL_S = 5.0
 MOST_UNREAD_BYTES = 64 * 1024 * 1024
+MOST_HEAD_BYTES = 32 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +55,9 @@ class Connections:
         # not plain dictionaries: finding the first entry of one that loses its first entries takes longer and longer
         self._half_open: OrderedDict[Connection, float] = OrderedDict()
         self._waiting: OrderedDict[Connection, float] = OrderedDict()
+        self._heads: dict[Connection, int] = {}
+        """Bytes of incomplete heads; the one that began first is the first."""
+        self._head_bytes = 0
         self._unread: dict[Connection, None] = {}
         self._is_watching = False
         self._warning = RareWarning(now)
@@ -110,7 +114,22 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         self._open.discard(connection)
         self._unread.pop(connection, None)
+        self.has_head(connection)
         self.is_busy(connection)
+
+    def holds_head(self, connection: Connection, size: int, most_bytes: int = MOST_HEAD_BYTES) -> None:
+        """So many bytes of an incomplete head have come. The oldest such head makes room if all are too large."""
+        if connection not in self._open:
+            return
+        self._head_bytes += size - self._heads.get(connection, 0)
+        self._heads[connection] = size
+        while self._head_bytes > most_bytes:
+            self._warning.log(f"incomplete request heads took more than {most_bytes} bytes: the oldest was dropped")
+            self._drop(next(iter(self._heads)))
+
+    def has_head(self, connection: Connection) -> None:
+        """Its head is complete."""
+        self._head_bytes -= self._heads.pop(connection, 0)
 
     def leaves_unread(self, connection: Connection) -> bool:
         """Its client does not read its answer for the moment. True if `bound_unread` is to be called soon."""

@@ -111,3 +111,20 @@ def test_those_that_have_not_read_for_longest_are_dropped() -> None:
     connections.reads(made[2])
     assert not connections.bound_unread(10)
     assert dropped(made) == [0, 1]
+
+
+def test_incomplete_heads_above_the_bound_are_dropped_from_the_first() -> None:
+    connections = Connections()
+    made = added(connections, 4)
+    for connection in made[:3]:
+        connections.holds_head(connection, 10, most_bytes=100)
+    connections.has_head(made[1])
+    connections.holds_head(made[3], 80, most_bytes=100)
+    assert dropped(made) == []
+    connections.holds_head(made[2], 15, most_bytes=100)
+    assert dropped(made) == [0]
+    connections.holds_head(made[2], 101, most_bytes=100)
+    assert dropped(made) == [0, 2]
+    connections.holds_head(made[2], 200, most_bytes=100)
+    connections.holds_head(made[3], 100, most_bytes=100)
+    assert dropped(made) == [0, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -281,3 +282,17 @@ def test_a_client_that_leaves_too_much_unread_gets_an_error() -> None:
     *_, error, done = events(chunks)
     assert "the client reads too slowly" in json.loads(error[6:])["error"]["message"]
     assert done == b"data: [DONE]"
+
+
+def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> None:
+    with serving() as served, connect(served, b"GET /health?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n") as idle:
+        assert b"200" in idle.recv(1_000)
+        port = idle.getsockname()[1]
+        (protocol,) = (
+            found
+            for found in gc.get_objects()
+            if isinstance(found, HttpProtocol) and found.client == ("127.0.0.1", port)
+        )
+        assert "secret" not in repr((protocol.url, protocol.headers, protocol.scope, protocol.cycle.scope))
+        idle.sendall(b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b'{"version"' in read_all(idle)
