@@ -119,9 +119,20 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._is_discarding:
                 _not_http.log("a client sent data that is not a valid HTTP request")
                 self.send_400_response("")
-        except httptools.HttpParserUpgrade:
-            pass  # no other protocol is spoken here: the request is answered as if it had not asked for one
+        except httptools.HttpParserUpgrade as exc:
+            self._parse_anew(data[exc.args[0] :])
         self._take_pieces()
+
+    def _parse_anew(self, rest: bytes) -> None:
+        """A head that asks for another protocol, without that wish: none is spoken here. httptools would skip its body,
+        and what comes after it.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"\r\n".join((*head, b"", rest)))
 
     def _take_pieces(self) -> None:
         pieces = self._pieces
@@ -158,6 +169,9 @@ class HttpProtocol(HttpToolsProtocol):
             raise _EnoughError
         if self._head_bytes:
             self._connections.has_head(self)
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._stage = _Stage.HEAD  # it is read again
+            return
         if self._is_answering():
             self._earlier_cycles.append(self.cycle)
         else:
@@ -170,6 +184,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers = []  # trailers, which are no part of the head and would be taken for it
 
     def on_message_complete(self) -> None:
+        if self._stage is _Stage.HEAD:
+            return
         self._take_pieces()
         self._stage = _Stage.START
         if not self._is_discarding:
