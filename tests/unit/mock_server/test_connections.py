@@ -128,3 +128,20 @@ def test_incomplete_heads_above_the_bound_are_dropped_from_the_first() -> None:
     connections.holds_head(made[2], 200, most_bytes=100)
     connections.holds_head(made[3], 100, most_bytes=100)
     assert dropped(made) == [0, 2]
+
+
+def test_the_answer_unread_for_longest_is_dropped_unless_its_client_has_only_paused() -> None:
+    clock = FakeClock()
+    connections = Connections(now=clock)
+    connections.drop_longest_unread()
+    made = added(connections, 3)
+    for connection in made:
+        connections.leaves_unread(connection)
+        clock.now += 4.0
+    connections.reads(made[0])
+    connections.drop_longest_unread()
+    assert dropped(made) == []
+    clock.now += 2.0
+    connections.drop_longest_unread()
+    connections.drop_longest_unread()
+    assert dropped(made) == [1]
