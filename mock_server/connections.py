@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 _GRACE_S = 1.0  # in a burst of honest clients, all connections are half-open for a moment
+_PAUSE_S = 10.0
 _LOG_INTERVAL_S = 5.0
 MOST_UNREAD_BYTES = 64 * 1024 * 1024
+MOST_HEAD_BYTES = 32 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,10 @@ class Connections:
         # not plain dictionaries: finding the first entry of one that loses its first entries takes longer and longer
         self._half_open: OrderedDict[Connection, float] = OrderedDict()
         self._waiting: OrderedDict[Connection, float] = OrderedDict()
-        self._unread: dict[Connection, None] = {}
+        self._heads: dict[Connection, int] = {}
+        """Bytes of incomplete heads; the one that began first is the first."""
+        self._head_bytes = 0
+        self._unread: dict[Connection, float] = {}
         self._is_watching = False
         self._warning = RareWarning(now)
 
@@ -110,12 +115,27 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         self._open.discard(connection)
         self._unread.pop(connection, None)
+        self.has_head(connection)
         self.is_busy(connection)
+
+    def holds_head(self, connection: Connection, size: int, most_bytes: int = MOST_HEAD_BYTES) -> None:
+        """So many bytes of an incomplete head have come. The oldest such head makes room if all are too large."""
+        if connection not in self._open:
+            return
+        self._head_bytes += size - self._heads.get(connection, 0)
+        self._heads[connection] = size
+        while self._head_bytes > most_bytes:
+            self._warning.log(f"incomplete request heads took more than {most_bytes} bytes: the oldest was dropped")
+            self._drop(next(iter(self._heads)))
+
+    def has_head(self, connection: Connection) -> None:
+        """Its head is complete."""
+        self._head_bytes -= self._heads.pop(connection, 0)
 
     def leaves_unread(self, connection: Connection) -> bool:
         """Its client does not read its answer for the moment. True if `bound_unread` is to be called soon."""
         if connection in self._open:
-            self._unread[connection] = None
+            self._unread[connection] = self._now()
         is_first, self._is_watching = not self._is_watching, True
         return is_first
 
@@ -137,6 +157,13 @@ class Connections:
             self._drop(connection)
         self._is_watching = bool(self._unread)
         return self._is_watching
+
+    def drop_longest_unread(self) -> None:
+        """What its answer holds is wanted by others. Not one whose client has paused for a few seconds only."""
+        connection, since = next(iter(self._unread.items()), (None, 0.0))
+        if connection is not None and self._now() - since >= _PAUSE_S:
+            self._warning.log("a client left its answer unread while others were refused: its connection was dropped")
+            self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         self.remove(connection)

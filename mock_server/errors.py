@@ -68,6 +68,10 @@ def head_too_large(limit: int) -> ApiError:
     return ApiError(431, message, code="headers_too_large", headers=_CLOSE)
 
 
+def too_many_headers(limit: int) -> ApiError:
+    return ApiError(431, f"The request has more than {limit} headers", code="headers_too_large", headers=_CLOSE)
+
+
 def model_not_found(message: str) -> ApiError:
     return ApiError(404, message, param="model", code="model_not_found")
 

@@ -7,21 +7,32 @@ import asyncio
 from enum import Enum, auto
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .body_writer import BodyWriter, offer
 from .connections import Connections, RareWarning
 from .descriptors import descriptor_limit
-from .errors import ApiError, connections_full, head_too_large, not_http, request_timeout
+from .errors import ApiError, connections_full, head_too_large, not_http, request_timeout, too_many_headers
 from .response_tally import NO_HANDLER, UNKNOWN_METHOD
 from .settings import Settings
 from .state import ServerState
 
 _LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal while it is still sending
 _MOST_PIPELINED = 64
+_PIPELINED_BYTES = 4_096  # about what a request takes that waits for its turn
+MOST_HEADERS = 128
+"""A header of five bytes takes forty times as much memory, and each one takes time."""
 _UNREAD_INTERVAL_S = 0.25
 _FEW_DESCRIPTORS = 8
 _out_of_descriptors = RareWarning()
+_not_http = RareWarning()
+_ANSWERED: Any = {"type": "http", "headers": ()}
+"""In place of the scope of a request that has been answered, whose head an idle connection would keep."""
+
+
+class _EnoughError(Exception):
+    """Ends the parsing of data of which nothing more is wanted."""
 
 
 class _Stage(Enum):
@@ -36,6 +47,9 @@ class HttpProtocol(HttpToolsProtocol):
     _writer: BodyWriter
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._pieces: list[bytes] = []
+        """Of a body, from the data being parsed. One chunk may hold a single byte: nothing else is done for each."""
+        self.on_body = self._pieces.append  # type: ignore[method-assign, assignment]
         super().__init__(*args, **kwargs)
         self._server = _server_of(self.config.app)
         settings = self._server.settings if self._server is not None else Settings()
@@ -70,13 +84,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def unread_bytes(self) -> int:
-        return self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size() + len(self.pipeline) * _PIPELINED_BYTES
 
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
             return
         self._chunk_bytes = len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._stage is _Stage.BODY:
             self._bytes_around_body += len(data)
             if self._bytes_around_body > self._max_head_bytes:
@@ -85,8 +99,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._max_head_bytes:
                 self._refuse(head_too_large(self._max_head_bytes))
-            elif self._timer is None:
+                return
+            if self._timer is None:
                 self._start_timer()
+            self._connections.holds_head(self, self._head_bytes)
         elif self._stage is _Stage.START and not self._is_answering():
             if self._timer is None:  # blank lines cancel uvicorn's own limit for idle connections
                 self._start_timer()
@@ -94,21 +110,67 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop_timer()
         self._tell_connections()
 
+    def _parse(self, data: bytes) -> None:
+        """As uvicorn does, but with a warning only now and then: whoever sends the data decides how often."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            if not self._is_discarding:
+                _not_http.log("a client sent data that is not a valid HTTP request")
+                self.send_400_response("")
+        except httptools.HttpParserUpgrade as exc:
+            self._parse_anew(data[exc.args[0] :])
+        self._take_pieces()
+
+    def _parse_anew(self, rest: bytes) -> None:
+        """A head that asks for another protocol, without that wish: none is spoken here. httptools would skip its body,
+        and what comes after it.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"\r\n".join((*head, b"", rest)))
+
+    def _take_pieces(self) -> None:
+        pieces = self._pieces
+        if pieces:
+            self._bytes_around_body = -self._chunk_bytes  # the data that they arrived in does not count
+            if not self._is_discarding:
+                super().on_body(b"".join(pieces))
+            pieces.clear()
+
     def on_message_begin(self) -> None:
+        if self._is_discarding:
+            raise _EnoughError
         self._stage = _Stage.HEAD
         self._head_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            if self._stage is _Stage.HEAD:
+                self._refuse(too_many_headers(MOST_HEADERS))
+            raise _EnoughError
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stage = _Stage.BODY
         self._bytes_around_body = -self._chunk_bytes
         if self._is_discarding:
-            return
+            raise _EnoughError
         if len(self.pipeline) >= _MOST_PIPELINED:
             self._close_after(self.cycle)
-            return
+            raise _EnoughError
         if self._head_bytes + self._chunk_bytes > self._max_head_bytes and self._size_of_head() > self._max_head_bytes:
             self._refuse(head_too_large(self._max_head_bytes))
+            raise _EnoughError
+        if self._head_bytes:
+            self._connections.has_head(self)
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._stage = _Stage.HEAD  # it is read again
             return
         if self._is_answering():
             self._earlier_cycles.append(self.cycle)
@@ -119,13 +181,12 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.scope is self.scope:  # its task starts in the loop's next iteration
             cycle.transport = self._outlet  # type: ignore[assignment]
             offer(self.scope, cycle.send, self._writer)
-
-    def on_body(self, body: bytes) -> None:
-        self._bytes_around_body = -self._chunk_bytes  # the data that it arrived in does not count
-        if not self._is_discarding:
-            super().on_body(body)
+        self.headers = []  # trailers, which are no part of the head and would be taken for it
 
     def on_message_complete(self) -> None:
+        if self._stage is _Stage.HEAD:
+            return
+        self._take_pieces()
         self._stage = _Stage.START
         if not self._is_discarding:
             super().on_message_complete()
@@ -150,6 +211,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._stage is _Stage.START and self.cycle.response_complete:
+            self.url = b""
+            self.scope = self.cycle.scope = _ANSWERED
         self._tell_connections()
 
     def pause_writing(self) -> None:

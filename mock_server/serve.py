@@ -26,6 +26,10 @@ from .state import ServerState
 from .tls import TlsServer, tls_context
 from .unix_listener import UnixListener
 
+_ACCEPTED_AT_ONCE = 8
+"""Copies of the listening socket. libuv accepts one connection for each in a turn of the loop, and the turns are long
+when there is much to do.
+"""
 _FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
 _FORCED_END_S = 2.0  # after the time for streams; all connections have been aborted by then
 _log = logging.getLogger(__name__)
@@ -70,6 +74,7 @@ def serve(
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks for a client's address, and reading long lists of them takes time
         backlog=4096,
         timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
     )
@@ -151,7 +156,8 @@ class _Server(uvicorn.Server):
     async def serve_until_dead(self, listener: Listener | UnixListener) -> None:
         watching = asyncio.create_task(self._watch_engine(), name="engine's health")
         try:
-            await self.serve(sockets=[listener.socket])
+            copies = [listener.socket.dup() for _ in range(_ACCEPTED_AT_ONCE - 1)]
+            await self.serve(sockets=[listener.socket, *copies])
         finally:
             watching.cancel()
 

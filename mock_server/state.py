@@ -19,8 +19,12 @@ class ServerState:
         self.engine = engine
         self.settings = settings
         self.throughput = Throughput()
-        self.traffic = Traffic(settings.max_requests, settings.limits.choices_in_progress)
         self.connections = Connections(settings.max_connections, settings.max_half_open)
+        self.traffic = Traffic(
+            settings.max_requests,
+            settings.limits.choices_in_progress,
+            on_refusal=self.connections.drop_longest_unread,
+        )
         self.bodies = BodyReading(settings, self.traffic)
         self.metrics = ServerMetrics()
         self.models = ModelRegistry(settings, engine, created=int(time.time()))

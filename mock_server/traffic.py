@@ -1,7 +1,7 @@
 """What is under way: the requests that a server works on, how many it takes, and whether it takes new ones."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import shutting_down, too_many_choices, too_many_requests
@@ -13,7 +13,11 @@ class Traffic:
     Closed for good by `close`; what is inside may finish.
     """
 
-    def __init__(self, max_requests: int = 0, max_choices: int = 0) -> None:
+    def __init__(
+        self, max_requests: int = 0, max_choices: int = 0, *, on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_refusal` is called when something is refused because there is too much, and may end something else."""
+        self._on_refusal = on_refusal
         self._max_requests = max_requests
         self._max_choices = max_choices
         self._choices = 0
@@ -35,6 +39,7 @@ class Traffic:
         if self.is_closed:
             raise shutting_down()
         if self._max_requests and self._under_way >= self._max_requests:
+            self._on_refusal()
             raise too_many_requests(self._max_requests)
         self._under_way += 1
         self._empty.clear()
@@ -49,6 +54,7 @@ class Traffic:
     def choices(self, count: int) -> Iterator[None]:
         """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
         if self._max_choices and self._choices and self._choices + count > self._max_choices:
+            self._on_refusal()
             raise too_many_choices(self._max_choices)
         self._choices += count
         try:

@@ -1,5 +1,6 @@
 """What whoever runs the server asks: does it serve, may requests come, how many are under way, what has it counted."""
 
+import asyncio
 from dataclasses import asdict
 
 from pydantic_core import to_json
@@ -9,6 +10,7 @@ from streamgauge.version import version
 from ..endpoint import Endpoint
 from ..errors import shutting_down
 from ..exchange import Exchange
+from ..state import ServerState
 
 
 class Ready(Endpoint):
@@ -51,14 +53,20 @@ class Load(Endpoint):
 
 
 class Metrics(Endpoint):
-    """Prometheus' text form."""
+    """Prometheus' text form. One at a time, each of which takes milliseconds: others are served in between."""
+
+    def __init__(self, state: ServerState, path: str) -> None:
+        super().__init__(state, path)
+        self._turn = asyncio.Lock()
 
     async def handle(self, exchange: Exchange) -> None:
         from ..exposition import CONTENT_TYPE, exposition  # prometheus_client is slow to import and seldom asked for
 
         state = self.state
         model_name = state.settings.model_names[0]
-        text = exposition(state.metrics, state.engine.stats(), model_name, state.engine.own_metrics())
+        async with self._turn:
+            text = exposition(state.metrics, state.engine.stats(), model_name, state.engine.own_metrics())
+            await asyncio.sleep(0)
         await exchange.send_text(text, CONTENT_TYPE)
 
 
@@ -68,9 +76,13 @@ class Version(Endpoint):
 
 
 class Description(Endpoint):
-    """The API in OpenAPI's form."""
+    """The API in OpenAPI's form. It never changes, and takes a moment to write."""
+
+    _written: bytes | None = None
 
     async def handle(self, exchange: Exchange) -> None:
-        from ..openapi import openapi_document  # takes a moment, and is seldom asked for
+        if self._written is None:
+            from ..openapi import openapi_document  # seldom asked for
 
-        await exchange.send_json(200, to_json(openapi_document(version(), self.state.settings.root_path)))
+            self._written = to_json(openapi_document(version(), self.state.settings.root_path))
+        await exchange.send_json(200, self._written)

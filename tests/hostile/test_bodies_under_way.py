@@ -57,6 +57,20 @@ def test_bodies_under_way_count_as_requests() -> None:
 
 
 @pytest.mark.slow
+def test_answers_that_nobody_reads_do_not_keep_others_out() -> None:
+    unread = b'{"prompt": "a", "n": 64, "max_tokens": 5000, "ignore_eos": true, "stream": true}'
+    small = b'{"prompt": "a", "max_tokens": 1}'
+    with (
+        server_process("--profile", "instant", "--max-requests", "2", "--log-interval", "0") as server,
+        connections(server, 2, half_body(len(unread), unread)),
+    ):
+        ended_at = time.monotonic() + 60
+        while (found := status(ask(server, half_body(len(small), small)))) == 429 and time.monotonic() < ended_at:
+            time.sleep(0.2)
+        assert found == 200
+
+
+@pytest.mark.slow
 def test_answers_that_nobody_reads_take_bounded_memory(watch: Watch) -> None:
     body = b'{"prompt": "a", "n": 8, "max_tokens": 30000, "ignore_eos": true, "stream": true}'
     with (

@@ -111,3 +111,37 @@ def test_those_that_have_not_read_for_longest_are_dropped() -> None:
     connections.reads(made[2])
     assert not connections.bound_unread(10)
     assert dropped(made) == [0, 1]
+
+
+def test_incomplete_heads_above_the_bound_are_dropped_from_the_first() -> None:
+    connections = Connections()
+    made = added(connections, 4)
+    for connection in made[:3]:
+        connections.holds_head(connection, 10, most_bytes=100)
+    connections.has_head(made[1])
+    connections.holds_head(made[3], 80, most_bytes=100)
+    assert dropped(made) == []
+    connections.holds_head(made[2], 15, most_bytes=100)
+    assert dropped(made) == [0]
+    connections.holds_head(made[2], 101, most_bytes=100)
+    assert dropped(made) == [0, 2]
+    connections.holds_head(made[2], 200, most_bytes=100)
+    connections.holds_head(made[3], 100, most_bytes=100)
+    assert dropped(made) == [0, 2]
+
+
+def test_the_answer_unread_for_longest_is_dropped_unless_its_client_has_only_paused() -> None:
+    clock = FakeClock()
+    connections = Connections(now=clock)
+    connections.drop_longest_unread()
+    made = added(connections, 3)
+    for connection in made:
+        connections.leaves_unread(connection)
+        clock.now += 4.0
+    connections.reads(made[0])
+    connections.drop_longest_unread()
+    assert dropped(made) == []
+    clock.now += 2.0
+    connections.drop_longest_unread()
+    connections.drop_longest_unread()
+    assert dropped(made) == [1]

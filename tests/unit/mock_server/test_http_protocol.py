@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -281,3 +282,40 @@ def test_a_client_that_leaves_too_much_unread_gets_an_error() -> None:
     *_, error, done = events(chunks)
     assert "the client reads too slowly" in json.loads(error[6:])["error"]["message"]
     assert done == b"data: [DONE]"
+
+
+def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> None:
+    with serving() as served, connect(served, b"GET /health?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n") as idle:
+        assert b"200" in idle.recv(1_000)
+        port = idle.getsockname()[1]
+        (protocol,) = (
+            found
+            for found in gc.get_objects()
+            if isinstance(found, HttpProtocol) and found.client == ("127.0.0.1", port)
+        )
+        assert "secret" not in repr((protocol.url, protocol.headers, protocol.scope, protocol.cycle.scope))
+        idle.sendall(b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b'{"version"' in read_all(idle)
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "x\r\nupgrade: y"])
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+def test_a_request_for_another_protocol_is_answered_as_if_it_had_not_asked(protocol: str, pieces: int) -> None:
+    """With its body, which is no request of its own, and with those that follow on the connection."""
+    asks = f"connection: upgrade\r\nupgrade: {protocol}\r\n"
+    body = b'{"prompt": "a", "max_tokens": 1, "stop": "GET /ping HTTP/1.1\\r\\n"}'
+    last = b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    told = (
+        f"POST /v1/completions HTTP/1.1\r\ncontent-type: application/json\r\n{asks}content-length: {len(body)}\r\n\r\n"
+    )
+    chunked = told.replace(f"content-length: {len(body)}", "transfer-encoding: chunked").encode()
+    sent = told.encode() + body + chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    sent += f"GET /health HTTP/1.1\r\n{asks}\r\n".encode() + last
+    size = -(-len(sent) // pieces)
+    with serving() as served, connect(served, sent[:size]) as connection:
+        for start in range(size, len(sent), size):
+            connection.sendall(sent[start : start + size])
+        answers = read_all(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200"] * 4
+    assert answers.count(b'"text_completion"') == 2
+    assert answers.count(b'{"version"') == 1
