@@ -91,6 +91,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._chunk_bytes = len(data)
         self._parse(data)
+        if self._is_discarding:  # it was refused just now
+            self._tell_connections()
+            return
         if self._stage is _Stage.BODY:
             self._bytes_around_body += len(data)
             if self._bytes_around_body > self._max_head_bytes:
