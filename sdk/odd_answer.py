@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from pydantic import BaseModel
 
-from sdk.body import read_json, whole_characters
+from sdk.body import read_json, read_large_json, whole_characters
 from sdk.chunks import (
     ChatCompletionResponseStreamChoice,
     ChatCompletionStreamResponse,
@@ -83,7 +83,7 @@ def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
     """The same for a whole answer."""
     from sdk.types import CompletionResponse  # pydantic's models take long to import
 
-    found = read_json(whole_characters(body))
+    found = read_large_json(whole_characters(body))
     if isinstance(found, dict):
         for choice in _objects(found.get("choices")):
             if "message" in choice and choice["message"] is None:

@@ -42,6 +42,13 @@ class _AsText:
         return {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
+class _FirstError:
+    """Ends the reading of a list at the first item that does not fit: an error for each of a million takes gigabytes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler(source) | {"fail_fast": True}  # type: ignore[return-value]
+
+
 def _text_or_none(value: Any) -> str | None:
     return str(value) if value else None
 
@@ -81,7 +88,7 @@ class Model(_Answer):
 class ModelList(_Answer):
     """The models served: the base first, then its adapters."""
 
-    data: Annotated[list[Model], _NullAs(list)]
+    data: Annotated[list[Model], _FirstError(), _NullAs(list)]
     object: MaybeText = "list"
 
 
@@ -125,7 +132,7 @@ class ChatMessage(_Answer):
     content_parts: list[Any] | dict[str, Any] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], _FirstError()] | None = None
     refusal: str | None = None
     function_call: Function | None = None
 
@@ -151,7 +158,7 @@ class ChatCompletionResponse(_Answer):
     object: MaybeText = "chat.completion"
     created: MaybeInt = None
     model: MaybeText = None
-    choices: Annotated[list[ChatCompletionResponseChoice], _NullAs(list)]
+    choices: Annotated[list[ChatCompletionResponseChoice], _FirstError(), _NullAs(list)]
     usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
@@ -171,7 +178,7 @@ class CompletionResponse(_Answer):
     object: MaybeText = "text_completion"
     created: MaybeInt = None
     model: MaybeText = None
-    choices: Annotated[list[CompletionResponseChoice], _NullAs(list)]
+    choices: Annotated[list[CompletionResponseChoice], _FirstError(), _NullAs(list)]
     usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
