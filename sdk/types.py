@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -43,10 +43,10 @@ class _AsText:
 
 
 class _FirstError:
-    """Ends the reading of a list at the first item that does not fit: an error for each of a million takes gigabytes."""
+    """Ends the reading of a list at the first item that does not fit: errors for a million would take gigabytes."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return handler(source) | {"fail_fast": True}  # type: ignore[return-value]
+        return cast(CoreSchema, {**handler(source), "fail_fast": True})
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -40,7 +40,7 @@ def _weight_of(value: object) -> int:
     if isinstance(value, dict):
         return 500 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value.values()))
     if isinstance(value, list):
-        return 100 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value))
+        return 150 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value))
     return 0
 
 
