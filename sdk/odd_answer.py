@@ -181,8 +181,8 @@ def _mend_call(call: dict[str, Any]) -> None:
     if not isinstance(function, dict):
         function = call["function"] = _function_elsewhere(call)
     _mend_function(function)
-    if not isinstance(call.get("id"), str):
-        number = call.pop("id", None)
+    if "id" in call and not isinstance(call["id"], str):
+        number = call["id"]
         call["id"] = str(number) if isinstance(number, (int, float)) else None
     index = call.get("index")
     if isinstance(index, str) and index.isdecimal():
