@@ -20,6 +20,7 @@ from sdk.answer import MAX_ERROR_BYTES, not_an_answer, says_no_chat_template, sa
 from sdk.answer_limit import MAX_ANSWER_BYTES, ArrivingBody, check_weight
 from sdk.deadline import Deadline
 from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
+from sdk.json_weight import LIGHT_BYTES
 from sdk.known_keys import keys_of, without_keys
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # imported when an answer is read
     from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList
 
 CARDS_TTL_S = 60.0
-_QUICK_BYTES = 256 * 1024
 # A list of models that is refused so says that questions will be, too.
 _ALSO_FOR_ANSWERS = frozenset({401, 403, 429, 503})
 T = TypeVar("T", bound="BaseModel")
@@ -318,7 +318,7 @@ def _decode_quickly(kind: type[T], body: bytes) -> tuple[str, T | None]:
 
     The error of this way copies what does not fit, several times over: too much for a large answer.
     """
-    if len(body) > _QUICK_BYTES:
+    if len(body) > LIGHT_BYTES:
         return "", None
     try:
         return "", kind.model_validate_json(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LIGHT_BYTES = 1024 * 1024
+LIGHT_BYTES = 256 * 1024
 """JSON up to this size is not weighed: whatever is in it, it takes little memory."""
 # Measured: an object becomes a struct or a dict, and any other value needs at least a place in a list.
 OBJECT_BYTES, _LIST_BYTES, _VALUE_BYTES = 500, 150, 60

@@ -1,4 +1,4 @@
-"""Two megabytes of JSON made of a million values, wherever an answer has a place for them, take little memory."""
+"""A megabyte or two of JSON made of a million values, wherever an answer has a place for them, take little memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Small answers that take much memory to read, by name, and the program of a client that asks for each and reports.
 
-`python -m tests.support.heavy_answers ROOT` asks for all, as whole answers, and writes a line of JSON for each.
+`python -m tests.support.heavy_answers ROOT` asks for all and writes a line of JSON for each.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from sdk import InferenceClient, RetryPolicy, SDKError
-from tests.support.wire import Peer, WireServer
+from tests.support.wire import HEADERS, Peer, WireServer
 
 SIZE = 2 << 20
 
 
-def _many(begin: bytes, item: bytes, end: bytes) -> bytes:
-    return begin + b",".join([item] * (SIZE // (len(item) + 1))) + end
+def _many(begin: bytes, item: bytes, end: bytes, size: int = SIZE) -> bytes:
+    return begin + b",".join([item] * (size // (len(item) + 1))) + end
 
 
 _MESSAGE = b'{"choices":[{"message":{"content":"a",%b['
@@ -35,6 +35,8 @@ ANSWERS: dict[str, bytes] = {
     "deep lists": _many(_FINE + b'"x":[', b"[" * 100 + b"]" * 100, b"]}"),
     "keys twice": _many(_FINE[:-1] + b",", b'"x":{"a":[]}', b"}"),
     "error": _many(b'{"error":[', b'"a"', b"]}"),
+    "event of calls": _many(b'{"choices":[{"delta":{"tool_calls":[', b'{"function":{}}', b"]}}]}", 1_000_000),
+    "event of choices": _many(b'{"choices":[', b'{"delta":{}}', b"]}", 1_000_000),
     "models that are texts": _many(b'{"data":[', b'"a"', b"]}"),
     "models without names": _many(b'{"data":[', b'{"created":1}', b"]}"),
 }
@@ -42,11 +44,17 @@ ANSWERS: dict[str, bytes] = {
 
 def heavy_server() -> WireServer:
     """Answers `/NUMBER/v1/…` by what has that number."""
-    bodies = list(ANSWERS.values())
+    answers = list(ANSWERS.items())
 
     def play(peer: Peer) -> None:
         while found := re.search(rb" /(\d+)/v1/", peer.read_request()):
-            peer.answer(bodies[int(found[1])])
+            name, body = answers[int(found[1])]
+            if name.startswith("event"):
+                peer.send(HEADERS)
+                peer.chunk(b"data: " + body + b"\n\ndata: [DONE]\n\n")
+                peer.end()
+            else:
+                peer.answer(body)
 
     return WireServer(play)
 
@@ -57,7 +65,11 @@ def main(root: str) -> None:
         (process / "clear_refs").write_text("5")
         with InferenceClient(f"{root}/{number}/v1", retries=RetryPolicy(0), timeout=60) as client:
             try:
-                client.models() if name.startswith("models") else client.chat("m", "q")
+                if name.startswith("event"):
+                    stream = client.chat_stream("m", "q")
+                    _ = list(stream), stream.tool_calls
+                else:
+                    client.models() if name.startswith("models") else client.chat("m", "q")
                 end = "answer"
             except SDKError as error:
                 end = type(error).__name__
