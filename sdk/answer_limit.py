@@ -8,8 +8,7 @@ from sdk.json_weight import is_over_weight
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 # Parsed JSON takes more memory than its text, so the limit on the memory is a multiple of that on the bytes.
 _MEMORY_FACTOR = 4
-# JSON for the Python parser is read and checked in several passes, which takes more.
-ODD_FACTOR = 3
+_MODEL_BYTES = 800  # of an object: the dict that it is read into, and the model made of that
 _REMEDY = "ask for less (max_tokens, n, logprobs), or give the client a higher max_answer_bytes"
 
 
@@ -27,9 +26,9 @@ def too_large(limit: int, what: str = "the answer") -> AnswerTooLargeError:
     return AnswerTooLargeError(f"{what} is over {limit} bytes, the limit of this client; {_REMEDY}")
 
 
-def check_weight(body: bytes, limit: int, factor: int = 1) -> None:
+def check_weight(body: bytes, limit: int) -> None:
     """Raises AnswerTooLargeError where the parsed JSON would take many times the memory of its text."""
-    if is_over_weight(body, limit * _MEMORY_FACTOR // factor):
+    if is_over_weight(body, limit * _MEMORY_FACTOR, _MODEL_BYTES):
         raise AnswerTooLargeError(
             f"the answer's {len(body)} bytes of JSON hold too many values to be parsed within the limit of this client,"
             f" max_answer_bytes={limit}; {_REMEDY}"

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic_core import ValidationError
 
 from sdk.answer import MAX_ERROR_BYTES, not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
-from sdk.answer_limit import MAX_ANSWER_BYTES, ODD_FACTOR, ArrivingBody, check_weight
+from sdk.answer_limit import MAX_ANSWER_BYTES, ArrivingBody, check_weight
 from sdk.deadline import Deadline
 from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
+from sdk.json_weight import LIGHT_BYTES
 from sdk.known_keys import keys_of, without_keys
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
@@ -286,15 +287,14 @@ def sent_request_id(request: Request) -> str:
 def decode(kind: type[T], body: bytes, request: Request, max_bytes: int = MAX_ANSWER_BYTES) -> T:
     """A whole answer. Raises StreamServerError for an error under status 200, else ProtocolError for other stuff."""
     check_weight(body, max_bytes)
-    try:
-        answer = kind.model_validate_json(body)
-    except ValidationError as error:
-        answer = _decode_odd(kind, body, request, max_bytes, error)
+    wrong, answer = _decode_quickly(kind, body)
+    if answer is None:
+        answer = _decode_odd(kind, body, request, wrong)
     choices: Any = answer.__dict__["choices"] if "choices" in kind.__pydantic_fields__ else True
     if choices and choices is not True:
         own = choices[0].__pydantic_extra__
         if own and ("message" in own or "delta" in own):
-            answer = _decode_odd(kind, body, request, max_bytes)  # a chat's answer to a completion
+            answer = _decode_odd(kind, body, request)  # a chat's answer to a completion
             choices = answer.__dict__["choices"]
         if len(choices) > 1:
             _number_by_place(choices)
@@ -313,21 +313,34 @@ def _number_by_place(choices: list[Any]) -> None:
             choice.index = place
 
 
-def _decode_odd(
-    kind: type[T], body: bytes, request: Request, max_bytes: int, error: ValidationError | None = None
-) -> T:
+def _decode_quickly(kind: type[T], body: bytes) -> tuple[str, T | None]:
+    """A small answer whose fields are of the types they should have; what is wrong with any other, if it was looked at.
+
+    The error of this way copies what does not fit, several times over: too much for a large answer.
+    """
+    if len(body) > LIGHT_BYTES:
+        return "", None
+    try:
+        return "", kind.model_validate_json(body)
+    except ValidationError as error:
+        return _what_is_wrong(error), None
+
+
+def _decode_odd(kind: type[T], body: bytes, request: Request, wrong: str = "") -> T:
     from sdk.odd_answer import read_odd_answer  # few servers need it
 
-    check_weight(body, max_bytes, ODD_FACTOR)
     try:
         return read_odd_answer(kind, body)
+    except ValidationError as error:
+        wrong = wrong or _what_is_wrong(error)
     except (ValueError, RecursionError):
-        raise not_an_answer(body, request.url, "" if error is None else _what_is_wrong(error)) from None
+        wrong = wrong or "it is not JSON"
+    raise not_an_answer(body, request.url, wrong)  # here, where what was read of it is gone: it is read once more
 
 
 def _what_is_wrong(error: ValidationError) -> str:
     """The first of the things that pydantic finds wrong, with its place as it is written: `choices[0].message`."""
-    first = error.errors()[0]
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
     if first["loc"] and steps[-1:] and steps[-1] in ("str", "int", "float", "bool") and len(steps) > 1:
         steps.pop()  # the branch of a union

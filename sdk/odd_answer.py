@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from pydantic import BaseModel
 
-from sdk.body import read_json, whole_characters
+from sdk.body import read_json, read_large_json, whole_characters
 from sdk.chunks import (
     ChatCompletionResponseStreamChoice,
     ChatCompletionStreamResponse,
@@ -83,7 +83,7 @@ def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
     """The same for a whole answer."""
     from sdk.types import CompletionResponse  # pydantic's models take long to import
 
-    found = read_json(whole_characters(body))
+    found = read_large_json(whole_characters(body))
     if isinstance(found, dict):
         for choice in _objects(found.get("choices")):
             if "message" in choice and choice["message"] is None:
@@ -181,8 +181,8 @@ def _mend_call(call: dict[str, Any]) -> None:
     if not isinstance(function, dict):
         function = call["function"] = _function_elsewhere(call)
     _mend_function(function)
-    if not isinstance(call.get("id"), str):
-        number = call.pop("id", None)
+    if "id" in call and not isinstance(call["id"], str):
+        number = call["id"]
         call["id"] = str(number) if isinstance(number, (int, float)) else None
     index = call.get("index")
     if isinstance(index, str) and index.isdecimal():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -40,6 +40,13 @@ class _AsText:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+class _FirstError:
+    """Ends the reading of a list at the first item that does not fit: errors for a million would take gigabytes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return cast(CoreSchema, {**handler(source), "fail_fast": True})
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -81,7 +88,7 @@ class Model(_Answer):
 class ModelList(_Answer):
     """The models served: the base first, then its adapters."""
 
-    data: Annotated[list[Model], _NullAs(list)]
+    data: Annotated[list[Model], _FirstError(), _NullAs(list)]
     object: MaybeText = "list"
 
 
@@ -125,7 +132,7 @@ class ChatMessage(_Answer):
     content_parts: list[Any] | dict[str, Any] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], _FirstError()] | None = None
     refusal: str | None = None
     function_call: Function | None = None
 
@@ -151,7 +158,7 @@ class ChatCompletionResponse(_Answer):
     object: MaybeText = "chat.completion"
     created: MaybeInt = None
     model: MaybeText = None
-    choices: Annotated[list[ChatCompletionResponseChoice], _NullAs(list)]
+    choices: Annotated[list[ChatCompletionResponseChoice], _FirstError(), _NullAs(list)]
     usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 
@@ -171,7 +178,7 @@ class CompletionResponse(_Answer):
     object: MaybeText = "text_completion"
     created: MaybeInt = None
     model: MaybeText = None
-    choices: Annotated[list[CompletionResponseChoice], _NullAs(list)]
+    choices: Annotated[list[CompletionResponseChoice], _FirstError(), _NullAs(list)]
     usage: Annotated[UsageInfo, _OrElse(UsageInfo)] = Field(default_factory=UsageInfo)
 
 

@@ -13,7 +13,7 @@ from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
-from sdk.transport.http1 import encode_request
+from sdk.transport.http1 import Payload
 from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
@@ -53,7 +53,7 @@ class BlockingTransport:
         return f"<BlockingTransport {self.pool!r}>"
 
     def send(self, request: Request, deadline: Deadline) -> BlockingExchange:
-        payload = encode_request(request)
+        payload = Payload(request)
         exchange = self._start(request, deadline, fresh=False)
         try:
             exchange.ask(payload)
@@ -97,16 +97,16 @@ class BlockingExchange:
         """Whether anything of an answer has arrived."""
         return self._parser.has_bytes
 
-    def ask(self, payload: bytes) -> None:
+    def ask(self, payload: Payload) -> None:
         """Send the request and wait for the header block. Raises what `Transport.send` says."""
         connection = self._connection
         assert connection is not None  # noqa: S101 - an exchange is asked once, right after it was made
         try:
             self._deadline.enter("send")
             at_once = TLS_SEND_BYTES if isinstance(connection.socket, ssl.SSLSocket) else SEND_BYTES
-            if len(payload) <= at_once:
+            if len(payload.data) <= at_once:
                 connection.socket.settimeout(self._deadline.remaining_s())
-                connection.socket.sendall(payload)
+                connection.socket.sendall(payload.data)
             else:
                 self._send_watching(connection.socket, payload)
         except SDKError:  # what came meanwhile is no HTTP, or ends the connection
@@ -132,12 +132,12 @@ class BlockingExchange:
             self._receive_head()
         self._deadline.enter("stall", self.head_ns)
 
-    def _send_watching(self, connected: socket, payload: bytes) -> None:
+    def _send_watching(self, connected: socket, payload: Payload) -> None:
         """Send a large request; an error that comes before its end ends it (RFC 9112 §9.5), as does a long answer."""
         connected.settimeout(0)
         poll = select.poll()
         poll.register(connected, select.POLLIN | select.POLLOUT)
-        left = memoryview(payload)
+        left = memoryview(payload.data)
         while left and not self._is_spoilt:
             try:
                 left = left[connected.send(left[:SEND_BYTES]) :]

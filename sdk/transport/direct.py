@@ -8,7 +8,7 @@ from sdk.deadline import Deadline
 from sdk.errors import ConnectionLostError
 from sdk.transport.base import Request
 from sdk.transport.exchange import DirectExchange
-from sdk.transport.http1 import encode_request
+from sdk.transport.http1 import Payload
 from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.pool import Pool
 
@@ -37,7 +37,7 @@ class DirectTransport:
         return f"<DirectTransport {self.pool!r}>"
 
     async def send(self, request: Request, deadline: Deadline) -> DirectExchange:
-        payload = encode_request(request)
+        payload = Payload(request)
         closes = self.pool.closes
         exchange = await self._start(request, payload, deadline, fresh=False)
         try:
@@ -52,6 +52,6 @@ class DirectTransport:
     async def aclose(self) -> None:
         await self.pool.aclose()
 
-    async def _start(self, request: Request, payload: bytes, deadline: Deadline, *, fresh: bool) -> DirectExchange:
+    async def _start(self, request: Request, payload: Payload, deadline: Deadline, *, fresh: bool) -> DirectExchange:
         connection, opened = await self.pool.acquire(request.origin, deadline, fresh=fresh)
-        return connection.start(payload, deadline, opened=opened)
+        return connection.start(payload.data, deadline, opened=opened)

@@ -17,32 +17,45 @@ _UNFIT = re.compile(r"[^\t\r\n\x20-\x7e\x80-\xff]")
 _NAMES_SEEN: set[str] = set()  # names that were found to be tokens: there are few
 
 
+class Payload:
+    """A request as it goes over the wire. Its repr shows no key: reports of errors print the locals of each frame."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, request: Request) -> None:
+        self.data = encode_request(request)
+
+
 def encode_request(request: Request) -> bytes:
     """The request as it goes over the wire. Raises ConfigError for a header that would break its framing."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.origin.authority}"]
+    value = ""
     for name, value in request.headers:
-        if name not in _NAMES_SEEN:
-            _check_name(name)
+        if name not in _NAMES_SEEN and not _is_name(name):
+            lines, value = [], ""  # a report of the error may print them, and they hold the key
+            raise ConfigError(f"{name!r} is no name of a header")
         lines.append(f"{name}: {value}")
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
     head = "\r\n".join((*lines, "", ""))
     if _UNFIT.search(head) or head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+        lines, head, value = [], "", ""  # as above
         _check_values(request)
     return head.encode("latin-1") + request.body
 
 
-def _check_name(name: str) -> None:
+def _is_name(name: str) -> bool:
     if not _TOKEN.fullmatch(name):
-        raise ConfigError(f"{name!r} is no name of a header")
+        return False
     if len(_NAMES_SEEN) < 256:
         _NAMES_SEEN.add(name)
+    return True
 
 
 def _check_values(request: Request) -> None:
-    for name, value in request.headers:
-        if _UNFIT.search(value) or "\n" in value or "\r" in value:
-            raise ConfigError(f"the value of header {name!r} has a character that no header may have")
+    unfit = [name for name, value in request.headers if _UNFIT.search(value) or "\n" in value or "\r" in value]
+    if unfit:
+        raise ConfigError(f"the value of header {unfit[0]!r} has a character that no header may have")
     raise ConfigError(f"the path {request.target!r} has a character that no path may have")
 
 

@@ -133,6 +133,7 @@ class HttpxExchange:
         if journey.bounds_reads():
             thread.end()
             self._thread = None
+        journey.take_answer(response)
         deadline.enter("stall", self.head_ns)
 
     def read(self) -> Block | None:
@@ -271,6 +272,7 @@ class AsyncHttpxExchange:
         self._blocks: AsyncGenerator[bytes, None] = _async_blocks(response)
         self._later = later()
         self._is_closing = False
+        journey.take_answer(response)
         deadline.enter("stall", self.head_ns)
 
     async def read(self) -> Block | None:

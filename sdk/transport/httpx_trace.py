@@ -16,13 +16,14 @@ from typing import Any
 from weakref import WeakSet, ref
 
 from sdk.deadline import SECOND_NS, Deadline
-from sdk.errors import ProtocolError
+from sdk.errors import ConnectionLostError, ProtocolError
 from sdk.transport.race import prepare
 
 # How long a blocking read may take once a limit has passed, and for how long such reads go on.
 LAST_S = 0.001
 MAX_HEAD_BYTES = 256 * 1024  # more than the client's own limits, and what one read brings
 LATE_NS = SECOND_NS // 2
+_LINKS = ("_stream", "_httpcore_stream", "_connection")  # from a response to its connection
 _CONNECTING = frozenset({"connect_tcp", "connect_unix_socket", "start_tls"})
 _travelling: ContextVar[Journey | None] = ContextVar("travelling", default=None)
 
@@ -111,6 +112,11 @@ class Journey:
         """The same for asynchronous clients."""
         self.note(event, info)
 
+    def take_answer(self, response: Any) -> None:
+        """Note what parses the answers of the connection: it may keep bytes behind one for the next."""
+        if self.tap is not None and not self.is_shared and self.tap.parser is None:
+            self.tap.parser = _parser_of(response)
+
     def end(self) -> None:
         """The exchange is over."""
         if self.tap is not None:
@@ -142,6 +148,7 @@ class Tap:
         self.peer = peer
         self.journeys: set[Journey] = set()  # not ended yet
         self.bounds_reads = False
+        self.parser: Any = None
         self._stream: Callable[[], Any] = ref(stream)
         self._kind: Any = type(stream)
         # other kinds read from the socket several times for one block
@@ -178,13 +185,18 @@ class Tap:
         return self._heard(await self._kind.read(self._stream(), *size, **limits))
 
     def _written(self) -> Any:
-        """Note which request is being written, and listen for its answer."""
+        """Note which request is being written, and listen for its answer.
+
+        Raises ConnectionLostError where bytes came behind the last answer: the client would take them for this one's.
+        """
         stream, journey = self._stream(), _travelling.get()
         if journey is not None and journey.tap is not self:
             journey.end()
             journey.tap = self
             self.journeys.add(journey)
             stream.read = self._listen
+            if self.parser is not None and self.parser.trailing_data[0]:
+                raise ConnectionLostError("the server sent more than its last answer on this connection")
         return stream
 
     def _heard(self, data: bytes) -> bytes:
@@ -198,6 +210,17 @@ class Tap:
     def _stop_listening(self) -> None:
         if (stream := self._stream()) is not None:
             stream.__dict__.pop("read", None)
+
+
+def _parser_of(response: Any) -> Any:
+    """The h11 connection of a client's HTTP/1.1 response, which no public name leads to; None where there is none."""
+    link = getattr(response, "stream", None)
+    while link is not None:
+        if (parser := getattr(link, "_h11_state", None)) is not None:
+            return parser if hasattr(parser, "trailing_data") else None
+        names = vars(link) if hasattr(link, "__dict__") else {}
+        link = next((names[name] for name in _LINKS if name in names), None)
+    return None
 
 
 @contextlib.contextmanager

@@ -167,6 +167,28 @@ def test_no_error_of_a_list_of_models_has_it(name: str, program: Any) -> None:
             assert_no_secret(way, error)
 
 
+LOST: dict[str, tuple[Play, dict[str, Any]]] = {
+    "silence": (Peer.wait_closed, {"timeout": 0.3}),
+    "end": (Peer.close, {}),
+    "bad value": (Peer.close, {"api_key": KEY + "\n"}),
+    "bad name": (Peer.close, {"headers": {"no name": HEADER_KEY}}),
+}
+
+
+@pytest.mark.parametrize("program", [whole, models], ids=["whole", "models"])
+@pytest.mark.parametrize("name", LOST)
+def test_no_local_variable_of_the_direct_transports_shows_it_to_a_report(name: str, program: Any) -> None:
+    play, more = LOST[name]
+    with WireServer(player(play)) as server:
+        direct = [way for way in WAYS if way.name.startswith("direct")]
+        for way, error_ in everywhere(server.url, program, direct, **(OPTIONS | more)).items():
+            assert isinstance(error_, SDKError), way
+            report = traceback.TracebackException.from_exception(error_, capture_locals=True)
+            shown = [frame for frame in report.stack if "/sdk/transport/" in frame.filename]
+            assert shown, way
+            assert not [frame for frame in shown if any(key in str(frame.locals) for key in (KEY, HEADER_KEY))], way
+
+
 def test_models_named_after_the_key_are_listed_without_it() -> None:
     cards = json.dumps({"object": "list", "data": [{"id": f"m-{KEY}\x1b[2J"}]}).encode()
 

@@ -40,7 +40,7 @@ def _weight_of(value: object) -> int:
     if isinstance(value, dict):
         return 500 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value.values()))
     if isinstance(value, list):
-        return 60 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value))
+        return 150 + 60 * max(0, len(value) - 1) + sum(map(_weight_of, value))
     return 0
 
 
@@ -80,3 +80,25 @@ def test_long_text_full_of_brackets_is_an_answer() -> None:
     text = "f({x: [1, 2]}, '{[,');\n" * 500_000
     body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
     assert decode(ChatCompletionResponse, body, REQUEST).choices[0].message.content == text
+
+
+ANSWERS: dict[str, dict[str, object]] = {
+    "text": {"message": {"role": "assistant", "content": "hi", "refusal": None}, "finish_reason": "stop"},
+    "calls": {"message": {"tool_calls": [{"id": "a", "index": 0, "function": {"name": "f", "arguments": "{}"}}]}},
+    "call without id": {"message": {"content": None, "tool_calls": [{"function": {"name": "f"}}]}},
+    "reasoning": {"message": {"content": "", "reasoning_content": "hm", "annotations": []}, "logprobs": None},
+    "parts": {"message": {"content": [{"type": "text", "text": "a"}, {"type": "image", "x": 1}]}},
+    "logprobs": {
+        "message": {"content": "a"},
+        "logprobs": {"content": [{"token": "a", "logprob": -0.1, "bytes": [97]}]},
+    },
+    "numbers": {"message": {"content": "a"}, "index": "1", "token_ids": [1, 2.5, 10**30]},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_large_answer_is_read_as_a_small_one(name: str) -> None:
+    body = json.dumps({"id": "x", "choices": [ANSWERS[name]], "usage": {"prompt_tokens": 1}, "own": 1}).encode()
+    small, large = (decode(ChatCompletionResponse, body + b" " * more, REQUEST) for more in (0, LIGHT_BYTES))
+    assert large == small
+    assert large.model_dump(exclude_unset=True) == small.model_dump(exclude_unset=True)
