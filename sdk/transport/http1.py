@@ -33,7 +33,7 @@ def encode_request(request: Request) -> bytes:
     for name, value in request.headers:
         if name not in _NAMES_SEEN and not _is_name(name):
             lines, value = [], ""  # a report of the error may print them, and they hold the key
-            raise ConfigError(f"{name!r} is no name of a header")
+            raise ConfigError(f"{name!r} is not a valid header name")
         lines.append(f"{name}: {value}")
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
