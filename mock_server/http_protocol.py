@@ -90,8 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_discarding:
             return
         self._chunk_bytes = len(data)
-        self._parse(data)
-        if self._is_discarding:  # it was refused just now
+        if not self._parse(data):
             self._tell_connections()
             return
         if self._stage is _Stage.BODY:
@@ -113,8 +112,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop_timer()
         self._tell_connections()
 
-    def _parse(self, data: bytes) -> None:
-        """As uvicorn does, but with a warning only now and then: whoever sends the data decides how often."""
+    def _parse(self, data: bytes) -> bool:
+        """As uvicorn does, but with a warning only now and then: whoever sends the data decides how often.
+
+        Returns whether more data is wanted.
+        """
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -123,8 +125,12 @@ class HttpProtocol(HttpToolsProtocol):
                 _not_http.log("a client sent data that is not a valid HTTP request")
                 self.send_400_response("")
         except httptools.HttpParserUpgrade as exc:
-            self._parse_anew(data[exc.args[0] :])
+            if self.parser.get_method() == b"CONNECT":
+                self._close_after(self.cycle)  # a tunnel: what follows is no request
+            else:
+                self._parse_anew(data[exc.args[0] :])
         self._take_pieces()
+        return not self._is_discarding
 
     def _parse_anew(self, rest: bytes) -> None:
         """A head that asks for another protocol, without that wish: none is spoken here. httptools would skip its body,

@@ -197,6 +197,15 @@ def test_a_head_above_the_limit_gets_a_431_even_when_all_of_it_is_sent(served: S
         assert limit in error["message"]
 
 
+@pytest.mark.parametrize("target", [b"http://127.0.0.1/docs", b"/health", b"a:1"])
+def test_a_request_for_a_tunnel_gets_one_answer(served: Serving, target: bytes) -> None:
+    with closing(connect(served)) as connection:
+        head = b"CONNECT " + target + b" HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n"
+        connection.sendall(head + b"{}GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        answers = read_all(connection)
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 4") == 1
+
+
 def test_a_head_above_both_limits_is_refused_once(served: Serving, caplog: pytest.LogCaptureFixture) -> None:
     with closing(connect(served)) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"b: " + b"b" * MAX_HEAD)
