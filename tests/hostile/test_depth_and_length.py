@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,11 @@ def in_key(field: str) -> Request:
     return COMPLETIONS, b'{"prompt":"a","%b":{"%b":"x"}}' % (field.encode(), b"a" * 28 * MEGABYTE)
 
 
+def number_of_digits(field: str, digits: int) -> Request:
+    """As many as Python reads; one more than them it can neither write nor quote."""
+    return COMPLETIONS, b'{"prompt":"a","%b":%b}' % (field.encode(), b"9" * digits)
+
+
 REFUSED: dict[str, tuple[str, Callable[[], Request]]] = {
     "deep arguments": ("messages.1", lambda: calls(CHAT, "[" * 200_000)),
     "long arguments": ("messages.1", lambda: calls(CHAT, *['"' + "a" * 9 * MEGABYTE + '"'] * 3)),
@@ -89,6 +95,14 @@ REFUSED: dict[str, tuple[str, Callable[[], Request]]] = {
     ),
     "a long key": ("structured_outputs.a", lambda: in_key("structured_outputs")),
     "a long key of a bias": ("logit_bias", lambda: in_key("logit_bias")),
+    "many unknown names": (
+        "structured_outputs.a",
+        lambda: completion(structured_outputs={f"a{number}": 1 for number in range(99_000)}),
+    ),
+    **{
+        f"a {field} of thousands of digits": (field, partial(number_of_digits, field, 4_300))
+        for field in ("max_tokens", "min_tokens", "top_k", "logprobs", "prompt_logprobs", "priority")
+    },
     "long values in a list": ("n", lambda: completion(n=[["a" * MEGABYTE] * 14] * 2)),
 }
 
