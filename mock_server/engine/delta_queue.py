@@ -9,6 +9,8 @@ from .errors import EngineError
 from .outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
+_MOST_WITH_LOGPROBS = 32  # written in some milliseconds
+_MOST_WHOLE = 8  # choices of thousands of tokens each
 _MOST_UNREAD = 200_000
 _MOST_UNREAD_TOGETHER = 400_000
 
@@ -24,6 +26,7 @@ class DeltaQueue:
         "_growing",
         "_is_due",
         "_listener",
+        "_most_at_once",
         "_on_close",
         "_open_choices",
         "_outbox",
@@ -42,6 +45,7 @@ class DeltaQueue:
         on_close: Callable[[], None],
         *,
         final_only: bool = False,
+        has_logprobs: bool = False,
         prompt_logprobs: Sequence[PositionLogprobs | None] | None = None,
         outbox: Outbox | None = None,
     ) -> None:
@@ -54,6 +58,7 @@ class DeltaQueue:
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
+        self._most_at_once = _MOST_WITH_LOGPROBS if has_logprobs else _MOST_WHOLE if final_only else _MOST_AT_ONCE
         self._growing: dict[int, list[int]] = {}
         """For choices whose last delta has no log probabilities: its tokens."""
         self._ready: list[Delta] = []
@@ -183,12 +188,12 @@ class DeltaQueue:
         return self._batch()
 
     def _batch(self) -> Sequence[Delta]:
-        """What is ready, or a part of it if much has piled up behind a slow reader."""
-        if len(self._ready) <= _MOST_AT_ONCE:
+        """What is ready, or a part of it if that is much to write or has piled up behind a slow reader."""
+        if len(self._ready) <= self._most_at_once:
             batch, self._ready = self._ready, []
         else:
-            batch = self._ready[:_MOST_AT_ONCE]
-            del self._ready[:_MOST_AT_ONCE]
+            batch = self._ready[: self._most_at_once]
+            del self._ready[: self._most_at_once]
             if self in self._outbox.behind:
                 if len(self._ready) > _MOST_AT_ONCE:
                     self._outbox.behind[self] = len(self._ready)

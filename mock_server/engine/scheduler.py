@@ -5,6 +5,7 @@ those begun first, fill what is left of the token budget. Pure: no clock, no I/O
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .base import FinishReason
@@ -27,6 +28,17 @@ class StepPlan(NamedTuple):
     @property
     def is_empty(self) -> bool:
         return not self.decodes and not self.prefills
+
+    @property
+    def num_sequences(self) -> int:
+        return len(self.decodes) + len(self.prefills)
+
+    def parts(self, size: int) -> "Iterator[StepPlan]":
+        """The same work as plans of at most `size` sequences, to be completed in this order."""
+        for start in range(0, len(self.decodes), size):
+            yield self._replace(decodes=self.decodes[start : start + size], prefills=[])
+        for start in range(0, len(self.prefills), size):
+            yield self._replace(decodes=[], prefills=self.prefills[start : start + size])
 
 
 SampledToken = tuple[Sequence, int, FinishReason | None]

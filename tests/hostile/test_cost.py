@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +27,12 @@ def completion(**fields: Any) -> Request:
 def statuses(server: ServerProcess, request: Request, at_once: int) -> set[int]:
     with ThreadPoolExecutor(at_once) as threads:
         return set(threads.map(lambda _: post(server, request), range(at_once)))
+
+
+@pytest.fixture(scope="module")
+def instant() -> Iterator[ServerProcess]:
+    with server_process("--log-interval", "0", "--profile", "instant", ulimit=ADDRESS_SPACE) as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -83,6 +90,22 @@ def test_the_log_probabilities_of_a_long_prompt_are_complete(server: ServerProce
     assert found["text_offset"][:-1] == list(range(0, len(LONG) * len(found["tokens"][0]), len(found["tokens"][0])))
     assert [value is None for value in found["token_logprobs"]] == [True] + [False] * len(LONG)
     assert [value is None for value in found["top_logprobs"]] == [True] + [False] * len(LONG)
+
+
+STREAMS: dict[str, dict[str, Any]] = {
+    "log probabilities": {"prompt": ["a"] * 32, "n": 128, "logprobs": 20, "max_tokens": 3, "ignore_eos": True},
+    "the prompt's tokens": {"prompt": LONG, "n": 64, "return_token_ids": True},
+    "words that differ in their ends": {
+        "n": 100, "max_tokens": 5, "ignore_eos": True, "allowed_token_ids": [97],
+        "bad_words": ["aaaaaaa" + chr(0x4E00 + number) for number in range(1_000)],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_of_many_choices_are_written_in_pieces(instant: ServerProcess, watch: Watch, name: str) -> None:
+    with watch(instant):
+        assert statuses(instant, completion(stream=True, **STREAMS[name]), 6) <= {200, 429}
 
 
 @pytest.mark.parametrize(
