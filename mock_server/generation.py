@@ -22,7 +22,7 @@ from .interleaving import interleaved
 from .logprobs import Logprobs, LogprobsWriter
 
 _BATCHES_A_TURN = 32
-_LONGEST_TURN_S = 0.01
+_LONGEST_TURN_S = 0.002  # twenty requests may each have one in a pass
 _POSITIONS_A_TURN = 500
 
 ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]

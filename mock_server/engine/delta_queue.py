@@ -9,7 +9,7 @@ from .errors import EngineError
 from .outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
-_MOST_WITH_LOGPROBS = 32  # written in some milliseconds
+_MOST_WITH_LOGPROBS = 16  # written in two milliseconds or so
 _MOST_WHOLE = 8  # choices of thousands of tokens each
 _MOST_UNREAD = 200_000
 _MOST_UNREAD_TOGETHER = 400_000

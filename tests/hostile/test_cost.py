@@ -69,6 +69,37 @@ def test_large_bodies_count_among_the_choices_in_progress(watch: Watch) -> None:
         assert post(server, body) == 200
 
 
+LIKELY = {"messages": [{"role": "user", "content": "a"}], "logprobs": True, "top_logprobs": 20}
+LIKELIHOODS: dict[str, Request] = {
+    "an answer's": (CHAT, json.dumps({**LIKELY, "max_tokens": 900, "min_tokens": 900}).encode()),
+    "a prompt's": completion(prompt=[300] * 2_000, prompt_logprobs=4),
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_log_probabilities_count_among_the_choices_in_progress(watch: Watch, name: str) -> None:
+    """Those of an answer while it grows: some are refused, the others may end."""
+    options = ("--max-choices-in-progress", "500", "--profile", "instant", "--log-interval", "0")
+    with server_process(*options, ulimit=ADDRESS_SPACE) as server:
+        with watch(server):
+            assert statuses(server, LIKELIHOODS[name], 8) == {200, 429}
+        assert post(server, LIKELIHOODS[name]) == 200
+
+
+@pytest.mark.parametrize("top", [0, 2])
+def test_the_log_probabilities_of_a_prompt_are_written_in_pieces(
+    instant: ServerProcess, watch: Watch, top: int
+) -> None:
+    path, body = completion(prompt=LONG, prompt_logprobs=top, return_token_ids=True)
+    with watch(instant):
+        response = httpx.post(instant.root + path, content=body, headers=JSON, timeout=60)
+    (choice,) = response.json()["choices"]
+    first, *others = choice["prompt_logprobs"]
+    assert first is None
+    assert [str(LONG[0]) in found for found in others] == [True] * (len(LONG) - 1)
+    assert choice["prompt_token_ids"] == LONG
+
+
 @pytest.mark.parametrize(("choices", "status"), [(110, 200), (1_000, 400)])
 def test_lists_of_tokens_count_for_each_choice(server: ServerProcess, watch: Watch, choices: int, status: int) -> None:
     biases = {str(token): 1 for token in range(300, 9_000)}

@@ -130,6 +130,16 @@ def test_a_prompt_repeated_in_each_choice_of_a_chat(
     assert json.loads(text)["error"]["param"] == "return_token_ids"
 
 
+def test_a_tool_whose_smallest_argument_nobody_can_write_is_not_called(server: ServerProcess) -> None:
+    number = b'{"type":"integer","exclusiveMinimum":%b}' % (b"9" * 4_300)
+    schema = b'{"type":"object","properties":{"a":%b},"required":["a"]}' % number
+    tools = b'[{"type":"function","function":{"name":"f","parameters":%b}}]' % schema
+    request = b'{"messages":[{"role":"user","content":"f"}],"tools":%b,"max_tokens":5}' % tools
+    status, text = answer(server, (CHAT, request))
+    assert status == 200
+    assert json.loads(text)["choices"][0]["message"]["content"]
+
+
 NONE_SUCH = 10**6
 PROMPTS: dict[str, Callable[[], Any]] = {
     "token ids": lambda: [300] * 490_000,

@@ -161,7 +161,7 @@ def test_readers_that_take_long_leave_others_a_turn_and_are_told_in_order_all_th
     assert [found for found in told if found != "other"] == [*range(12), "next"]
 
 
-@pytest.mark.parametrize(("kind", "most"), [({"has_logprobs": True}, 32), ({"final_only": True}, 8)])
+@pytest.mark.parametrize(("kind", "most"), [({"has_logprobs": True}, 16), ({"final_only": True}, 8)])
 def test_what_takes_long_to_write_is_read_in_smaller_batches(kind: dict[str, bool], most: int) -> None:
     async def scenario() -> list[Sequence[Delta]]:
         queue = DeltaQueue(100, lambda: None, **kind)  # type: ignore[arg-type]
