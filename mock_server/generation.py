@@ -146,10 +146,15 @@ class Generation:
         """Which prompt a choice goes on from."""
         return choice // self._choices_each
 
-    def unread_tokens(self, choice: int) -> int:
-        """Tokens that an unfinished choice has gained beyond those that came in batches."""
-        number, position = divmod(choice, self._choices_each)
-        return 0 if self._prompt_only else self._streams[number].unread_tokens(position)
+    def unread_tokens(self) -> dict[int, int]:
+        """Tokens that choices have gained beyond those that came in batches."""
+        if self._prompt_only:
+            return {}
+        return {
+            number * self._choices_each + position: tokens
+            for number, stream in enumerate(self._streams)
+            for position, tokens in stream.unread_tokens().items()
+        }
 
     @property
     def has_started(self) -> bool:

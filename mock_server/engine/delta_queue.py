@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
@@ -201,10 +203,11 @@ class DeltaQueue:
                     del self._outbox.behind[self]
         return batch
 
-    def unread_tokens(self, choice: int) -> int:
-        waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)
-        held = self._so_far.get(choice, ()) if self._so_far else ()
-        return waiting + sum(len(delta.token_ids) for delta in held)
+    def unread_tokens(self) -> Counter[int]:
+        unread: Counter[int] = Counter()
+        for delta in chain(self._ready, *(self._so_far or {}).values()):
+            unread[delta.choice] += len(delta.token_ids)
+        return unread
 
     def __aiter__(self) -> "DeltaQueue":
         return self

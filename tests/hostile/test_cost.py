@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,10 +20,18 @@ from tests.support.serving import ServerProcess, server_process
 MANY = ["a"] * 4_096
 LONG = [300] * 32_000
 JSON = {"content-type": "application/json"}
+WAITING = re.compile(r"^vllm:num_requests_waiting\{.*\} (\S+)$", re.MULTILINE)
 
 
 def completion(**fields: Any) -> Request:
     return COMPLETIONS, json.dumps({"prompt": "a", "max_tokens": 1, **fields}).encode()
+
+
+def sent(server: ServerProcess, request: Request) -> http.client.HTTPConnection:
+    """A connection on which the answer to a request will come."""
+    connection = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=50)
+    connection.request("POST", *request, headers=JSON)
+    return connection
 
 
 def statuses(server: ServerProcess, request: Request, at_once: int) -> set[int]:
@@ -137,6 +147,20 @@ STREAMS: dict[str, dict[str, Any]] = {
 def test_streams_of_many_choices_are_written_in_pieces(instant: ServerProcess, watch: Watch, name: str) -> None:
     with watch(instant):
         assert statuses(instant, completion(stream=True, **STREAMS[name]), 6) <= {200, 429}
+
+
+@pytest.mark.parametrize("prompts", [4_096, 32])
+def test_many_choices_are_left_at_once(server: ServerProcess, watch: Watch, prompts: int) -> None:
+    """Some run on the engine, and most wait for it."""
+    request = completion(prompt=["a"] * prompts, n=4_096 // prompts, max_tokens=30_000, ignore_eos=True, stream=True)
+    with httpx.Client(base_url=server.root, timeout=60) as client, watch(server):
+        connections = [sent(server, request) for _ in range(4)]
+        while sum(map(float, WAITING.findall(client.get("/metrics").text))) < 3 * 4_096:
+            pass
+        for connection in connections:
+            connection.close()
+        while client.get("/load").json()["server_load"]:
+            pass
 
 
 @pytest.mark.parametrize(
