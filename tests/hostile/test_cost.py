@@ -14,7 +14,7 @@ import pytest
 
 from tests.hostile.conftest import Watch
 from tests.support.hostile_check import ADDRESS_SPACE, post
-from tests.support.hostile_requests import CHAT, COMPLETIONS, TOKENIZE, Request
+from tests.support.hostile_requests import CHAT, COMPLETIONS, DETOKENIZE, TOKENIZE, Request
 from tests.support.serving import ServerProcess, server_process
 
 MANY = ["a"] * 4_096
@@ -77,6 +77,19 @@ def test_large_bodies_count_among_the_choices_in_progress(watch: Watch) -> None:
         with watch(server):
             assert statuses(server, body, 8) == {200, 429}
         assert post(server, body) == 200
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        (TOKENIZE, json.dumps({"prompt": "a b " * 110_000, "return_token_strs": True}).encode()),
+        (DETOKENIZE, json.dumps({"tokens": [8_000] * 490_000}).encode()),
+    ],
+    ids=["tokenize", "detokenize"],
+)
+def test_long_lists_of_tokens_take_little_memory(watch: Watch, request_: Request) -> None:
+    with server_process("--log-interval", "0", ulimit=ADDRESS_SPACE) as server, watch(server):
+        assert statuses(server, request_, 20) <= {200, 429}
 
 
 LIKELY = {"messages": [{"role": "user", "content": "a"}], "logprobs": True, "top_logprobs": 20}
