@@ -36,6 +36,7 @@ class DeltaQueue:
         "_scheduled_at",
         "_so_far",
         "_waiter",
+        "_weight",
         "first_token_at",
         "prompt_logprobs",
         "queued_at",
@@ -47,7 +48,7 @@ class DeltaQueue:
         on_close: Callable[[], None],
         *,
         final_only: bool = False,
-        has_logprobs: bool = False,
+        top_logprobs: int | None = None,
         prompt_logprobs: Sequence[PositionLogprobs | None] | None = None,
         outbox: Outbox | None = None,
     ) -> None:
@@ -60,7 +61,10 @@ class DeltaQueue:
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
+        has_logprobs = top_logprobs is not None
         self._most_at_once = _MOST_WITH_LOGPROBS if has_logprobs else _MOST_WHOLE if final_only else _MOST_AT_ONCE
+        self._weight = 1 if top_logprobs is None else 2 + top_logprobs
+        """Of a delta among those that wait: log probabilities take far more memory than the rest."""
         self._growing: dict[int, list[int]] = {}
         """For choices whose last delta has no log probabilities: its tokens."""
         self._ready: list[Delta] = []
@@ -103,9 +107,9 @@ class DeltaQueue:
 
     def _fall_behind(self) -> None:
         """Deltas pile up because the client does not read. Beyond the bounds, the stream with the most of them ends."""
-        waiting = len(self._ready)
-        if waiting <= _MOST_AT_ONCE or self._error is not None:
+        if len(self._ready) <= _MOST_AT_ONCE or self._error is not None:
             return
+        waiting = len(self._ready) * self._weight
         behind = self._outbox.behind
         behind[self] = waiting
         if waiting > _MOST_UNREAD:
@@ -198,7 +202,7 @@ class DeltaQueue:
             del self._ready[: self._most_at_once]
             if self in self._outbox.behind:
                 if len(self._ready) > _MOST_AT_ONCE:
-                    self._outbox.behind[self] = len(self._ready)
+                    self._outbox.behind[self] = len(self._ready) * self._weight
                 else:
                     del self._outbox.behind[self]
         return batch

@@ -198,7 +198,7 @@ class ScriptedEngine(BundledText):
             params.n,
             lambda: self._forget(key),
             final_only=params.final_only,
-            has_logprobs=params.logprobs is not None,
+            top_logprobs=params.logprobs,
             prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )

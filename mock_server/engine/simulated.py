@@ -120,7 +120,7 @@ class SimulatedEngine(BundledText):
             params.n,
             lambda: self._abort(sequences),
             final_only=params.final_only,
-            has_logprobs=params.logprobs is not None,
+            top_logprobs=params.logprobs,
             prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
