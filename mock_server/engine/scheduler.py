@@ -36,9 +36,9 @@ class StepPlan(NamedTuple):
     def parts(self, size: int) -> "Iterator[StepPlan]":
         """The same work as plans of at most `size` sequences, to be completed in this order."""
         for start in range(0, len(self.decodes), size):
-            yield self._replace(decodes=self.decodes[start : start + size], prefills=[])
+            yield StepPlan(self.decodes[start : start + size], [], self.num_prefill_tokens, self.num_kv_tokens)
         for start in range(0, len(self.prefills), size):
-            yield self._replace(decodes=[], prefills=self.prefills[start : start + size])
+            yield StepPlan([], self.prefills[start : start + size], self.num_prefill_tokens, self.num_kv_tokens)
 
 
 SampledToken = tuple[Sequence, int, FinishReason | None]

@@ -26,7 +26,7 @@ from .worker import Worker
 _STEPS_PER_PASS = 32  # of zero length, before the event loop gets a turn
 _LONGEST_PASS_S = 0.005  # of such steps if they are slow in fact,
 _FEW = 8  # which steps of few sequences are not
-_SEQUENCES_A_PART = 64  # of a step: each may take a tenth of a millisecond
+_SEQUENCES_A_PART = 128  # of a step: each may take a tenth of a millisecond
 _log = logging.getLogger(__name__)
 
 
@@ -183,7 +183,7 @@ class SimulatedEngine(BundledText):
             if step_s:
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
-            if plan.num_sequences <= _SEQUENCES_A_PART:
+            if len(plan.decodes) + len(plan.prefills) <= _SEQUENCES_A_PART:
                 self._deliver(scheduler.complete(plan))
             else:
                 await self._complete_in_parts(plan)
