@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
-_READERS_A_LOOK = 8  # at the clock
+_READERS_A_LOOK = 4  # at the clock
 _LONGEST_PASS_S = 0.01
 _log = logging.getLogger(__name__)
 

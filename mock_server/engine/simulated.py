@@ -26,7 +26,7 @@ from .worker import Worker
 _STEPS_PER_PASS = 32  # of zero length, before the event loop gets a turn
 _LONGEST_PASS_S = 0.005  # of such steps if they are slow in fact,
 _FEW = 8  # which steps of few sequences are not
-_SEQUENCES_A_PART = 128  # of a step: each may take a tenth of a millisecond
+_SEQUENCES_A_PART = 64  # of a step: each may take a tenth of a millisecond
 _log = logging.getLogger(__name__)
 
 
