@@ -45,6 +45,8 @@ class Frames:
             f'"model":{encode_basestring(options.model)},"choices":['
         )
         self._prefixes: dict[int, str] = {}
+        self._told_prompt: tuple[Sequence[int], str] = ((), "[]")
+        """The prompt that was written last: those of a prompt's choices are the same."""
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
         self._first_prefix: str | None = None
         """Of choice 0 once it has begun, if its events have nothing that changes but their text."""
@@ -90,6 +92,12 @@ class Frames:
     def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
         return f',"token_ids":{_numbers(token_ids)}'
 
+    def _prompt(self, index: int) -> str:
+        prompt = self._options.prompts[index]
+        if self._told_prompt[0] is not prompt:
+            self._told_prompt = prompt, _numbers(prompt)
+        return self._told_prompt[1]
+
     def closing(self, completion_tokens: int) -> str:
         """The usage event if it was asked for, and the end of the stream."""
         if not self._options.include_usage:
@@ -114,7 +122,7 @@ class ChatFrames(Frames):
         options = self._options
         suffix = self._suffixes[None]
         if options.token_ids:
-            prompt = f'}}],"prompt_token_ids":{_numbers(options.prompts[index])}'
+            prompt = f'}}],"prompt_token_ids":{self._prompt(index)}'
             suffix = suffix.replace("}]", prompt, 1)
         frame = f'{self._head}{{"index":{index},"delta":{{"role":"assistant","content":""{suffix}'
         return f"{frame}{self._usage(0)}}}\n\n" if options.continuous_usage else frame
@@ -127,7 +135,7 @@ class CompletionFrames(Frames):
 
     def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
         told = super()._token_ids(index, token_ids, is_first=is_first)
-        return f'{told},"prompt_token_ids":{_numbers(self._options.prompts[index])}' if is_first else told
+        return f'{told},"prompt_token_ids":{self._prompt(index)}' if is_first else told
 
 
 def _numbers(token_ids: Sequence[int]) -> str:

@@ -1,6 +1,7 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from .interleaving import interleaved
 from .logprobs import Logprobs, LogprobsWriter
 
 _BATCHES_A_TURN = 32
+_LONGEST_TURN_S = 0.002  # twenty requests may each have one in a pass
 _POSITIONS_A_TURN = 500
 
 ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
@@ -74,6 +76,7 @@ class Generation:
         "_runs",
         "_streams",
         "_text",
+        "_turn_began",
         "_unechoed",
         "completion_tokens",
         "is_finished",
@@ -96,6 +99,7 @@ class Generation:
         self._adapter = adapter
         self._logprobs = text.logprobs
         self._batches = 0
+        self._turn_began = time.monotonic()
         self._streams: list[DeltaStream] = []
         self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
@@ -142,10 +146,15 @@ class Generation:
         """Which prompt a choice goes on from."""
         return choice // self._choices_each
 
-    def unread_tokens(self, choice: int) -> int:
-        """Tokens that an unfinished choice has gained beyond those that came in batches."""
-        number, position = divmod(choice, self._choices_each)
-        return 0 if self._prompt_only else self._streams[number].unread_tokens(position)
+    def unread_tokens(self) -> dict[int, int]:
+        """Tokens that choices have gained beyond those that came in batches."""
+        if self._prompt_only:
+            return {}
+        return {
+            number * self._choices_each + position: tokens
+            for number, stream in enumerate(self._streams)
+            for position, tokens in stream.unread_tokens().items()
+        }
 
     @property
     def has_started(self) -> bool:
@@ -194,8 +203,10 @@ class Generation:
         """
         number = 0
         self._batches += 1
-        if not self._batches % _BATCHES_A_TURN:  # an engine that never waits must still let others run
+        # an engine that never waits must still let others run
+        if not self._batches % _BATCHES_A_TURN or time.monotonic() - self._turn_began > _LONGEST_TURN_S:
             await asyncio.sleep(0)
+            self._turn_began = time.monotonic()
         try:
             if self._interleaved is None:
                 deltas = await self._streams[0].__anext__()

@@ -16,17 +16,20 @@ from .event_stream import EventStream
 from .exchange import ClientGoneError, Exchange
 from .frames import FrameOptions, Frames
 from .generation import Generation
-from .logprobs import WrittenLogprobs, prompt_logprobs
+from .logprobs import WrittenLogprobs, prompt_logprobs_json
 from .metrics import RequestMeter
 from .request_cost import check_answer_likelihoods, check_prompt_likelihoods
+from .request_limits import BYTES_A_CHOICE, BYTES_A_LIKELIHOOD
 from .requests import GenerationRequest
-from .responses import PromptLogprobs, Usage
+from .responses import Usage
+from .traffic import ChoicesShare
 
 _R = TypeVar("_R", bound=GenerationRequest)
 _NOT_ADMITTED = (429, 503)
 _POSITIONS_A_TURN = 100
 _CHOICES_A_TURN = 256
 _FEW_LIKELIHOODS = 1_000
+_LIKELIHOODS_A_CHOICE = BYTES_A_CHOICE // BYTES_A_LIKELIHOOD
 _log = logging.getLogger(__name__)
 
 
@@ -38,11 +41,15 @@ class WholeChoice:
     logprobs: WrittenLogprobs = field(default_factory=WrittenLogprobs)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
-    prompt_logprobs: PromptLogprobs | None = None
+    prompt_logprobs: list[bytes] | None = None
+    """As JSON, in pieces."""
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    def logprobs_json(self) -> Iterator[bytes]:
+        return self.logprobs.json()
 
 
 class AnswerForm(ABC):
@@ -87,8 +94,12 @@ class GenerationEndpoint(Endpoint):
         model_name: str,
         generation: Generation,
         form: AnswerForm,
+        share: ChoicesShare,
     ) -> None:
-        """Answers in the form asked for; the engine is freed when the client leaves, in either form."""
+        """Answers in the form asked for; the engine is freed when the client leaves, in either form.
+
+        `share` grows with an answer that is gathered.
+        """
         wanted = request.stream_options
         include_usage = wanted is not None and bool(wanted.include_usage)
         options = FrameOptions(
@@ -113,7 +124,7 @@ class GenerationEndpoint(Endpoint):
                 await EventStream(exchange, form.frames(options), generation, meter, self.error_of).run()
             else:
                 top_of_prompt = request.prompt_logprobs
-                await self._gather(exchange, options, generation, meter, form, top_of_prompt=top_of_prompt)
+                await self._gather(exchange, options, generation, meter, form, share, top_of_prompt=top_of_prompt)
 
         try:
             await exchange.while_connected(work())
@@ -134,6 +145,7 @@ class GenerationEndpoint(Endpoint):
         generation: Generation,
         meter: RequestMeter,
         form: AnswerForm,
+        share: ChoicesShare,
         *,
         top_of_prompt: int | None,
     ) -> None:
@@ -143,7 +155,7 @@ class GenerationEndpoint(Endpoint):
             if left > _CHOICES_A_TURN:
                 await asyncio.sleep(0)
         likelihoods_each = 1 + (generation.runs[0].params.logprobs or 0)
-        likelihoods = 0
+        likelihoods = counted = 0
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
@@ -157,6 +169,9 @@ class GenerationEndpoint(Endpoint):
                     check_answer_likelihoods(likelihoods)
                 if finish_reason is not None:
                     choice.finish_reason = finish_reason
+            if likelihoods - counted >= _LIKELIHOODS_A_CHOICE:
+                share.grow((likelihoods - counted) // _LIKELIHOODS_A_CHOICE)
+                counted = likelihoods
         if top_of_prompt is not None:
             await self._add_prompts(choices, generation, top_of_prompt)
         meter.end()
@@ -166,7 +181,7 @@ class GenerationEndpoint(Endpoint):
             total_tokens=generation.prompt_tokens + generation.completion_tokens,
         )
         body = bytearray()
-        is_long = len(choices) > 1 or likelihoods > _FEW_LIKELIHOODS
+        is_long = len(choices) > 1 or likelihoods > _FEW_LIKELIHOODS or top_of_prompt is not None
         for piece in form.whole(options, choices, usage):
             body += piece
             if is_long:
@@ -175,7 +190,7 @@ class GenerationEndpoint(Endpoint):
 
     async def _add_prompts(self, choices: list[WholeChoice], generation: Generation, top: int) -> None:
         """The choices of a prompt share its log probabilities. Other requests run between the pieces."""
-        written: dict[int, PromptLogprobs] = {}
+        written: dict[int, list[bytes]] = {}
         for index, choice in enumerate(choices):
             number = generation.prompt_number(index)
             if number not in written:
@@ -183,7 +198,8 @@ class GenerationEndpoint(Endpoint):
                 written[number] = []
                 for start in range(0, len(positions), _POSITIONS_A_TURN):
                     piece = positions[start : start + _POSITIONS_A_TURN]
-                    written[number] += prompt_logprobs(piece, self.state.engine.token_bytes, top)
+                    token_bytes = self.state.engine.token_bytes
+                    written[number].append(prompt_logprobs_json(piece, token_bytes, top, goes_on=start > 0))
                     await asyncio.sleep(0)
             choice.prompt_logprobs = written[number]
 

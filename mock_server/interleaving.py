@@ -48,6 +48,7 @@ class _Inbox:
         """Streams that are read and have not ended."""
         self._found: deque[tuple[int, Sequence[Delta]] | Exception] = deque()
         self._unread = 0
+        self._has_failed = False
         self._has_more = asyncio.Event()
 
     async def next(self) -> tuple[int, Sequence[Delta]] | None:
@@ -60,15 +61,16 @@ class _Inbox:
         found = self._found.popleft()
         if isinstance(found, Exception):
             raise found
-        self._unread -= len(found[1])
+        self._unread -= _weight(found[1])
         return found
 
     def take(self, number: int, stream: PushStream) -> None:
-        """Called by a stream that has something."""
+        """Called by a stream that has something. After a failure nobody will read it."""
         try:
-            self._add(number, stream.take())
+            batch = stream.take()
+            if not self._has_failed:
+                self._add(number, batch)
         except EngineError as exc:
-            stream.listen(None)
             self._fail(exc)
 
     async def read(self, number: int, stream: DeltaStream) -> None:
@@ -87,12 +89,19 @@ class _Inbox:
             self._has_more.set()
 
     def _add(self, number: int, batch: Sequence[Delta]) -> None:
-        self._unread += len(batch)
+        self._unread += _weight(batch)
         if self._unread > _MOST_UNREAD:
             raise EngineError(f"the client reads too slowly: more than {_MOST_UNREAD} deltas wait for it")
         self._found.append((number, batch))
         self._has_more.set()
 
     def _fail(self, error: Exception) -> None:
+        self._has_failed = True
         self._found.append(error)
         self._has_more.set()
+
+
+def _weight(batch: Sequence[Delta]) -> int:
+    """Log probabilities take far more memory than the rest of a delta; all of a batch have as many."""
+    positions = batch[0].logprobs if batch else None
+    return len(batch) * (2 + len(positions[0].top)) if positions else len(batch)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
+from pydantic_core import to_json
+
 from .engine.base import PositionLogprobs, TokenLogprob
 from .responses import (
     ChatLogprobs,
@@ -153,6 +155,14 @@ def _frame(kind: type[Logprobs]) -> list[str]:
 def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int) -> PromptLogprobs:
     """vLLM's shape: for each prompt token the `top` likeliest ids and its own, each with its rank."""
     return [None if position is None else _by_id(position, token_bytes, top) for position in positions]
+
+
+def prompt_logprobs_json(
+    positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int, *, goes_on: bool
+) -> bytes:
+    """A piece of the list of `prompt_logprobs`; `goes_on`: others stand before it."""
+    written = to_json(prompt_logprobs(positions, token_bytes, top))[1:-1]
+    return b"," + written if goes_on else written
 
 
 def _by_id(position: PositionLogprobs, token_bytes: TokenBytes, top: int) -> dict[str, PromptTokenLogprob]:

@@ -166,14 +166,15 @@ class RequestMeter:
             metrics.params_n.add(run.params.n)
             metrics.params_max_tokens.add(run.params.max_tokens)
         unfinished = "error" if self.has_failed else "abort"
+        unread = {} if self._generation.is_finished else self._generation.unread_tokens()
         for index, reason in enumerate(self._generation.finish_reasons):
             choice = self._choices[index]
             if reason is not None:
                 self._read_prompt(self._generation.prompt_number(index))  # even if nothing was to be generated
             else:
-                unread = self._generation.unread_tokens(index)
-                metrics.generation_tokens += unread
-                self._gained(index, unread, now)
+                tokens = unread.get(index, 0)
+                metrics.generation_tokens += tokens
+                self._gained(index, tokens, now)
             metrics.finished[reason or unfinished] += 1
             metrics.e2e_latency_s.add(self.elapsed_s)
             metrics.request_generation_tokens.add(choice.tokens)

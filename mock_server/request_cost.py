@@ -10,6 +10,7 @@ from .errors import bad_request
 from .generation import PromptRun
 from .request_limits import (
     BYTES_A_CHOICE,
+    BYTES_A_LIKELIHOOD,
     MAX_ANSWER_LIKELIHOODS,
     MAX_BAD_WORDS_LENGTH,
     MAX_EFFORT_LENGTH,
@@ -52,7 +53,11 @@ def check_tokenize(request: TokenizeRequest, limits: RequestLimits) -> None:
 
 
 def check_prompts(request: GenerationRequest, runs: Sequence[PromptRun], limits: RequestLimits) -> int:
-    """The bytes of the prompts that the answer repeats, once they are known. Raises `ApiError` (400) for too many."""
+    """The bytes of what the answer tells of its prompts, once they are known. Raises `ApiError` (400) for too many."""
+    return _repeated_bytes(request, runs, limits) + BYTES_A_LIKELIHOOD * _prompt_likelihoods(runs)
+
+
+def _repeated_bytes(request: GenerationRequest, runs: Sequence[PromptRun], limits: RequestLimits) -> int:
     has_echo = isinstance(request, CompletionRequest) and bool(request.echo)
     if not (has_echo or request.return_token_ids):
         return 0
@@ -70,17 +75,21 @@ def check_prompts(request: GenerationRequest, runs: Sequence[PromptRun], limits:
 
 def check_prompt_likelihoods(runs: Sequence[PromptRun], field: str) -> None:
     """Raises `ApiError` (400) before any is computed."""
-    wanted = sum(
-        len(run.token_ids) * (1 + run.params.prompt_logprobs) * run.params.n
-        for run in runs
-        if run.params.prompt_logprobs is not None
-    )
+    wanted = _prompt_likelihoods(runs)
     if wanted > MAX_PROMPT_LIKELIHOODS:
         raise bad_request(
             f"{field} asks for {wanted} log probabilities of prompts; one answer may have at most"
             f" {MAX_PROMPT_LIKELIHOODS}: ask for fewer of the likeliest tokens, or send shorter prompts",
             param=field,
         )
+
+
+def _prompt_likelihoods(runs: Sequence[PromptRun]) -> int:
+    return sum(
+        len(run.token_ids) * (1 + run.params.prompt_logprobs) * run.params.n
+        for run in runs
+        if run.params.prompt_logprobs is not None
+    )
 
 
 def check_answer_likelihoods(count: int) -> None:

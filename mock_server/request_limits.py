@@ -52,6 +52,8 @@ SCHEMAS_OF_ALL_CHOICES = 40
 """A request's schemas may have this many times the characters of one schema, counted once for each choice."""
 BYTES_A_CHOICE = 8 * 1024
 """About the memory of a choice in progress: larger bodies and answers count as several choices."""
+BYTES_A_LIKELIHOOD = 200
+"""A log probability that was asked for, until the answer is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import (
     StrictStr,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
@@ -30,6 +31,7 @@ from .request_limits import (
 )
 
 INT64_MAX = 2**63 - 1
+"""The largest integer of any field: Python does not write one of thousands of digits."""
 MAX_BIAS = 100
 
 
@@ -90,7 +92,9 @@ def _first_wrong(value: Any) -> Any:
 
 _INTEGRAL = BeforeValidator(_integral)
 _INTEGRAL_ITEMS = BeforeValidator(_integral_items)
-Integer = Annotated[int, _INTEGRAL]
+Integer = Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL]
+Count = Annotated[int, Field(ge=0, le=INT64_MAX), _INTEGRAL]
+Positive = Annotated[int, Field(ge=1, le=INT64_MAX), _INTEGRAL]
 BadWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
@@ -146,14 +150,23 @@ class StructuredOutputs(BaseModel):
     disable_additional_properties: bool = False
     whitespace_pattern: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_unknown(cls, value: Any) -> Any:
+        """One name that is not known is enough for an error; pydantic would describe each of them."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields):
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            return next(({name: given} for name, given in value.items() if name not in known), value)
+        return value
+
 
 class GenerationRequest(_Request):
     """What chat and completions have in common. None = not said."""
 
-    max_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
-    min_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    max_tokens: Positive | None = None
+    min_tokens: Count | None = None
     n: Annotated[int, Field(ge=1, le=MAX_N), _INTEGRAL] | None = None
-    seed: Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), _INTEGRAL] | None = None
+    seed: Integer | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS, fail_fast=True)] | None = None
     stop_token_ids: (
         Annotated[list[TokenId], Field(max_length=MAX_STOP_TOKENS, fail_fast=True), _INTEGRAL_ITEMS] | None
@@ -161,7 +174,7 @@ class GenerationRequest(_Request):
     ignore_eos: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
+    top_k: Annotated[int, Field(ge=-1, le=INT64_MAX), _INTEGRAL] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
@@ -174,8 +187,8 @@ class GenerationRequest(_Request):
         | None
     ) = None
     bad_words: Annotated[list[BadWord], Field(max_length=MAX_BAD_WORDS, fail_fast=True)] | None = None
-    top_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
-    prompt_logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    top_logprobs: Count | None = None
+    prompt_logprobs: Count | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     priority: Integer | None = None
@@ -183,7 +196,7 @@ class GenerationRequest(_Request):
     stream_options: StreamOptions | None = None
     user: str | None = None
     return_token_ids: bool | None = None
-    truncate_prompt_tokens: Annotated[int, Field(ge=-1), _INTEGRAL] | None = None
+    truncate_prompt_tokens: Annotated[int, Field(ge=-1, le=INT64_MAX), _INTEGRAL] | None = None
     """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
 
     @property
@@ -271,7 +284,7 @@ class NamedTool(BaseModel):
 
 class ChatRequest(GenerationRequest):
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)]
-    max_completion_tokens: Annotated[int, Field(ge=1), _INTEGRAL] | None = None
+    max_completion_tokens: Positive | None = None
     logprobs: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
@@ -284,7 +297,7 @@ class ChatRequest(GenerationRequest):
 
 
 class CompletionRequest(GenerationRequest):
-    max_tokens: Annotated[int, Field(ge=0), _INTEGRAL] | None = None
+    max_tokens: Count | None = None
     """0 is only valid with `echo`: it returns the prompt, with its log probabilities if requested, and no new token."""
     prompt: Annotated[
         StrictStr
@@ -294,7 +307,7 @@ class CompletionRequest(GenerationRequest):
         WrapValidator(_prompt),
     ]
     echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0), _INTEGRAL] | bool | None = None
+    logprobs: Count | bool | None = None
     """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
 
 

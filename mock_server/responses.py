@@ -2,8 +2,8 @@
 of its JSON; a null one was set to null.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -195,29 +195,48 @@ class DetokenizeResponse(_Response):
 
 
 # Within a string their quotes would be escaped.
-_NO_CHOICES, _NO_LOGPROBS = b'"choices":[]', b'"logprobs":null'
+_NO_CHOICES, _NO_LOGPROBS, _NO_PROMPT = b'"choices":[]', b'"logprobs":null', b'"prompt_logprobs":[]'
+
+
+class Likelihoods(Protocol):
+    """What a choice has that is too long to be written at once, as JSON in pieces."""
+
+    @property
+    def prompt_logprobs(self) -> Sequence[bytes] | None: ...
+
+    def logprobs_json(self) -> Iterator[bytes]:
+        """None if there are none."""
 
 
 def in_pieces(
-    frame: ChatCompletion | Completion,
-    choices: Iterable[ChatChoice | CompletionChoice],
-    logprobs: Iterable[Iterator[bytes]],
+    frame: ChatCompletion | Completion, choices: Iterable[ChatChoice | CompletionChoice], texts: Sequence[Likelihoods]
 ) -> Iterator[bytes]:
     """The JSON of a response in pieces: one for each of its choices, or several for one with log probabilities.
 
-    `frame` is the response without them; `logprobs` are those of each choice as JSON, in pieces.
+    `frame` is the response without them; `texts` has those of each choice. An empty list stands where those of a prompt
+    belong: in each choice, or in the frame.
     """
     head, _, tail = frame.json_bytes().partition(_NO_CHOICES)
     head += b'"choices":['
-    for choice, written in zip(choices, logprobs, strict=True):
+    for choice, found in zip(choices, texts, strict=True):
         text = choice.json_bytes()
+        written = found.logprobs_json()
         opening = next(written, None)
-        if opening is None:
-            yield head + text
-        else:
-            before, _, behind = text.partition(_NO_LOGPROBS)
+        if opening is not None:
+            before, _, text = text.partition(_NO_LOGPROBS)
             yield head + before + b'"logprobs":' + opening
             yield from written
-            yield behind
+            head = b""
+        yield from _with_prompt(head + text, found.prompt_logprobs)
         head = b","
-    yield b"]" + tail
+    yield from _with_prompt(b"]" + tail, texts[0].prompt_logprobs)
+
+
+def _with_prompt(text: bytes, pieces: Sequence[bytes] | None) -> Iterator[bytes]:
+    before, found, behind = text.partition(_NO_PROMPT)
+    if not found or pieces is None:
+        yield text
+        return
+    yield before + _NO_PROMPT[:-1]
+    yield from pieces
+    yield b"]" + behind

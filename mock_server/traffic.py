@@ -6,6 +6,24 @@ from contextlib import contextmanager
 
 from .errors import shutting_down, too_many_choices, too_many_requests
 
+_LARGE_SHARE = 32
+"""Answers that have grown to this part of all choices are refused when there are too many; the others may go on."""
+
+
+class ChoicesShare:
+    """What one request holds of the choices in progress."""
+
+    __slots__ = ("_traffic", "count")
+
+    def __init__(self, traffic: "Traffic") -> None:
+        self._traffic = traffic
+        self.count = 0
+
+    def grow(self, count: int) -> None:
+        """For an answer that takes more memory than was known. Raises an `ApiError` (429)."""
+        if count:
+            self._traffic.grow(self, count)
+
 
 class Traffic:
     """Takes up to `max_requests` at once, and so many choices of them all; 0: any number.
@@ -51,16 +69,33 @@ class Traffic:
                 self._empty.set()
 
     @contextmanager
-    def choices(self, count: int) -> Iterator[None]:
+    def choices(self, count: int) -> Iterator["ChoicesShare"]:
         """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
         if self._max_choices and self._choices and self._choices + count > self._max_choices:
             self._on_refusal()
             raise too_many_choices(self._max_choices)
-        self._choices += count
+        share = ChoicesShare(self)
+        self._add_choices(share, count)
         try:
-            yield
+            yield share
         finally:
-            self._choices -= count
+            self._choices -= share.count
+
+    def grow(self, share: "ChoicesShare", count: int) -> None:
+        """Raises an `ApiError` (429) for a share that is large when there are too many.
+
+        That share counts no longer, so that others of its size may go on.
+        """
+        is_large = share.count + count > self._max_choices // _LARGE_SHARE
+        is_full = self._choices > share.count and self._choices + count > self._max_choices
+        if self._max_choices and is_large and is_full:
+            self._add_choices(share, -share.count)
+            raise too_many_choices(self._max_choices)
+        self._add_choices(share, count)
+
+    def _add_choices(self, share: "ChoicesShare", count: int) -> None:
+        share.count += count
+        self._choices += count
 
     def begin_reading(self, limit: asyncio.Timeout) -> None:
         """Registers a body whose time is up when the traffic is closed."""

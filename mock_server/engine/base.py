@@ -70,8 +70,8 @@ class DeltaStream(Protocol):
     def scheduled(self, choice: int) -> Scheduled | None:
         """None: not yet, or the engine cannot tell."""
 
-    def unread_tokens(self, choice: int) -> int:
-        """Tokens that a choice has gained and that were not handed over; 0 where the engine cannot tell."""
+    def unread_tokens(self) -> Mapping[int, int]:
+        """Tokens that choices have gained and that were not handed over; none where the engine cannot tell."""
 
     def __aiter__(self) -> "DeltaStream": ...
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from .base import Delta, PositionLogprobs, Scheduled
 from .errors import EngineError
 from .outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
+_MOST_WITH_LOGPROBS = 16  # written in two milliseconds or so
+_MOST_WHOLE = 8  # choices of thousands of tokens each
 _MOST_UNREAD = 200_000
 _MOST_UNREAD_TOGETHER = 400_000
 
@@ -24,6 +28,7 @@ class DeltaQueue:
         "_growing",
         "_is_due",
         "_listener",
+        "_most_at_once",
         "_on_close",
         "_open_choices",
         "_outbox",
@@ -31,6 +36,7 @@ class DeltaQueue:
         "_scheduled_at",
         "_so_far",
         "_waiter",
+        "_weight",
         "first_token_at",
         "prompt_logprobs",
         "queued_at",
@@ -42,6 +48,7 @@ class DeltaQueue:
         on_close: Callable[[], None],
         *,
         final_only: bool = False,
+        top_logprobs: int | None = None,
         prompt_logprobs: Sequence[PositionLogprobs | None] | None = None,
         outbox: Outbox | None = None,
     ) -> None:
@@ -54,6 +61,10 @@ class DeltaQueue:
         self._open_choices = num_choices
         self._on_close = on_close
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
+        has_logprobs = top_logprobs is not None
+        self._most_at_once = _MOST_WITH_LOGPROBS if has_logprobs else _MOST_WHOLE if final_only else _MOST_AT_ONCE
+        self._weight = 1 if top_logprobs is None else 2 + top_logprobs
+        """Of a delta among those that wait: log probabilities take far more memory than the rest."""
         self._growing: dict[int, list[int]] = {}
         """For choices whose last delta has no log probabilities: its tokens."""
         self._ready: list[Delta] = []
@@ -96,9 +107,9 @@ class DeltaQueue:
 
     def _fall_behind(self) -> None:
         """Deltas pile up because the client does not read. Beyond the bounds, the stream with the most of them ends."""
-        waiting = len(self._ready)
-        if waiting <= _MOST_AT_ONCE or self._error is not None:
+        if len(self._ready) <= _MOST_AT_ONCE or self._error is not None:
             return
+        waiting = len(self._ready) * self._weight
         behind = self._outbox.behind
         behind[self] = waiting
         if waiting > _MOST_UNREAD:
@@ -183,23 +194,24 @@ class DeltaQueue:
         return self._batch()
 
     def _batch(self) -> Sequence[Delta]:
-        """What is ready, or a part of it if much has piled up behind a slow reader."""
-        if len(self._ready) <= _MOST_AT_ONCE:
+        """What is ready, or a part of it if that is much to write or has piled up behind a slow reader."""
+        if len(self._ready) <= self._most_at_once:
             batch, self._ready = self._ready, []
         else:
-            batch = self._ready[:_MOST_AT_ONCE]
-            del self._ready[:_MOST_AT_ONCE]
+            batch = self._ready[: self._most_at_once]
+            del self._ready[: self._most_at_once]
             if self in self._outbox.behind:
                 if len(self._ready) > _MOST_AT_ONCE:
-                    self._outbox.behind[self] = len(self._ready)
+                    self._outbox.behind[self] = len(self._ready) * self._weight
                 else:
                     del self._outbox.behind[self]
         return batch
 
-    def unread_tokens(self, choice: int) -> int:
-        waiting = sum(len(delta.token_ids) for delta in self._ready if delta.choice == choice)
-        held = self._so_far.get(choice, ()) if self._so_far else ()
-        return waiting + sum(len(delta.token_ids) for delta in held)
+    def unread_tokens(self) -> Counter[int]:
+        unread: Counter[int] = Counter()
+        for delta in chain(self._ready, *(self._so_far or {}).values()):
+            unread[delta.choice] += len(delta.token_ids)
+        return unread
 
     def __aiter__(self) -> "DeltaQueue":
         return self

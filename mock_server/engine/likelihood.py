@@ -100,23 +100,28 @@ class Edits:
         self.by_bias = sorted(filter(self.allows, biases), key=lambda token_id: -biases[token_id])
         self.without_bias = [token_id for token_id in allowed or () if token_id not in biases]
         self._forbidden: set[int] = set()
-        self._words_by_place: dict[int, list[tuple[int, ...]]] = {}
-        """Longer words, by their last token but one."""
+        self._ends: dict[int, dict[int, dict[tuple[int, ...], set[int]]]] = {}
+        """Of longer words: their last tokens, by the last token but one, their length without the last, and all that
+        stands before the last. A thousand words may differ in it alone.
+        """
         for word in map(tuple, bad_words):
             if len(word) == 1:
                 self._forbidden.add(word[0])
             elif word:
-                self._words_by_place.setdefault(word[-2], []).append(word)
-        self.is_empty = not (self.biases or self._allowed or self._forbidden or self._words_by_place)
+                beginnings = self._ends.setdefault(word[-2], {}).setdefault(len(word) - 1, {})
+                beginnings.setdefault(word[:-1], set()).add(word[-1])
+        self.is_empty = not (self.biases or self._allowed or self._forbidden or self._ends)
 
     def allows(self, token_id: int) -> bool:
         return self._allowed is None or token_id in self._allowed
 
     def banned(self, said: Sequence[int]) -> Collection[int]:
         """Tokens that would complete a forbidden word."""
-        words = self._words_by_place.get(said[-1], ()) if said else ()
-        longer = {word[-1] for word in words if tuple(said[1 - len(word) :]) == word[:-1]}
-        return self._forbidden | longer if longer else self._forbidden
+        ends = self._ends.get(said[-1]) if said else None
+        if ends is None:
+            return self._forbidden
+        found = [beginnings.get(tuple(said[-length:]), ()) for length, beginnings in ends.items()]
+        return self._forbidden.union(*found) if any(found) else self._forbidden
 
 
 class WeighedTokens(Iterator[int]):

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
+_READERS_A_LOOK = 4  # at the clock
+_LONGEST_PASS_S = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -24,9 +27,20 @@ class Outbox:
         self._due.append(reader)
 
     def _tell_all(self) -> None:
+        """If that takes long, the rest is told in the next pass."""
         due, self._due = self._due, []
-        for reader in due:
-            try:
-                reader()
-            except Exception:
-                _log.exception("a reader of the engine failed")
+        began = time.monotonic() if len(due) > _READERS_A_LOOK else 0.0
+        for start in range(0, len(due), _READERS_A_LOOK):
+            if start and time.monotonic() - began > _LONGEST_PASS_S:
+                self._tell_later(due[start:])
+                break
+            for reader in due[start : start + _READERS_A_LOOK]:
+                try:
+                    reader()
+                except Exception:
+                    _log.exception("a reader of the engine failed")
+
+    def _tell_later(self, rest: list[Callable[[], None]]) -> None:
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._tell_all)
+        self._due[:0] = rest

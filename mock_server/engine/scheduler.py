@@ -4,7 +4,8 @@ Each step every running sequence that has its prompt computed takes one token (d
 those begun first, fill what is left of the token budget. Pure: no clock, no I/O, no randomness.
 """
 
-from collections import deque
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .base import FinishReason
@@ -28,6 +29,17 @@ class StepPlan(NamedTuple):
     def is_empty(self) -> bool:
         return not self.decodes and not self.prefills
 
+    @property
+    def num_sequences(self) -> int:
+        return len(self.decodes) + len(self.prefills)
+
+    def parts(self, size: int) -> "Iterator[StepPlan]":
+        """The same work as plans of at most `size` sequences, to be completed in this order."""
+        for start in range(0, len(self.decodes), size):
+            yield StepPlan(self.decodes[start : start + size], [], self.num_prefill_tokens, self.num_kv_tokens)
+        for start in range(0, len(self.prefills), size):
+            yield StepPlan([], self.prefills[start : start + size], self.num_prefill_tokens, self.num_kv_tokens)
+
 
 SampledToken = tuple[Sequence, int, FinishReason | None]
 """The sequence, its new token, and why that token is the last, if it is. (A plain tuple: one for each token.)"""
@@ -46,9 +58,10 @@ class Scheduler:
             )
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
-        self.waiting: deque[Sequence] = deque()
-        self.prefilling: list[Sequence] = []
-        self.decoding: list[Sequence] = []
+        # Dictionaries in the order of coming: a client that leaves may take thousands away.
+        self.waiting: OrderedDict[Sequence, None] = OrderedDict()
+        self.prefilling: dict[Sequence, None] = {}
+        self.decoding: dict[Sequence, None] = {}
         self._num_kv_tokens = 0  # computed tokens of the decoding sequences
         self.failed: list[tuple[Sequence, Exception]] = []
         """Sequences that raised, with what they raised, until `take_failed`."""
@@ -58,19 +71,19 @@ class Scheduler:
         return len(self.prefilling) + len(self.decoding)
 
     def add(self, sequence: Sequence) -> None:
-        self.waiting.append(sequence)
+        self.waiting[sequence] = None
 
     def abort(self, sequence: Sequence) -> None:
         """Forgets a sequence at once; a plan that holds it skips it."""
-        if sequence.status is SequenceStatus.WAITING and sequence in self.waiting:
-            self.waiting.remove(sequence)
+        if sequence.status is SequenceStatus.WAITING:
+            self.waiting.pop(sequence, None)
         elif sequence.status is SequenceStatus.RUNNING:
             self._leave(sequence)
         sequence.status = SequenceStatus.FINISHED
 
     def schedule(self) -> StepPlan:
         """The next step's plan; admits waiting sequences that fit."""
-        decodes = self.decoding.copy()
+        decodes = list(self.decoding)
         budget = self.max_num_batched_tokens - len(decodes)
         prefills: list[PrefillChunk] = []
         for sequence in self.prefilling:
@@ -78,9 +91,9 @@ class Scheduler:
                 break
             budget -= self._plan_chunk(sequence, budget, prefills)
         while self.waiting and budget and self.num_running < self.max_num_seqs:
-            sequence = self.waiting.popleft()
+            sequence, _ = self.waiting.popitem(last=False)
             sequence.status = SequenceStatus.RUNNING
-            self.prefilling.append(sequence)
+            self.prefilling[sequence] = None
             budget -= self._plan_chunk(sequence, budget, prefills)
         num_prefill_tokens = self.max_num_batched_tokens - len(decodes) - budget
         return StepPlan(decodes, prefills, num_prefill_tokens, self._num_kv_tokens)
@@ -114,8 +127,8 @@ class Scheduler:
             if sequence.status is running:
                 sequence.num_computed_tokens += num_tokens
                 if not sequence.num_prefill_tokens_left:
-                    self.prefilling.remove(sequence)
-                    self.decoding.append(sequence)
+                    del self.prefilling[sequence]
+                    self.decoding[sequence] = None
                     self._num_kv_tokens += sequence.num_computed_tokens
                     try:
                         token_id, finish_reason = sequence.sample()
@@ -141,7 +154,7 @@ class Scheduler:
 
     def _leave(self, sequence: Sequence) -> None:
         if sequence in self.decoding:
-            self.decoding.remove(sequence)
+            del self.decoding[sequence]
             self._num_kv_tokens -= sequence.num_computed_tokens
         else:
-            self.prefilling.remove(sequence)
+            del self.prefilling[sequence]

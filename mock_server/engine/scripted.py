@@ -198,6 +198,7 @@ class ScriptedEngine(BundledText):
             params.n,
             lambda: self._forget(key),
             final_only=params.final_only,
+            top_logprobs=params.logprobs,
             prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )

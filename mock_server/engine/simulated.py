@@ -19,13 +19,14 @@ from .lag import LagMeter
 from .outbox import Outbox
 from .profiles import Profile
 from .prose import Author
-from .scheduler import PrefillChunk, SampledToken, Scheduler
+from .scheduler import PrefillChunk, SampledToken, Scheduler, StepPlan
 from .sequence import Sequence
 from .worker import Worker
 
 _STEPS_PER_PASS = 32  # of zero length, before the event loop gets a turn
 _LONGEST_PASS_S = 0.005  # of such steps if they are slow in fact,
 _FEW = 8  # which steps of few sequences are not
+_SEQUENCES_A_PART = 64  # of a step: each may take a tenth of a millisecond
 _log = logging.getLogger(__name__)
 
 
@@ -119,6 +120,7 @@ class SimulatedEngine(BundledText):
             params.n,
             lambda: self._abort(sequences),
             final_only=params.final_only,
+            top_logprobs=params.logprobs,
             prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
@@ -181,9 +183,21 @@ class SimulatedEngine(BundledText):
             if step_s:
                 self._lag.add(clock.now() - deadline)
             self._steps += 1
-            self._deliver(scheduler.complete(plan))
+            if len(plan.decodes) + len(plan.prefills) <= _SEQUENCES_A_PART:
+                self._deliver(scheduler.complete(plan))
+            else:
+                await self._complete_in_parts(plan)
             if scheduler.failed:
                 self._fail(scheduler.take_failed())
+
+    async def _complete_in_parts(self, plan: StepPlan) -> None:
+        """Other requests run between them if they are slow; what is aborted meanwhile is skipped."""
+        began = time.monotonic()
+        for part in plan.parts(_SEQUENCES_A_PART):
+            self._deliver(self._scheduler.complete(part))
+            if time.monotonic() - began > _LONGEST_PASS_S:
+                await asyncio.sleep(0)
+                began = time.monotonic()
 
     def _note_scheduled(self, prefills: SequenceOf[PrefillChunk]) -> None:
         now = time.monotonic()

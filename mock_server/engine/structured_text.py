@@ -133,10 +133,13 @@ def first_call(
     """
     for function in functions:
         try:
-            return str(function["name"]), ArgumentsDrawer(function.get("parameters"), budget).draw(source)
+            arguments = ArgumentsDrawer(function.get("parameters"), budget).draw(source)
+            _written(arguments)
         except UndrawableError as exc:
             if isinstance(exc, TooMuchWorkError) and budget.is_trial:
                 raise
+        else:
+            return str(function["name"]), arguments
     return None
 
 

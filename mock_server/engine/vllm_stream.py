@@ -1,6 +1,6 @@
 """One request's stream of deltas over the outputs that vLLM generates for it."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 from .base import Delta, PositionLogprobs, Scheduled
@@ -30,8 +30,8 @@ class VllmStream:
     def scheduled(self, choice: int) -> Scheduled | None:
         return None
 
-    def unread_tokens(self, choice: int) -> int:
-        return 0
+    def unread_tokens(self) -> Mapping[int, int]:
+        return {}
 
     def __aiter__(self) -> "VllmStream":
         return self

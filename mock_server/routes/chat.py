@@ -20,6 +20,7 @@ from ..requests import ChatRequest
 from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
 from ..sampling import chat_params, check_stream_options, truncated
 from ..tools import ToolUse, message_reader, tool_use
+from ..traffic import ChoicesShare
 from ..unsupported import refuse_unsupported
 from ..whole_message import whole_message
 
@@ -39,7 +40,7 @@ class ChatForm(AnswerForm):
     def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
         extra: dict[str, Any] = {}
         if choices[0].prompt_logprobs is not None:
-            extra["prompt_logprobs"] = choices[0].prompt_logprobs
+            extra["prompt_logprobs"] = []
         if options.token_ids:
             extra["prompt_token_ids"] = list(options.prompts[0])
         frame = ChatCompletion(
@@ -52,7 +53,7 @@ class ChatForm(AnswerForm):
             **extra,
         )
         written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
-        return in_pieces(frame, written, (choice.logprobs.json() for choice in choices))
+        return in_pieces(frame, written, choices)
 
     def _choice(self, options: FrameOptions, index: int, choice: WholeChoice) -> ChatChoice:
         message = whole_message(choice.text, self.new_reader() if self.new_reader is not None else None)
@@ -84,8 +85,8 @@ class ChatCompletions(GenerationEndpoint):
             options = chat_options(request, use.offered)
             run = await self._run(request, options, use)
             repeated = check_prompts(request, [run], settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)):
-            await self._generate(exchange, request, target, run, self._form(request, options, use))
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)) as share:
+            await self._generate(exchange, request, target, run, self._form(request, options, use), share)
 
     async def _run(self, request: ChatRequest, options: ChatOptions, use: ToolUse) -> PromptRun:
         engine = self.state.engine
@@ -103,7 +104,13 @@ class ChatCompletions(GenerationEndpoint):
         return ChatForm(new_reader, use.ends_with_calls)
 
     async def _generate(
-        self, exchange: Exchange, request: ChatRequest, target: Target, run: PromptRun, form: ChatForm
+        self,
+        exchange: Exchange,
+        request: ChatRequest,
+        target: Target,
+        run: PromptRun,
+        form: ChatForm,
+        share: ChoicesShare,
     ) -> None:
         engine, top = self.state.engine, run.params.logprobs
         writer = None if top is None else ChatLogprobsWriter(engine.token_bytes, top)
@@ -114,7 +121,7 @@ class ChatCompletions(GenerationEndpoint):
             adapter=target.adapter,
             text=TextOptions(request.stop_strings, writer),
         )
-        await self.respond(exchange, request, target.name, generation, form)
+        await self.respond(exchange, request, target.name, generation, form, share)
 
 
 def _no_chat(target: Target, base: str) -> ApiError:

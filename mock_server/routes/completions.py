@@ -17,6 +17,7 @@ from ..request_cost import check_prompts, check_request, in_choices
 from ..requests import CompletionRequest
 from ..responses import Completion, CompletionChoice, Usage, in_pieces
 from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
+from ..traffic import ChoicesShare
 from ..unsupported import refuse_unsupported
 
 
@@ -34,7 +35,7 @@ class CompletionForm(AnswerForm):
             usage=usage,
         )
         written = (self._choice(options, index, choice) for index, choice in enumerate(choices))
-        return in_pieces(frame, written, (choice.logprobs.json() for choice in choices))
+        return in_pieces(frame, written, choices)
 
     @staticmethod
     def _choice(options: FrameOptions, index: int, choice: WholeChoice) -> CompletionChoice:
@@ -42,7 +43,7 @@ class CompletionForm(AnswerForm):
         if options.token_ids:
             extra |= {"token_ids": choice.token_ids, "prompt_token_ids": list(options.prompts[index])}
         if choice.prompt_logprobs is not None:
-            extra["prompt_logprobs"] = choice.prompt_logprobs
+            extra["prompt_logprobs"] = []
         return CompletionChoice(
             index=index,
             text=choice.text,
@@ -64,11 +65,16 @@ class Completions(GenerationEndpoint):
         with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
             runs = await self._runs(request)
             repeated = check_prompts(request, runs, self.state.settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)):
-            await self._generate(exchange, request, target, runs)
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)) as share:
+            await self._generate(exchange, request, target, runs, share)
 
     async def _generate(
-        self, exchange: Exchange, request: CompletionRequest, target: Target, runs: list[PromptRun]
+        self,
+        exchange: Exchange,
+        request: CompletionRequest,
+        target: Target,
+        runs: list[PromptRun],
+        share: ChoicesShare,
     ) -> None:
         top = completion_logprobs(request)
         writer = None if top is None else CompletionLogprobsWriter(self.state.engine.token_bytes, top)
@@ -79,7 +85,7 @@ class Completions(GenerationEndpoint):
             adapter=target.adapter,
             text=TextOptions(request.stop_strings, writer),
         )
-        await self.respond(exchange, request, target.name, generation, CompletionForm())
+        await self.respond(exchange, request, target.name, generation, CompletionForm(), share)
 
     async def _runs(self, request: CompletionRequest) -> list[PromptRun]:
         prompts = _prompts(request)

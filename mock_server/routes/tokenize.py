@@ -14,7 +14,7 @@ from ..responses import DetokenizeResponse, TokenizeResponse
 from ..sampling import check_token_ids
 
 _TOKENS_A_TURN = 256
-_BYTES_AS_TOKENS = 4  # a byte of text may become this many bytes of lists and of the answer
+_BYTES_AS_TOKENS = 8  # a byte of text may become this many bytes of lists and of the answer
 
 
 class _Counted(Endpoint):
@@ -50,10 +50,13 @@ class Tokenize(_Counted):
         await exchange.send_json(200, response.json_bytes())
 
     async def _token_strs(self, token_ids: Sequence[int]) -> list[str]:
-        """One by one; others have their turn between."""
+        """Each token's once: a text repeats few of them. Others have their turn between."""
+        known: dict[int, str] = {}
         token_strs = []
         for number, token_id in enumerate(token_ids, 1):
-            token_strs.append(await self.state.engine.detokenize([token_id]))
+            if token_id not in known:
+                known[token_id] = await self.state.engine.detokenize([token_id])
+            token_strs.append(known[token_id])
             if number % _TOKENS_A_TURN == 0:
                 await asyncio.sleep(0)
         return token_strs

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,21 +14,35 @@ import pytest
 
 from tests.hostile.conftest import Watch
 from tests.support.hostile_check import ADDRESS_SPACE, post
-from tests.support.hostile_requests import CHAT, COMPLETIONS, TOKENIZE, Request
+from tests.support.hostile_requests import CHAT, COMPLETIONS, DETOKENIZE, TOKENIZE, Request
 from tests.support.serving import ServerProcess, server_process
 
 MANY = ["a"] * 4_096
 LONG = [300] * 32_000
 JSON = {"content-type": "application/json"}
+WAITING = re.compile(r"^vllm:num_requests_waiting\{.*\} (\S+)$", re.MULTILINE)
 
 
 def completion(**fields: Any) -> Request:
     return COMPLETIONS, json.dumps({"prompt": "a", "max_tokens": 1, **fields}).encode()
 
 
+def sent(server: ServerProcess, request: Request) -> http.client.HTTPConnection:
+    """A connection on which the answer to a request will come."""
+    connection = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=50)
+    connection.request("POST", *request, headers=JSON)
+    return connection
+
+
 def statuses(server: ServerProcess, request: Request, at_once: int) -> set[int]:
     with ThreadPoolExecutor(at_once) as threads:
         return set(threads.map(lambda _: post(server, request), range(at_once)))
+
+
+@pytest.fixture(scope="module")
+def instant() -> Iterator[ServerProcess]:
+    with server_process("--log-interval", "0", "--profile", "instant", ulimit=ADDRESS_SPACE) as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -62,6 +79,50 @@ def test_large_bodies_count_among_the_choices_in_progress(watch: Watch) -> None:
         assert post(server, body) == 200
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        (TOKENIZE, json.dumps({"prompt": "a b " * 110_000, "return_token_strs": True}).encode()),
+        (DETOKENIZE, json.dumps({"tokens": [8_000] * 490_000}).encode()),
+    ],
+    ids=["tokenize", "detokenize"],
+)
+def test_long_lists_of_tokens_take_little_memory(watch: Watch, request_: Request) -> None:
+    with server_process("--log-interval", "0", ulimit=ADDRESS_SPACE) as server, watch(server):
+        assert statuses(server, request_, 20) <= {200, 429}
+
+
+LIKELY = {"messages": [{"role": "user", "content": "a"}], "logprobs": True, "top_logprobs": 20}
+LIKELIHOODS: dict[str, Request] = {
+    "an answer's": (CHAT, json.dumps({**LIKELY, "max_tokens": 900, "min_tokens": 900}).encode()),
+    "a prompt's": completion(prompt=[300] * 2_000, prompt_logprobs=4),
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_log_probabilities_count_among_the_choices_in_progress(watch: Watch, name: str) -> None:
+    """Those of an answer while it grows: some are refused, the others may end."""
+    options = ("--max-choices-in-progress", "500", "--profile", "instant", "--log-interval", "0")
+    with server_process(*options, ulimit=ADDRESS_SPACE) as server:
+        with watch(server):
+            assert statuses(server, LIKELIHOODS[name], 8) == {200, 429}
+        assert post(server, LIKELIHOODS[name]) == 200
+
+
+@pytest.mark.parametrize("top", [0, 2])
+def test_the_log_probabilities_of_a_prompt_are_written_in_pieces(
+    instant: ServerProcess, watch: Watch, top: int
+) -> None:
+    path, body = completion(prompt=LONG, prompt_logprobs=top, return_token_ids=True)
+    with watch(instant):
+        response = httpx.post(instant.root + path, content=body, headers=JSON, timeout=60)
+    (choice,) = response.json()["choices"]
+    first, *others = choice["prompt_logprobs"]
+    assert first is None
+    assert [str(LONG[0]) in found for found in others] == [True] * (len(LONG) - 1)
+    assert choice["prompt_token_ids"] == LONG
+
+
 @pytest.mark.parametrize(("choices", "status"), [(110, 200), (1_000, 400)])
 def test_lists_of_tokens_count_for_each_choice(server: ServerProcess, watch: Watch, choices: int, status: int) -> None:
     biases = {str(token): 1 for token in range(300, 9_000)}
@@ -83,6 +144,36 @@ def test_the_log_probabilities_of_a_long_prompt_are_complete(server: ServerProce
     assert found["text_offset"][:-1] == list(range(0, len(LONG) * len(found["tokens"][0]), len(found["tokens"][0])))
     assert [value is None for value in found["token_logprobs"]] == [True] + [False] * len(LONG)
     assert [value is None for value in found["top_logprobs"]] == [True] + [False] * len(LONG)
+
+
+STREAMS: dict[str, dict[str, Any]] = {
+    "log probabilities": {"prompt": ["a"] * 32, "n": 128, "logprobs": 20, "max_tokens": 3, "ignore_eos": True},
+    "the prompt's tokens": {"prompt": LONG, "n": 64, "return_token_ids": True},
+    "words that differ in their ends": {
+        "n": 100, "max_tokens": 5, "ignore_eos": True, "allowed_token_ids": [97],
+        "bad_words": ["aaaaaaa" + chr(0x4E00 + number) for number in range(1_000)],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_of_many_choices_are_written_in_pieces(instant: ServerProcess, watch: Watch, name: str) -> None:
+    with watch(instant):
+        assert statuses(instant, completion(stream=True, **STREAMS[name]), 2) <= {200, 429}
+
+
+@pytest.mark.parametrize("prompts", [4_096, 32])
+def test_many_choices_are_left_at_once(server: ServerProcess, watch: Watch, prompts: int) -> None:
+    """Some run on the engine, and most wait for it."""
+    request = completion(prompt=["a"] * prompts, n=4_096 // prompts, max_tokens=30_000, ignore_eos=True, stream=True)
+    with httpx.Client(base_url=server.root, timeout=60) as client, watch(server):
+        connections = [sent(server, request) for _ in range(4)]
+        while sum(map(float, WAITING.findall(client.get("/metrics").text))) < 3 * 4_096:
+            pass
+        for connection in connections:
+            connection.close()
+        while client.get("/load").json()["server_load"]:
+            pass
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,11 @@ def in_key(field: str) -> Request:
     return COMPLETIONS, b'{"prompt":"a","%b":{"%b":"x"}}' % (field.encode(), b"a" * 28 * MEGABYTE)
 
 
+def number_of_digits(field: str, digits: int) -> Request:
+    """As many as Python reads; one more than them it can neither write nor quote."""
+    return COMPLETIONS, b'{"prompt":"a","%b":%b}' % (field.encode(), b"9" * digits)
+
+
 REFUSED: dict[str, tuple[str, Callable[[], Request]]] = {
     "deep arguments": ("messages.1", lambda: calls(CHAT, "[" * 200_000)),
     "long arguments": ("messages.1", lambda: calls(CHAT, *['"' + "a" * 9 * MEGABYTE + '"'] * 3)),
@@ -89,6 +95,14 @@ REFUSED: dict[str, tuple[str, Callable[[], Request]]] = {
     ),
     "a long key": ("structured_outputs.a", lambda: in_key("structured_outputs")),
     "a long key of a bias": ("logit_bias", lambda: in_key("logit_bias")),
+    "many unknown names": (
+        "structured_outputs.a",
+        lambda: completion(structured_outputs={f"a{number}": 1 for number in range(99_000)}),
+    ),
+    **{
+        f"a {field} of thousands of digits": (field, partial(number_of_digits, field, 4_300))
+        for field in ("max_tokens", "min_tokens", "top_k", "logprobs", "prompt_logprobs", "priority")
+    },
     "long values in a list": ("n", lambda: completion(n=[["a" * MEGABYTE] * 14] * 2)),
 }
 
@@ -114,6 +128,16 @@ def test_a_prompt_repeated_in_each_choice_of_a_chat(
         status, text = answer(server, chat(messages=messages, n=128, return_token_ids=True, **fields))
     assert status == 400
     assert json.loads(text)["error"]["param"] == "return_token_ids"
+
+
+def test_a_tool_whose_smallest_argument_nobody_can_write_is_not_called(server: ServerProcess) -> None:
+    number = b'{"type":"integer","exclusiveMinimum":%b}' % (b"9" * 4_300)
+    schema = b'{"type":"object","properties":{"a":%b},"required":["a"]}' % number
+    tools = b'[{"type":"function","function":{"name":"f","parameters":%b}}]' % schema
+    request = b'{"messages":[{"role":"user","content":"f"}],"tools":%b,"max_tokens":5}' % tools
+    status, text = answer(server, (CHAT, request))
+    assert status == 200
+    assert json.loads(text)["choices"][0]["message"]["content"]
 
 
 NONE_SUCH = 10**6

@@ -260,8 +260,8 @@ class Endless:
     def scheduled(self, choice: int) -> None:
         return None
 
-    def unread_tokens(self, choice: int) -> int:
-        return 0
+    def unread_tokens(self) -> dict[int, int]:
+        return {}
 
     def __aiter__(self) -> Endless:
         return self

@@ -1,5 +1,7 @@
 import asyncio
+import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -133,3 +135,58 @@ def test_readers_of_one_engine_are_told_in_order_and_a_defect_of_one_is_its_own(
 
     assert asyncio.run(scenario()) == ["first", "last", "next pass"]
     assert "a reader of the engine failed" in caplog.text
+
+
+def test_readers_that_take_long_leave_others_a_turn_and_are_told_in_order_all_the_same() -> None:
+    async def scenario() -> list[int | str]:
+        told: list[int | str] = []
+        outbox = Outbox()
+
+        def slow(number: int) -> None:
+            until = time.monotonic() + 0.004
+            while time.monotonic() < until:
+                pass
+            told.append(number)
+
+        for number in range(12):
+            outbox.add(partial(slow, number))
+        asyncio.get_running_loop().call_soon(told.append, "other")
+        outbox.add(lambda: outbox.add(lambda: told.append("next")))
+        for _ in range(10):
+            await passes()
+        return told
+
+    told = asyncio.run(scenario())
+    assert told.index("other") < 11
+    assert [found for found in told if found != "other"] == [*range(12), "next"]
+
+
+@pytest.mark.parametrize(("kind", "most"), [({"top_logprobs": 2}, 16), ({"final_only": True}, 8)])
+def test_what_takes_long_to_write_is_read_in_smaller_batches(kind: dict[str, int], most: int) -> None:
+    async def scenario() -> list[Sequence[Delta]]:
+        queue = DeltaQueue(100, lambda: None, **kind)  # type: ignore[arg-type]
+        deltas = [Delta(choice, [1], "stop") for choice in range(100)]
+        for delta in deltas:
+            queue.put(delta)
+        batches = await drain(queue)
+        assert [delta for batch in batches for delta in batch] == deltas
+        return batches
+
+    assert max(map(len, asyncio.run(scenario()))) == most
+
+
+@pytest.mark.parametrize(("top", "most"), [(None, 200_000), (20, 200_000 // 22)])
+def test_deltas_with_log_probabilities_weigh_more_while_they_wait(top: int | None, most: int) -> None:
+    async def scenario() -> int:
+        """How many wait when the stream is given up."""
+        closed = asyncio.Event()
+        queue = DeltaQueue(1, closed.set, top_logprobs=top)
+        for count in range(1, 250_000):
+            queue.put(FIRST)
+            if not count % 1_024:
+                await asyncio.sleep(0)
+            if closed.is_set():
+                return count
+        return 0
+
+    assert most < asyncio.run(scenario()) <= most + 1_024

@@ -207,8 +207,8 @@ class Pulled:
     def scheduled(self, choice: int) -> None:
         return None
 
-    def unread_tokens(self, choice: int) -> int:
-        return 0
+    def unread_tokens(self) -> dict[int, int]:
+        return {}
 
     def __aiter__(self) -> DeltaStream:
         return self

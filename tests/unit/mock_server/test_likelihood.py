@@ -75,3 +75,13 @@ def test_a_prompts_first_token_has_no_likelihood_and_the_others_depend_on_what_i
     assert [position.chosen.token_id for position in rest if position] == [301, 302]
     assert list(LIKELIHOOD.prompt([300, 301, 999], 2))[1] == rest[0]
     assert list(LIKELIHOOD.prompt([400, 301, 302], 2))[1] != rest[0]
+
+
+words = st.lists(st.integers(0, 3), min_size=1, max_size=4)
+
+
+@given(st.lists(words, max_size=30), st.lists(st.integers(0, 3), max_size=6))
+def test_banned_is_what_would_complete_a_word(bad_words: list[list[int]], before: list[int]) -> None:
+    completing = {word[-1] for word in bad_words if before[len(before) - len(word) + 1 :] == word[:-1]}
+    completing |= {word[0] for word in bad_words if len(word) == 1}
+    assert set(Edits({}, None, bad_words).banned(before)) == completing

@@ -142,3 +142,17 @@ def test_every_schedule_keeps_the_rules(
     assert all(tokens[:-1] == list(range(1, len(tokens))) for tokens in said.values() if tokens)
     assert scheduler.num_running == 0
     assert not scheduler.waiting
+
+
+def test_the_parts_of_a_plan_are_its_work_in_order_and_no_part_is_larger_than_asked_for() -> None:
+    scheduler = Scheduler(max_num_seqs=9, max_num_batched_tokens=100)
+    for number in range(9):
+        if number == 5:
+            scheduler.complete(scheduler.schedule())
+        scheduler.add(sequence(2, 5))
+    plan = scheduler.schedule()
+    assert shape(plan) == (5, [2, 2, 2, 2])
+    parts = list(plan.parts(2))
+    assert [part.num_sequences for part in parts] == [2, 2, 1, 2, 2]
+    assert [found for part in parts for found in part.decodes] == plan.decodes
+    assert [chunk for part in parts for chunk in part.prefills] == plan.prefills
