@@ -67,6 +67,7 @@ class Generation:
         "_echoed_logprobs",
         "_engine",
         "_interleaved",
+        "_is_heavy",
         "_logprobs",
         "_open",
         "_plain",
@@ -76,7 +77,7 @@ class Generation:
         "_runs",
         "_streams",
         "_text",
-        "_turn_began",
+        "_turn_ends",
         "_unechoed",
         "completion_tokens",
         "is_finished",
@@ -99,7 +100,7 @@ class Generation:
         self._adapter = adapter
         self._logprobs = text.logprobs
         self._batches = 0
-        self._turn_began = time.monotonic()
+        self._turn_ends = time.monotonic() + _LONGEST_TURN_S
         self._streams: list[DeltaStream] = []
         self._pushing: PushStream | None = None
         self._interleaved: AsyncGenerator[tuple[int, Sequence[Delta]], None] | None = None
@@ -108,6 +109,7 @@ class Generation:
         self._text = text
         self._choices: list[ChoiceText] = []
         self._open = self.num_choices = sum(run.params.n for run in runs)
+        self._is_heavy = self.num_choices > 1 or text.logprobs is not None
         self.is_finished = False
         """Every choice has its finish reason."""
         self._unechoed: dict[int, Echo] = {}
@@ -204,9 +206,9 @@ class Generation:
         number = 0
         self._batches += 1
         # an engine that never waits must still let others run
-        if not self._batches % _BATCHES_A_TURN or time.monotonic() - self._turn_began > _LONGEST_TURN_S:
+        if not self._batches % _BATCHES_A_TURN or (self._is_heavy and time.monotonic() > self._turn_ends):
             await asyncio.sleep(0)
-            self._turn_began = time.monotonic()
+            self._turn_ends = time.monotonic() + _LONGEST_TURN_S
         try:
             if self._interleaved is None:
                 deltas = await self._streams[0].__anext__()
