@@ -56,6 +56,8 @@ def whole_characters(data: bytes) -> bytes:
 
 def compression(codings: str) -> str:
     """The first compression that a Content-Encoding names; empty for what is none (`identity`, `utf-8`)."""
+    if not codings:
+        return ""
     named = (coding.strip() for coding in codings.lower().split(","))
     return next((coding for coding in named if coding in _COMPRESSIONS), "")
 

@@ -55,7 +55,8 @@ class EventDecoder:
             return self._feed_frames(block)
         if self._at_start:
             block = self._strip_bom(block)
-        events = self._feed_lines(block)
+        has_lines_alone = self._skip_lf or self._at_start or _CR in block
+        events = self._feed_lines(block) if has_lines_alone else self._feed_around_frames(block)
         self._between = not (self._at_start or self._held or self._data or self._event or self._skip_lf)
         return events
 
@@ -78,6 +79,13 @@ class EventDecoder:
             return b""
         self._at_start = False
         return block.removeprefix(_BOM)
+
+    def _feed_around_frames(self, block: bytes) -> list[bytes]:
+        """A block that begins or ends within an event: what is between the first and the last blank line is frames."""
+        begin, end = block.find(b"\n\n") + 2, block.rfind(b"\n\n") + 2
+        if not block.startswith(b"data: ", begin) or end <= begin or begin == 1:
+            return self._feed_lines(block)
+        return [*self._feed_lines(block[:begin]), *self._feed_frames(block[begin:end]), *self._feed_lines(block[end:])]
 
     def _feed_frames(self, block: bytes) -> list[bytes]:
         payloads = block[6:-2].split(b"\n\ndata: ")

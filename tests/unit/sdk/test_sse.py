@@ -79,14 +79,15 @@ def test_comments_and_ids_are_no_part_of_an_event() -> None:
 
 lines = st.lists(
     st.sampled_from([b"data: a", b"data:b", b"data", b": c", b"event: error", b"id: 1", b"", "data: é".encode(), b"x"]),
-    max_size=12,
+    max_size=24,
 )
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
 @given(lines, st.data())
 def test_splits_never_change_the_events(lines: list[bytes], data: st.DataObject) -> None:
-    stream = b"".join(line + data.draw(ends) for line in lines)
+    kinds = st.sampled_from(data.draw(st.lists(ends, min_size=1, max_size=3)))
+    stream = b"".join(line + data.draw(kinds) for line in lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     blocks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     whole, parts = decode(stream), decode(*blocks)
