@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 
 from .engine.base import Delta, DeltaStream, PushStream
+from .engine.delta_queue import weight
 from .engine.errors import EngineError
 
 _MOST_UNREAD = 200_000
@@ -102,6 +103,6 @@ class _Inbox:
 
 
 def _weight(batch: Sequence[Delta]) -> int:
-    """Log probabilities take far more memory than the rest of a delta; all of a batch have as many."""
+    """All of a batch have as many log probabilities."""
     positions = batch[0].logprobs if batch else None
-    return len(batch) * (2 + len(positions[0].top)) if positions else len(batch)
+    return len(batch) * weight(len(positions[0].top)) if positions else len(batch)

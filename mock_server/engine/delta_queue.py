@@ -13,8 +13,14 @@ from .outbox import Outbox
 _MOST_AT_ONCE = 1_024
 _MOST_WITH_LOGPROBS = 16  # written in two milliseconds or so
 _MOST_WHOLE = 8  # choices of thousands of tokens each
+_LOGPROBS_A_DELTA = 4
 _MOST_UNREAD = 200_000
 _MOST_UNREAD_TOGETHER = 400_000
+
+
+def weight(top_logprobs: int | None) -> int:
+    """How many deltas one with log probabilities counts as among those that wait: they take far more memory."""
+    return 1 + (top_logprobs or 0) // _LOGPROBS_A_DELTA
 
 
 class DeltaQueue:
@@ -63,8 +69,7 @@ class DeltaQueue:
         self._so_far: dict[int, list[Delta]] | None = {} if final_only else None
         has_logprobs = top_logprobs is not None
         self._most_at_once = _MOST_WITH_LOGPROBS if has_logprobs else _MOST_WHOLE if final_only else _MOST_AT_ONCE
-        self._weight = 1 if top_logprobs is None else 2 + top_logprobs
-        """Of a delta among those that wait: log probabilities take far more memory than the rest."""
+        self._weight = weight(top_logprobs)
         self._growing: dict[int, list[int]] = {}
         """For choices whose last delta has no log probabilities: its tokens."""
         self._ready: list[Delta] = []

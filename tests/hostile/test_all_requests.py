@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -49,6 +50,14 @@ def test_large_bodies(server: ServerProcess, name: str) -> None:
 def test_an_answer_with_too_many_log_probabilities_is_refused(server: ServerProcess) -> None:
     path, body = LARGE["many likelihoods"]()
     assert post(server, (path, body)) == 400
+
+
+def test_a_client_that_reads_as_fast_as_it_can_gets_many_log_probabilities(server: ServerProcess) -> None:
+    body = {"prompt": "a", "n": 64, "logprobs": 20, "max_tokens": 200, "ignore_eos": True, "stream": True}
+    with httpx.stream("POST", f"{server.url}/completions", json=body, timeout=60) as response:
+        events = [line for line in response.iter_lines() if line]
+    assert events[-1] == "data: [DONE]"
+    assert not any(event.startswith('data: {"error"') for event in events)
 
 
 def test_generated_schemas(server: ServerProcess) -> None:

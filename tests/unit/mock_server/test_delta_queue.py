@@ -175,7 +175,7 @@ def test_what_takes_long_to_write_is_read_in_smaller_batches(kind: dict[str, int
     assert max(map(len, asyncio.run(scenario()))) == most
 
 
-@pytest.mark.parametrize(("top", "most"), [(None, 200_000), (20, 200_000 // 22)])
+@pytest.mark.parametrize(("top", "most"), [(None, 200_000), (20, 200_000 // 6)])
 def test_deltas_with_log_probabilities_weigh_more_while_they_wait(top: int | None, most: int) -> None:
     async def scenario() -> int:
         """How many wait when the stream is given up."""
