@@ -49,10 +49,10 @@ def make_info(
     )
 
 
-_SHORT = 4_000
+_SHORT = 1_000
 _FEW = 32
 _SHORT_PROMPT = 100
-_PIECES_A_TURN, _LONG_PIECE = 32, 500
+_PIECES_A_TURN, _LONG_PIECE = 32, 128
 _MOST_CHARACTERS = 2_000_000  # longer text is only tokenized if it may fit the context
 _MOST_TOKENS = 500_000
 
