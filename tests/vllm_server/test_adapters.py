@@ -77,8 +77,8 @@ def test_a_name_given_again_finds_nothing_of_its_predecessor(http: httpx.Client,
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        ("missing", "does not exist"),
-        ("no weights", "has no adapter_model.safetensors"),
+        ("missing", "there is no adapter at this path"),
+        ("no weights", "there is no adapter at this path"),
         ("rank", "start it with --max-lora-rank 16"),
         ("other base", "belongs to another base model"),
     ],
