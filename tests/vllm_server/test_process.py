@@ -304,7 +304,7 @@ def test_a_name_for_everything_that_is_not_there(tiny: Path, tmp_path: Path) -> 
     broken = tmp_path / "broken"
     shutil.copytree(tiny / "one", broken)
     (broken / "adapter_config.json").write_text("{")
-    assert "adapter_config.json cannot be read" in refusal("--ckpt_dir", str(broken), code=2)
+    assert "adapter_config.json is not valid JSON" in refusal("--ckpt_dir", str(broken), code=2)
     named = ("--model", str(tiny / "model"), "--lora-modules", "a=/nowhere")
     assert "adapter a: /nowhere does not exist" in refusal(*named)
 
