@@ -83,7 +83,9 @@ def post(root: str, body: dict[str, Any]) -> socket.socket:
     host, _, port = root.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
     payload = json.dumps(body).encode()
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
+    )
     connection.sendall(head.encode() + b"\r\n\r\n" + payload)
     return connection
 
