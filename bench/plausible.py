@@ -38,10 +38,10 @@ def _of_run(run: Run) -> Iterator[str]:
         yield f"view.percentiles must be up to {_MOST_PERCENTILES} numbers between 0 and 100"
     known = {*PER_REQUEST, *POOLED}
     if (strange := next((row for row in view.rows if row not in known), None)) is not None:
-        yield f"view.rows has {strange!r}, which is no figure"
+        yield f"view.rows has {strange!r}, which is not a known figure"
     for name, limit in view.goodput.items():
         if name not in METRICS or not 0 < limit < inf:
-            yield f"view.goodput has {name!r}: {limit:g}, which is no limit of a figure"
+            yield f"view.goodput has {name!r}: {limit:g}, which is not a limit on a known figure"
     if run.health is not None and not run.health.wall_s > 0:
         yield f"health.wall_s is {run.health.wall_s:g}"
     if not _is_flat({"environment": run.environment, "config": run.config and run.config.options}):

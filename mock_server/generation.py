@@ -149,7 +149,7 @@ class Generation:
         return choice // self._choices_each
 
     def unread_tokens(self) -> dict[int, int]:
-        """Tokens that choices have gained beyond those that came in batches."""
+        """Tokens that each choice has generated and no batch has delivered yet."""
         if self._prompt_only:
             return {}
         return {

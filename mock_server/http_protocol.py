@@ -133,8 +133,9 @@ class HttpProtocol(HttpToolsProtocol):
         return not self._is_discarding
 
     def _parse_anew(self, rest: bytes) -> None:
-        """A head that asks for another protocol, without that wish: none is spoken here. httptools would skip its body,
-        and what comes after it.
+        """Parses a head again without its `Upgrade` header: the server speaks no other protocol.
+
+        httptools would skip the body and every later request.
         """
         version = self.parser.get_http_version().encode()
         head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
@@ -190,7 +191,7 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.scope is self.scope:  # its task starts in the loop's next iteration
             cycle.transport = self._outlet  # type: ignore[assignment]
             offer(self.scope, cycle.send, self._writer)
-        self.headers = []  # trailers, which are no part of the head and would be taken for it
+        self.headers = []  # trailers go here, so that they cannot pass for headers
 
     def on_message_complete(self) -> None:
         if self._stage is _Stage.HEAD:

@@ -92,8 +92,8 @@ class ModelRegistry:
                 del self._adapters[adapter.name]
             elif len(self._adapters) >= self._max_adapters:
                 raise bad_request(
-                    f"The server has {len(self._adapters)} adapters, as many as it serves at once:"
-                    f" {MAX_LOADED_ADAPTERS} beyond those that it was started with. Unload one first.",
+                    f"The server already has {len(self._adapters)} adapters. It accepts at most {MAX_LOADED_ADAPTERS}"
+                    " more than it was started with. Unload one first.",
                     param="lora_name",
                     code="too_many_adapters",
                 )

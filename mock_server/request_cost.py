@@ -53,7 +53,7 @@ def check_tokenize(request: TokenizeRequest, limits: RequestLimits) -> None:
 
 
 def check_prompts(request: GenerationRequest, runs: Sequence[PromptRun], limits: RequestLimits) -> int:
-    """The bytes of what the answer tells of its prompts, once they are known. Raises `ApiError` (400) for too many."""
+    """How many bytes of the answer repeat or describe its prompts. Raises `ApiError` (400) if there are too many."""
     return _repeated_bytes(request, runs, limits) + BYTES_A_LIKELIHOOD * _prompt_likelihoods(runs)
 
 

@@ -19,7 +19,7 @@ _MOST_UNREAD_TOGETHER = 400_000
 
 
 def weight(top_logprobs: int | None) -> int:
-    """How many deltas one with log probabilities counts as among those that wait: they take far more memory."""
+    """How many plain deltas a waiting delta counts as. One with log probabilities takes far more memory."""
     return 1 + (top_logprobs or 0) // _LOGPROBS_A_DELTA
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.bench_process import Ran, run_bench
 from tests.support.endless import after
-from tests.support.gateway import MODELS, NOT_FOUND, answer, events, reply
+from tests.support.gateway import events, reply, with_metrics
 from tests.support.wire import HEADERS, Peer, WireServer
 
 MOST_MB = 150
@@ -62,16 +62,7 @@ def test_reads_that_are_always_full_leave_time_for_the_limits(tmp_path: Path) ->
     ids=["a label without a value", "a label of quotes", "the largest", "a sum that no JSON holds"],
 )
 def test_counters_are_read_in_time_that_grows_with_their_size(text: bytes, tmp_path: Path) -> None:
-    def play(peer: Peer) -> None:
-        while request := peer.read_request():
-            if request.startswith(b"GET /metrics "):
-                peer.send(reply(text))
-            elif request.startswith(b"GET"):
-                peer.send(MODELS if request.startswith(b"GET /v1/models ") else NOT_FOUND)
-            else:
-                peer.send(answer(request))
-
-    ran = bench(tmp_path, play, "--concurrency", "2", "--num-requests", "4")
+    ran = bench(tmp_path, with_metrics(reply(text)), "--concurrency", "2", "--num-requests", "4")
     assert ran.code == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.bench_process import Ran, run_bench
 from tests.support.endless import BOMBS, ENDLESS, WHOLE, after, bomb, drip, endless
-from tests.support.gateway import MODELS, NOT_FOUND, answer, reply
+from tests.support.gateway import answer, reply, with_metrics
 from tests.support.wire import HEADERS, Peer, WireServer
 
 MOST_MB = 150
@@ -136,14 +136,5 @@ def test_a_list_of_models_without_end(body: bytes, tmp_path: Path) -> None:
     ids=["without end", "infinite", "huge", "negative"],
 )
 def test_counters_of_no_use_cost_only_their_check(first: bytes, tmp_path: Path) -> None:
-    def play(peer: Peer) -> None:
-        while request := peer.read_request():
-            if request.startswith(b"GET /metrics "):
-                peer.send(first)
-            elif request.startswith(b"GET"):
-                peer.send(MODELS if request.startswith(b"GET /v1/models ") else NOT_FOUND)
-            else:
-                peer.send(answer(request))
-
-    ran = bench(tmp_path, play, "--concurrency", "2", "--num-requests", "4")
+    ran = bench(tmp_path, with_metrics(first), "--concurrency", "2", "--num-requests", "4")
     assert ran.code == 0

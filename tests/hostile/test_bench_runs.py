@@ -44,7 +44,7 @@ HUGE, DEEP = "1" + "0" * 30, '{"a":' + "[" * 500 + "]" * 500 + "}"
     [
         ("load.streams", "0", "load.streams is 0"),
         ("view.percentiles", "[-5, 1e9]", "view.percentiles must be up to 1000 numbers between 0 and 100"),
-        ("view.rows", '["\\u001b[2J"]', r"view.rows has '\x1b[2J', which is no figure"),
+        ("view.rows", '["\\u001b[2J"]', r"view.rows has '\x1b[2J', which is not a known figure"),
         ("view.goodput", '{"a": 1}', "view.goodput has 'a': 1"),
         ("begun_ns", HUGE, "a time is out of range"),
         ("stopped_ns", str(2**61), "it spans more than 60 days"),

@@ -60,3 +60,18 @@ def gateway(routes: Mapping[str, Route], seen: list[bytes] | None = None) -> Cal
                 return
 
     return play
+
+
+def with_metrics(metrics: bytes) -> Callable[[Peer], None]:
+    """Answers everything well, and GET /metrics with the given bytes."""
+
+    def play(peer: Peer) -> None:
+        while request := peer.read_request():
+            if request.startswith(b"GET /metrics "):
+                peer.send(metrics)
+            elif request.startswith(b"GET"):
+                peer.send(MODELS if request.startswith(b"GET /v1/models ") else NOT_FOUND)
+            else:
+                peer.send(answer(request))
+
+    return play
