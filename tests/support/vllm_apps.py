@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from pydantic import TypeAdapter
+
+from mock_server.settings import Settings
 from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT
 
 MAX_MODEL_LEN = 2048
@@ -29,10 +29,11 @@ ARGUMENTS = {
     "max_lora_rank": 8,
     "override_generation_config": {"max_new_tokens": 48},
 }
+SETTINGS = TypeAdapter(Settings)
 
 
 @contextlib.contextmanager
-def vllm_apps(model: Path) -> Iterator[Callable[[dict[str, Any]], str]]:
+def vllm_apps(model: Path) -> Iterator[Callable[[Settings], str]]:
     """Starts the engine; what it yields starts a server with these settings, and gives its address."""
     process = subprocess.Popen(
         [str(PYTHON), "-m", "tests.support.vllm_apps", str(model)],
@@ -46,8 +47,8 @@ def vllm_apps(model: Path) -> Iterator[Callable[[dict[str, Any]], str]]:
         raise RuntimeError("the process has no pipes")
     stdin, stdout = process.stdin, process.stdout
 
-    def start(settings: dict[str, Any]) -> str:
-        stdin.write(json.dumps(settings) + "\n")
+    def start(settings: Settings) -> str:
+        stdin.write(SETTINGS.dump_json(settings).decode() + "\n")
         stdin.flush()
         url = stdout.readline().rstrip("\n")
         if not url:
@@ -70,20 +71,15 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     import uvicorn
 
     from mock_server.app import create_app
-    from mock_server.engine.base import Adapter
     from mock_server.engine.vllm_engine import VllmEngine
     from mock_server.http_protocol import HttpProtocol
     from mock_server.listener import Listener
-    from mock_server.settings import Cors, Settings
 
     engine = VllmEngine({"model": model, **ARGUMENTS})
     await engine.start()
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     while line := await asyncio.to_thread(sys.stdin.readline):
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(line).items()}
-        adapters = tuple(Adapter(**adapter) for adapter in fields.pop("adapters", ()))
-        cors = fields.pop("cors", None)
-        app = create_app(engine, Settings(adapters=adapters, cors=Cors(**cors) if cors else None, **fields))
+        app = create_app(engine, SETTINGS.validate_json(line))
         await app.state.server.models.add_adapters()
         listener = Listener.bind("127.0.0.1", 0)
         listener.socket.listen(1024)
@@ -100,11 +96,6 @@ def main() -> None:
     stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what vLLM prints is log
     asyncio.run(serve_each_line(sys.argv[1], lambda url: print(url, file=stdout, flush=True)))
-
-
-def settings_as_json(settings: object) -> dict[str, Any]:
-    """`Settings` as the other process reads them."""
-    return asdict(settings)  # type: ignore[call-overload, no-any-return]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mock_server.engine.base import Adapter, Engine
 from mock_server.settings import Settings
 from tests.support.real_models import CACHE, tiny_model
 from tests.support.serving import Serving, scripted_engine, serving, simulated_engine
-from tests.support.vllm_apps import MAX_MODEL_LEN, settings_as_json, vllm_apps
+from tests.support.vllm_apps import MAX_MODEL_LEN, vllm_apps
 
 ENGINES: dict[str, Callable[[], Engine]] = {"sim": simulated_engine, "scripted": scripted_engine}
 
@@ -60,7 +60,7 @@ def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
             yield lambda settings: stack.enter_context(serving(ENGINES[engine_name](), settings))
         else:
             start = stack.enter_context(vllm_apps(tiny_model() / "model"))
-            yield lambda settings: Serving(start(settings_as_json(settings)))
+            yield lambda settings: Serving(start(settings))
 
 
 @pytest.fixture(scope="session")
