@@ -32,6 +32,10 @@ when there is much to do.
 """
 _FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
 _FORCED_END_S = 2.0  # after the time for streams; all connections have been aborted by then
+_THREAD_SWITCH_S = 0.0005
+"""How long the loop waits for a thread that computes, each time it needs the interpreter. Python's own 5 ms add up:
+while one request's pattern is worked on in a thread, each event of all others would come that much later.
+"""
 _log = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -78,8 +82,18 @@ def serve(
         backlog=4096,
         timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with _quick_thread_switches(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(app, config, listener, options, announce))
+
+
+@contextlib.contextmanager
+def _quick_thread_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_THREAD_SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 async def _run(

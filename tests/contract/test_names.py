@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,8 +14,8 @@ import pytest
 
 from sdk import ConnectError, ConnectTimeoutError, RetryPolicy, SDKError, Timeouts, TotalTimeoutError
 from sdk.transport.lookup import MAX_THREADS
+from tests.support.developer_mode import run_in_developer_mode
 from tests.support.full_port import FullPort
-from tests.support.serving import ROOT
 from tests.support.ways import WAYS, Asker, everywhere
 from tests.support.wire import Peer, WireServer
 from tests.unit.sdk.api import CHAT
@@ -197,7 +195,5 @@ try:
 except TotalTimeoutError:
     print("in time")
 """
-    ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program, way], cwd=ROOT, capture_output=True, text=True, timeout=30
-    )
+    ended = run_in_developer_mode("-c", program, way, timeout_s=30)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("in time\n", "", 0)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.developer_mode import ROOT, run_in_developer_mode
+
 PROGRAMS = Path(__file__).parent / "page"
-ROOT = Path(__file__).parents[2]
 
 
 def _port_is_free() -> bool:
@@ -39,8 +40,7 @@ def served(*options: str) -> Iterator[None]:
 
 def run(program: str) -> dict[str, list[str]]:
     """What a program printed, by the word before the colon. Warnings are errors, and it must not leave any behind."""
-    command = [sys.executable, "-X", "dev", "-W", "error", str(PROGRAMS / program)]
-    ended = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=50)
+    ended = run_in_developer_mode("-W", "error", str(PROGRAMS / program), timeout_s=50)
     assert (ended.returncode, ended.stderr) == (0, "")
     said: dict[str, list[str]] = {}
     for line in ended.stdout.splitlines():

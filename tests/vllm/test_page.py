@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.developer_mode import run_in_developer_mode
 from tests.support.vllm_server import MODEL, ROOT, VllmServer
 
 pytestmark = pytest.mark.vllm
@@ -63,10 +62,7 @@ def run(program: str) -> str:
     for chinese, english in IN_ENGLISH.items():
         source = source.replace(chinese, english)
     assert source.isascii()
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", source]
-    ended = subprocess.run(
-        command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
-    )
+    ended = run_in_developer_mode("-W", "error", "-c", source, timeout_s=120)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 
