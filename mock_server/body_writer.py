@@ -11,6 +11,8 @@ from starlette.types import Scope, Send
 
 _EXTENSION = "mock_server.body"
 _SIZES = [b"%x\r\n" % size for size in range(1024)]
+_LARGE = 64 * 1024
+"""Copying so much costs more than a second write."""
 
 
 class BodyWriter:
@@ -19,10 +21,12 @@ class BodyWriter:
     `send` begins the response and ends it; between, what is written here takes its place in order.
     """
 
-    __slots__ = ("_write", "is_writable")
+    __slots__ = ("_held", "_holds_next", "_write", "is_writable")
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._write = transport.write
+        self._holds_next = False
+        self._held = b""
         self.is_writable = True
         """False: the client reads too slowly, or is gone; `send` waits for it."""
 
@@ -31,6 +35,25 @@ class BodyWriter:
         size = len(body)
         if size:
             self._write((_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + body + b"\r\n")
+
+    def hold_head(self) -> None:
+        """Call before `send` begins a response whose body follows at once: both go out in one write."""
+        self._holds_next = True
+
+    def pass_on(self, data: bytes) -> None:
+        """The server's side: writes what `send` made."""
+        if self._holds_next:
+            self._holds_next = False
+            self._held = data
+            return
+        held = self._held
+        if held:
+            self._held = b""
+            if len(data) < _LARGE:
+                data = held + data
+            else:
+                self._write(held)
+        self._write(data)
 
 
 class _Direct(NamedTuple):

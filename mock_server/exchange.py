@@ -96,6 +96,8 @@ class Exchange:
 
     def _refuse_encoded(self) -> None:
         """Refuses compressed bodies: one could grow to a thousand times its size."""
+        if b"content-encoding" not in self._headers:
+            return
         values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
         codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
         encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
@@ -135,6 +137,8 @@ class Exchange:
         await self._send_whole(200, media_type.encode(), body, _NO_SNIFFING)
 
     async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
+        if self.direct is not None and self._scope["method"] != "HEAD":
+            self.direct.hold_head()
         await self._start(
             status,
             [

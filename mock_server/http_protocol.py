@@ -27,6 +27,7 @@ _UNREAD_INTERVAL_S = 0.25
 _FEW_DESCRIPTORS = 8
 _out_of_descriptors = RareWarning()
 _not_http = RareWarning()
+_add_header = HttpToolsProtocol.on_header
 _ANSWERED: Any = {"type": "http", "headers": ()}
 """In place of the scope of a request that has been answered, whose head an idle connection would keep."""
 
@@ -69,7 +70,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._writer = BodyWriter(transport)
-        self._outlet = _Outlet(self, transport)
+        self._outlet = _Outlet(self, transport, self._writer)
         if not self._connections.add(self):
             self._is_discarding = True
             self._count_refusal(503)
@@ -164,7 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._stage is _Stage.HEAD:
                 self._refuse(too_many_headers(MOST_HEADERS))
             raise _EnoughError
-        super().on_header(name, value)
+        _add_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         self._stage = _Stage.BODY
@@ -345,15 +346,16 @@ class HttpProtocol(HttpToolsProtocol):
 class _Outlet:
     """Takes the place of the transport for uvicorn, and discards data after the client has left."""
 
-    __slots__ = ("_protocol", "_transport")
+    __slots__ = ("_protocol", "_transport", "_writer")
 
-    def __init__(self, protocol: HttpProtocol, transport: asyncio.Transport) -> None:
+    def __init__(self, protocol: HttpProtocol, transport: asyncio.Transport, writer: BodyWriter) -> None:
         self._protocol = protocol
         self._transport = transport
+        self._writer = writer
 
     def write(self, data: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(data)
+            self._writer.pass_on(data)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

@@ -142,6 +142,8 @@ def _check_effort(request: ChatRequest | TokenizeRequest) -> None:
 
 def _check_lists(request: GenerationRequest, choices: int) -> None:
     """An engine keeps them for each choice."""
+    if not (request.allowed_token_ids or request.logit_bias or request.bad_words or request.stop_token_ids):
+        return
     for field in ("allowed_token_ids", "logit_bias", "bad_words", "stop_token_ids"):
         length = len(getattr(request, field) or ())
         if length * choices > MAX_ITEMS_OF_ALL_CHOICES:

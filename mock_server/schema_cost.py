@@ -33,6 +33,8 @@ _GRAMMAR = "structured_outputs.grammar"
 
 def check_schemas(request: GenerationRequest, choices: int, limit: int) -> None:
     """`limit`: of characters, 0 for none; what is nested too deep is refused in any case. Raises `ApiError` (400)."""
+    if not _has_schemas(request):
+        return
     total = _check_all(_schemas(request), limit)
     if limit and total * choices > SCHEMAS_OF_ALL_CHOICES * limit:
         raise bad_request(
@@ -53,6 +55,12 @@ def _check_all(found: Iterator[tuple[str, Any]], limit: int) -> int:
         if value is not None:
             cost.add(field, value)
     return cost.total
+
+
+def _has_schemas(request: GenerationRequest) -> bool:
+    """False for most requests, which need not be searched."""
+    is_held = request.structured_outputs is not None or request.response_format is not None
+    return is_held or (isinstance(request, ChatRequest) and bool(request.tools or request.chat_template_kwargs))
 
 
 def _schemas(request: GenerationRequest) -> Iterator[tuple[str, Any]]:

@@ -11,13 +11,23 @@ _LARGE_SHARE = 32
 
 
 class ChoicesShare:
-    """What one request holds of the choices in progress."""
+    """What one request holds of the choices in progress, until the end of its `with`."""
 
     __slots__ = ("_traffic", "count")
 
     def __init__(self, traffic: "Traffic") -> None:
         self._traffic = traffic
         self.count = 0
+
+    def __enter__(self) -> "ChoicesShare":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._traffic.resize(self, 0)
+
+    def resize(self, count: int) -> None:
+        """Before the answer has begun. Raises an `ApiError` (429) when there are too many."""
+        self._traffic.resize(self, count)
 
     def grow(self, count: int) -> None:
         """For an answer that takes more memory than was known. Raises an `ApiError` (429)."""
@@ -68,20 +78,22 @@ class Traffic:
             if not self._under_way:
                 self._empty.set()
 
-    @contextmanager
-    def choices(self, count: int) -> Iterator["ChoicesShare"]:
+    def choices(self, count: int) -> ChoicesShare:
         """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
-        if self._max_choices and self._choices and self._choices + count > self._max_choices:
+        share = ChoicesShare(self)
+        self.resize(share, count)
+        return share
+
+    def resize(self, share: ChoicesShare, count: int) -> None:
+        """Raises an `ApiError` (429), and leaves the share as it is, when there are too many with it."""
+        others = self._choices - share.count
+        if self._max_choices and count and others and others + count > self._max_choices:
             self._on_refusal()
             raise too_many_choices(self._max_choices)
-        share = ChoicesShare(self)
-        self._add_choices(share, count)
-        try:
-            yield share
-        finally:
-            self._choices -= share.count
+        self._choices = others + count
+        share.count = count
 
-    def grow(self, share: "ChoicesShare", count: int) -> None:
+    def grow(self, share: ChoicesShare, count: int) -> None:
         """Raises an `ApiError` (429) for a share that is large when there are too many.
 
         That share counts no longer, so that others of its size may go on.
@@ -89,11 +101,8 @@ class Traffic:
         is_large = share.count + count > self._max_choices // _LARGE_SHARE
         is_full = self._choices > share.count and self._choices + count > self._max_choices
         if self._max_choices and is_large and is_full:
-            self._add_choices(share, -share.count)
+            self.resize(share, 0)
             raise too_many_choices(self._max_choices)
-        self._add_choices(share, count)
-
-    def _add_choices(self, share: "ChoicesShare", count: int) -> None:
         share.count += count
         self._choices += count
 

@@ -80,12 +80,13 @@ class ChatCompletions(GenerationEndpoint):
         check_stream_options(request)
         choices = check_request(request, settings.limits)
         tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)) as share:
             use = tool_use(request, tool_format or None)
             options = chat_options(request, use.offered)
             run = await self._run(request, options, use)
             repeated = check_prompts(request, [run], settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)) as share:
+            if repeated:
+                share.resize(in_choices(choices, exchange.body_bytes + repeated))
             await self._generate(exchange, request, target, run, self._form(request, options, use), share)
 
     async def _run(self, request: ChatRequest, options: ChatOptions, use: ToolUse) -> PromptRun:

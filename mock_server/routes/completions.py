@@ -62,10 +62,11 @@ class Completions(GenerationEndpoint):
         refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
         choices = check_request(request, self.state.settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)):
+        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)) as share:
             runs = await self._runs(request)
             repeated = check_prompts(request, runs, self.state.settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes + repeated)) as share:
+            if repeated:
+                share.resize(in_choices(choices, exchange.body_bytes + repeated))
             await self._generate(exchange, request, target, runs, share)
 
     async def _generate(

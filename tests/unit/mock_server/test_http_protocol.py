@@ -160,6 +160,53 @@ def test_nothing_to_write_does_not_end_the_body() -> None:
     assert read_all(there) == b"3ff\r\n" + b"a" * 1023 + b"\r\n400\r\n" + b"b" * 1024 + b"\r\n"
 
 
+class Writes(asyncio.WriteTransport):
+    def __init__(self) -> None:
+        self.made: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.made.append(bytes(data))
+
+
+def test_a_held_head_goes_out_with_its_body_and_nothing_else_is_held() -> None:
+    transport = Writes()
+    writer = BodyWriter(transport)
+    large = b"b" * 100_000
+    writer.hold_head()
+    for data in (b"head", b"body", b"100 Continue"):
+        writer.pass_on(data)
+    writer.hold_head()
+    for data in (b"head", large):
+        writer.pass_on(data)
+    assert transport.made == [b"headbody", b"100 Continue", b"head", large]
+
+
+def test_a_whole_answer_is_held_until_it_is_complete() -> None:
+    writes: list[bytes] = []
+
+    class Watched(HttpProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            def write(data: bytes) -> None:
+                writes.append(data)
+                transport.write(data)
+
+            seen = WatchedTransport(transport, write)
+            super().connection_made(seen)  # type: ignore[arg-type]
+
+    class WatchedTransport:
+        def __init__(self, transport: asyncio.Transport, write: Any) -> None:
+            self._transport = transport
+            self.write = write
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+    with serving_app(create_app(simulated_engine()), http=Watched) as served:
+        answer = read_all(connect(served, request(BODY)))
+    assert writes == [answer]
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 class Recorder:
     """Middleware that looks at each event on its way out, or only at the request."""
 
