@@ -37,10 +37,12 @@ class StructuredWriter:
                 self._draw = self._reader()
             return self._draw(source)
         except RecursionError:
-            problem = UndrawableError("it is nested too deeply")
+            problem = "it is nested too deeply"
         except UndrawableError as exc:
-            problem = exc
-        raise _refusal(problem, wanted.origin or "structured_outputs", wanted.subject, self._budget)
+            if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                raise
+            problem = _told(exc)
+        raise _refusal(problem, wanted.origin or "structured_outputs", wanted.subject) from None
 
     def _reader(self) -> Callable[[random.Random], str]:
         wanted, budget = self._wanted, self._budget
@@ -99,7 +101,9 @@ class CallListDrawer:
             try:
                 arguments = self._arguments[number].draw(source)
             except UndrawableError as exc:
-                problems[number] = _refusal(exc, call.origin, f"function {call.name!r}", self._budget)
+                if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                    raise
+                problems[number] = _refusal(_told(exc), call.origin, f"function {call.name!r}")
             else:
                 return _written([{"name": call.name, "parameters": arguments}])
         raise problems[min(problems)]
@@ -160,9 +164,12 @@ def _written(value: Any) -> str:
         raise UndrawableError("it requires a number that JSON cannot represent") from None
 
 
-def _refusal(problem: UndrawableError, field: str, subject: str, budget: Budget) -> RequestRefusedError:
-    if isinstance(problem, TooMuchWorkError) and budget.is_trial:
-        raise problem
-    about = f" ({subject})" if subject else ""
+def _told(problem: UndrawableError) -> str:
+    """As text: a local variable with the exception would keep its frames, and all that they drew, for a collector."""
     place = f" (at {problem.where[:_MOST_SHOWN]})" if problem.where else ""
-    return RequestRefusedError(f"{field}{about}: {problem}{place}", field)
+    return f"{problem}{place}"
+
+
+def _refusal(problem: str, field: str, subject: str) -> RequestRefusedError:
+    about = f" ({subject})" if subject else ""
+    return RequestRefusedError(f"{field}{about}: {problem}", field)

@@ -31,15 +31,15 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[ServerProcess]:
-    """Every simulated engine draws by the same code."""
-    with server_process("--log-interval", "0", ulimit=ADDRESS_SPACE) as found:
+def instant() -> Iterator[ServerProcess]:
+    """Every simulated engine draws by the same code; this one does not wait between tokens."""
+    with server_process("--profile", "instant", "--log-interval", "0", ulimit=ADDRESS_SPACE) as found:
         yield found
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_schemas_and_expressions(demo: ServerProcess, name: str) -> None:
-    check(demo, REQUESTS[name], AT_ONCE)
+def test_schemas_and_expressions(instant: ServerProcess, name: str) -> None:
+    check(instant, REQUESTS[name], AT_ONCE)
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -60,17 +60,17 @@ def test_a_client_that_reads_as_fast_as_it_can_gets_many_log_probabilities(serve
     assert not any(event.startswith('data: {"error"') for event in events)
 
 
-def test_generated_schemas(server: ServerProcess) -> None:
+def test_generated_schemas(instant: ServerProcess) -> None:
     @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(documents(), st.sampled_from(["format", "auto", "required"]))
     def ask(schema: Any, how: str) -> None:
         if not isinstance(schema, dict):
             schema = {"allOf": [schema]}
         request = schema_as_format(schema) if how == "format" else schema_as_tool(schema, how)
-        assert post(server, request) in (200, 400)
+        assert post(instant, request) in (200, 400)
 
-    peak = MemoryPeak(server)
-    with probing(server) as waits:
+    peak = MemoryPeak(instant)
+    with probing(instant) as waits:
         ask()
     assert waits.worst_s < LIMIT_S * slowdown()
     assert peak.megabytes < LIMIT_MB

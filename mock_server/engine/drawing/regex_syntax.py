@@ -46,6 +46,8 @@ class _Parser:
         self._closed: set[int] = set()
         self._names: dict[str, int] = {}
         self._flags = ""
+        self._literals: dict[tuple[str, bool], Characters] = {}
+        """One node for each. A long text would be tens of thousands, and each pass of the garbage collector longer."""
 
     def parse(self) -> Node:
         found = self._choice()
@@ -141,7 +143,12 @@ class _Parser:
         return self._one(character)
 
     def _one(self, character: str) -> Characters:
-        return Characters(((ord(character), ord(character)),), ignores_case="i" in self._flags)
+        ignores_case = "i" in self._flags
+        found = self._literals.get((character, ignores_case))
+        if found is None:
+            found = Characters(((ord(character), ord(character)),), ignores_case=ignores_case)
+            self._literals[character, ignores_case] = found
+        return found
 
     def _group(self) -> Node | None:
         self._depth += 1

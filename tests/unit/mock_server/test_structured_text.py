@@ -1,3 +1,4 @@
+import gc
 import random
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from mock_server.engine.base import CallForm, StructuredOutput
 from mock_server.engine.drawing.budget import MAX_STEPS, Budget
+from mock_server.engine.drawing.problems import TooMuchWorkError
 from mock_server.engine.errors import RequestRefusedError
 from mock_server.engine.structured_text import CallListDrawer, StructuredWriter
 from tests.support.hostile_schemas import SCHEMAS
@@ -27,3 +29,25 @@ def test_a_very_long_chain_of_references_is_refused_in_words(around: Any) -> Non
     writer = StructuredWriter(StructuredOutput("json", schema), Budget.for_answers(1))
     with pytest.raises(RequestRefusedError, match="nested too deeply"):
         writer.text(random.Random(1))
+
+
+@pytest.mark.parametrize("budget", [(1_500, True), (3_000, False)], ids=["trial", "thread"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("regex", "(((a*)*)*)*b(?=c)"), ("regex", '{"a":' * 5_000), ("json", SCHEMAS["many branches that cannot be"])],
+)
+def test_what_is_too_much_work_leaves_nothing_for_the_garbage_collector(
+    kind: Any, value: Any, budget: tuple[int, bool]
+) -> None:
+    """Its passes stop every thread: with the trees of several requests in cycles, for a tenth of a second."""
+    steps, is_trial = budget
+    writer = StructuredWriter(StructuredOutput(kind, value), Budget(steps, is_trial=is_trial))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises((TooMuchWorkError, RequestRefusedError)) as raised:
+            writer.text(random.Random(1))
+        del raised, writer
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
