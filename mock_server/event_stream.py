@@ -44,6 +44,9 @@ class EventStream:
         meter.batch(deltas)
         await exchange.start_events()
         try:
+            if not generation.is_finished:
+                await exchange.send_events(self._frames.events(deltas))  # in one write with the headers
+                deltas = await self._next_unwritten()
             while not generation.is_finished:
                 events = self._frames.events(deltas)
                 if self._writer is not None and self._writer.is_writable:

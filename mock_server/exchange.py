@@ -137,8 +137,7 @@ class Exchange:
         await self._send_whole(200, media_type.encode(), body, _NO_SNIFFING)
 
     async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
-        if self.direct is not None and self._scope["method"] != "HEAD":
-            self.direct.hold_head()
+        self._hold_head()
         await self._start(
             status,
             [
@@ -160,7 +159,9 @@ class Exchange:
             on_end(self.status)
 
     async def start_events(self) -> None:
+        """The first events go by `send_events`, and follow at once."""
         chunked = [] if self.direct is None else [_CHUNKED]  # else the server decides
+        self._hold_head()
         await self._start(200, [*_EVENT_STREAM_HEADERS, *chunked])
 
     def send_events(self, events: str, *, last: bool = False) -> Awaitable[None]:
@@ -168,6 +169,10 @@ class Exchange:
         if last:
             self.end()
         return self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
+
+    def _hold_head(self) -> None:
+        if self.direct is not None and self._scope["method"] != "HEAD":
+            self.direct.hold_head()
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status

@@ -42,7 +42,10 @@ REAL = Facts(
 )
 
 
-@pytest.fixture(scope="session", params=[*ENGINES, pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.xdist_group("contract")])])
+@pytest.fixture(
+    scope="session",
+    params=[*ENGINES, pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.xdist_group("contract")])],
+)
 def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -181,7 +181,8 @@ def test_a_held_head_goes_out_with_its_body_and_nothing_else_is_held() -> None:
     assert transport.made == [b"headbody", b"100 Continue", b"head", large]
 
 
-def test_a_whole_answer_is_held_until_it_is_complete() -> None:
+@pytest.mark.parametrize(("body", "first"), [(BODY, b"}"), (STREAM, b"}\n\n\r\n")], ids=["whole", "stream"])
+def test_the_head_goes_out_with_what_follows_it(body: dict[str, Any], first: bytes) -> None:
     writes: list[bytes] = []
 
     class Watched(HttpProtocol):
@@ -202,9 +203,10 @@ def test_a_whole_answer_is_held_until_it_is_complete() -> None:
             return getattr(self._transport, name)
 
     with serving_app(create_app(simulated_engine()), http=Watched) as served:
-        answer = read_all(connect(served, request(BODY)))
-    assert writes == [answer]
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        answer = read_all(connect(served, request(body)))
+    assert b"".join(writes) == answer
+    assert writes[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert writes[0].endswith(first)
 
 
 class Recorder:
