@@ -13,7 +13,7 @@ from sdk import StatusError, StreamServerError
 from sdk.shown_text import MAX_MESSAGE, shown
 
 NASTY = "\x00\x07\x1b\x7f\x85\x9b\n\r\t\u2028\u2029\u3164"
-NASTY += "\u202a\u202e\u2066\u2069\u200e\u200f\u200b\u200d\ufeff\ud800\U000e0041"
+NASTY += "\u202a\u202e\u2066\u2069\u200e\u200f\u200b\u200d\ufeff\ud800\U000e0041\ufe00\U000e0101\u180f"
 ANY = st.text(st.characters(codec=None) | st.sampled_from(NASTY), max_size=60)
 
 
@@ -37,7 +37,7 @@ def test_showing_it_again_changes_nothing(text: str, limit: int) -> None:
 @given(
     st.text(
         st.characters(
-            categories=["L", "N", "P", "Mn", "Sm", "Sc"],
+            categories=["L", "N", "P", "Sm", "Sc"],
             exclude_characters="\u3164\u115f\u1160\uffa0\u034f\u17b4\u17b5",
         )
     )
@@ -49,6 +49,12 @@ def test_printable_text_is_left_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("text", ["西湖\u3000在哪里？", "a\xa0b", r"C:\new\x1b", "naïve – “quoted”…", "🙂"])
 def test_text_of_any_language_is_left_as_it_is(text: str) -> None:
     assert shown(text) == text
+
+
+def test_marks_stay_where_scripts_need_them_and_do_not_pile_up() -> None:
+    for text in ("ที่นี้ नमस्ते", "⚠\ufe0f", "e" + "\u0301" * 4):
+        assert shown(text) == text
+    assert shown("e" + "\u0301" * 6) == "e" + "\u0301" * 4 + r"\u0301\u0301"
 
 
 @pytest.mark.parametrize("character", NASTY)
