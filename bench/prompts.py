@@ -43,9 +43,9 @@ def load_queries(path: Path, kind: Kind, output_len: int) -> list[Query]:
 
     Raises PromptFileError when the file cannot be read or a line is wrong.
     """
-    if path.is_char_device():  # it may have no end
-        raise PromptFileError(f"--prompts {path}: is a device; name a file")
     try:
+        if path.is_char_device():  # it may have no end
+            raise PromptFileError(f"--prompts {path}: is a device; name a file")
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PromptFileError(f"--prompts {path}: not UTF-8 text (byte {error.start})") from None

@@ -33,8 +33,9 @@ when there is much to do.
 _FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
 _FORCED_END_S = 2.0  # after the time for streams; all connections have been aborted by then
 _THREAD_SWITCH_S = 0.0005
-"""How long the loop waits for a thread that computes, each time it needs the interpreter. Python's own 5 ms add up:
-while one request's pattern is worked on in a thread, each event of all others would come that much later.
+"""How long the loop waits for a thread that computes, each time it needs the interpreter. Python's default of
+5 ms adds up: while one request's pattern is worked on in a thread, every event of every other request would come that
+much later.
 """
 _log = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -27,7 +27,7 @@ _MOST_MARKS = 4  # in a row: scripts need a few, hundreds cover the lines above 
 def shown(text: str, limit: int = MAX_MESSAGE) -> str:
     r"""The text on one line, with unsafe characters written as escapes, cut behind `limit` characters.
 
-    Printable text stays as it is, backslashes included, so that what was shown may be shown again.
+    Text that can be seen stays as it is, backslashes included, so that what was shown may be shown again.
 
     >>> shown("a\x1b[2J")
     'a\\x1b[2J'

@@ -106,7 +106,7 @@ class CallListDrawer:
                 problems[number] = _refusal(_told(exc), call.origin, f"function {call.name!r}")
             else:
                 return _written([{"name": call.name, "parameters": arguments}])
-        raise problems[min(problems)]
+        raise problems.pop(min(problems))
 
 
 class ArgumentsDrawer:
@@ -165,7 +165,9 @@ def _written(value: Any) -> str:
 
 
 def _told(problem: UndrawableError) -> str:
-    """As text: a local variable with the exception would keep its frames, and all that they drew, for a collector."""
+    """As text: a local variable with the exception would keep its frames, and all that they drew, for the garbage
+    collector.
+    """
     place = f" (at {problem.where[:_MOST_SHOWN]})" if problem.where else ""
     return f"{problem}{place}"
 

@@ -40,7 +40,7 @@ def check(ends: dict[str, dict[str, Any]], names: set[str]) -> None:
 
 
 def share(way: str, kind: dict[str, Any]) -> set[str]:
-    """All for a way of our own. Those through a library have the limits in common: each kind goes two of these ways."""
+    """All for a way of our own. Those through a library share the limits: each kind is tested on two of them."""
     if way.startswith("direct"):
         return set(kind)
     number = [way for way in WAYS + GIVEN if not way.startswith("direct")].index(way)

@@ -4,7 +4,7 @@ Like most validators by default, it does not check `format`. It ignores unknown 
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .budget import Budget
 from .conjunction import Schema, count, mapping, names, options
@@ -15,6 +15,25 @@ from .problems import UndrawableError
 from .references import Document
 
 _VALUES_A_STEP = 8
+_Rule = Callable[["Checker", Any, Any, Schema], bool]
+_ObjectRule = Callable[["Checker", Mapping[str, Any], Any, Schema], bool]
+
+
+def _type(checker: "Checker", value: Any, said: Any, schema: Schema) -> bool:
+    return any(is_of_type(value, name) for name in ([said] if isinstance(said, str) else options("type", said)))
+
+
+def _bounds(checker: "Checker", value: Any, said: Any, schema: Schema) -> bool:
+    """Checks all bounds at once. In draft 4, `exclusiveMinimum: true` makes `minimum` exclusive."""
+    if not is_number(value):
+        return True
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if is_number(low) and (value < low or (above is True and value == low)):
+        return False
+    if is_number(high) and (value > high or (below is True and value == high)):
+        return False
+    return not (is_number(above) and value <= above) and not (is_number(below) and value >= below)
 
 
 class Checker:
@@ -28,60 +47,6 @@ class Checker:
         """Results of the current check, by identity of schema and value. None: still being checked."""
         self._depth = 0
         self._enums: dict[int, frozenset[Hashable]] = {}
-        self._rules: dict[str, Callable[[Any, Any, Schema], bool]] = {
-            "$ref": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
-            "$dynamicRef": lambda value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
-            "$recursiveRef": lambda value, said, schema: self.is_valid(value, self._document.root),
-            "allOf": lambda value, said, schema: all(self.is_valid(value, part) for part in options("allOf", said)),
-            "anyOf": lambda value, said, schema: any(self.is_valid(value, part) for part in options("anyOf", said)),
-            "oneOf": self._one_of,
-            "not": lambda value, said, schema: not self.is_valid(value, said),
-            "if": self._if,
-            "type": _type,
-            "enum": self._enum,
-            "const": lambda value, said, schema: identity(value) == identity(said),
-        }
-        self._rules |= dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _bounds)
-        self._rules["multipleOf"] = lambda value, said, schema: not is_number(value) or is_multiple(value, said)
-        self._rules |= {
-            "minLength": lambda value, said, schema: (
-                not isinstance(value, str) or len(value) >= count("minLength", said)
-            ),
-            "maxLength": lambda value, said, schema: (
-                not isinstance(value, str) or len(value) <= count("maxLength", said)
-            ),
-            "pattern": lambda value, said, schema: not isinstance(value, str) or self._expressions.matches(said, value),
-        }
-        self._rules |= {
-            "items": self._items,
-            "prefixItems": lambda value, said, schema: _has(schema, "items") or self._items(value, said, schema),
-            "contains": self._contains,
-            "minItems": lambda value, said, schema: (
-                not isinstance(value, list) or len(value) >= count("minItems", said)
-            ),
-            "maxItems": lambda value, said, schema: (
-                not isinstance(value, list) or len(value) <= count("maxItems", said)
-            ),
-            "uniqueItems": self._unique_items,
-            "unevaluatedItems": self._unevaluated_items,
-        }
-        self._object_rules: dict[str, Callable[[Mapping[str, Any], Any, Schema], bool]] = {
-            "properties": self._properties,
-            "patternProperties": lambda value, said, schema: (
-                _has(schema, "properties") or self._properties(value, said, schema)
-            ),
-            "additionalProperties": lambda value, said, schema: (
-                _has(schema, "properties", "patternProperties") or self._properties(value, said, schema)
-            ),
-            "propertyNames": lambda value, said, schema: all(self.is_valid(name, said) for name in value),
-            "required": lambda value, said, schema: all(name in value for name in names("required", said)),
-            "minProperties": lambda value, said, schema: len(value) >= count("minProperties", said),
-            "maxProperties": lambda value, said, schema: len(value) <= count("maxProperties", said),
-            "dependentRequired": self._dependents,
-            "dependentSchemas": self._dependents,
-            "dependencies": self._dependents,
-            "unevaluatedProperties": self._unevaluated_properties,
-        }
 
     def is_valid(self, value: Any, schema: Any) -> bool:
         if isinstance(schema, bool):
@@ -110,10 +75,10 @@ class Checker:
     def _holds(self, keyword: str, said: Any, value: Any, schema: Schema) -> bool:
         if said is None and keyword != "const":
             return True
-        if (rule := self._rules.get(keyword)) is not None:
-            return rule(value, said, schema)
-        if isinstance(value, dict) and (rule := self._object_rules.get(keyword)) is not None:
-            return rule(value, said, schema)
+        if (rule := self._RULES.get(keyword)) is not None:
+            return rule(self, value, said, schema)
+        if isinstance(value, dict) and (rule := self._OBJECT_RULES.get(keyword)) is not None:
+            return rule(self, value, said, schema)
         return True
 
     def _one_of(self, value: Any, said: Any, schema: Schema) -> bool:
@@ -231,22 +196,63 @@ class Checker:
                 holds = self.is_valid(value, found["if"])
                 waiting += [found["if"], found.get("then")] if holds else [found.get("else")]
 
-
-def _type(value: Any, said: Any, schema: Schema) -> bool:
-    return any(is_of_type(value, name) for name in ([said] if isinstance(said, str) else options("type", said)))
-
-
-def _bounds(value: Any, said: Any, schema: Schema) -> bool:
-    """Checks all bounds at once. In draft 4, `exclusiveMinimum: true` makes `minimum` exclusive."""
-    if not is_number(value):
-        return True
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if is_number(low) and (value < low or (above is True and value == low)):
-        return False
-    if is_number(high) and (value > high or (below is True and value == high)):
-        return False
-    return not (is_number(above) and value <= above) and not (is_number(below) and value >= below)
+    # A checker that held functions of its own would be a cycle, and all its expressions would wait for the collector.
+    _RULES: ClassVar[dict[str, _Rule]] = {
+        "$ref": lambda self, value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
+        "$dynamicRef": lambda self, value, said, schema: self.is_valid(value, self._document.resolve(said, schema)),
+        "$recursiveRef": lambda self, value, said, schema: self.is_valid(value, self._document.root),
+        "allOf": lambda self, value, said, schema: all(self.is_valid(value, part) for part in options("allOf", said)),
+        "anyOf": lambda self, value, said, schema: any(self.is_valid(value, part) for part in options("anyOf", said)),
+        "oneOf": _one_of,
+        "not": lambda self, value, said, schema: not self.is_valid(value, said),
+        "if": _if,
+        "type": _type,
+        "enum": _enum,
+        "const": lambda self, value, said, schema: identity(value) == identity(said),
+    }
+    _RULES |= dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _bounds)
+    _RULES["multipleOf"] = lambda self, value, said, schema: not is_number(value) or is_multiple(value, said)
+    _RULES |= {
+        "minLength": lambda self, value, said, schema: (
+            not isinstance(value, str) or len(value) >= count("minLength", said)
+        ),
+        "maxLength": lambda self, value, said, schema: (
+            not isinstance(value, str) or len(value) <= count("maxLength", said)
+        ),
+        "pattern": lambda self, value, said, schema: (
+            not isinstance(value, str) or self._expressions.matches(said, value)
+        ),
+    }
+    _RULES |= {
+        "items": _items,
+        "prefixItems": lambda self, value, said, schema: _has(schema, "items") or self._items(value, said, schema),
+        "contains": _contains,
+        "minItems": lambda self, value, said, schema: (
+            not isinstance(value, list) or len(value) >= count("minItems", said)
+        ),
+        "maxItems": lambda self, value, said, schema: (
+            not isinstance(value, list) or len(value) <= count("maxItems", said)
+        ),
+        "uniqueItems": _unique_items,
+        "unevaluatedItems": _unevaluated_items,
+    }
+    _OBJECT_RULES: ClassVar[dict[str, _ObjectRule]] = {
+        "properties": _properties,
+        "patternProperties": lambda self, value, said, schema: (
+            _has(schema, "properties") or self._properties(value, said, schema)
+        ),
+        "additionalProperties": lambda self, value, said, schema: (
+            _has(schema, "properties", "patternProperties") or self._properties(value, said, schema)
+        ),
+        "propertyNames": lambda self, value, said, schema: all(self.is_valid(name, said) for name in value),
+        "required": lambda self, value, said, schema: all(name in value for name in names("required", said)),
+        "minProperties": lambda self, value, said, schema: len(value) >= count("minProperties", said),
+        "maxProperties": lambda self, value, said, schema: len(value) <= count("maxProperties", said),
+        "dependentRequired": _dependents,
+        "dependentSchemas": _dependents,
+        "dependencies": _dependents,
+        "unevaluatedProperties": _unevaluated_properties,
+    }
 
 
 def _has(schema: Schema, *keywords: str) -> bool:

@@ -8,7 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from . import arrays, numbers, objects, strings
 from .budget import Budget
@@ -33,6 +33,23 @@ _MOST_CONSTANTS = 500  # tried for one value
 class InstanceDrawer:
     """Draws any number of instances of one schema."""
 
+    budget: Budget
+    source: random.Random
+    # A drawer that held functions of its own would be a cycle, and all that it read would wait for the collector.
+    _BY_TYPE: ClassVar[dict[str, Callable[["InstanceDrawer", Conjunction, int, int], Any]]] = {
+        "string": lambda self, parts, depth, attempt: strings.draw_string(self, parts, attempt),
+        "number": lambda self, parts, depth, attempt: numbers.draw_number(
+            parts, self.source, self.budget, integer=False
+        ),
+        "integer": lambda self, parts, depth, attempt: numbers.draw_number(
+            parts, self.source, self.budget, integer=True
+        ),
+        "boolean": lambda self, parts, depth, attempt: self.source.random() < 0.5,
+        "null": lambda self, parts, depth, attempt: None,
+        "array": lambda self, parts, depth, attempt: arrays.draw_array(self, parts, depth, attempt),
+        "object": lambda self, parts, depth, attempt: objects.draw_object(self, parts, depth, attempt),
+    }
+
     def __init__(self, schema: Any, budget: Budget) -> None:
         """Raises `UndrawableError`."""
         self.budget = budget
@@ -43,15 +60,6 @@ class InstanceDrawer:
         self.source = random.Random(0)
         self._drawn = 0
         self._path: list[str] = []
-        self._by_type: dict[str, Callable[[Conjunction, int, int], Any]] = {
-            "string": lambda parts, depth, attempt: strings.draw_string(self, parts, attempt),
-            "number": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=False),
-            "integer": lambda parts, depth, attempt: numbers.draw_number(parts, self.source, budget, integer=True),
-            "boolean": lambda parts, depth, attempt: self.source.random() < 0.5,
-            "null": lambda parts, depth, attempt: None,
-            "array": lambda parts, depth, attempt: arrays.draw_array(self, parts, depth, attempt),
-            "object": lambda parts, depth, attempt: objects.draw_object(self, parts, depth, attempt),
-        }
 
     def draw(self, source: random.Random) -> Any:
         """Raises `UndrawableError`."""
@@ -109,9 +117,12 @@ class InstanceDrawer:
                 if not found.needs_check or all(self.checker.is_valid(made, part) for part in parts):
                     return made
             attempt += 1
-        raise problem or UndrawableError(
-            "no value was found that satisfies all of " + ", ".join(sorted(_keywords(found.parts)))
-        )
+        try:
+            raise problem or UndrawableError(
+                "no value was found that satisfies all of " + ", ".join(sorted(_keywords(found.parts)))
+            )
+        finally:
+            problem = None  # else it would keep this frame, which keeps it
 
     def _value(self, parts: Conjunction, depth: int, attempt: int) -> Any:
         if parts.has_constants:
@@ -128,7 +139,7 @@ class InstanceDrawer:
             wanted = self._chosen_type(types, implied, attempt)
             if len(types) > 1:
                 parts.has_choices = True
-        return self._by_type[wanted](parts, depth, attempt)
+        return self._BY_TYPE[wanted](self, parts, depth, attempt)
 
     def _any_type(self, attempt: int) -> str:
         """For a schema without a type: first an object at the root and short values inside it, then any type."""

@@ -47,7 +47,7 @@ class _Parser:
         self._names: dict[str, int] = {}
         self._flags = ""
         self._literals: dict[tuple[str, bool], Characters] = {}
-        """One node for each. A long text would be tens of thousands, and each pass of the garbage collector longer."""
+        """One node for each. A long text would make tens of thousands, which slow the garbage collector down."""
 
     def parse(self) -> Node:
         found = self._choice()

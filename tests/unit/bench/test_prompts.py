@@ -78,6 +78,8 @@ def test_messages_do_not_go_to_completions(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(PromptFileError, match=r"cannot be read \(No such file"):
         load_queries(tmp_path / "none", "chat", 1)
+    with pytest.raises(PromptFileError, match=r"cannot be read \(File name too long"):
+        load_queries(tmp_path / ("a" * 300), "chat", 1)
     with pytest.raises(PromptFileError, match="/dev/zero: is a device; name a file"):
         load_queries(Path("/dev/zero"), "chat", 1)
     with pytest.raises(PromptFileError, match=r"cannot be read \(Is a directory"):

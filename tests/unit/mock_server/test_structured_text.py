@@ -31,17 +31,26 @@ def test_a_very_long_chain_of_references_is_refused_in_words(around: Any) -> Non
         writer.text(random.Random(1))
 
 
-@pytest.mark.parametrize("budget", [(1_500, True), (3_000, False)], ids=["trial", "thread"])
+LONG_PATTERN = "[a-z]b" * 8_000 + "(((a*)*)*)*c(?=d)"
+LONG_PARAMETERS = {"type": "object", "properties": {"a": {"pattern": LONG_PATTERN}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(("steps", "is_trial"), [(1_500, True), (31_500, False)], ids=["trial", "thread"])
 @pytest.mark.parametrize(
-    ("kind", "value"),
-    [("regex", "(((a*)*)*)*b(?=c)"), ("regex", '{"a":' * 5_000), ("json", SCHEMAS["many branches that cannot be"])],
+    "wanted",
+    [
+        StructuredOutput("regex", "(((a*)*)*)*b(?=c)"),
+        StructuredOutput("regex", '{"a":' * 5_000),
+        StructuredOutput("json", LONG_PARAMETERS),
+        StructuredOutput("json", {}, calls=(CallForm("f", LONG_PARAMETERS, "tools.0"),)),
+    ],
+    ids=["expression", "long expression", "schema", "function"],
 )
 def test_what_is_too_much_work_leaves_nothing_for_the_garbage_collector(
-    kind: Any, value: Any, budget: tuple[int, bool]
+    wanted: StructuredOutput, steps: int, is_trial: bool
 ) -> None:
     """Its passes stop every thread: with the trees of several requests in cycles, for a tenth of a second."""
-    steps, is_trial = budget
-    writer = StructuredWriter(StructuredOutput(kind, value), Budget(steps, is_trial=is_trial))
+    writer = StructuredWriter(wanted, Budget(steps, is_trial=is_trial))
     gc.collect()
     gc.disable()
     try:
