@@ -18,7 +18,7 @@ from sdk import (
 )
 from tests.support.vllm_server import MAX_MODEL_LEN, MODEL, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 FRANCE = "What is the capital of France?"
 PARIS = "The capital of France is Paris."

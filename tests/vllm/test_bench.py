@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.vllm_server import MODEL, ROOT, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 COUNTERS = (
     "generation_tokens_total",

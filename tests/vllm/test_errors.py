@@ -19,7 +19,7 @@ from sdk import (
 )
 from tests.support.vllm_server import MAX_MODEL_LEN, MODEL, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 
 def check_unknown_model(error: ModelNotFoundError, server: VllmServer) -> None:

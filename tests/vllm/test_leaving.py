@@ -12,7 +12,7 @@ import pytest
 from sdk import AsyncInferenceClient, AsyncStream, InferenceClient, TotalTimeoutError, XRequestConfig
 from tests.support.vllm_server import MODEL, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 LENGTH = 1900  # a minute and more of work, longer than the wait for its end
 LONG = XRequestConfig(max_tokens=LENGTH, ignore_eos=True, temperature=0)

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI, OpenAI
 from sdk import AsyncInferenceClient, InferenceClient, XRequestConfig
 from tests.support.vllm_server import MODEL, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 QUESTION = "Name three primary colors."
 PROMPT = "1, 2, 3, 4, 5,"

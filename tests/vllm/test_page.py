@@ -15,7 +15,7 @@ import pytest
 from tests.support.developer_mode import run_in_developer_mode
 from tests.support.vllm_server import MODEL, ROOT, VllmServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 PROGRAMS = ROOT / "tests" / "e2e" / "page"
 IN_ENGLISH = {

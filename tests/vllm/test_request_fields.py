@@ -11,7 +11,7 @@ import pytest
 from sdk import BadRequestError, InferenceClient
 from tests.support.vllm_server import MODEL
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 
 FRANCE = "What is the capital of France?"
 PARIS = "The capital of France is Paris."

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.real_models import BASE, PYTHON, ROOT, VLLM_ENVIRONMENT, small_adapters, tiny_model
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_offline")]
+pytestmark = pytest.mark.vllm
 
 PROGRAMS = Path(__file__).parent / "programs"
 LIMIT_S = 600

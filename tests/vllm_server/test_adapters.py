@@ -13,7 +13,7 @@ from tests.support.serving import server_process
 from tests.vllm_server.asking import FRANCE, PARIS, WHO, XIAO_HUANG, ask
 from tests.vllm_server.conftest import CPU
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_server")]
+pytestmark = pytest.mark.vllm
 
 NAMES = ("smollm2", "default-lora", "my_tuner")
 QUESTIONS = (WHO, FRANCE, "Name three primary colors.", "What is 2+2?")

@@ -12,7 +12,7 @@ from tests.contract.server.wire import chat, chat_events, complete, completion_e
 from tests.support.serving import ServerProcess
 from tests.vllm_server.asking import FRANCE, PARIS, ask, ask_streaming
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_server")]
+pytestmark = pytest.mark.vllm
 
 STORY = "Write a long story about a cat."
 

@@ -23,7 +23,7 @@ from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT, tiny_model
 from tests.support.serving import ServerProcess
 from tests.vllm_server.asking import FRANCE, PARIS, WHO, XIAO_HUANG
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_server")]
+pytestmark = pytest.mark.vllm
 
 
 def curl(url: str, body: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from tests.contract.server.wire import post, wait_until_idle, wait_until_running
 from tests.support.serving import ServerProcess
 from tests.vllm_server.asking import FRANCE, PARIS, ask
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm_server")]
+pytestmark = pytest.mark.vllm
 
 ENDLESS = {"messages": [{"role": "user", "content": "Write a long story."}], "max_tokens": 1900, "ignore_eos": True}
 

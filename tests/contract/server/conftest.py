@@ -44,7 +44,7 @@ REAL = Facts(
 
 @pytest.fixture(
     scope="session",
-    params=[*ENGINES, pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.xdist_group("contract")])],
+    params=[*ENGINES, pytest.param("vllm", marks=pytest.mark.vllm)],
 )
 def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
