@@ -10,7 +10,7 @@ from tests.support.health_probe import MemoryPeak, probing
 from tests.support.hostile_requests import Request
 from tests.support.serving import ServerProcess
 
-LIMIT_S = 0.25
+LIMIT_S = 0.4
 LIMIT_MB = 300
 ADDRESS_SPACE = "-v 4000000"
 """For `server_process(ulimit=…)`: four gigabytes."""

@@ -335,7 +335,9 @@ def test_a_client_that_leaves_too_much_unread_gets_an_error() -> None:
 
 def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> None:
     with serving() as served, connect(served, b"GET /health?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n") as idle:
-        assert b"200" in idle.recv(1_000)
+        received = b""
+        while not received.endswith(b"}"):  # the head may come before the body
+            received += idle.recv(1_000)
         port = idle.getsockname()[1]
         (protocol,) = (
             found
