@@ -137,7 +137,6 @@ class Exchange:
         await self._send_whole(200, media_type.encode(), body, _NO_SNIFFING)
 
     async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
-        self._hold_head()
         await self._start(
             status,
             [
@@ -161,7 +160,6 @@ class Exchange:
     async def start_events(self) -> None:
         """The first events go by `send_events`, and follow at once."""
         chunked = [] if self.direct is None else [_CHUNKED]  # else the server decides
-        self._hold_head()
         await self._start(200, [*_EVENT_STREAM_HEADERS, *chunked])
 
     def send_events(self, events: str, *, last: bool = False) -> Awaitable[None]:
@@ -170,13 +168,11 @@ class Exchange:
             self.end()
         return self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
 
-    def _hold_head(self) -> None:
-        if self.direct is not None and self._scope["method"] != "HEAD":
-            self.direct.hold_head()
-
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.has_begun = True
+        if self.direct is not None and self._scope["method"] != "HEAD":  # the body, or its beginning, follows at once
+            self.direct.hold_head()
         own = (b"x-request-id", self.request_id.encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
 

@@ -12,7 +12,7 @@ from .drawing.budget import Budget
 from .drawing.expressions import Expressions
 from .drawing.free_object import free_object
 from .drawing.instances import InstanceDrawer
-from .drawing.problems import TooMuchWorkError, UndrawableError
+from .drawing.problems import UndrawableError
 from .errors import RequestRefusedError
 from .prompted_schema import prompted_schema
 
@@ -39,7 +39,7 @@ class StructuredWriter:
         except RecursionError:
             problem = "it is nested too deeply"
         except UndrawableError as exc:
-            if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+            if self._budget.ends_trial(exc):
                 raise
             problem = _told(exc)
         raise _refusal(problem, wanted.origin or "structured_outputs", wanted.subject) from None
@@ -76,7 +76,7 @@ class StructuredWriter:
                 if isinstance(drawn, dict):
                     return _written(drawn)
             except (UndrawableError, RecursionError) as exc:
-                if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                if self._budget.ends_trial(exc):
                     raise
             return _written(free_object(source))
 
@@ -101,7 +101,7 @@ class CallListDrawer:
             try:
                 arguments = self._arguments[number].draw(source)
             except UndrawableError as exc:
-                if isinstance(exc, TooMuchWorkError) and self._budget.is_trial:
+                if self._budget.ends_trial(exc):
                     raise
                 problems[number] = _refusal(_told(exc), call.origin, f"function {call.name!r}")
             else:
@@ -140,7 +140,7 @@ def first_call(
             arguments = ArgumentsDrawer(function.get("parameters"), budget).draw(source)
             _written(arguments)
         except UndrawableError as exc:
-            if isinstance(exc, TooMuchWorkError) and budget.is_trial:
+            if budget.ends_trial(exc):
                 raise
         else:
             return str(function["name"]), arguments

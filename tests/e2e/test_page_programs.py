@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.developer_mode import ROOT, run_in_developer_mode
+from tests.support.developer_mode import run_in_developer_mode
+from tests.support.serving import ROOT
 
 PROGRAMS = Path(__file__).parent / "page"
 

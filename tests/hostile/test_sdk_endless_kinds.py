@@ -43,7 +43,7 @@ def share(way: str, kind: dict[str, Any]) -> set[str]:
     """All for a way of our own. Those through a library share the limits: each kind is tested on two of them."""
     if way.startswith("direct"):
         return set(kind)
-    number = [way for way in WAYS + GIVEN if not way.startswith("direct")].index(way)
+    number = [other for other in WAYS + GIVEN if not other.startswith("direct")].index(way)
     return set(list(kind)[number % SHARES :: SHARES]) - BY_BYTES
 
 

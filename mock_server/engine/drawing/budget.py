@@ -55,6 +55,10 @@ class Budget:
                 f"it asks for more text than the simulated engine writes in one answer ({MAX_CHARACTERS:,} characters)"
             )
 
+    def ends_trial(self, problem: Exception) -> bool:
+        """Whether the problem only means that the work has to move to a thread."""
+        return self.is_trial and isinstance(problem, TooMuchWorkError)
+
     def half(self) -> "Budget":
         """A separate budget for one of several attempts; charge it afterwards with `pay_for`."""
         return Budget(self.steps_left // 2, self._characters // 2, is_trial=self.is_trial)
