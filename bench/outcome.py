@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bench.units import plural
 
 if TYPE_CHECKING:  # events are read by what knows the outcomes
-    from bench.events import Reading
-    from bench.whole_answer import WholeAnswer
+    from bench.answer.events import Reading
+    from bench.answer.whole import WholeAnswer
 
 
 class Outcome(StrEnum):

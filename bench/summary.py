@@ -6,21 +6,21 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from bench import failures
-from bench.checks import load_checks, nothing_succeeded
-from bench.client_checks import client_checks, own_limit
-from bench.clusters import design_effects
-from bench.flow import Moments, WindowFlow, flow
-from bench.health import Health
-from bench.metrics import Method, empty_figures, figures
-from bench.notes import notes, other_length
-from bench.record import Columns
-from bench.requests import Requests
-from bench.result import Check, ClientFacts, Figures, Result
-from bench.run import DEFAULT_PERCENTILES, Run
-from bench.steady import find_windows
+from bench.checks.client_checks import client_checks, own_limit
+from bench.checks.notes import notes, other_length
+from bench.checks.server_checks import load_checks, nothing_succeeded
+from bench.checks.verdict import decide
+from bench.figures import failures
+from bench.figures.design_effect import design_effects
+from bench.figures.metrics import Method, empty_figures, figures
+from bench.figures.request_table import Requests
+from bench.figures.steady import find_windows
+from bench.figures.token_flow import Moments, WindowFlow, flow
+from bench.load.health import Health
+from bench.records.record import Columns
+from bench.records.result import Check, ClientFacts, Figures, Result
+from bench.records.run import DEFAULT_PERCENTILES, Run
 from bench.units import NS_PER_S
-from bench.verdict import decide
 
 
 def summarize(run: Run, columns: Columns, moments: Moments) -> Result:

@@ -13,11 +13,11 @@ from urllib.parse import quote
 import msgspec
 
 from bench.answer_limits import FIRST_ANSWER_S, MOST_ERROR_BYTES, MOST_QUESTION_BYTES, QUESTION_S
-from bench.body import BodyForm, Kind
 from bench.headers import Header
 from bench.outcome import Outcome, status_outcome
 from bench.redaction import Redactor
-from bench.workload import Query
+from bench.workload.body import BodyForm, Kind
+from bench.workload.queries import Query
 from sdk.address import Address, parse_address
 from sdk.answer import status_error
 from sdk.body import excerpt, read_json, whole_characters

@@ -14,7 +14,7 @@ def main() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"error: the server needs {', '.join(missing)}: {install_command('server')}")
-    from .commands import cli
+    from mock_server.commands import cli
 
     cli(prog_name=_command_used())
 

@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .auth import ApiKeyMiddleware, key_digests
-from .callers import HostCheck, OriginCheck
-from .engine.base import Engine
-from .errors import ApiError, server_failed
-from .exchange import Exchange
-from .response_tally import ResponseTally
-from .routes import all_routes
-from .settings import Settings
-from .shortcut import ShortcutApp
-from .state import ServerState
+from mock_server.engine.base import Engine
+from mock_server.errors import ApiError, server_failed
+from mock_server.http.api_keys import ApiKeyMiddleware, key_digests
+from mock_server.http.callers import HostCheck, OriginCheck
+from mock_server.http.exchange import Exchange
+from mock_server.http.response_tally import ResponseTally
+from mock_server.routes import all_routes
+from mock_server.routes.fast_route import ShortcutApp
+from mock_server.settings import Settings
+from mock_server.state import ServerState
 
 _log = logging.getLogger(__name__)
 

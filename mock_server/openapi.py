@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from . import requests, responses
+from mock_server.answer import bodies as responses
+from mock_server.request import bodies as requests
 
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]  # of a model and the mode of its schema

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from bench.cli.grouped import dashes
+from bench.cli.option_sections import dashes
 from bench.cli.program import program_name
-from bench.cli.vllm import refusal_of
+from bench.cli.vllm_options import refusal_of
 from bench.headers import HIDDEN, hide_value
 
 Value = str | bool | list[str] | dict[str, Any]
@@ -43,7 +43,7 @@ class Entry:
         if dashes(self.key) == "header" and isinstance(self.value, list):
             return [hide_value(text) for text in self.value]
         if dashes(self.key) == "server-args" and isinstance(self.value, str):
-            from bench.cli.again import hide_server_keys
+            from bench.cli.rerun_command import hide_server_keys
 
             return hide_server_keys(self.value)
         return self.value

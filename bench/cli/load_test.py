@@ -9,15 +9,22 @@ import click
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli import values
-from bench.cli.choices import read_settings
 from bench.cli.config_file import use_config
-from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
-from bench.cli.layers import settle, with_source
-from bench.cli.vllm import BACKENDS
-from bench.cli.written import writing_options
-from bench.patience import DEFAULT_GIVE_UP_AFTER_S
-from bench.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
-from bench.settings import API_KEY_VARIABLE, DEFAULT_OUTPUT_LEN, DEFAULT_SEED, DEFAULT_STREAMS, Settings, UsageError
+from bench.cli.option_rules import read_settings
+from bench.cli.option_sections import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sources import settle, with_source
+from bench.cli.output_options import writing_options
+from bench.cli.vllm_options import BACKENDS
+from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.settings import (
+    API_KEY_VARIABLE,
+    DEFAULT_OUTPUT_LEN,
+    DEFAULT_SEED,
+    DEFAULT_STREAMS,
+    Settings,
+    UsageError,
+)
+from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.units import format_duration
 
 _EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \

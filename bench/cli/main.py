@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import click
 
 from bench.cli.load_test import load_test
-from bench.cli.messages import explain
 from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
-from bench.settings import OutputError, Settings, UsageError
+from bench.cli.usage_errors import explain
+from bench.load.settings import OutputError, Settings, UsageError
 from bench.shown_text import shown
 from bench.terminal import say
 
@@ -71,7 +71,7 @@ def _dispatch(arguments: list[str]) -> int:
         program = program_name() + (f" {name}" if name else "")
         outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
         if isinstance(outcome, Settings):
-            from bench.cli.carry_out import carry_out
+            from bench.cli.runner import carry_out
 
             return carry_out(outcome)
     except UsageError as error:

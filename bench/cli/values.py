@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from click import BadParameter, Context, Parameter
 
+from bench.figures.slo import parse_goodput
 from bench.headers import Header, parse_headers
-from bench.slo import parse_goodput
 from bench.units import parse_duration_s
 
 ROWS = ("ttft", "ttft_sched", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")

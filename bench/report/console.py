@@ -7,10 +7,10 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.records.result import Check, FailureClass, Result
+from bench.records.run import View
 from bench.report.layout import Layout
 from bench.report.table import LABELS, latency_table
-from bench.result import Check, FailureClass, Result
-from bench.run import View
 from bench.units import format_count, format_rate, format_span, plural
 
 WIDTH = 118

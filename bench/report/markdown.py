@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from bench.records.result import Distribution, Percentile, Result, percent_key
+from bench.records.run import View
 from bench.report.table import LABELS
-from bench.result import Distribution, Percentile, Result, percent_key
-from bench.run import View
 from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
 

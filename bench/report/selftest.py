@@ -6,11 +6,11 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.records.run import Certificate
 from bench.report.console import WIDTH
 from bench.report.layout import Layout
-from bench.run import Certificate
-from bench.selftest import SelfTest, Trial
 from bench.truth.comparison import Deviation
+from bench.truth.selftest import SelfTest, Trial
 from bench.units import format_count, plural
 
 _COLUMNS = (("TTFT", ("ttft",)), ("ITL", ("itl", "icl")), ("E2E", ("e2e",)))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from bench.result import Figures, Result
+from bench.records.result import Figures, Result
 
 _HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
 _Row = tuple[object, ...]

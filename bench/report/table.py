@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from bench.result import Distribution, Figures, Percentile, percent_key
-from bench.run import LoadFacts, View
-from bench.stats import needed_samples
+from bench.figures.stats import needed_samples
+from bench.records.result import Distribution, Figures, Percentile, percent_key
+from bench.records.run import LoadFacts, View
 from bench.units import format_duration, plural
 
 LABELS = {

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.flow import Moments, walk
-from bench.record import Columns
-from bench.requests import Requests
-from bench.run import Run
+from bench.figures.request_table import Requests
+from bench.figures.stats import Floats
+from bench.figures.token_flow import Moments, walk
+from bench.records.record import Columns
+from bench.records.run import Run
 from bench.shown_text import file_name_part
-from bench.stats import Floats
 from bench.units import NS_PER_MS, NS_PER_S
 
 FIGURES = {

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
+from bench.figures.stats import Floats
+from bench.figures.window import Span
 from bench.outcome import Outcome
-from bench.record import LOAD, Record
-from bench.result import Figures, percent_key
-from bench.stats import Floats
+from bench.records.record import LOAD, Record
+from bench.records.result import Figures, percent_key
 from bench.truth.log import Truth
 from bench.units import NS_PER_MS, NS_PER_S
-from bench.window import Span
 
 PERCENTS = (50.0, 99.0)
 # How far a figure may be off: (p50, p99) in ms. Gaps have no request in them, and so less that can go wrong.

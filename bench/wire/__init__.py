@@ -7,7 +7,7 @@ import sys
 from bench.target import Origin
 from bench.wire.base import Wire
 from bench.wire.kernel import KernelWire
-from bench.wire.plain import PlainWire
+from bench.wire.sdk_wire import PlainWire
 
 __all__ = ["Wire", "make_wire"]
 

@@ -10,8 +10,8 @@ from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from bench.lags import BIN_SHIFT, BINS
-from bench.plain import Plain
+from bench.answer.chunk_shape import Plain
+from bench.records.lags import BIN_SHIFT, BINS
 from bench.units import NS_PER_S
 from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock

@@ -6,8 +6,8 @@ import asyncio
 import math
 from time import monotonic_ns
 
+from bench.answer.chunk_shape import PIECE_END, Plain
 from bench.answer_limits import MOST_FRAMING_BYTES
-from bench.plain import PIECE_END, Plain
 from bench.target import ConnectionLostError, Deadline, ProtocolError, ResponseParser
 from bench.units import NS_PER_S
 from bench.wire.base import PATIENCE_S, PieceReceiver

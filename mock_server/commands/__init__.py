@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
+from mock_server.commands.arguments import CONTEXT, dashed
+from mock_server.commands.deploy import deploy
+from mock_server.logs.output import json_line, logs_json
 from streamgauge.version import version_line
-
-from ..log_output import json_line, logs_json
-from .arguments import CONTEXT, dashed
-from .deploy import deploy
 
 _DEFAULT = "deploy"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .wrong_use import DeployError
+from mock_server.commands.wrong_use import DeployError
 
 VARIABLE = "STREAMGAUGE_API_KEY"
 

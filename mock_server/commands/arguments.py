@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .option_types import TEXT, SwitchParam
+from mock_server.commands.option_types import TEXT, SwitchParam
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Decorator = Callable[[_F], _F]

@@ -2,7 +2,7 @@
 
 import ssl
 
-from .wrong_use import DeployError
+from mock_server.commands.wrong_use import DeployError
 
 
 def check_certificate(certfile: str | None, keyfile: str | None) -> None:

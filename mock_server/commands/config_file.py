@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from .arguments import dashed, options_of, typed_options
-from .option_types import AdapterParam, JsonObjectParam
-from .wrong_use import WrongUseError
+from mock_server.commands.arguments import dashed, options_of, typed_options
+from mock_server.commands.option_types import AdapterParam, JsonObjectParam
+from mock_server.commands.wrong_use import WrongUseError
 
 _META = "streamgauge.config"
 _NOT_IN_FILES = ("config", "help", "version")

@@ -10,21 +10,21 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..descriptors import connection_limit
-from ..engine.errors import EngineError
-from ..engine.registry import EngineOptionError, make_engine
-from ..listener import Listener, ListenError
-from ..log_output import json_line, logs_json
-from ..stray_output import stray_lines_as_json
-from ..unix_listener import UnixListener
-from .api_keys import read_keys
-from .arguments import CONTEXT, OptionsCommand, SectionedOption
-from .certificate import check_certificate
-from .config_file import with_source
-from .deploy_options import deploy_options
-from .deployment import NATIVE, Deployment, read_deployment
-from .native import exec_vllm_serve
-from .wrong_use import DeployError, WrongUseError
+from mock_server.commands.api_keys import read_keys
+from mock_server.commands.arguments import CONTEXT, OptionsCommand, SectionedOption
+from mock_server.commands.certificate import check_certificate
+from mock_server.commands.config_file import with_source
+from mock_server.commands.deploy_options import deploy_options
+from mock_server.commands.deployment import NATIVE, Deployment, read_deployment
+from mock_server.commands.native import exec_vllm_serve
+from mock_server.commands.wrong_use import DeployError, WrongUseError
+from mock_server.engine.errors import EngineError
+from mock_server.engine.registry import EngineOptionError, make_engine
+from mock_server.logs.output import json_line, logs_json
+from mock_server.logs.stray_output import stray_lines_as_json
+from mock_server.process.descriptors import connection_limit
+from mock_server.process.listener import Listener, ListenError
+from mock_server.process.unix_listener import UnixListener
 
 MANY_WRITERS = ("vllm",)
 """Engines whose libraries and processes write past the log."""
@@ -60,7 +60,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
-    from ..serve import ServeOptions, serve
+    from mock_server.process.serve import ServeOptions, serve
 
     serve_options = ServeOptions(
         shutdown_timeout_s=options["shutdown_timeout"],

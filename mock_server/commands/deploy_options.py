@@ -5,18 +5,25 @@ from typing import Any, TypeVar
 
 import click
 
+from mock_server.answer.message_reader import REASONING_FORMATS, TOOL_FORMATS
+from mock_server.commands.api_keys import VARIABLE
+from mock_server.commands.arguments import Section
+from mock_server.commands.config_file import use_config
+from mock_server.commands.option_types import (
+    AdapterParam,
+    HostParam,
+    IntegerParam,
+    JsonObjectParam,
+    NumberParam,
+    SeedParam,
+    SizeParam,
+)
+from mock_server.engine.sim.profiles import PROFILES
+from mock_server.logs.output import LOG_FORMATS, configure_log
+from mock_server.models.source import DEFAULT_ADAPTER
+from mock_server.process.descriptors import MOST_CONNECTIONS
+from mock_server.request_limits import DEFAULT_LIMITS
 from streamgauge.version import version_line
-
-from ..descriptors import MOST_CONNECTIONS
-from ..engine.profiles import PROFILES
-from ..log_output import LOG_FORMATS, configure_log
-from ..message_reader import REASONING_FORMATS, TOOL_FORMATS
-from ..model_source import DEFAULT_ADAPTER
-from ..request_limits import DEFAULT_LIMITS
-from .api_keys import VARIABLE
-from .arguments import Section
-from .config_file import use_config
-from .option_types import AdapterParam, HostParam, IntegerParam, JsonObjectParam, NumberParam, SeedParam, SizeParam
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

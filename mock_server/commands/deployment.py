@@ -6,15 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
-from ..host_names import is_loopback, name_of
-from ..model_source import ModelSource, ModelSourceError, find_model, simulated_name
-from ..request_limits import RequestLimits
-from ..root_path import checked_root_path
-from ..settings import Cors, Settings
-from ..templates import TemplateError, find_template, read_template
-from .deploy_options import ENGINE_ARGUMENTS
-from .wrong_use import DeployError
+from mock_server.commands.deploy_options import ENGINE_ARGUMENTS
+from mock_server.commands.wrong_use import DeployError
+from mock_server.engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
+from mock_server.http.host_names import is_loopback, name_of
+from mock_server.http.root_path import checked_root_path
+from mock_server.models.source import ModelSource, ModelSourceError, find_model, simulated_name
+from mock_server.models.templates import TemplateError, find_template, read_template
+from mock_server.request_limits import RequestLimits
+from mock_server.settings import Cors, Settings
 
 Options = Mapping[str, Any]
 

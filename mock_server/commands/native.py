@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..engine.errors import EngineStartError
-from ..engine.registry import RealModel
-from ..engine.vllm_factory import lora_arguments, missing_vllm
-from .deployment import Deployment
-from .wrong_use import DeployError
+from mock_server.commands.deployment import Deployment
+from mock_server.commands.wrong_use import DeployError
+from mock_server.engine.errors import EngineStartError
+from mock_server.engine.registry import RealModel
+from mock_server.engine.vllm.factory import lora_arguments, missing_vllm
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",

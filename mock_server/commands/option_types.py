@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..engine.base import Adapter
+from mock_server.engine.base import Adapter
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")

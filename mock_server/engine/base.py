@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from .errors import EngineDeadError, RequestRefusedError
+from mock_server.engine.errors import EngineDeadError, RequestRefusedError
 
 FinishReason = Literal["stop", "length"]
 Feature = Literal[

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from .base import Adapter, Engine
+from mock_server.engine.base import Adapter, Engine
 
 ENGINES = {
-    "vllm": "mock_server.engine.vllm_factory:make_vllm",
-    "sim": "mock_server.engine.factories:make_simulated",
-    "scripted": "mock_server.engine.factories:make_scripted",
+    "vllm": "mock_server.engine.vllm.factory:make_vllm",
+    "sim": "mock_server.engine.sim.factories:make_simulated",
+    "scripted": "mock_server.engine.sim.factories:make_scripted",
 }
 
 

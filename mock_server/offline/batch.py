@@ -5,14 +5,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..engine.base import Engine
-from ..engine.errors import EngineError, RequestRefusedError
-from ..generation import Generation, PromptRun, TextOptions
-from ..logprobs import ChatLogprobsWriter
-from ..responses import ChatLogprobs
-from .generation_config import GenerationConfig
-from .rows import FailedResponse, InferResponse, Row
-from .template import Template
+from mock_server.answer.bodies import ChatLogprobs
+from mock_server.answer.generation import Generation, PromptRun, TextOptions
+from mock_server.answer.logprobs import ChatLogprobsWriter
+from mock_server.engine.base import Engine
+from mock_server.engine.errors import EngineError, RequestRefusedError
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.rows import FailedResponse, InferResponse, Row
+from mock_server.offline.template import Template
 
 _ENCODED_TOGETHER = 32
 

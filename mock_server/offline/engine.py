@@ -12,16 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..engine.base import Engine
-from ..engine.errors import EngineDeadError, EngineStartError
-from ..engine.vllm_engine import VllmEngine
-from ..engine.vllm_factory import missing_vllm
-from ..model_source import ModelSource
-from .engine_arguments import dtype_name, engine_arguments, in_python_words, lora_arguments, read_source
-from .generation_config import GenerationConfig
-from .loop_thread import Job, LoopThread
-from .lora import Adapters
-from .main_module import hidden_main
+from mock_server.engine.base import Engine
+from mock_server.engine.errors import EngineDeadError, EngineStartError
+from mock_server.engine.vllm.engine import VllmEngine
+from mock_server.engine.vllm.factory import missing_vllm
+from mock_server.models.source import ModelSource
+from mock_server.offline.engine_arguments import (
+    dtype_name,
+    engine_arguments,
+    in_python_words,
+    lora_arguments,
+    read_source,
+)
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.loop_thread import Job, LoopThread
+from mock_server.offline.lora import Adapters
+from mock_server.offline.main_module import hidden_main
 
 _T = TypeVar("_T")
 _OF_THE_ENGINE = ("VLLM_", "TORCHDYNAMO_DISABLE")

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..engine.adapter_files import MAX_RANKS, is_adapter
-from ..engine.option_names import nearest
-from ..model_source import ModelSource, ModelSourceError, find_model
+from mock_server.engine.hf.adapter_files import MAX_RANKS, is_adapter
+from mock_server.engine.option_names import nearest
+from mock_server.models.source import ModelSource, ModelSourceError, find_model
 
 _BACKENDS = ("mp", "ray", "uni", "external_launcher")
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 
-from .batch import RowRun
+from mock_server.offline.batch import RowRun
 
 
 class Flushes:

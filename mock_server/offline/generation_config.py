@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..engine.base import GenerationParams
-from ..engine.option_names import nearest
+from mock_server.engine.base import GenerationParams
+from mock_server.engine.option_names import nearest
 
 _INF = float("inf")
 _ALIASES = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "num_return_sequences": "n"}

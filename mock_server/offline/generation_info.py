@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from .batch import RowRun
+from mock_server.offline.batch import RowRun
 
 
 def write_generation_info(info: dict[str, Any], runs: Iterable[RowRun], runtime_s: float) -> None:

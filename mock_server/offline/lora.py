@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.adapter_files import AdapterFiles, smallest_max_rank
-from ..engine.base import Adapter, Engine
-from ..engine.errors import AdapterError
-from .engine_arguments import in_python_words
+from mock_server.engine.base import Adapter, Engine
+from mock_server.engine.errors import AdapterError
+from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
+from mock_server.offline.engine_arguments import in_python_words
 
 
 @dataclass(frozen=True, slots=True)

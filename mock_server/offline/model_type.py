@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ..engine.option_names import nearest
-from ..model_types import MODEL_TYPES, UnknownModelTypeError, find_model_type
-from .engine_arguments import in_python_words
-from .template import GENERATION, OWN
+from mock_server.engine.option_names import nearest
+from mock_server.models.types import MODEL_TYPES, UnknownModelTypeError, find_model_type
+from mock_server.offline.engine_arguments import in_python_words
+from mock_server.offline.template import GENERATION, OWN
 
 _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
 

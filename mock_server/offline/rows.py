@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, TypedDict
 
-from ..engine.base import ChatTurn
-from ..engine.option_names import nearest
+from mock_server.engine.base import ChatTurn
+from mock_server.engine.option_names import nearest
 
 _KEYS = ("query", "history", "system")
 _MEDIA = ("images", "audios", "videos", "objects")

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.base import ChatOptions, ChatTurn
-from ..engine.errors import RequestRefusedError
-from ..engine.hf_text import render_prompt
-from ..engine.option_names import nearest
-from ..templates import TEMPLATES
+from mock_server.engine.base import ChatOptions, ChatTurn
+from mock_server.engine.errors import RequestRefusedError
+from mock_server.engine.hf.text import render_prompt
+from mock_server.engine.option_names import nearest
+from mock_server.models.templates import TEMPLATES
 
 GENERATION = "default-generation"
 """For base models: the query is the prompt."""

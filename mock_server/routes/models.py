@@ -2,9 +2,9 @@
 
 from urllib.parse import unquote
 
-from ..endpoint import Endpoint
-from ..exchange import Exchange
-from ..responses import ModelList
+from mock_server.answer.bodies import ModelList
+from mock_server.http.exchange import Exchange
+from mock_server.routes.endpoint import Endpoint
 
 
 class Models(Endpoint):

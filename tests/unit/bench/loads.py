@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from bench.body import BodyForm, Features
-from bench.driver import Driver
-from bench.moments import Moments
-from bench.plan import ClosedLoop, Limits, OpenLoop
-from bench.record import Record
+from bench.load.driver import Driver
+from bench.load.plan import ClosedLoop, Limits, OpenLoop
+from bench.records.moments import Moments
+from bench.records.record import Record
 from bench.target import Target, Timeouts, read_address
 from bench.wire.kernel import KernelWire
-from bench.wire.plain import PlainWire
-from bench.workload import PromptList, Query
+from bench.wire.sdk_wire import PlainWire
+from bench.workload.body import BodyForm, Features
+from bench.workload.queries import PromptList, Query
 from tests.support.wire import HEADERS, Peer
-from tests.unit.bench.test_events import chat, usage_only
+from tests.unit.bench.answer.test_events import chat, usage_only
 
 
 def frame(payload: bytes) -> bytes:

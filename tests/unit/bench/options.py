@@ -8,8 +8,8 @@ from unittest import mock
 import click
 
 from bench.cli.load_test import load_test
-from bench.cli.messages import explain
-from bench.settings import Settings, UsageError
+from bench.cli.usage_errors import explain
+from bench.load.settings import Settings, UsageError
 
 
 def parse(*arguments: str, **environment: str) -> Settings:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from bench.moments import DOUBT_SHIFT, KIND_SHIFT, REQUEST_SHIFT, UNKNOWN_TOKENS, Kind, Moments, doubt_code
 from bench.outcome import Outcome
-from bench.record import LOAD, Columns, Record
+from bench.records.moments import DOUBT_SHIFT, KIND_SHIFT, REQUEST_SHIFT, UNKNOWN_TOKENS, Kind, Moments, doubt_code
+from bench.records.record import LOAD, Columns, Record
 
 MS = 1_000_000
 T0 = 1_000_000 * MS  # a monotonic clock does not begin at zero

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bench.answer.chunk_shape import Plain
 from bench.answer_limits import EXCESS_S, Drain, EndlessAnswerError, most_events
-from bench.attempt import Attempt, Tally
-from bench.moments import Moments
-from bench.plain import Plain
-from bench.plan import Start
+from bench.load.attempt import Attempt, Tally
+from bench.load.plan import Start
+from bench.records.moments import Moments
 from bench.target import Deadline, Head, Timeouts
 from bench.units import NS_PER_S
 

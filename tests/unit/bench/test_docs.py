@@ -13,7 +13,8 @@ from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.cli.values import ROWS
-from bench.moments import (
+from bench.outcome import Outcome
+from bench.records.moments import (
     DOUBT_SHIFT,
     DOUBT_UNIT_SHIFT,
     KIND_SHIFT,
@@ -25,8 +26,7 @@ from bench.moments import (
     Moments,
     doubt_code,
 )
-from bench.outcome import Outcome
-from bench.record import OUTCOMES
+from bench.records.record import OUTCOMES
 from bench.report.table import LABELS
 from tests.support.serving import ROOT
 from tests.unit.bench.options import parse
@@ -55,7 +55,7 @@ def test_each_row_is_defined(row: str) -> None:
 
 def codes_of_checks() -> set[str]:
     """Every `code="…"` that the checks are made with, off the source."""
-    tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench").glob("*checks.py")))
+    tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench" / "checks").glob("*.py")))
     named = {
         keyword.value.value
         for node in ast.walk(tree)

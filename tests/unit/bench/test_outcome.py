@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.outcome import Outcome, judge, status_outcome
-from tests.unit.bench.test_events import chat, read, usage_only
+from tests.unit.bench.answer.test_events import chat, read, usage_only
 
 DONE = b"[DONE]"
 A, B = chat(content="a"), chat(content="b")

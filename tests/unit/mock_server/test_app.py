@@ -8,12 +8,12 @@ import pytest
 from starlette.types import ASGIApp
 
 from mock_server.app import create_app
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta, DeltaStream, GenerationParams
-from mock_server.engine.clock import RealClock
-from mock_server.engine.factories import make_simulated
 from mock_server.engine.registry import EngineOptions
-from mock_server.engine.scripted import ScriptedEngine
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.factories import make_simulated
+from mock_server.engine.sim.scripted import ScriptedEngine
 from mock_server.settings import Settings
 
 

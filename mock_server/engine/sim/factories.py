@@ -1,0 +1,86 @@
+"""From command-line options to the engines that need no model."""
+
+from dataclasses import replace
+
+from mock_server.engine.author.prose import Author
+from mock_server.engine.author.tokenizer import Tokenizer
+from mock_server.engine.base import Engine
+from mock_server.engine.registry import EngineOptionError, EngineOptions
+from mock_server.engine.sim.bundled import DEFAULT_MAX_MODEL_LEN
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.profiles import Profile, find_profile
+from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
+from mock_server.engine.sim.simulated import SimulatedEngine
+
+_DEFAULT_PROFILE = "demo"
+_SCRIPT_DEFAULTS = {"ttft_ms": 200.0, "itl_ms": 20.0}
+
+
+def make_simulated(options: EngineOptions) -> Engine:
+    if options.script is not None:
+        raise EngineOptionError("--script is for --engine scripted; the simulated engine takes --profile")
+    try:
+        return SimulatedEngine(
+            _limited(find_profile(options.profile or _DEFAULT_PROFILE), options),
+            _clock(options),
+            _author(options),
+            max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
+            seed=options.seed,
+            image_tokens=options.image_tokens,
+        )
+    except ValueError as exc:
+        raise EngineOptionError(str(exc)) from exc
+
+
+def _limited(profile: Profile, options: EngineOptions) -> Profile:
+    """The profile under the batch limits that were asked for."""
+    max_num_seqs = options.max_num_seqs or profile.max_num_seqs
+    max_num_batched_tokens = options.max_num_batched_tokens or max(profile.max_num_batched_tokens, max_num_seqs)
+    if max_num_batched_tokens < max_num_seqs:
+        raise EngineOptionError(
+            f"--max-num-batched-tokens must be at least {max_num_seqs}, the sequences that run at once"
+            f" (--max-num-seqs), so that each can decode in every step (got {max_num_batched_tokens})"
+        )
+    return replace(profile, max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens)
+
+
+def make_scripted(options: EngineOptions) -> Engine:
+    for name in ("profile", "max_num_seqs", "max_num_batched_tokens"):
+        if getattr(options, name) is not None:
+            flag = name.replace("_", "-")
+            raise EngineOptionError(f"--{flag} is for --engine sim; the scripted engine takes --script")
+    times_ms = parse_script(options.script or "")
+    author = _author(options)
+    return ScriptedEngine(
+        paced_script(author, ttft_s=times_ms["ttft_ms"] / 1e3, itl_s=times_ms["itl_ms"] / 1e3),
+        _clock(options),
+        author.tokenizer,
+        profile=",".join(f"{name}={value:g}" for name, value in times_ms.items()),
+        max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
+        author=author,
+        image_tokens=options.image_tokens,
+    )
+
+
+def parse_script(spec: str) -> dict[str, float]:
+    """`ttft_ms=200,itl_ms=20`; what is left out has these values."""
+    times_ms = dict(_SCRIPT_DEFAULTS)
+    for part in filter(None, spec.split(",")):
+        name, _, value = part.partition("=")
+        if name not in times_ms:
+            raise EngineOptionError(f"--script knows {' and '.join(times_ms)}, not {name!r} (in {spec!r})")
+        try:
+            times_ms[name] = float(value)
+        except ValueError:
+            raise EngineOptionError(f"--script {name} must be a number of milliseconds (got {value!r})") from None
+        if not 0 <= times_ms[name] < float("inf"):
+            raise EngineOptionError(f"--script {name} must be at least 0 and finite (got {value})")
+    return times_ms
+
+
+def _author(options: EngineOptions) -> Author:
+    return Author(Tokenizer(), options.model, options.seed)
+
+
+def _clock(options: EngineOptions) -> RealClock:
+    return RealClock(1.0 if options.time_scale is None else options.time_scale)

@@ -1,0 +1,171 @@
+"""Which model is meant: from a type, a hub id, a folder or a checkpoint to where it is and what it is called."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mock_server.engine.base import Adapter
+from mock_server.engine.hf import checkpoint
+from mock_server.engine.hf.adapter_files import CONFIG as ADAPTER_CONFIG
+from mock_server.engine.hf.adapter_files import is_adapter
+from mock_server.models.swift_args import SwiftArgs, read_swift_args
+from mock_server.models.types import MODEL_TYPES, ModelType, UnknownModelTypeError, find_model_type, model_type_of
+
+DEFAULT_ADAPTER = "default-lora"
+"""What an adapter given as --ckpt-dir is called."""
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_UNFIT_FOR_A_NAME = re.compile(r"[\s,]+")
+
+
+class ModelSourceError(ValueError):
+    """No model can be found from what was said; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """`path` is a folder or a hub id; `adapter` is one that the model was named by."""
+
+    path: str
+    name: str
+    type: ModelType | None = None
+    adapter: Adapter | None = None
+
+
+def find_model(
+    *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
+) -> ModelSource | None:
+    """None when nothing was said. Raises `ModelSourceError`."""
+    known = _known_type(model_type)
+    if ckpt_dir is not None:
+        return _from_checkpoint(Path(ckpt_dir).expanduser(), model_id_or_path, known)
+    if model_id_or_path is not None:
+        return _from_path(model_id_or_path, known, "--model-id-or-path")
+    return ModelSource(known.hub_id, known.name, known) if known is not None else None
+
+
+def _known_type(model_type: str | None) -> ModelType | None:
+    try:
+        return None if model_type is None else find_model_type(model_type)
+    except UnknownModelTypeError as exc:
+        raise ModelSourceError(str(exc)) from None
+
+
+def _from_path(path: str, known: ModelType | None, flag: str) -> ModelSource:
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        _check_model_folder(folder, flag)
+        return ModelSource(str(folder), known.name if known else folder_name(folder), known)
+    if not _is_hub_id(path):
+        raise ModelSourceError(f"{flag} {path}: there is no such folder, and it is not a hub id (owner/name)")
+    known = known or model_type_of(path)
+    return ModelSource(path, known.name if known else path, known)
+
+
+def _is_hub_id(path: str) -> bool:
+    return _HUB_ID.fullmatch(path) is not None and not path.startswith(".")
+
+
+def _check_model_folder(folder: Path, flag: str) -> None:
+    if is_adapter(folder):
+        raise ModelSourceError(
+            f"{flag} {folder} is an adapter: name it by --ckpt-dir, or by --lora-modules name={folder}"
+        )
+    if not (folder / checkpoint.CONFIG).is_file():
+        inner = folder / "default"  # where ms-swift puts an adapter
+        if is_adapter(inner):
+            raise ModelSourceError(f"{flag} {folder} holds an adapter in a folder of its own: --ckpt-dir {inner}")
+        raise ModelSourceError(
+            f"{flag} {folder} has no {checkpoint.CONFIG}: it does not hold a model in Hugging Face's form"
+        )
+
+
+def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelType | None) -> ModelSource:
+    if not folder.is_dir():
+        raise ModelSourceError(f"--ckpt-dir {folder}: there is no such folder")
+    trained = read_swift_args(folder)
+    known = known or _type_of(trained)
+    if not is_adapter(folder):
+        if model_id_or_path is not None:
+            raise ModelSourceError(
+                f"--ckpt-dir {folder} is a model, not an adapter: leave --model-id-or-path {model_id_or_path} out"
+            )
+        _check_model_folder(folder, "--ckpt-dir")
+        return ModelSource(str(folder), known.name if known else folder_name(folder), known)
+    base = _base(folder, model_id_or_path, known, trained)
+    return ModelSource(base.path, base.name, base.type, Adapter(DEFAULT_ADAPTER, str(folder)))
+
+
+def _type_of(trained: SwiftArgs) -> ModelType | None:
+    """By ms-swift's name if it is a known type, else by the model's hub id."""
+    by_name = MODEL_TYPES.get((trained.model_type or "").lower())
+    return by_name or next(filter(None, map(model_type_of, trained.models)), None)
+
+
+def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, trained: SwiftArgs) -> ModelSource:
+    """The model that an adapter belongs to: as said, else a folder that it names, else by the hub.
+
+    A type that was said gives name and template, and the hub id only where no folder is found.
+    """
+    if model_id_or_path is not None:
+        return _from_path(model_id_or_path, known, "--model-id-or-path")
+    try:
+        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    except ValueError as exc:
+        raise ModelSourceError(f"--ckpt-dir: {exc}") from None
+    named = [str(said), *trained.models] if said else list(trained.models)
+    remedy = "name its base model by --model-id-or-path"
+    flag = f"the base of --ckpt-dir {adapter},"
+    for name in named:
+        folder = _local_base(adapter, name)
+        if folder is not None:
+            return _from_path(str(folder), known, flag)
+    if known is not None:
+        return ModelSource(known.hub_id, known.name, known)
+    if not named:
+        raise ModelSourceError(f"--ckpt-dir {adapter} does not say what model it belongs to: {remedy}")
+    hub_id = next((name for name in named if _is_hub_id(name)), named[0])
+    try:
+        return _from_path(hub_id, None, flag)
+    except ModelSourceError as exc:
+        raise ModelSourceError(f"{exc}; {remedy}") from None
+
+
+def _local_base(adapter: Path, name: str) -> Path | None:
+    """A model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
+    path = Path(name).expanduser()
+    folders = (path, (adapter / path).resolve())
+    return next((folder for folder in folders if (folder / checkpoint.CONFIG).is_file()), None)
+
+
+def simulated_name(
+    *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
+) -> tuple[str | None, Adapter | None]:
+    """What a simulated model is called that stands for another, and the adapter that it was named by. Nothing has to
+    exist.
+    """
+    adapter = None
+    base = model_id_or_path
+    if ckpt_dir is not None:
+        folder = Path(ckpt_dir).expanduser()
+        if is_adapter(folder):
+            adapter = Adapter(DEFAULT_ADAPTER, str(folder))
+            base = base or _base_said(folder)
+        else:
+            base = base or ckpt_dir
+    if model_type is not None or base is None:
+        return model_type, adapter
+    return (folder_name(Path(base)) if not _is_hub_id(base) else base), adapter
+
+
+def _base_said(adapter: Path) -> str:
+    try:
+        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    except ValueError:
+        said = None
+    return str(said or "base")
+
+
+def folder_name(folder: Path) -> str:
+    """A folder's own name, fit to be a model's."""
+    return _UNFIT_FOR_A_NAME.sub("-", folder.resolve().name) or "model"
