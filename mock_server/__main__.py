@@ -1,5 +1,7 @@
 """`python -m mock_server`: the command line, `deploy` where no subcommand is said."""
 
+from __future__ import annotations
+
 import sys
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What is under way: the requests that a server works on, how many it takes, and whether it takes new ones."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +17,11 @@ class ChoicesShare:
 
     __slots__ = ("_traffic", "count")
 
-    def __init__(self, traffic: "Traffic") -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self.count = 0
 
-    def __enter__(self) -> "ChoicesShare":
+    def __enter__(self) -> ChoicesShare:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,5 +1,7 @@
 """`create_app`: an engine and settings become an ASGI application. Nothing is global: make as many as you like."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator
@@ -84,10 +86,10 @@ def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
     return chain
 
 
-async def _http_exception(request: Request, exc: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     """What the router refuses: an unknown path, a wrong method."""
-    status = exc.status_code if isinstance(exc, HTTPException) else 500
-    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     path = request.url.path[:200]
     if status == 405:
         message = f"{path} does not answer {request.method}"
@@ -96,7 +98,7 @@ async def _http_exception(request: Request, exc: Exception) -> Response:
     return _ErrorResponse(ApiError(status, message, headers=headers))
 
 
-async def _unexpected(request: Request, exc: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     return _ErrorResponse(server_failed())
 
 

@@ -1,5 +1,7 @@
 """The server's own description in OpenAPI's form, from the models that it reads requests with and writes answers by."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

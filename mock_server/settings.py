@@ -1,5 +1,7 @@
 """How one server presents itself: names, kind of model, keys, limits. The engine's own options are apart."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from mock_server.engine.base import Adapter

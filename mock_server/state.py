@@ -1,5 +1,7 @@
 """What the routes of one server share."""
 
+from __future__ import annotations
+
 import time
 
 from mock_server.admission import Traffic

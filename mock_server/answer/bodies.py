@@ -2,6 +2,8 @@
 of its JSON; a null one was set to null.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 

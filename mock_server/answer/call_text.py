@@ -1,5 +1,7 @@
 """One call of a function as it comes, `{"name": …, "arguments": {…}}`: its arguments piece by piece."""
 
+from __future__ import annotations
+
 import json
 import re
 

@@ -1,5 +1,7 @@
 """One choice of a response: token deltas become text, stop strings end it, tokens are counted."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from mock_server.answer.stop_strings import StopStrings

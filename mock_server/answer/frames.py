@@ -3,6 +3,8 @@
 The bytes are those of the models in `responses`; a property test holds the two together.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from json.encoder import encode_basestring  # leaves non-ASCII text as it is, like pydantic
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence

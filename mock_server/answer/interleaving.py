@@ -1,5 +1,7 @@
 """Several streams of an engine read as one: the batches of all of them as they come."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -71,8 +73,8 @@ class _Inbox:
             batch = stream.take()
             if not self._has_failed:
                 self._add(number, batch)
-        except EngineError as exc:
-            self._fail(exc)
+        except EngineError as error:
+            self._fail(error)
 
     async def read(self, number: int, stream: DeltaStream) -> None:
         """Until the stream ends."""
@@ -83,8 +85,8 @@ class _Inbox:
                 taken += 1
                 if not taken % _BATCHES_A_TURN:
                     await asyncio.sleep(0)
-        except Exception as exc:
-            self._fail(exc)
+        except Exception as error:
+            self._fail(error)
         finally:
             self._open -= 1
             self._has_more.set()

@@ -1,5 +1,7 @@
 """Log probabilities as the wire has them: one shape for chat, OpenAI's older one for completions."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest

@@ -1,5 +1,7 @@
 """Events of a chat whose text is read for thoughts and calls: built as models, for they have many forms."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
 from mock_server.answer.bodies import (

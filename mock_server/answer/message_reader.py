@@ -3,6 +3,8 @@
 Pure: pieces of text go in, parts come out, and the pieces' borders make no difference to what the parts add up to.
 """
 
+from __future__ import annotations
+
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator

@@ -1,5 +1,7 @@
 """Stop strings over text that comes in pieces: text that may be the beginning of one is held back."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 

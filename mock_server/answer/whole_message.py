@@ -1,5 +1,7 @@
 """A chat's message as a whole, from what its reader told apart."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from mock_server.answer.bodies import ChatMessage, FunctionCall, ToolCall

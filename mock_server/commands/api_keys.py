@@ -1,5 +1,7 @@
 """Where the server's API keys come from: options, a file, or the environment. No message ever contains one."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,8 +30,8 @@ def _keys_of(file: str) -> list[str]:
         text = Path(file).expanduser().read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise DeployError(f"{source} must be text in UTF-8, one key a line") from None
-    except (OSError, ValueError) as exc:
-        raise DeployError(f"{source} cannot be read: {getattr(exc, 'strerror', None) or exc}") from None
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise DeployError(f"{source} holds no key; write one a line, or leave the option out to let everyone call")

@@ -1,5 +1,7 @@
 """The forms that options are given in: `-` and `_` alike, several values after one option, `--flag true`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 

@@ -1,5 +1,7 @@
 """The files of a server that speaks TLS, tried before anything starts: what is wrong with them is one line."""
 
+from __future__ import annotations
+
 import ssl
 
 from mock_server.commands.wrong_use import DeployError
@@ -17,16 +19,16 @@ def check_certificate(certfile: str | None, keyfile: str | None) -> None:
     try:
         # a password would be asked for on the terminal, which nobody may be at
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password=lambda: b"")
-    except ssl.SSLError as exc:
-        raise DeployError(_problem(exc, certfile, keyfile)) from None
+    except ssl.SSLError as error:
+        raise DeployError(_problem(error, certfile, keyfile)) from None
 
 
 def _check_readable(option: str, path: str) -> None:
     try:
         with open(path, "rb"):
             pass
-    except OSError as exc:
-        raise DeployError(f"{option} {path} cannot be read: {exc.strerror}") from None
+    except OSError as error:
+        raise DeployError(f"{option} {path} cannot be read: {error.strerror}") from None
 
 
 def _problem(error: ssl.SSLError, certfile: str, keyfile: str | None) -> str:

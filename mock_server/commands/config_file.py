@@ -1,5 +1,7 @@
 """`--config FILE`: options in YAML. They stand behind the command line and before the defaults."""
 
+from __future__ import annotations
+
 import difflib
 import json
 import re
@@ -78,8 +80,8 @@ class _Reader:
 
         try:
             root = yaml.compose(self._text(), Loader=yaml.SafeLoader)
-        except yaml.YAMLError as exc:
-            raise self._not_yaml(exc) from None
+        except yaml.YAMLError as error:
+            raise self._not_yaml(error) from None
         except RecursionError:
             raise self._problem("is nested too deeply") from None
         if root is None or root.tag == _NULL:
@@ -105,8 +107,8 @@ class _Reader:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise self._problem("must be text in UTF-8") from None
-        except (OSError, ValueError) as exc:
-            raise self._problem(f"cannot be read: {getattr(exc, 'strerror', None) or exc}") from None
+        except (OSError, ValueError) as error:
+            raise self._problem(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
     def _option(self, key: Any, line: int) -> tuple[str, click.Option]:
         if not isinstance(key, str):
@@ -128,8 +130,8 @@ class _Reader:
         value = self._raw(key, line, option, node)
         try:
             option.type_cast_value(self._ctx, value)
-        except click.BadParameter as exc:
-            raise self._problem(f"{key}: {exc.message}", line) from None
+        except click.BadParameter as error:
+            raise self._problem(f"{key}: {error.message}", line) from None
         return value
 
     def _raw(self, key: str, line: int, option: click.Option, node: Any) -> Any:
@@ -161,8 +163,8 @@ class _Reader:
         try:
             content = yaml.SafeLoader("").construct_document(node)
             json.dumps(content, allow_nan=False)
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
-            raise self._problem(f"{key} must be what a JSON object can hold: {_one_line(exc)}", line) from None
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            raise self._problem(f"{key} must be what a JSON object can hold: {_one_line(error)}", line) from None
         return content
 
     def _not_yaml(self, error: Exception) -> WrongUseError:

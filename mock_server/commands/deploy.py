@@ -1,5 +1,7 @@
 """`deploy`: serve a model until told to stop."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -53,10 +55,10 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
         if deployment.engine == NATIVE:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
-    except (DeployError, EngineOptionError) as exc:
-        raise WrongUseError(with_source(str(exc), ctx)) from None
-    except (ListenError, EngineError) as exc:
-        raise click.ClickException(str(exc)) from None
+    except (DeployError, EngineOptionError) as error:
+        raise WrongUseError(with_source(str(error), ctx)) from None
+    except (ListenError, EngineError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
@@ -81,8 +83,8 @@ def _connection_limit(wanted: int | None) -> int:
     """Raises `DeployError`."""
     try:
         return connection_limit(wanted)
-    except ValueError as exc:
-        raise DeployError(str(exc)) from None
+    except ValueError as error:
+        raise DeployError(str(error)) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:

@@ -1,5 +1,7 @@
 """The options of `deploy`, under vLLM's and ms-swift's names, by heading."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, TypeVar
 

@@ -1,5 +1,7 @@
 """From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
 
+from __future__ import annotations
+
 import difflib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -96,8 +98,8 @@ def _source(options: Options, engine: str) -> ModelSource | None:
         return None
     try:
         source = find_model(**{name: options[name] for name in _MODEL_OPTIONS})
-    except ModelSourceError as exc:
-        raise DeployError(str(exc)) from None
+    except ModelSourceError as error:
+        raise DeployError(str(error)) from None
     if source is None:
         raise DeployError(f"--engine {engine} needs a model: --model-type, --model-id-or-path or --ckpt-dir")
     if source.adapter is not None and options["enable_lora"] is False:
@@ -150,8 +152,8 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
             reasoning_format=options["reasoning_parser"],
             cors=_cors(options),
         )
-    except ValueError as exc:
-        raise DeployError(str(exc)) from None
+    except ValueError as error:
+        raise DeployError(str(error)) from None
 
 
 def _tool_format(options: Options) -> str | None:
@@ -184,8 +186,8 @@ def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
     if len(values) == 1 and values[0].startswith("["):
         try:
             values = json.loads(values[0])
-        except ValueError as exc:
-            raise DeployError(f"{values[0]!r} is not a JSON list: {exc}") from None
+        except ValueError as error:
+            raise DeployError(f"{values[0]!r} is not a JSON list: {error}") from None
     return tuple(values) or ("*",)
 
 
@@ -220,8 +222,8 @@ def _real_model(options: Options, settings: Settings, source: ModelSource) -> Re
                 raise DeployError("--chat-template and --template-type name the same thing; keep one of them")
             template = find_template(options["template_type"])
         fallback = find_template(source.type.template) if source.type and source.type.template else None
-    except TemplateError as exc:
-        raise DeployError(str(exc)) from None
+    except TemplateError as error:
+        raise DeployError(str(error)) from None
     enable_lora = options["enable_lora"]
     return RealModel(
         path=source.path,

@@ -1,5 +1,7 @@
 """`deploy --engine native`: `vllm serve` in place of this process, for what this server does not carry."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil

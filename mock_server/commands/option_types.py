@@ -1,5 +1,7 @@
 """What options take: the types that click has none of."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -101,8 +103,8 @@ class AdapterParam(click.ParamType[Adapter]):
     def _from_json(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Adapter:
         try:
             fields = json.loads(text)
-        except ValueError as exc:
-            self.fail(f"{text!r} is not a JSON object with name and path: {exc}", param, ctx)
+        except ValueError as error:
+            self.fail(f"{text!r} is not a JSON object with name and path: {error}", param, ctx)
         name, path = fields.get("name"), fields.get("path", "")
         if not isinstance(name, str) or not isinstance(path, str):
             self.fail(f"{text!r} is not an object with name and path, both strings", param, ctx)
@@ -119,8 +121,8 @@ class JsonObjectParam(click.ParamType[dict[str, Any]]):
             return value
         try:
             found = json.loads(value)
-        except ValueError as exc:
-            self.fail(f"{value!r} is not JSON: {exc}", param, ctx)
+        except ValueError as error:
+            self.fail(f"{value!r} is not JSON: {error}", param, ctx)
         if not isinstance(found, dict):
             self.fail(f"{value!r} is not a JSON object", param, ctx)
         return found

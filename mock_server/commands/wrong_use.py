@@ -1,5 +1,7 @@
 """Options that cannot be followed: one line that names them, where they stand and the remedy."""
 
+from __future__ import annotations
+
 import click
 
 

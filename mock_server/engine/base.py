@@ -2,6 +2,8 @@
 Text, stop strings, usage and the wire stand above, once for every engine.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -73,7 +75,7 @@ class DeltaStream(Protocol):
     def unread_tokens(self) -> Mapping[int, int]:
         """Tokens that choices have gained and that were not handed over; none where the engine cannot tell."""
 
-    def __aiter__(self) -> "DeltaStream": ...
+    def __aiter__(self) -> DeltaStream: ...
 
     async def __anext__(self) -> Sequence[Delta]: ...
 

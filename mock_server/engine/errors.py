@@ -1,5 +1,7 @@
 """What can go wrong in an engine, grouped by who can do something about it."""
 
+from __future__ import annotations
+
 
 class EngineError(Exception):
     """The engine failed a request that was valid."""

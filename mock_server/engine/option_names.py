@@ -1,5 +1,7 @@
 """Hints for names that are not known."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
 

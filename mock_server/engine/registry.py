@@ -1,5 +1,7 @@
 """Engines by name. Each is a module and a factory, imported when it is asked for."""
 
+from __future__ import annotations
+
 import difflib
 import importlib
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """API keys: the API's routes want one of them, health and version do not."""
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """The memory that bodies take together while they are received and parsed."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 
@@ -15,7 +17,7 @@ class BodyShare:
 
     __slots__ = ("_memory", "began", "give_up", "is_given_up", "size")
 
-    def __init__(self, memory: "BodyMemory", began: float, give_up: Callable[[], None]) -> None:
+    def __init__(self, memory: BodyMemory, began: float, give_up: Callable[[], None]) -> None:
         self._memory = memory
         self.began = began
         self.give_up = give_up

@@ -1,5 +1,7 @@
 """Reads request bodies within a time limit, and refuses unfinished ones when the server stops."""
 
+from __future__ import annotations
+
 import asyncio
 from typing import TypeVar
 
@@ -52,8 +54,8 @@ class BodyReading:
         try:
             for _ in check_shape(body):
                 await asyncio.sleep(0)
-        except TooManyValuesError as exc:
-            raise too_many_values(str(exc)) from None
+        except TooManyValuesError as error:
+            raise too_many_values(str(error)) from None
         async with self._turn:
             value = parse_json(body)
             await asyncio.sleep(0)

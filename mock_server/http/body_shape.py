@@ -1,5 +1,7 @@
 """Counts the values of a JSON body before parsing it: a value costs far more memory and time than its bytes."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

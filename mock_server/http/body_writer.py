@@ -3,6 +3,8 @@
 Our own server (`http_protocol`) offers it as an ASGI extension; under any other the body goes by `send`.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple

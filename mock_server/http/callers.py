@@ -1,5 +1,7 @@
 """Who may call, by what browsers say: the name that a page called the server by, and the page's own origin."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send

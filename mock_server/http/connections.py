@@ -4,6 +4,8 @@ A connection is half-open until its first head is complete, and again while a la
 client while it is idle, while a body is incomplete, and while an answer is not being read. Otherwise it is busy.
 """
 
+from __future__ import annotations
+
 import logging
 import time
 from collections import OrderedDict

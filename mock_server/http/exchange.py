@@ -3,6 +3,8 @@
 Written against ASGI itself: a framework's streaming response costs half as much again for each event.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import re

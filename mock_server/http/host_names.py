@@ -3,6 +3,8 @@
 A page can have its own name resolve to this machine (DNS rebinding); the Host header still has that name.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address

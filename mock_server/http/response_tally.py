@@ -3,6 +3,8 @@
 Labels are few whatever is asked: paths are those of the routes, methods those of HTTP.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Match, Route

@@ -1,5 +1,7 @@
 """The prefix under which a proxy serves this server. Requests may have it or not: some proxies strip it."""
 
+from __future__ import annotations
+
 from starlette.types import Scope
 
 _OWN_PATHS = ("/v1", "/tokenize", "/detokenize", "/health", "/ping", "/ready", "/load", "/metrics", "/version")

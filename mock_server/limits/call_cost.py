@@ -1,5 +1,7 @@
 """What earlier calls of tools in a conversation cost: their arguments are parsed, since templates expect values."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
 from mock_server.errors import bad_request

@@ -1,5 +1,7 @@
 """How deep the groups of a grammar lie, in EBNF as xgrammar reads it or in Lark's form."""
 
+from __future__ import annotations
+
 import re
 
 _COMMENTS = re.compile(r"(?:#|//)[^\n]*")

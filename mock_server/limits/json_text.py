@@ -1,5 +1,7 @@
 """How much a JSON text holds, found without parsing it: values take far more time and memory than characters."""
 
+from __future__ import annotations
+
 from itertools import accumulate
 
 _VALUES = "{[,:"

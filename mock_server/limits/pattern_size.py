@@ -1,5 +1,7 @@
 """How large a regular expression is: what a compiler of it has to build, and how deep it has to go."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 

@@ -3,6 +3,8 @@
 Every engine is protected by it: a grammar of vLLM's is compiled in C++, which cannot be interrupted.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from mock_server.answer.generation import PromptRun

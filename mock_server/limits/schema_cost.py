@@ -3,6 +3,8 @@
 Engines compile them in C++, by functions that call themselves: what is nested too deep would end the process.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Any

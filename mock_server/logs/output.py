@@ -1,5 +1,7 @@
 """The format of log lines: text for people or JSON for machines, both on standard error."""
 
+from __future__ import annotations
+
 import json
 import logging
 import sys

@@ -1,5 +1,7 @@
 """Turns text that libraries and child processes write directly to standard error into JSON log lines."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import logging

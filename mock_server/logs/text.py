@@ -1,5 +1,7 @@
 """Text from outside, as it may stand in the log: a client must not forge lines or control the reader's terminal."""
 
+from __future__ import annotations
+
 
 def printable(text: str) -> str:
     """With line ends, controls, and characters that turn text around or cannot be seen written as escapes."""

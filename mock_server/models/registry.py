@@ -1,5 +1,7 @@
 """Which names are served: the base model under its names, then its adapters. A request's `model` chooses."""
 
+from __future__ import annotations
+
 import asyncio
 import difflib
 from collections.abc import Iterator
@@ -78,8 +80,8 @@ class ModelRegistry:
         async with self._changing:
             try:
                 check_name(adapter.name)
-            except ValueError as exc:
-                raise bad_request(str(exc), param="lora_name") from None
+            except ValueError as error:
+                raise bad_request(str(error), param="lora_name") from None
             if adapter.name in self._settings.model_names:
                 raise name_taken(f"{adapter.name} is the base model's name", param="lora_name")
             if adapter.name in self._adapters:

@@ -1,5 +1,7 @@
 """Which model is meant: from a type, a hub id, a folder or a checkpoint to where it is and what it is called."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +49,8 @@ def find_model(
 def _known_type(model_type: str | None) -> ModelType | None:
     try:
         return None if model_type is None else find_model_type(model_type)
-    except UnknownModelTypeError as exc:
-        raise ModelSourceError(str(exc)) from None
+    except UnknownModelTypeError as error:
+        raise ModelSourceError(str(error)) from None
 
 
 def _from_path(path: str, known: ModelType | None, flag: str) -> ModelSource:
@@ -111,8 +113,8 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
         return _from_path(model_id_or_path, known, "--model-id-or-path")
     try:
         said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
-    except ValueError as exc:
-        raise ModelSourceError(f"--ckpt-dir: {exc}") from None
+    except ValueError as error:
+        raise ModelSourceError(f"--ckpt-dir: {error}") from None
     named = [str(said), *trained.models] if said else list(trained.models)
     remedy = "name its base model by --model-id-or-path"
     flag = f"the base of --ckpt-dir {adapter},"
@@ -127,8 +129,8 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
     hub_id = next((name for name in named if _is_hub_id(name)), named[0])
     try:
         return _from_path(hub_id, None, flag)
-    except ModelSourceError as exc:
-        raise ModelSourceError(f"{exc}; {remedy}") from None
+    except ModelSourceError as error:
+        raise ModelSourceError(f"{error}; {remedy}") from None
 
 
 def _local_base(adapter: Path, name: str) -> Path | None:

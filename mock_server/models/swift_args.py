@@ -1,5 +1,7 @@
 """What ms-swift writes into a checkpoint about how it was trained: `sft_args.json` up to 2.6, `args.json` since 3.0."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

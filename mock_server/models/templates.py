@@ -1,5 +1,7 @@
 """Chat templates by type, in Jinja, for models whose tokenizer brings none."""
 
+from __future__ import annotations
+
 import difflib
 from pathlib import Path
 
@@ -74,5 +76,5 @@ def read_template(file_or_text: str) -> str:
         return file_or_text
     try:
         return Path(file_or_text).expanduser().read_text(encoding="utf-8")
-    except OSError as exc:
-        raise TemplateError(f"--chat-template {file_or_text} cannot be read: {exc.strerror}") from None
+    except OSError as error:
+        raise TemplateError(f"--chat-template {file_or_text} cannot be read: {error.strerror}") from None

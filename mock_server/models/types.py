@@ -3,6 +3,8 @@
 The types are ms-swift's where it has one. Any other model is served by its hub id or folder.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass

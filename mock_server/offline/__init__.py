@@ -3,6 +3,8 @@
 No name here needs vLLM before an engine is made.
 """
 
+from __future__ import annotations
+
 from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError, EngineStartError
 from mock_server.offline.engine import LocalEngine, get_vllm_engine
 from mock_server.offline.generation_config import GenerationConfig

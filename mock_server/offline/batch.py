@@ -1,5 +1,7 @@
 """Rows on an engine: encoded a few at a time, so many at once, each row's failure its own."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -96,10 +98,10 @@ class Batch:
         """Whether the engine was, and not the call: then the rows that had not ended fail by that."""
         try:
             self._engine.check_health()
-        except EngineError as exc:
+        except EngineError as error:
             for run in self._runs:
                 if not run.is_finished:
-                    run.error, run.is_finished = exc, True
+                    run.error, run.is_finished = error, True
                     self._on_change(run)
             return True
         return False
@@ -111,8 +113,8 @@ class Batch:
             if run.row is not None:
                 try:
                     token_ids = self._template.encode(run.row.turns, continue_final=run.row.is_observation)
-                except Exception as exc:  # of the tokenizer or a template, whatever it is: the others go on
-                    run.error = exc
+                except Exception as error:  # of the tokenizer or a template, whatever it is: the others go on
+                    run.error = error
             encoded.append((run, token_ids))
         return encoded
 
@@ -120,8 +122,8 @@ class Batch:
         try:
             if run.error is None:
                 await self._generate(run, token_ids)
-        except Exception as exc:
-            run.error = exc
+        except Exception as error:
+            run.error = error
         run.is_finished = True
         self._on_change(run)
 

@@ -1,5 +1,7 @@
 """One call of the inference functions: the arguments that both share, read and checked before anything runs."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,10 +71,10 @@ def read_call(
         run = RowRun(number)
         try:
             run.row = read_row(request, number, template.default_system)
-        except RowError as exc:
+        except RowError as error:
             if strict:
                 raise
-            run.error = exc
+            run.error = error
         runs.append(run)
     return Call(
         engine,

@@ -1,5 +1,7 @@
 """A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import gc
@@ -89,7 +91,7 @@ class LocalEngine:
     def __reduce__(self) -> Any:
         raise TypeError("an engine lives in one process and cannot be pickled: make one there by get_vllm_engine")
 
-    def __enter__(self) -> "LocalEngine":
+    def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(
@@ -173,10 +175,10 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     try:
         with hidden_main(), _own_environment():
             loop.run(_start_unheard(core))
-    except BaseException as exc:
+    except BaseException as error:
         _end(core, loop, os.getpid())
-        if isinstance(exc, EngineStartError):
-            raise EngineStartError(_explained(str(exc), source)) from exc.__cause__
+        if isinstance(error, EngineStartError):
+            raise EngineStartError(_explained(str(error), source)) from error.__cause__
         raise
     facts = core.facts
     return LocalEngine(

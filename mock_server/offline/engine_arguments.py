@@ -1,5 +1,7 @@
 """From the keyword arguments of `get_vllm_engine` to a model and vLLM's engine arguments."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -45,8 +47,8 @@ def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSo
         )
     try:
         source = find_model(model_type=model_type, model_id_or_path=model_id_or_path)
-    except ModelSourceError as exc:
-        raise ValueError(in_python_words(str(exc))) from None
+    except ModelSourceError as error:
+        raise ValueError(in_python_words(str(error))) from None
     if source is None:
         raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id by model_id_or_path")
     return source

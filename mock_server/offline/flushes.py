@@ -1,5 +1,7 @@
 """When a stream's reader is to look again: every few tokens of a row, and whenever one has ended."""
 
+from __future__ import annotations
+
 import threading
 from collections import Counter
 

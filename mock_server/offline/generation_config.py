@@ -1,5 +1,7 @@
 """How an engine generates, under the names of transformers' `GenerationConfig`."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import numbers
@@ -79,7 +81,7 @@ class GenerationConfig:
         return self.max_new_tokens
 
     @classmethod
-    def of_model(cls, defaults: Mapping[str, Any]) -> "GenerationConfig":
+    def of_model(cls, defaults: Mapping[str, Any]) -> GenerationConfig:
         """With what a model's generation_config.json says, under vLLM's names."""
         config = cls()
         names = {field.name for field in dataclasses.fields(cls)} | set(_ALIASES)

@@ -1,5 +1,7 @@
 """The six figures of a call, by the arithmetic of ms-swift's page."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """`inference_vllm` and `inference_stream_vllm`: a list of requests in, a list of responses out, in order."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Generator, MutableMapping, Sequence

@@ -1,5 +1,7 @@
 """Adapters by request: loaded when first asked for, the one unused longest makes room for another."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +40,8 @@ class Adapters:
                 await self._make_room(name)
                 try:
                     await self._engine.add_adapter(Adapter(name, path))
-                except AdapterError as exc:
-                    raise AdapterError(in_python_words(str(exc))) from exc
+                except AdapterError as error:
+                    raise AdapterError(in_python_words(str(error))) from error
             self._paths.pop(name, None)
             self._paths[name] = path  # the last one is the one used last
         return name

@@ -1,5 +1,7 @@
 """The registry's model types as constants, in ms-swift's spelling: `ModelType.qwen_7b_chat` is "qwen-7b-chat"."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from mock_server.engine.option_names import nearest
@@ -36,5 +38,5 @@ def get_default_template_type(model_type: str | None) -> str:
         return OWN
     try:
         return find_model_type(model_type).template or GENERATION
-    except UnknownModelTypeError as exc:
-        raise UnknownModelTypeError(in_python_words(str(exc))) from None
+    except UnknownModelTypeError as error:
+        raise UnknownModelTypeError(in_python_words(str(error))) from None

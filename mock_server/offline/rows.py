@@ -1,5 +1,7 @@
 """Requests and responses as the page has them: plain dicts in, plain dicts out, histories that grow."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, TypedDict
@@ -143,9 +145,9 @@ def _check_text(text: str, where: str) -> None:
     """Half a surrogate pair is no character, and tokenizers fail on it without a word about where it stands."""
     try:
         text.encode()
-    except UnicodeEncodeError as exc:
+    except UnicodeEncodeError as error:
         raise RowError(
-            f"{where} has half a surrogate pair ({text[exc.start]!a}) at {exc.start}: it is no text"
+            f"{where} has half a surrogate pair ({text[error.start]!a}) at {error.start}: it is no text"
         ) from None
 
 

@@ -1,5 +1,7 @@
 """From the turns of a conversation to a prompt's token ids, for one tokenizer."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """How many connections the limit on file descriptors leaves room for."""
 
+from __future__ import annotations
+
 import resource
 
 MOST_CONNECTIONS = 8_192

@@ -3,6 +3,8 @@
 It also offers each request a `BodyWriter`, and tells every request of a connection when the client has left.
 """
 
+from __future__ import annotations
+
 import asyncio
 from enum import Enum, auto
 from typing import Any
@@ -125,11 +127,11 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._is_discarding:
                 _not_http.log("a client sent data that is not a valid HTTP request")
                 self.send_400_response("")
-        except httptools.HttpParserUpgrade as exc:
+        except httptools.HttpParserUpgrade as error:
             if self.parser.get_method() == b"CONNECT":
                 self._close_after(self.cycle)  # a tunnel: what follows is no request
             else:
-                self._parse_anew(data[exc.args[0] :])
+                self._parse_anew(data[error.args[0] :])
         self._take_pieces()
         return not self._is_discarding
 

@@ -1,5 +1,7 @@
 """A bound socket, made before the engine starts: a port that is taken shows at once."""
 
+from __future__ import annotations
+
 import errno
 import socket
 from contextlib import suppress
@@ -24,22 +26,22 @@ class Listener:
     scheme: str = "http"
 
     @classmethod
-    def bind(cls, host: str, port: int, *, scheme: str = "http") -> "Listener":
+    def bind(cls, host: str, port: int, *, scheme: str = "http") -> Listener:
         """Raises `ListenError`."""
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             listener = socket.socket(family, kind, protocol)
-        except (OSError, UnicodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not a host name"
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not a host name"
             raise ListenError(f"--host {host} is not an address of this machine: {reason}") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
-        except OSError as exc:
+        except OSError as error:
             listener.close()
-            raise ListenError(_problem(exc, host, port)) from None
+            raise ListenError(_problem(error, host, port)) from None
         return cls(listener, host, scheme)
 
     def problem(self, error: OSError) -> ListenError:

@@ -1,5 +1,7 @@
 """The process around the application: the engine's start, signals, the ready line, a drained and clean end."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import gc
@@ -187,8 +189,8 @@ class _Server(uvicorn.Server):
             else:
                 await super().startup([])
                 self._start_tls(self._options.ssl_certfile)
-        except OSError as exc:  # bound long ago, and meanwhile listened on by another
-            raise self._listener.problem(exc) from None
+        except OSError as error:  # bound long ago, and meanwhile listened on by another
+            raise self._listener.problem(error) from None
         # What lives now lives to the end: keep it out of every later collection.
         gc.collect()
         gc.freeze()

@@ -1,5 +1,7 @@
 """TLS connections, which count from the moment they are accepted: a handshake may never end."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import errno
@@ -69,10 +71,10 @@ class TlsServer:
                 accepted, _address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as exc:
-                if exc.errno not in _OUT_OF_DESCRIPTORS:
+            except OSError as error:
+                if error.errno not in _OUT_OF_DESCRIPTORS:
                     raise
-                self._warning.log(f"a connection cannot be accepted: {exc.strerror}. Raise the limit (ulimit -n)")
+                self._warning.log(f"a connection cannot be accepted: {error.strerror}. Raise the limit (ulimit -n)")
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(_PAUSE_S, self._resume)
                 return
@@ -85,13 +87,13 @@ class TlsServer:
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, handshake: "_Handshake") -> None:
+    async def _shake_hands(self, handshake: _Handshake) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 self._make_protocol, handshake.socket, ssl=self._context, ssl_handshake_timeout=self._timeout_s
             )
-        except OSError as exc:  # also ssl.SSLError
-            _log.debug("a TLS handshake failed: %s", exc)
+        except OSError as error:  # also ssl.SSLError
+            _log.debug("a TLS handshake failed: %s", error)
         finally:
             self._connections.remove(handshake)
 

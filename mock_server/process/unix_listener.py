@@ -1,5 +1,7 @@
 """A bound Unix socket. Closing it removes its file. A file left behind by a killed server is replaced."""
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
@@ -23,7 +25,7 @@ class UnixListener:
     inode: int
 
     @classmethod
-    def bind(cls, path: str) -> "UnixListener":
+    def bind(cls, path: str) -> UnixListener:
         """Raises `ListenError`."""
         file = Path(path).expanduser().absolute()
         if len(os.fsencode(file)) > _MOST_BYTES:
@@ -38,9 +40,9 @@ class UnixListener:
         except ListenError:
             listener.close()
             raise
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError) as error:
             listener.close()
-            raise _problem(exc, file) from None
+            raise _problem(error, file) from None
 
     def problem(self, error: OSError) -> ListenError:
         return _problem(error, self.path)

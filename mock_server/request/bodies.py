@@ -2,6 +2,8 @@
 bounded; unknown ones are ignored, since clients send new ones before servers know them.
 """
 
+from __future__ import annotations
+
 import contextlib
 from typing import Annotated, Any, Literal
 

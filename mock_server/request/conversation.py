@@ -1,5 +1,7 @@
 """Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any

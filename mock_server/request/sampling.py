@@ -1,5 +1,7 @@
 """How a request wants its tokens chosen, and how many fit: from the wire's fields to the engine's parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from dataclasses import replace
 

@@ -1,5 +1,7 @@
 """What a request wants its answer to be an instance of: OpenAI's `response_format` or vLLM's `structured_outputs`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from mock_server.engine.base import StructuredOutput

@@ -1,5 +1,7 @@
 """Tools of a chat request: which the model is offered, whether it must call one, and how its answer is to be read."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,5 +1,7 @@
 """Request fields that ask for what this server, or its engine, does not do. Asking is a 400: silence would be a lie."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from typing import Any
 

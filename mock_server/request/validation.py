@@ -1,5 +1,7 @@
 """From bytes to a checked request, or a 400 that names the field, what is wrong with it and what was sent."""
 
+from __future__ import annotations
+
 import json
 from codecs import BOM_UTF8
 from collections.abc import Sequence
@@ -50,24 +52,24 @@ def parse(model: type[_R], body: bytes) -> _R:
     """A byte order mark before the JSON is passed over. Raises an `ApiError` (400)."""
     try:
         return model.model_validate_json(body.removeprefix(BOM_UTF8))
-    except ValidationError as exc:
-        raise _explain(exc, body) from None
+    except ValidationError as error:
+        raise _explain(error, body) from None
 
 
 def parse_json(body: bytes) -> Any:
     """The first half of `parse`, for bodies so large that others should have their turn before `validate`."""
     try:
         return from_json(body.removeprefix(BOM_UTF8))
-    except ValueError as exc:
-        raise _not_json(str(exc), body) from None
+    except ValueError as error:
+        raise _not_json(str(error), body) from None
 
 
 def validate(model: type[_R], value: Any) -> _R:
     """The second half of `parse`. Raises an `ApiError` (400)."""
     try:
         return model.model_validate(value)
-    except ValidationError as exc:
-        raise _explain(exc, b"") from None
+    except ValidationError as error:
+        raise _explain(error, b"") from None
 
 
 def _explain(error: ValidationError, body: bytes) -> ApiError:

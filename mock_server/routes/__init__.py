@@ -1,5 +1,7 @@
 """The server's routes, one module for each noun of the API."""
 
+from __future__ import annotations
+
 from starlette.routing import BaseRoute, Route
 
 from mock_server.routes.adapters import LoadAdapter, UnloadAdapter

@@ -1,5 +1,7 @@
 """POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: adapters come and go at run time."""
 
+from __future__ import annotations
+
 from mock_server.engine.base import Adapter
 from mock_server.errors import ApiError
 from mock_server.http.exchange import Exchange

@@ -1,5 +1,7 @@
 """POST /v1/chat/completions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

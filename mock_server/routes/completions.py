@@ -1,5 +1,7 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
+from __future__ import annotations
+
 import asyncio
 from codecs import getincrementaldecoder
 from collections.abc import Iterator

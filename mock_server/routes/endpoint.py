@@ -1,5 +1,7 @@
 """The shape of every route: an ASGI callable that handles an exchange and turns failures into responses."""
 
+from __future__ import annotations
+
 import logging
 from abc import ABC, abstractmethod
 
@@ -58,10 +60,10 @@ class Endpoint(ABC):
     async def _answer(self, exchange: Exchange) -> None:
         try:
             await self.handle(exchange)
-        except ApiError as exc:
-            await exchange.send_error(exc)
-        except EngineError as exc:
-            await exchange.send_error(self.error_of(exc))
+        except ApiError as error:
+            await exchange.send_error(error)
+        except EngineError as error:
+            await exchange.send_error(self.error_of(error))
         except ClientGoneError:
             raise
         except Exception:

@@ -1,5 +1,7 @@
 """A streamed answer: each batch of the generation becomes events, and one write."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 
@@ -57,10 +59,10 @@ class EventStream:
             meter.end()
             events = self._frames.events(deltas) + self._frames.closing(generation.completion_tokens)
             await exchange.send_events(events, last=True)
-        except EngineError as exc:
+        except EngineError as error:
             meter.has_failed = True
             meter.end()
-            await exchange.send_events(error_event(self._error_of(exc).body()), last=True)
+            await exchange.send_events(error_event(self._error_of(error).body()), last=True)
         except Exception:
             meter.has_failed = True
             await exchange.send_events(error_event(server_failed().body()), last=True)
@@ -92,7 +94,7 @@ class EventStream:
                 unwritten.set_result(deltas)
             else:
                 writer.write(self._frames.events(deltas).encode())
-        except StopIteration as exc:  # a future does not accept it
-            unwritten.set_exception(RuntimeError(repr(exc)))
-        except Exception as exc:
-            unwritten.set_exception(exc)
+        except StopIteration as error:  # a future does not accept it
+            unwritten.set_exception(RuntimeError(repr(error)))
+        except Exception as error:
+            unwritten.set_exception(error)

@@ -3,6 +3,8 @@
 A framework's own layers wrap `send`; each of them would be passed by every event of every stream.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI

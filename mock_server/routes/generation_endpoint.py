@@ -1,5 +1,7 @@
 """What chat and completions have in common: run the generation, then stream its events or gather its answer."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time
@@ -72,11 +74,11 @@ class GenerationEndpoint(Endpoint):
         try:
             with self.state.traffic.one():
                 await self.answer(exchange)
-        except (ApiError, EngineBusyError) as exc:
-            error = exc if isinstance(exc, ApiError) else self.error_of(exc)
-            if error.status in _NOT_ADMITTED:
-                self.state.metrics.rejections[error.code or ""] += 1
-            raise error from None
+        except (ApiError, EngineBusyError) as error:
+            refusal = error if isinstance(error, ApiError) else self.error_of(error)
+            if refusal.status in _NOT_ADMITTED:
+                self.state.metrics.rejections[refusal.code or ""] += 1
+            raise refusal from None
 
     @abstractmethod
     async def answer(self, exchange: Exchange) -> None: ...

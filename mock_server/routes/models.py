@@ -1,5 +1,7 @@
 """GET /v1/models and /v1/models/{id}: the base model first, then its adapters."""
 
+from __future__ import annotations
+
 from urllib.parse import unquote
 
 from mock_server.answer.bodies import ModelList

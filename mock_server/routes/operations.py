@@ -1,5 +1,7 @@
 """What whoever runs the server asks: does it serve, may requests come, how many are under way, what has it counted."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import asdict
 

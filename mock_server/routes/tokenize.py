@@ -1,5 +1,7 @@
 """POST /tokenize and /detokenize, in vLLM's form."""
 
+from __future__ import annotations
+
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence

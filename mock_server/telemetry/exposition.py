@@ -1,5 +1,7 @@
 """GET /metrics as Prometheus reads it: the server's counts and what the engine runs now, under vLLM's names."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator, Mapping
 from itertools import accumulate

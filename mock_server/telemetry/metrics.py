@@ -3,6 +3,8 @@
 Plain numbers of one event loop; `exposition` writes them for Prometheus.
 """
 
+from __future__ import annotations
+
 import time
 from bisect import bisect_left
 from collections import Counter

@@ -1,5 +1,7 @@
 """The statistics line of the log: ms-swift's six keys over the requests that ended since the line before."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time

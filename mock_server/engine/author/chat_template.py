@@ -3,6 +3,8 @@
 Tools and the wish to think are messages before the others, of roles of their own.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Sequence
 

@@ -4,6 +4,8 @@ At each position some tokens have logits and all others one low floor. Biases, b
 another token than the author's; the log probabilities shown are those before that, as in vLLM.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import random
@@ -26,7 +28,7 @@ class Likelihood:
         self.vocab_size = vocab_size
         self._first_piece = first_piece
 
-    def position(self, token_id: int, key: str, *, greedy: bool) -> "Position":
+    def position(self, token_id: int, key: str, *, greedy: bool) -> Position:
         """The distribution at a place where the author has this token."""
         source = random.Random(key)
         place = 0 if greedy or source.random() < _LIKELIEST_SHARE else 1 + int(4 * source.random())
@@ -71,7 +73,7 @@ class Position:
         found = next((entry for entry in ranked if entry.token_id == chosen), None)
         return PositionLogprobs(found or TokenLogprob(chosen, _FLOOR - normal, len(ranked) + 1), ranked[:top])
 
-    def choose(self, edits: "Edits", banned: Collection[int]) -> int:
+    def choose(self, edits: Edits, banned: Collection[int]) -> int:
         """The author's token unless the request's wishes make another one likelier."""
         scores = {
             token_id: (0.0 if token_id == self.token_id else logit - 1.0) + edits.biases.get(token_id, 0.0)

@@ -1,5 +1,7 @@
 """What the simulated model makes of its prompt: the messages that its chat template wrote, read back."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Finds a JSON schema in a prompt: in JSON mode, clients such as instructor describe the object there."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any

@@ -3,6 +3,8 @@
 The key is a digest of model, adapter, prompt, seed and choice; the batch a request ran in plays no part.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import random

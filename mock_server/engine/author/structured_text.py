@@ -1,5 +1,7 @@
 """The simulated model's answers under a constraint: structured output and function calls."""
 
+from __future__ import annotations
+
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +40,10 @@ class StructuredWriter:
             return self._draw(source)
         except RecursionError:
             problem = "it is nested too deeply"
-        except UndrawableError as exc:
-            if self._budget.ends_trial(exc):
+        except UndrawableError as error:
+            if self._budget.ends_trial(error):
                 raise
-            problem = _told(exc)
+            problem = _told(error)
         raise _refusal(problem, wanted.origin or "structured_outputs", wanted.subject) from None
 
     def _reader(self) -> Callable[[random.Random], str]:
@@ -75,8 +77,8 @@ class StructuredWriter:
                 drawn = drawer.draw(source)
                 if isinstance(drawn, dict):
                     return _written(drawn)
-            except (UndrawableError, RecursionError) as exc:
-                if self._budget.ends_trial(exc):
+            except (UndrawableError, RecursionError) as error:
+                if self._budget.ends_trial(error):
                     raise
             return _written(free_object(source))
 
@@ -100,10 +102,10 @@ class CallListDrawer:
             call = self._calls[number]
             try:
                 arguments = self._arguments[number].draw(source)
-            except UndrawableError as exc:
-                if self._budget.ends_trial(exc):
+            except UndrawableError as error:
+                if self._budget.ends_trial(error):
                     raise
-                problems[number] = _refusal(_told(exc), call.origin, f"function {call.name!r}")
+                problems[number] = _refusal(_told(error), call.origin, f"function {call.name!r}")
             else:
                 return _written([{"name": call.name, "parameters": arguments}])
         raise problems.pop(min(problems))
@@ -139,8 +141,8 @@ def first_call(
         try:
             arguments = ArgumentsDrawer(function.get("parameters"), budget).draw(source)
             _written(arguments)
-        except UndrawableError as exc:
-            if budget.ends_trial(exc):
+        except UndrawableError as error:
+            if budget.ends_trial(error):
                 raise
         else:
             return str(function["name"]), arguments
@@ -153,8 +155,8 @@ def _schema(value: Any) -> Any:
         return value
     try:
         return from_json(value)
-    except ValueError as exc:
-        raise UndrawableError(f"it is not valid JSON: {exc}") from None
+    except ValueError as error:
+        raise UndrawableError(f"it is not valid JSON: {error}") from None
 
 
 def _written(value: Any) -> str:

@@ -4,6 +4,8 @@ Text is cut into runs (a word with its space, digits, Chinese characters, symbol
 into the longest known pieces. A prefix of the ids of a text is therefore the ids of a prefix of the text.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Iterator, Sequence
 

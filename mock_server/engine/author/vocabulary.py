@@ -3,6 +3,8 @@
 Every byte is a token, so any text can be written; words, with and without a leading space, make it short.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import ascii_letters

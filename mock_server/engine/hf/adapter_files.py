@@ -1,5 +1,7 @@
 """A LoRA adapter's folder, read before it reaches an engine: what it is, and whether it fits the base model."""
 
+from __future__ import annotations
+
 import logging
 import reprlib
 from dataclasses import dataclass
@@ -52,7 +54,7 @@ class AdapterFiles:
     base: str
 
     @classmethod
-    def read(cls, adapter: Adapter) -> "AdapterFiles":
+    def read(cls, adapter: Adapter) -> AdapterFiles:
         """Raises `AdapterError` for what no engine could serve, `AdapterNotFoundError` for no adapter at all."""
         name, path = adapter.name, adapter.path
         if not path:
@@ -65,8 +67,8 @@ class AdapterFiles:
             _not_found(name, f"{shown(path)} has no {' and no '.join(WEIGHTS)}")
         try:
             config = read_json(folder / CONFIG)
-        except BadFileError as exc:
-            raise AdapterError(f"adapter {name}: {exc}", f"adapter {name}: its {CONFIG} {exc.problem}") from exc
+        except BadFileError as error:
+            raise AdapterError(f"adapter {name}: {error}", f"adapter {name}: its {CONFIG} {error.problem}") from error
         _check_kind(name, config)
         return cls(name, folder, _rank(name, config), _base(name, config))
 
@@ -94,8 +96,10 @@ class AdapterFiles:
     def _tensor_shapes(self, folder: Path, file: str) -> dict[str, Shape]:
         try:
             return tensor_shapes(folder, file)
-        except BadFileError as exc:
-            raise AdapterError(f"adapter {self.name}: {exc}", f"adapter {self.name}: {file} {exc.problem}") from exc
+        except BadFileError as error:
+            raise AdapterError(
+                f"adapter {self.name}: {error}", f"adapter {self.name}: {file} {error.problem}"
+            ) from error
 
     def _check_module(self, module: str, shape: Shape, base_shapes: dict[str, Shape], model: str) -> None:
         base_shape = base_shapes.get(f"{module}.weight")
@@ -119,8 +123,8 @@ def _folder(name: str, path: str) -> Path:
         folder = Path(path).expanduser()
         folder.is_dir()
         return folder
-    except (OSError, RuntimeError, ValueError) as exc:  # too long, no such user, a null character
-        _not_found(name, f"{shown(path)} is not a path: {getattr(exc, 'strerror', None) or exc}")
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, a null character
+        _not_found(name, f"{shown(path)} is not a path: {getattr(error, 'strerror', None) or error}")
 
 
 def _not_found(name: str, problem: str) -> NoReturn:

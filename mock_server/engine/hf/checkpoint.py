@@ -1,5 +1,7 @@
 """A model's folder as far as it can be read without loading it: configuration, and the shapes of its tensors."""
 
+from __future__ import annotations
+
 import json
 import os
 import stat
@@ -72,8 +74,8 @@ def _object(path: Path, data: bytes) -> dict[str, Any]:
         content = json.loads(data)
     except RecursionError:
         raise BadFileError(path, "is nested too deeply") from None
-    except ValueError as exc:  # not JSON, not UTF-8, or a number of too many digits
-        raise BadFileError(path, f"is not valid JSON: {str(exc)[:200]}") from exc
+    except ValueError as error:  # not JSON, not UTF-8, or a number of too many digits
+        raise BadFileError(path, f"is not valid JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise BadFileError(path, "must be a JSON object")
     return content
@@ -87,5 +89,5 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadFileError(path, "is not an ordinary file")
             yield file
-    except OSError as exc:
-        raise BadFileError(path, f"cannot be read: {exc.strerror or exc}") from exc
+    except OSError as error:
+        raise BadFileError(path, f"cannot be read: {error.strerror or error}") from error

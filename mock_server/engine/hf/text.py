@@ -4,6 +4,8 @@ Long prompts take milliseconds, so encoding and rendering run in a thread of the
 machine their result would come from there later by far more than they take. Never two at once: a tokenizer bears one.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Callable, Sequence
@@ -119,8 +121,8 @@ def render_prompt(
             tools=list(options.tools) or None,
             **options.template_kwargs,
         )
-    except Exception as exc:  # a template may fail in any way on a client's values
-        raise RequestRefusedError(f"the model's chat template refuses the messages: {exc}", "messages") from exc
+    except Exception as error:  # a template may fail in any way on a client's values
+        raise RequestRefusedError(f"the model's chat template refuses the messages: {error}", "messages") from error
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 

@@ -1,5 +1,7 @@
 """The bytes behind each token of a Hugging Face vocabulary, read off how its decoder turns pieces into text."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 

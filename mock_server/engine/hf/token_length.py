@@ -1,5 +1,7 @@
 """The longest token of a Hugging Face vocabulary: by it a text has so many tokens at least, before it is tokenized."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,5 +1,7 @@
 """What the engines without a model share: the bundled tokenizer, its chat template, adapters by name."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterable, Sequence
 

@@ -1,5 +1,7 @@
 """Time as an engine sees it, in seconds: real (maybe faster or slower than the wall), or virtual for tests."""
 
+from __future__ import annotations
+
 import asyncio
 import heapq
 import itertools

@@ -4,6 +4,8 @@ step = (base + a * prefill tokens + b * decoding sequences + c * context tokens 
 noise log-normal with median 1: the form that fits a step of a transformer under continuous batching.
 """
 
+from __future__ import annotations
+
 import math
 import random
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """The stream between an engine in this process and its one reader: deltas pile up, the reader takes all."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections import Counter
@@ -218,7 +220,7 @@ class DeltaQueue:
             unread[delta.choice] += len(delta.token_ids)
         return unread
 
-    def __aiter__(self) -> "DeltaQueue":
+    def __aiter__(self) -> DeltaQueue:
         return self
 
     async def __anext__(self) -> Sequence[Delta]:

@@ -1,5 +1,7 @@
 """From command-line options to the engines that need no model."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 from mock_server.engine.author.prose import Author
@@ -28,8 +30,8 @@ def make_simulated(options: EngineOptions) -> Engine:
             seed=options.seed,
             image_tokens=options.image_tokens,
         )
-    except ValueError as exc:
-        raise EngineOptionError(str(exc)) from exc
+    except ValueError as error:
+        raise EngineOptionError(str(error)) from error
 
 
 def _limited(profile: Profile, options: EngineOptions) -> Profile:

@@ -1,5 +1,7 @@
 """How late an engine's clock fires: the share of every latency that the process, not the model, added."""
 
+from __future__ import annotations
+
 from collections import deque
 
 _WINDOW = 4096

@@ -1,5 +1,7 @@
 """Who has something to read after an engine's step: told together, in one callback of the event loop."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time

@@ -1,5 +1,7 @@
 """Named speeds of the simulated engine."""
 
+from __future__ import annotations
+
 import difflib
 from dataclasses import dataclass
 

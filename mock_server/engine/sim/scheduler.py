@@ -4,6 +4,8 @@ Each step every running sequence that has its prompt computed takes one token (d
 those begun first, fill what is left of the token budget. Pure: no clock, no I/O, no randomness.
 """
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -33,7 +35,7 @@ class StepPlan(NamedTuple):
     def num_sequences(self) -> int:
         return len(self.decodes) + len(self.prefills)
 
-    def parts(self, size: int) -> "Iterator[StepPlan]":
+    def parts(self, size: int) -> Iterator[StepPlan]:
         """The same work as plans of at most `size` sequences, to be completed in this order."""
         for start in range(0, len(self.decodes), size):
             yield StepPlan(self.decodes[start : start + size], [], self.num_prefill_tokens, self.num_kv_tokens)
@@ -117,8 +119,8 @@ class Scheduler:
                 self._num_kv_tokens += 1
                 try:
                     token_id, finish_reason = sequence.sample()
-                except Exception as exc:
-                    self._fail(sequence, exc)
+                except Exception as error:
+                    self._fail(sequence, error)
                     continue
                 sampled.append((sequence, token_id, finish_reason))
                 if finish_reason is not None:
@@ -132,8 +134,8 @@ class Scheduler:
                     self._num_kv_tokens += sequence.num_computed_tokens
                     try:
                         token_id, finish_reason = sequence.sample()
-                    except Exception as exc:
-                        self._fail(sequence, exc)
+                    except Exception as error:
+                        self._fail(sequence, error)
                         continue
                     sampled.append((sequence, token_id, finish_reason))
                     if finish_reason is not None:

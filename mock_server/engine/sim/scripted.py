@@ -4,6 +4,8 @@ Requests do not share a batch: each keeps its own absolute schedule, whatever th
 its own request and no other.
 """
 
+from __future__ import annotations
+
 import logging
 import math
 import time
@@ -99,9 +101,9 @@ def _failing_the_request() -> Iterator[None]:
         yield
     except (EngineError, TooMuchWorkError, KeyboardInterrupt):
         raise
-    except BaseException as exc:
+    except BaseException as error:
         _log.exception("the script failed")
-        raise EngineError(f"the script raised {type(exc).__name__}; see the server's log") from exc
+        raise EngineError(f"the script raised {type(error).__name__}; see the server's log") from error
 
 
 def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
@@ -253,9 +255,9 @@ class ScriptedEngine(BundledText):
                     self._forget(key)
                     return
                 performance.next = self._next_of(performance.rest, performance.num_choices)
-        except EngineError as exc:
+        except EngineError as error:
             self._forget(key)
-            performance.queue.fail(exc)
+            performance.queue.fail(error)
         else:
             self._call_when_due(key)
 

@@ -1,5 +1,7 @@
 """One choice of one request on its way through the scheduler: how far it is, and the tokens it will say."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from enum import Enum, auto
 

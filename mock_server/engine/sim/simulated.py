@@ -4,6 +4,8 @@ Deadlines are absolute: a step that is waited for late does not delay the next o
 and the lag is published instead of passing for latency of the model.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time
@@ -150,11 +152,11 @@ class SimulatedEngine(BundledText):
     async def _run(self) -> None:
         try:
             await self._step_for_ever()
-        except Exception as exc:
+        except Exception as error:
             _log.exception("the step loop failed")
-            error = EngineDeadError(f"the simulated engine died: {exc!r}")
-            self._die(error)
-            self.die_by_itself(error)
+            death = EngineDeadError(f"the simulated engine died: {error!r}")
+            self._die(death)
+            self.die_by_itself(death)
 
     async def _step_for_ever(self) -> None:
         clock, scheduler = self._clock, self._scheduler
@@ -222,12 +224,12 @@ class SimulatedEngine(BundledText):
 
     def _fail(self, failed: list[tuple[Sequence, Exception]]) -> None:
         """Fails the requests that these sequences belong to; the others continue."""
-        for sequence, exc in failed:
-            _log.error("a request failed in the step loop", exc_info=exc)
+        for sequence, error in failed:
+            _log.error("a request failed in the step loop", exc_info=error)
             queue = self._queues.get(sequence)
             if queue is not None:
                 self._abort([other for other, shared in self._queues.items() if shared is queue])
-                queue.fail(EngineError(f"the simulated engine failed ({type(exc).__name__}); see the server's log"))
+                queue.fail(EngineError(f"the simulated engine failed ({type(error).__name__}); see the server's log"))
 
     def _die(self, error: EngineDeadError) -> None:
         self._death = error

@@ -3,6 +3,8 @@
 Event loops round their timers to milliseconds (uvloop) or late (epoll): too coarse for a step of 8 ms.
 """
 
+from __future__ import annotations
+
 import asyncio
 import ctypes
 import errno
@@ -78,8 +80,8 @@ class TimerFd:
     def _fire(self) -> None:
         try:
             os.read(self._fd, 8)
-        except OSError as exc:
-            if exc.errno != errno.EAGAIN:  # armed anew between the wake-up and this read
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # armed anew between the wake-up and this read
                 raise
             return
         self._callback()

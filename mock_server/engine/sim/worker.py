@@ -3,6 +3,8 @@
 Either way it is bounded. The loop gets a turn after each trial, so that many clients together cannot block it.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -4,6 +4,8 @@ Some builds of vLLM for CPUs give them the last adapter. Every request here is m
 that all positions can be compared: base alone, adapter alone, and both in one batch.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
 

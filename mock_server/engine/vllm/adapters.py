@@ -1,5 +1,7 @@
 """Adapters inside vLLM: loaded, in use, leaving once nobody uses them any longer."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import logging
@@ -31,7 +33,7 @@ class LoadedAdapter:
 class VllmAdapters:
     """`limit` is how many fit at once, None when vLLM swaps them; `model` is the base that they must fit."""
 
-    def __init__(self, core: "VllmCore", *, limit: int | None, max_rank: int, model: str) -> None:
+    def __init__(self, core: VllmCore, *, limit: int | None, max_rank: int, model: str) -> None:
         self._core = core
         self._limit = limit
         self._max_rank = max_rank
@@ -52,10 +54,10 @@ class VllmAdapters:
         self._names_given.add(name)
         try:
             request = await self._core.add_lora(name, number, adapter.path)
-        except Exception as exc:
+        except Exception as error:
             said = f"vLLM refuses the adapter {adapter.name}"
             public = f"{said}; the server's log says why"
-            raise AdapterError(f"{said}: {last_line(str(exc))}", public) from exc
+            raise AdapterError(f"{said}: {last_line(str(error))}", public) from error
         self._loaded[adapter.name] = LoadedAdapter(adapter, number, request)
 
     def _check_room(self) -> None:

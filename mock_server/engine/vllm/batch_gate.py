@@ -1,5 +1,7 @@
 """Lets requests run alone that a build of vLLM cannot batch, among others that it can."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any

@@ -1,5 +1,7 @@
 """The JSON schema of an answer that is a list of function calls, for engines with constrained decoding."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

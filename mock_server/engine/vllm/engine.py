@@ -1,5 +1,7 @@
 """A real model behind the `Engine` protocol, run by vLLM."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import gc
@@ -86,7 +88,7 @@ class VllmEngine:
         return self._info
 
     @property
-    def facts(self) -> "ModelFacts":
+    def facts(self) -> ModelFacts:
         """What vLLM found out about the model and itself."""
         return self._running_core().facts
 
@@ -104,8 +106,8 @@ class VllmEngine:
             core = await self._load()
         except EngineError:
             raise
-        except Exception as exc:
-            raise EngineStartError(start_problem(exc, log_file, self._arguments)) from exc
+        except Exception as error:
+            raise EngineStartError(start_problem(error, log_file, self._arguments)) from error
         self._core = core
         self._text = HfText(core.tokenizer, max_model_len=core.facts.max_model_len, **self._templates)
         self._info = _make_info(core, self._text)
@@ -117,14 +119,14 @@ class VllmEngine:
         self._death = None
         _log.info("%s is ready after %.1f s", self._info.profile, time.perf_counter() - began)
 
-    async def _load(self) -> "VllmCore":
+    async def _load(self) -> VllmCore:
         """In a thread: the loop stays free to be told that nobody waits any longer."""
         wanted = True
         loop = asyncio.get_running_loop()
         # in a call of its own: something that vLLM imports keeps the frames it was imported by, and all they hold
         await loop.run_in_executor(None, import_module, "mock_server.engine.vllm.library")
 
-        def load() -> "VllmCore":
+        def load() -> VllmCore:
             from mock_server.engine.vllm.library import VllmCore
 
             if not wanted:
@@ -283,7 +285,7 @@ class VllmEngine:
             raise AdapterError("this server was started without room for adapters: start it with --enable-lora true")
         return self._adapters
 
-    def _running_core(self) -> "VllmCore":
+    def _running_core(self) -> VllmCore:
         self.check_health()
         if self._core is None:
             raise EngineDeadError("the engine has not been started")
@@ -295,7 +297,7 @@ class VllmEngine:
         return self._text
 
 
-def _make_info(core: "VllmCore", text: HfText) -> EngineInfo:
+def _make_info(core: VllmCore, text: HfText) -> EngineInfo:
     facts = core.facts
     return EngineInfo(
         name="vllm",
@@ -309,7 +311,7 @@ def _make_info(core: "VllmCore", text: HfText) -> EngineInfo:
     )
 
 
-async def _abandon(loading: "asyncio.Future[VllmCore]", others: "set[BaseProcess]") -> None:
+async def _abandon(loading: asyncio.Future[VllmCore], others: set[BaseProcess]) -> None:
     """Ends a start that nobody waits for any longer, and every process begun since but those of `others`."""
     while not loading.done():
         for child in set(multiprocessing.active_children()) - others:

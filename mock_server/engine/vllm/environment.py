@@ -3,6 +3,8 @@
 Nothing that the user has set is touched.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re

@@ -1,5 +1,7 @@
 """From command-line options to the vLLM engine; what can be checked without loading the model is checked here."""
 
+from __future__ import annotations
+
 from importlib.util import find_spec
 from typing import Any
 

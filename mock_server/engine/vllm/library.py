@@ -3,6 +3,8 @@
 What differs between its releases (0.25 to 0.33) is found by looking for the feature, not by the version.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -134,8 +136,8 @@ class VllmCore:
                 detokenize=False,
                 skip_clone=True,
             )
-        except _CLIENT_ERRORS as exc:
-            raise _refusal(exc) from exc
+        except _CLIENT_ERRORS as error:
+            raise _refusal(error) from error
 
     def generate(
         self, prompt_token_ids: Sequence[int], sampling: Any, *, request_id: str, lora: Any, priority: int
@@ -144,8 +146,8 @@ class VllmCore:
         if hasattr(self._engine, "check_admission"):
             try:
                 self._engine.check_admission(sampling.n, request_id)
-            except _BUSY_ERRORS as exc:
-                raise EngineBusyError(str(exc)) from exc
+            except _BUSY_ERRORS as error:
+                raise EngineBusyError(str(error)) from error
         outputs: AsyncGenerator[Any, None] = self._engine.generate(
             tokens_input(list(prompt_token_ids)), sampling, request_id, lora_request=lora, priority=priority
         )

@@ -1,5 +1,7 @@
 """From vLLM's request outputs to deltas, by shape alone: nothing here needs vLLM itself."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

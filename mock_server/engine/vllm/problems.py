@@ -1,5 +1,7 @@
 """Why vLLM did not start, in one line with the remedy, from what it raised and what its processes logged."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """One request's stream of deltas over the outputs that vLLM generates for it."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +35,7 @@ class VllmStream:
     def unread_tokens(self) -> Mapping[int, int]:
         return {}
 
-    def __aiter__(self) -> "VllmStream":
+    def __aiter__(self) -> VllmStream:
         return self
 
     async def __anext__(self) -> Sequence[Delta]:
@@ -46,9 +48,9 @@ class VllmStream:
             except StopAsyncIteration:
                 self._end()
                 raise
-            except Exception as exc:
+            except Exception as error:
                 self._end()
-                raise self._translate(exc) from exc
+                raise self._translate(error) from error
             if deltas:
                 self.generated_tokens += sum([len(delta.token_ids) for delta in deltas])
                 return deltas

@@ -1,5 +1,7 @@
 """Limits the work that a client's schema or expression may cause, and counts it as it is done."""
 
+from __future__ import annotations
+
 from mock_server.engine.author.drawing.problems import TooMuchWorkError
 
 MAX_STEPS = 30_000
@@ -21,7 +23,7 @@ class Budget:
         self.is_trial = is_trial
 
     @classmethod
-    def for_answers(cls, number: int) -> "Budget":
+    def for_answers(cls, number: int) -> Budget:
         """For a request that asks for this many answers."""
         return cls(MAX_STEPS + number * _STEPS_AN_ANSWER, MAX_CHARACTERS + number * _CHARACTERS_AN_ANSWER)
 
@@ -59,11 +61,11 @@ class Budget:
         """Whether the problem only means that the work has to move to a thread."""
         return self.is_trial and isinstance(problem, TooMuchWorkError)
 
-    def half(self) -> "Budget":
+    def half(self) -> Budget:
         """A separate budget for one of several attempts; charge it afterwards with `pay_for`."""
         return Budget(self.steps_left // 2, self._characters // 2, is_trial=self.is_trial)
 
-    def pay_for(self, spent: "Budget") -> None:
+    def pay_for(self, spent: Budget) -> None:
         """Charges this budget with what an attempt spent."""
         self._steps -= spent.steps_spent
         self._characters -= spent.characters_spent

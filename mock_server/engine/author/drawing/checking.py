@@ -3,6 +3,8 @@
 Like most validators by default, it does not check `format`. It ignores unknown keywords.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -19,11 +21,11 @@ _Rule = Callable[["Checker", Any, Any, Schema], bool]
 _ObjectRule = Callable[["Checker", Mapping[str, Any], Any, Schema], bool]
 
 
-def _type(checker: "Checker", value: Any, said: Any, schema: Schema) -> bool:
+def _type(checker: Checker, value: Any, said: Any, schema: Schema) -> bool:
     return any(is_of_type(value, name) for name in ([said] if isinstance(said, str) else options("type", said)))
 
 
-def _bounds(checker: "Checker", value: Any, said: Any, schema: Schema) -> bool:
+def _bounds(checker: Checker, value: Any, said: Any, schema: Schema) -> bool:
     """Checks all bounds at once. In draft 4, `exclusiveMinimum: true` makes `minimum` exclusive."""
     if not is_number(value):
         return True

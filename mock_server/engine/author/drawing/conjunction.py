@@ -1,5 +1,7 @@
 """Combines several schemas that one value must satisfy at once."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

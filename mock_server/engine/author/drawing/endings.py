@@ -4,6 +4,8 @@ The least solution of a system of minima (over branches) and maxima (over what i
 that each schema is settled once.
 """
 
+from __future__ import annotations
+
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +36,7 @@ class _Node:
     level: float = inf
     open_needs: int = 0
     so_far: float = 0
-    needed_by: list["_Need"] = field(default_factory=list)
+    needed_by: list[_Need] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

@@ -1,5 +1,7 @@
 """The regular expressions of one schema or request, each read once."""
 
+from __future__ import annotations
+
 import random
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Strings in the formats of JSON Schema, and in some formats of OpenAPI and its libraries."""
 
+from __future__ import annotations
+
 import base64
 import random
 from collections.abc import Callable

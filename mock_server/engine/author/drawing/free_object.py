@@ -1,5 +1,7 @@
 """An object without a schema, for a request for JSON that does not say what the object holds."""
 
+from __future__ import annotations
+
 import random
 from typing import Any
 

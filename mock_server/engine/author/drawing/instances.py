@@ -4,6 +4,8 @@ Every branch that can end within the depth can be drawn. Where drawing cannot ai
 `oneOf` …), it draws again until the value satisfies it. The result is checked against the whole schema.
 """
 
+from __future__ import annotations
+
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +38,7 @@ class InstanceDrawer:
     budget: Budget
     source: random.Random
     # A drawer that held functions of its own would be a cycle, and all that it read would wait for the collector.
-    _BY_TYPE: ClassVar[dict[str, Callable[["InstanceDrawer", Conjunction, int, int], Any]]] = {
+    _BY_TYPE: ClassVar[dict[str, Callable[[InstanceDrawer, Conjunction, int, int], Any]]] = {
         "string": lambda self, parts, depth, attempt: strings.draw_string(self, parts, attempt),
         "number": lambda self, parts, depth, attempt: numbers.draw_number(
             parts, self.source, self.budget, integer=False
@@ -86,9 +88,9 @@ class InstanceDrawer:
         self._path.append(str(name))
         try:
             return self.value(parts, depth)
-        except UndrawableError as exc:
-            if exc.where is None:
-                exc.where = ".".join(self._path)
+        except UndrawableError as error:
+            if error.where is None:
+                error.where = ".".join(self._path)
             raise
         finally:
             self._path.pop()
@@ -109,8 +111,8 @@ class InstanceDrawer:
                 made = self._value(found, depth, attempt)
             except TooMuchWorkError:
                 raise
-            except UndrawableError as exc:
-                problem = problem or exc
+            except UndrawableError as error:
+                problem = problem or error
                 if not found.has_choices:
                     break
             else:

@@ -1,5 +1,7 @@
 """JSON values as JSON Schema compares and classifies them: 1 equals 1.0, true is not 1, 2.0 is an integer."""
 
+from __future__ import annotations
+
 from collections.abc import Hashable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Positive look-aheads such as those of password rules: `^(?=.*[A-Z])(?=.*[0-9]).{8,}$`."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 

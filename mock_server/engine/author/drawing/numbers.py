@@ -1,5 +1,7 @@
 """Numbers within bounds, and multiples; exact at any magnitude."""
 
+from __future__ import annotations
+
 import math
 import random
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Reasons why no value could be drawn."""
 
+from __future__ import annotations
+
 
 class UndrawableError(ValueError):
     """The schema or expression is invalid, contradicts itself, or exceeds what the simulated engine supports.

@@ -1,5 +1,7 @@
 """Resolves a schema's references within one document: JSON pointers, anchors, and URIs relative to an `$id`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin

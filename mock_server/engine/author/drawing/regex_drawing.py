@@ -1,5 +1,7 @@
 """Draws text that an expression describes, of a given length if required."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterator
 

@@ -3,6 +3,8 @@
 A set of positions is an integer used as a bit set. Each node maps the positions where it starts to those where it ends.
 """
 
+from __future__ import annotations
+
 from mock_server.engine.author.drawing.budget import Budget
 from mock_server.engine.author.drawing.problems import UndrawableError
 from mock_server.engine.author.drawing.regex_nodes import (

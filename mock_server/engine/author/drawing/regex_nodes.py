@@ -1,5 +1,7 @@
 """Regular expressions as trees."""
 
+from __future__ import annotations
+
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,26 +45,26 @@ class Characters:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sequence:
-    parts: tuple["Node", ...]
+    parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Choice:
-    branches: tuple["Node", ...]
+    branches: tuple[Node, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Repeat:
     """`most` is None if there is no upper limit."""
 
-    part: "Node"
+    part: Node
     least: int
     most: int | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Group:
-    part: "Node"
+    part: Node
     number: int
 
 
@@ -77,7 +79,7 @@ class Border:
 class Look:
     """A look-ahead, or with `behind` a look-behind; negative with `negated`."""
 
-    part: "Node"
+    part: Node
     negated: bool
     behind: bool
 

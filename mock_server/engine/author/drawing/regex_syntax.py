@@ -1,5 +1,7 @@
 """Parses regular expressions in the common part of JSON Schema's dialect (ECMA-262) and Python's."""
 
+from __future__ import annotations
+
 from mock_server.engine.author.drawing.budget import Budget
 from mock_server.engine.author.drawing.json_values import shown
 from mock_server.engine.author.drawing.problems import UndrawableError

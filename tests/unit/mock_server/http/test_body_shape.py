@@ -28,8 +28,8 @@ def problem(body: bytes, limits: ShapeLimits = LIMITS, window: int = WINDOW) -> 
     try:
         for _ in check_shape(body, limits, window=window):
             pass
-    except TooManyValuesError as exc:
-        return str(exc)
+    except TooManyValuesError as error:
+        return str(error)
     return None
 
 

@@ -52,8 +52,8 @@ def places(schema: Any) -> Iterator[tuple[str, ChatRequest | CompletionRequest]]
 def problem(request: ChatRequest | CompletionRequest) -> ApiError | None:
     try:
         check_request(request, UNLIMITED)
-    except ApiError as exc:
-        return exc if exc.status == 400 else None
+    except ApiError as error:
+        return error if error.status == 400 else None
     return None
 
 

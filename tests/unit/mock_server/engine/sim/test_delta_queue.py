@@ -88,8 +88,8 @@ def test_a_listener_is_called_once_for_all_that_came_in_a_pass_and_a_failure_com
         def listener() -> None:
             try:
                 seen.append(queue.take())
-            except EngineError as exc:
-                seen.append(str(exc))
+            except EngineError as error:
+                seen.append(str(error))
 
         queue.put(FIRST)
         queue.listen(listener)
