@@ -10,7 +10,9 @@ from click import style, unstyle
 from bench.figures.catalogue import LATENCIES
 from bench.records.result import Check, FailureClass, Result
 from bench.records.run import View
+from bench.records.run_folder import RESULT
 from bench.report.layout import Layout
+from bench.report.material import Material
 from bench.report.table import latency_table
 from bench.units import format_count, format_rate, format_span, plural
 
@@ -19,6 +21,19 @@ _INDENT = "  "
 _NARROW, _NARROWEST = 72, 20
 _ANSWERED = ("http_4xx", "http_429", "http_5xx", "stream_error", "protocol")  # by something at the endpoint's address
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
+
+
+def show(material: Material) -> str:
+    """The text for `--format console`."""
+    folder = material.folder
+    return render(
+        material.shown,
+        material.run.view,
+        folder,
+        width=material.width,
+        program=material.program,
+        has_file=folder is not None and (folder / RESULT).exists(),
+    )
 
 
 def render(

@@ -7,6 +7,7 @@ import re
 from bench.figures.catalogue import LATENCIES
 from bench.records.result import Distribution, Percentile, Result, percent_key
 from bench.records.run import View
+from bench.report.material import Material
 from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
 
@@ -15,6 +16,11 @@ _MARKS = re.compile(r"[\\`*_<>|\[\]#!~&]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify whoever is named so, escaped or not
 _TICKS = re.compile("`+")
 _MOST_COMMAND = 10_000
+
+
+def show(material: Material) -> str:
+    """The text for `--format markdown`."""
+    return render_markdown(material.shown, material.run.view)
 
 
 def render_markdown(result: Result, view: View) -> str:

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 
 from bench.figures.catalogue import FIGURES, SPEED_PER_USER
 from bench.records.result import Figures, Result
+from bench.report.material import Material
 
 _HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
 _Row = tuple[object, ...]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def show(material: Material) -> str:
+    """The text for `--format csv`."""
+    return render_csv(material.shown)
 
 
 def render_csv(result: Result) -> str:

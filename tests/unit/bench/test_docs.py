@@ -28,6 +28,7 @@ from bench.records.moments import (
     doubt_code,
 )
 from bench.records.record import OUTCOMES
+from bench.report.formats import listed_formats
 from tests.support.serving import ROOT
 from tests.unit.bench.options import parse
 
@@ -61,6 +62,12 @@ def test_each_figure_is_defined_in_the_words_of_the_catalogue(figure: Figure) ->
 def test_the_figures_that_an_option_accepts_are_listed_with_it(option: str, figures: tuple[str, ...]) -> None:
     (row,) = [line for line in BENCH.splitlines() if line.startswith(f"| `{option} ")]
     assert [name for name in re.findall(r"`(\w+)`", row) if name in FIGURES][: len(figures)] == list(figures)
+
+
+def test_the_formats_are_listed_with_their_option() -> None:
+    (row,) = [line.replace("`", "") for line in BENCH.splitlines() if line.startswith("| `--format ")]
+    listed = row.replace("console (default)", "console").partition("what to print: ")[2]
+    assert listed.removesuffix(" |") == listed_formats()
 
 
 def codes_of_checks() -> set[str]:
