@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from bench.cli.option_sections import dashes
 from bench.cli.program import program_name
 from bench.cli.vllm_options import refusal_of
 from bench.headers import HIDDEN, hide_value
+from streamgauge.nearest import nearest
 
 Value = str | bool | list[str] | dict[str, Any]
 
@@ -143,8 +143,8 @@ class _Reader:
             raise self._wrong(f"{key} is for the command line alone", line)
         if instead := refusal_of(f"--{name}"):
             raise self._wrong(f"{key} of vllm bench serve is not carried here: {instead}", line)
-        near = get_close_matches(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES], 1)
-        hint = f"did you mean {near[0]}?" if near else f"keys are the long options of {program_name()} --help"
+        near = nearest(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES])
+        hint = f"did you mean {near}?" if near else f"keys are the long options of {program_name()} --help"
         raise self._wrong(f"unknown option {key}; {hint}", line)
 
     def _value(self, key: str, line: int, option: click.Option, node: Any) -> Value:
