@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from bench.cli.option_sections import dashes
 from bench.cli.program import program_name
 from bench.cli.vllm_options import refusal_of
 from bench.headers import HIDDEN, hide_value
 from streamgauge.nearest import nearest
+from streamgauge.option_sections import dashed
 
 Value = str | bool | list[str] | dict[str, Any]
 
@@ -38,11 +38,11 @@ class Entry:
 
     def shown(self) -> Value:
         """The value as a result may hold it."""
-        if dashes(self.key) == "api-key":
+        if dashed(self.key) == "api-key":
             return HIDDEN
-        if dashes(self.key) == "header" and isinstance(self.value, list):
+        if dashed(self.key) == "header" and isinstance(self.value, list):
             return [hide_value(text) for text in self.value]
-        if dashes(self.key) == "server-args" and isinstance(self.value, str):
+        if dashed(self.key) == "server-args" and isinstance(self.value, str):
             from bench.cli.rerun_command import hide_server_keys
 
             return hide_server_keys(self.value)
@@ -136,7 +136,7 @@ class _Reader:
         return node.value
 
     def _option(self, key: str, line: int) -> click.Option:
-        name = dashes(key)
+        name = dashed(key)
         if name in self._options and name not in _NOT_IN_FILES:
             return self._options[name]
         if name in _NOT_IN_FILES:
@@ -165,7 +165,7 @@ class _Reader:
         if not isinstance(node.value, str) or word not in (*_TRUE, *_FALSE):
             got = f" (got {node.value!r})" if isinstance(node.value, str) else ""
             raise self._wrong(f"{key} must be true or false{got}", line)
-        return (word in _TRUE) != (f"--{dashes(key)}" in option.secondary_opts)
+        return (word in _TRUE) != (f"--{dashed(key)}" in option.secondary_opts)
 
     def _several(self, key: str, line: int, node: Any) -> list[str]:
         """The words of an option that takes several: a list, `name: value` pairs, or a list of those."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import click
 
 from bench.cli.config_file import config_of, is_from_file
-from bench.cli.option_sections import dashes
 from bench.cli.vllm_options import refusal_of
 from streamgauge.nearest import nearest
+from streamgauge.option_sections import dashed
 
 _COMMANDS = ("report", "selftest")
 
@@ -37,7 +37,7 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 
 def _unknown(name: str, ctx: click.Context | None) -> str:
-    option = dashes(name)
+    option = dashed(name)
     if (instead := refusal_of(option)) is not None:
         return f"{option} of vllm bench serve is not carried here: {instead}"
     known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
@@ -47,5 +47,5 @@ def _unknown(name: str, ctx: click.Context | None) -> str:
 
 def _as_written(param: click.Parameter, arguments: Sequence[str]) -> str:
     """The one of an option's names that was used."""
-    written = {dashes(argument.partition("=")[0]) for argument in arguments}
+    written = {dashed(argument.partition("=")[0]) for argument in arguments}
     return next((name for name in param.opts if name in written), param.opts[0] if param.opts else str(param.name))

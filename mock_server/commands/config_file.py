@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from mock_server.commands.arguments import dashed, options_of, typed_options
+from mock_server.commands.arguments import options_of, typed_options
 from mock_server.commands.option_types import AdapterParam, JsonObjectParam
 from mock_server.commands.wrong_use import WrongUseError
 from streamgauge.nearest import did_you_mean
+from streamgauge.option_sections import dashed
 
 _META = "streamgauge.config"
 _NOT_IN_FILES = ("config", "help", "version")
