@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
+from sdk.call import Answered
 from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
-from sdk.flow import Answered
 from sdk.known_keys import keys_of, without_keys
 from sdk.shown_text import MAX_FACT, shown
 from sdk.stream_reader import Chunk, StreamReader, has_text

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from sdk.answer import MAX_ERROR_BYTES, not_an_answer
 from sdk.answer_limit import MAX_ANSWER_BYTES
 from sdk.body import BOM, excerpt, read_json
 from sdk.chunks import (
@@ -19,6 +18,7 @@ from sdk.chunks import (
     read_usage,
 )
 from sdk.deadline import Deadline
+from sdk.error_body import MAX_ERROR_BYTES, not_an_answer
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.reported import error_words, reported_error
 from sdk.sse import EventDecoder, TypedEvent

@@ -14,7 +14,7 @@ from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
 from sdk.transport.http1 import Payload
-from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
 # What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.

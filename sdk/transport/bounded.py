@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import RequestTimeoutError
-from sdk.event_loop import Alarm, Interruption, alarm, interruption, later, next_turn, running_loop
 from sdk.transport.base import FINISH_S, AsyncExchange, AsyncTransport, Block, Request
+from sdk.transport.event_loop import Alarm, Interruption, alarm, interruption, later, next_turn, running_loop
 
 # Turns of the loop between a limit that has passed and the interruption: a process that was stopped, or a loop that was
 # busy, finds that the limit has passed before it has read what came in time.

@@ -9,7 +9,7 @@ from sdk.errors import ConnectionLostError
 from sdk.transport.base import Request
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import Payload
-from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.pool import Pool
 
 

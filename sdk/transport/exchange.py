@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 from collections import deque
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConnectionLostError, ProtocolError, RequestTimeoutError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head
-
-if TYPE_CHECKING:
-    from sdk.transport.connection import Connection
+from sdk.transport.http1 import ResponseParser
 
 # A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
@@ -21,6 +19,22 @@ RESUME_AT_BYTES = 64 * 1024
 # Turns of the loop between a limit that has passed and its error: after a process was stopped or a loop was busy, the
 # limit is noticed before what arrived in time has been read. A turn reads 64 KiB or more of it.
 LAST_TURNS = 16
+
+
+class Carrier(Protocol):
+    """The connection as an exchange sees it."""
+
+    loop: asyncio.AbstractEventLoop
+    parser: ResponseParser
+    exchange: DirectExchange | None
+
+    @property
+    def is_sending(self) -> bool: ...
+    def watch(self, expires_ns: float) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def finish(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class DirectExchange:
@@ -48,13 +62,13 @@ class DirectExchange:
 
     head: Head
 
-    def __init__(self, connection: Connection, deadline: Deadline, *, opened: bool) -> None:
+    def __init__(self, connection: Carrier, deadline: Deadline, *, opened: bool) -> None:
         self.deadline = deadline
         deadline.watcher = self._watch  # until the exchange ends
         self.opened_connection = opened
         self.sent_ns = 0
         self.head_ns = 0
-        self._connection: Connection | None = connection
+        self._connection: Carrier | None = connection
         self._parser = connection.parser
         self._complete = False
         self._blocks: deque[Block] | tuple[()] = ()  # no deque until one is needed: a reader that keeps up has none

@@ -22,7 +22,7 @@ C = TypeVar("C", bound=Kept)
 W = TypeVar("W")
 
 
-class Lane(Generic[C, W]):
+class OriginPool(Generic[C, W]):
     """The connections to one origin.
 
     `open` counts all of them: those in use, those being made and the `free` ones; never over `limit`. The newest free
