@@ -62,7 +62,7 @@ class BaseClient:
         headers: Mapping[str, str] | None = None,
         max_answer_bytes: int | None = None,
     ) -> None:
-        self.address = _address(base_url, host, port)
+        self.address: Address = _address(base_url, host, port)
         self._timeouts = timeouts(timeout)
         own_headers = checked_headers("headers", headers or {})
         key, advice = api_key, ""

@@ -116,7 +116,7 @@ class Caller:
         self.endpoint = endpoint
         self.retries = retries
         self.max_bytes = max_bytes
-        self.memory = Memory()
+        self.memory: Memory = Memory()
 
     def models(self, deadline: Deadline) -> Call[ModelList]:
         """The models served, asked anew."""

@@ -51,7 +51,7 @@ class _StreamFacts(Generic[Chunk]):
         self._is_one = self._expected == 1
         self._model = answered.question.model
         self._request = answered.request
-        self.request_id = answered.request_id
+        self.request_id: str = answered.request_id
         """The id of the request: the server's where it names one, else the one that was sent."""
 
     @property

@@ -45,7 +45,7 @@ class BlockingTransport:
         ssl_context: ssl.SSLContext | None = None,
         replay: bool = True,
     ) -> None:
-        self.pool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self.pool: BlockingPool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
         self._replay = replay
         finalize(self, self.pool.close)  # also for who forgets to close, and at exit
 
@@ -79,8 +79,8 @@ class BlockingExchange:
 
     def __init__(self, pool: BlockingPool, connection: BlockingConnection, deadline: Deadline, *, opened: bool) -> None:
         self.opened_connection = opened
-        self.sent_ns = 0
-        self.head_ns = 0
+        self.sent_ns: int = 0
+        self.head_ns: int = 0
         self._pool = pool
         self._connection: BlockingConnection | None = connection
         self._deadline = deadline

@@ -31,11 +31,11 @@ class BlockingConnection:
     __slots__ = ("__weakref__", "epoch", "free_since_ns", "origin_pool", "parser", "socket")
 
     def __init__(self, connected: socket.socket, origin_pool: _OriginPool, epoch: int) -> None:
-        self.socket = connected
-        self.origin_pool = origin_pool
-        self.epoch = epoch
-        self.parser = ResponseParser()
-        self.free_since_ns = 0
+        self.socket: socket.socket = connected
+        self.origin_pool: _OriginPool = origin_pool
+        self.epoch: int = epoch
+        self.parser: ResponseParser = ResponseParser()
+        self.free_since_ns: int = 0
         _CONNECTIONS.add(self)
 
     @property

@@ -30,7 +30,7 @@ class DirectTransport:
         ssl_context: ssl.SSLContext | None = None,
         replay: bool = True,
     ) -> None:
-        self.pool = Pool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self.pool: Pool = Pool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
         self._replay = replay
 
     def __repr__(self) -> str:

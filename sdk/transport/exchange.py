@@ -85,11 +85,11 @@ class DirectExchange:
     head: Head
 
     def __init__(self, connection: Carrier, deadline: Deadline, *, opened: bool) -> None:
-        self.deadline = deadline
+        self.deadline: Deadline = deadline
         deadline.watcher = self._watch  # until the exchange ends
-        self.opened_connection = opened
-        self.sent_ns = 0
-        self.head_ns = 0
+        self.opened_connection: bool = opened
+        self.sent_ns: int = 0
+        self.head_ns: int = 0
         self.stage: Stage = "head"
         self._error: SDKError | None = None  # of the stages "unanswered" and "broken"
         self._connection: Carrier | None = connection  # None in the last three stages

@@ -119,10 +119,10 @@ class HttpxExchange:
         owner: object,
     ) -> None:
         self._owner = owner
-        self.head = _head(response)
-        self.sent_ns = journey.sent_ns
-        self.head_ns = monotonic_ns()
-        self.opened_connection = journey.has_connected
+        self.head: Head = _head(response)
+        self.sent_ns: int = journey.sent_ns
+        self.head_ns: int = monotonic_ns()
+        self.opened_connection: bool = journey.has_connected
         self._response = response
         self._request = request
         self._deadline = deadline
@@ -261,10 +261,10 @@ class AsyncHttpxExchange:
     """An `AsyncExchange` over a client's streamed response."""
 
     def __init__(self, response: Any, request: Request, deadline: Deadline, journey: Journey, bounds: Bounds) -> None:
-        self.head = _head(response)
-        self.sent_ns = journey.sent_ns
-        self.head_ns = monotonic_ns()
-        self.opened_connection = journey.has_connected
+        self.head: Head = _head(response)
+        self.sent_ns: int = journey.sent_ns
+        self.head_ns: int = monotonic_ns()
+        self.opened_connection: bool = journey.has_connected
         self._response = response
         self._journey = journey
         self._bounds = bounds

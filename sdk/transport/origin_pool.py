@@ -34,7 +34,7 @@ class OriginPool(Generic[C, W]):
     def __init__(self, limit: int, idle_ns: int) -> None:
         self._limit = limit
         self._idle_ns = idle_ns
-        self.open = 0
+        self.open: int = 0
         self.free: list[C] = []
         self.waiters: deque[W] = deque()
 

@@ -45,7 +45,7 @@ class Pool:
         self._body: list[bytes] = []
         self._read_buffer: memoryview | None = None
         self._emptied: asyncio.Future[None] | None = None
-        self.closes = 0
+        self.closes: int = 0
         """How often it was closed: what began before and comes to a connection later is over."""
 
     @property
