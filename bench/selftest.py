@@ -16,7 +16,7 @@ import msgspec
 
 from bench.certificate import machine_name
 from bench.embedded import own_cores, stop_process
-from bench.environment import describe_environment, tool_version
+from bench.environment import describe_environment
 from bench.plan import Limits
 from bench.record import Record
 from bench.result import Result, Verdict
@@ -29,6 +29,7 @@ from bench.target import Target, Timeouts, read_address
 from bench.truth.comparison import Comparison, compare
 from bench.truth.log import Truth, read_log
 from bench.truth.script import SHAPES, TOKENS, Order
+from streamgauge.version import version_line
 
 READY_LIMIT_S = 30.0
 SHAPE_STREAMS, SHAPE_TTFT_MS, SHAPE_ITL_MS = 32, 20.0, 2.0
@@ -189,7 +190,7 @@ async def self_test(
             if not _is_certified(loads[-1]):
                 break
     return SelfTest(
-        tool=tool_version(),
+        tool=version_line(),
         started=started,
         environment=environment,
         shapes=shapes,

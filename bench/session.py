@@ -21,7 +21,7 @@ from bench.certificate import load_certificate, machine_name
 from bench.diagnosis import explain_refusal
 from bench.driver import Driver
 from bench.embedded import EmbeddedServer, embedded_server
-from bench.environment import describe_environment, tool_version
+from bench.environment import describe_environment
 from bench.health import HealthWatch
 from bench.manners import give_up_length, observe, settle_length
 from bench.moments import Moments
@@ -49,6 +49,7 @@ from bench.target import Target, TargetAddress, read_address
 from bench.units import plural
 from bench.wire import Wire, make_wire
 from bench.workload import Workload
+from streamgauge.version import version_line
 
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
@@ -262,7 +263,7 @@ async def _prepare(
     keeper.open(folder)
     environment = describe_environment(loop_name)
     run = Run(
-        tool=tool_version(),
+        tool=version_line(),
         id=folder.id,
         started=began.isoformat(timespec="seconds"),
         again=settings.again,

@@ -10,7 +10,7 @@ import click
 
 from bench.cli.program import program_name
 from bench.cli.values import text
-from bench.environment import tool_version
+from streamgauge.version import version_line
 
 # Options that take several words, and what each of those words has in it.
 _TAKES_SEVERAL = {"--goodput": ":", "--header": "=:"}
@@ -86,7 +86,7 @@ def section(title: str) -> Callable[..., Callable[[_Function], _Function]]:
 
 def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(tool_version())
+        click.echo(version_line())
         ctx.exit()
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from pydantic_core import to_json
 
-from streamgauge.version import version
+from streamgauge.version import __version__
 
 from ..endpoint import Endpoint
 from ..errors import shutting_down
@@ -72,7 +72,7 @@ class Metrics(Endpoint):
 
 class Version(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"version": version()}))
+        await exchange.send_json(200, to_json({"version": __version__}))
 
 
 class Description(Endpoint):
@@ -84,5 +84,5 @@ class Description(Endpoint):
         if self._written is None:
             from ..openapi import openapi_document  # seldom asked for
 
-            self._written = to_json(openapi_document(version(), self.state.settings.root_path))
+            self._written = to_json(openapi_document(__version__, self.state.settings.root_path))
         await exchange.send_json(200, self._written)
