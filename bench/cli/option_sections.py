@@ -10,8 +10,8 @@ import click
 
 from bench.cli.program import program_name
 from bench.cli.values import text
-from bench.load.environment import tool_version
 from streamgauge.option_sections import SectionedOption, repeat_options, write_sections
+from streamgauge.version import version_line
 
 SEVERAL_VALUES = {"--goodput": ":", "--header": "=:"}
 """Options that take several values, and the characters that tell each further value from an argument."""
@@ -53,7 +53,7 @@ def section(title: str) -> Callable[..., Callable[[_Function], _Function]]:
 
 def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(tool_version())
+        click.echo(version_line())
         ctx.exit()
 
 

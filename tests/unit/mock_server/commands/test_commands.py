@@ -12,6 +12,7 @@ from mock_server.commands.deploy import deploy
 from mock_server.commands.option_types import TEXT, HostParam
 from mock_server.engine.registry import EngineOptionError, EngineOptions, make_engine
 from mock_server.engine.sim.factories import parse_script
+from streamgauge.version import version_line
 from tests.support.serving import ROOT
 
 
@@ -150,14 +151,14 @@ def test_a_variable_that_was_not_filled_in_does_not_open_the_server() -> None:
 @pytest.mark.parametrize("args", [["--version"], ["deploy", "--version"]])
 def test_each_command_tells_its_version(args: list[str]) -> None:
     result = CliRunner().invoke(cli, args)
-    assert (result.exit_code, result.output) == (0, "streamgauge 0.1.0\n")
+    assert (result.exit_code, result.output) == (0, f"{version_line()}\n")
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["deploy", "--version"]])
 def test_the_console_script_tells_its_version(args: list[str]) -> None:
     command = [sys.executable, "-c", "from sdk.console import main; main()", *args]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "streamgauge 0.1.0\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{version_line()}\n", "")
 
 
 @pytest.mark.parametrize("args", [["--help"], ["deploy", "--help"]])
