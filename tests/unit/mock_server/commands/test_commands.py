@@ -156,7 +156,7 @@ def test_each_command_tells_its_version(args: list[str]) -> None:
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["deploy", "--version"]])
 def test_the_console_script_tells_its_version(args: list[str]) -> None:
-    command = [sys.executable, "-c", "from sdk.console import main; main()", *args]
+    command = [sys.executable, "-c", "from streamgauge.console import main; main()", *args]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, f"{version_line()}\n", "")
 
