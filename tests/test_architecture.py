@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom to the top: a room imports only from those before it. A module at the top level is its own room.
 ORDER = {
     "bench": (
-        *("units", "headers", "outcome", "remedies", "answer_limits", "arrays", "shown_text", "terminal", "timer"),
+        *("units", "headers", "outcome", "remedies", "answer_limits", "arrays", "shown_text", "terminal"),
         *("redaction", "workload", "target", "records", "answer", "wire", "load", "figures", "checks", "summary"),
         *("truth", "report", "cli", "__main__"),
     ),
@@ -27,7 +27,7 @@ ORDER = {
 DIVIDED = {"mock_server.engine"}  # its folders are rooms of their own
 
 # Circles that are still to be untied.
-WITH_CIRCLES = {"sdk", "mock_server"}
+WITH_CIRCLES: set[str] = {"mock_server"}
 
 
 def name_of(path: Path) -> str:
@@ -102,7 +102,9 @@ def test_imports_point_down_the_order_of_rooms(package: str) -> None:
 def test_no_modules_import_each_other(package: str) -> None:
     if package in WITH_CIRCLES:
         pytest.skip("its circles are still to be untied")
-    assert circles(imports(package)) == []
+    graph = imports(package)
+    modules = graph.keys() - {package}  # the package itself only names its modules, and imports one when it is used
+    assert circles({name: graph[name] & modules for name in modules}) == []
 
 
 def test_a_circle_is_found() -> None:

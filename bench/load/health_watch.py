@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.records.health import Health
 from bench.records.lags import LagCounter
-from bench.timer import Ticker
 from bench.units import NS_PER_MS, NS_PER_S
+from streamgauge.timers import Ticker
 
 if TYPE_CHECKING:
     from bench.wire.base import Wire
