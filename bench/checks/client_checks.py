@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.load.health import Health, WireHealth
 from bench.outcome import Outcome
+from bench.records.health import Health, WireHealth
 from bench.records.result import Check, Counts, Figures
 from bench.records.run import Run
 from bench.units import plural

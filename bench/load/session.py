@@ -20,7 +20,7 @@ from bench.load.diagnosis import explain_refusal
 from bench.load.driver import Driver
 from bench.load.embedded import EmbeddedServer, embedded_server
 from bench.load.environment import describe_environment
-from bench.load.health import HealthWatch
+from bench.load.health_watch import HealthWatch
 from bench.load.manners import give_up_length, observe, settle_length
 from bench.load.own_limits import allow_streams, check_rate
 from bench.load.plan import ClosedLoop, OpenLoop

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
-from bench.figures.stats import Floats
+from bench.arrays import Floats
 from bench.figures.window import Span
 from bench.outcome import Outcome
 from bench.records.record import LOAD, Record

@@ -12,7 +12,8 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.health import TICK_MS, Health, HealthWatch
+from bench.load.health_watch import TICK_MS, HealthWatch
+from bench.records.health import Health
 from bench.records.lags import LagCounter, Lags
 from bench.units import NS_PER_MS
 from bench.wire import PlainWire
