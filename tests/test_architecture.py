@@ -26,9 +26,6 @@ ORDER = {
 }
 DIVIDED = {"mock_server.engine"}  # its folders are rooms of their own
 
-# Circles that are still to be untied.
-WITH_CIRCLES: set[str] = {"mock_server"}
-
 
 def name_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -100,8 +97,6 @@ def test_imports_point_down_the_order_of_rooms(package: str) -> None:
 
 @pytest.mark.parametrize("package", ["sdk", "bench", "mock_server", "streamgauge"])
 def test_no_modules_import_each_other(package: str) -> None:
-    if package in WITH_CIRCLES:
-        pytest.skip("its circles are still to be untied")
     graph = imports(package)
     modules = graph.keys() - {package}  # the package itself only names its modules, and imports one when it is used
     assert circles({name: graph[name] & modules for name in modules}) == []
