@@ -19,10 +19,10 @@ from bench.redaction import Redactor
 from bench.workload.body import BodyForm, Kind
 from bench.workload.queries import Query
 from sdk.address import Address, parse_address
-from sdk.answer import status_error
 from sdk.body import excerpt, read_json, whole_characters
 from sdk.content import split_content
 from sdk.deadline import Deadline, Timeouts
+from sdk.error_body import status_error
 from sdk.errors import (
     ConfigError,
     ConnectError,
@@ -40,12 +40,12 @@ from sdk.errors import (
 from sdk.reported import error_facts
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
+from sdk.transport.connect_errors import connect_error
 from sdk.transport.connection import Connection as PoolConnection
 from sdk.transport.direct import DirectTransport
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import ResponseParser, encode_request
 from sdk.transport.pool import Pool
-from sdk.transport.reason import connect_error
 
 __all__ = [
     "AsyncExchange",

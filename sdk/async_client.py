@@ -11,24 +11,26 @@ from typing_extensions import Unpack
 
 import sdk  # annotations name what is loaded only when something reads them
 from sdk.answer_limit import ArrivingBody
+from sdk.base_client import BaseClient, ClientOptions
+from sdk.call import Answered, Once, Reply, Send, Step, Wait, tell
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
-from sdk.event_loop import LoopTransports, sleep
-from sdk.flight import LoopFlights
-from sdk.flow import Answered, Once, Reply, Send, Step, Wait, tell
+from sdk.loop_transports import LoopTransports
 from sdk.messages import History, Roles
-from sdk.request import Question
-from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
+from sdk.request import Question, question, typed_config
+from sdk.single_flight import LoopSingleFlight
 from sdk.stream import AsyncStream
 from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
+from sdk.transport.event_loop import sleep
+from sdk.transport.proxy import needs_proxy
 
 T = TypeVar("T")
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 
 
-class AsyncInferenceClient(Settings):
+class AsyncInferenceClient(BaseClient):
     """Asks one API from asyncio. May be made anywhere and used from any number of event loops, one after another.
 
     Connections are kept per loop and closed when it ends, so closing the client is a courtesy, not a duty. Arguments
@@ -46,7 +48,7 @@ class AsyncInferenceClient(Settings):
         # no bound method: a client that holds itself would keep its connections until the garbage is collected
         make = transport or partial(_default_transport, self.address.origin)
         self._transports = LoopTransports(make, transport or _general_transport)
-        self._flights = LoopFlights()
+        self._single_flight = LoopSingleFlight()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
         """The models served, asked anew. Raises as `chat`."""
@@ -213,19 +215,19 @@ class AsyncInferenceClient(Settings):
         except SDKError as error:
             raise tell(error, asked, deadline) from error.__cause__
 
-    async def _drive(self, flow: Generator[Step, Any, T], deadline: Deadline) -> T:
+    async def _drive(self, call: Generator[Step, Any, T], deadline: Deadline) -> T:
         transport = await self._transports.of_running_loop()
         try:
-            step = next(flow)
+            step = next(call)
             while True:
                 try:
                     reply = await (
                         _send(step, transport, deadline) if isinstance(step, Send) else self._pause(step, deadline)
                     )
                 except SDKError as error:
-                    step = flow.throw(error)
+                    step = call.throw(error)
                 else:
-                    step = flow.send(reply)
+                    step = call.send(reply)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -234,7 +236,7 @@ class AsyncInferenceClient(Settings):
         if isinstance(step, Wait):
             await sleep(step.seconds)
         else:
-            await self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
+            await self._single_flight.run(step.key, deadline, lambda: self._drive(step.call(), deadline))
 
 
 def _default_transport(origin: Origin) -> AsyncTransport:

@@ -12,23 +12,24 @@ from typing_extensions import Unpack
 
 import sdk  # annotations name what is loaded only when something reads them
 from sdk.answer_limit import ArrivingBody
+from sdk.base_client import BaseClient, ClientOptions
+from sdk.call import Answered, Reply, Send, Step, Wait, tell
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
-from sdk.flight import Flights
-from sdk.flow import Answered, Reply, Send, Step, Wait, tell
 from sdk.messages import History, Roles
-from sdk.request import Question
-from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
+from sdk.request import Question, question, typed_config
+from sdk.single_flight import SingleFlight
 from sdk.stream import Stream
 from sdk.transport.base import Exchange, Transport
 from sdk.transport.blocking import BlockingTransport
+from sdk.transport.proxy import needs_proxy
 
 T = TypeVar("T")
 AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamResponse]
 
 
-class InferenceClient(Settings):
+class InferenceClient(BaseClient):
     """Asks one API and blocks for the answer. Threads may share it.
 
     `base_url` is written with or without `/v1`, or as a full endpoint path; the options are those of `ClientOptions`.
@@ -46,7 +47,7 @@ class InferenceClient(Settings):
         self._given = None if transport is None else _bounded(transport)
         self._transport = self._given
         self._connecting = Lock()
-        self._flights = Flights()
+        self._single_flight = SingleFlight()
 
     def _connected(self) -> Transport:
         transport = self._transport
@@ -224,17 +225,17 @@ class InferenceClient(Settings):
         except SDKError as error:
             raise tell(error, asked, deadline) from error.__cause__
 
-    def _drive(self, flow: Generator[Step, Any, T], deadline: Deadline) -> T:
+    def _drive(self, call: Generator[Step, Any, T], deadline: Deadline) -> T:
         transport = self._connected()
         try:
-            step = next(flow)
+            step = next(call)
             while True:
                 try:
                     reply = self._perform(step, transport, deadline)
                 except SDKError as error:
-                    step = flow.throw(error)
+                    step = call.throw(error)
                 else:
-                    step = flow.send(reply)
+                    step = call.send(reply)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -245,7 +246,7 @@ class InferenceClient(Settings):
         if isinstance(step, Wait):
             time.sleep(step.seconds)
         else:
-            self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
+            self._single_flight.run(step.key, deadline, lambda: self._drive(step.call(), deadline))
         return None
 
 

@@ -6,11 +6,11 @@ import os
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+from sdk.base_client import NO_KEY, BaseClient
 from sdk.environment import API_KEY_VARIABLE, BASE_URL_VARIABLE
-from sdk.settings import NO_KEY, Settings
 
 MAX_CLIENTS = 128
-ClientT = TypeVar("ClientT", bound=Settings)
+ClientT = TypeVar("ClientT", bound=BaseClient)
 
 
 class ClientCache:
@@ -21,7 +21,7 @@ class ClientCache:
 
     def __init__(self, limit: int = MAX_CLIENTS) -> None:
         self._limit = limit
-        self._clients: dict[tuple[Any, ...], Settings] = {}  # the one asked for last is last
+        self._clients: dict[tuple[Any, ...], BaseClient] = {}  # the one asked for last is last
         self.unlock()
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class ClientCache:
         """The client of an endpoint and key; a forked process makes its own. Raises ConfigError."""
         named = (os.environ.get(BASE_URL_VARIABLE), os.environ.get(API_KEY_VARIABLE))  # they may change
         key = (kind, url or (host, str(port)), api_key, api_key is NO_KEY, named, os.getpid())
-        forgotten: list[Settings] = []  # let go of behind the lock: that closes connections
+        forgotten: list[BaseClient] = []  # let go of behind the lock: that closes connections
         with self._lock:
             client = self._clients.pop(key, None)
             if client is None:

@@ -109,8 +109,8 @@ class Deadline:
     __slots__ = ("_limit_ns", "_phase", "_phase_since_ns", "_total_ns", "started_ns", "timeouts", "watcher")
 
     def __init__(self, timeouts: Timeouts, now_ns: int | None = None) -> None:
-        self.timeouts = timeouts
-        self.started_ns = monotonic_ns() if now_ns is None else now_ns
+        self.timeouts: Timeouts = timeouts
+        self.started_ns: int = monotonic_ns() if now_ns is None else now_ns
         self.watcher: Callable[[], None] | None = None
         self._total_ns = self.started_ns + timeouts.limit_ns("total")
         self.enter("pool", self.started_ns)

@@ -75,7 +75,7 @@ class SDKError(Exception):
     @message.setter
     def message(self, message: str) -> None:
         self._message = shown(message)
-        self.args = (self._message,)
+        self.args: tuple[Any, ...] = (self._message,)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._message!r})"

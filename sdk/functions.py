@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from typing_extensions import TypedDict, Unpack
 
 import sdk  # annotations name what is loaded only when something reads them
+from sdk.base_client import NO_KEY
 from sdk.client_cache import ClientCache
 from sdk.deadline import Timeouts, timeouts
 from sdk.messages import History, Roles
-from sdk.request import config_class
-from sdk.settings import NO_KEY, refuse_media
+from sdk.request import config_class, refuse_media
 
 if TYPE_CHECKING:
     from sdk.async_client import AnyAsyncStream, AsyncInferenceClient

@@ -8,7 +8,6 @@ ones and words that stand for no key (`EMPTY`, `test`) are no secret and are lef
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from sdk.errors import SDKError
 from sdk.shown_text import HIDDEN
 from sdk.transport.base import Request
+from sdk.transport.proxy import proxy_urls
 
 _SHORTEST = 3
 _LONG = 8
@@ -34,7 +34,6 @@ _PLAIN_HEADER = re.compile(
 )
 
 _NOT_A_SERVERS = frozenset({"partial", "model"})  # the answer's text, and the caller's own word
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _AND = r"(?:&|\\{1,4}u0026)"  # also as JSON escapes it for web pages
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 # Behind it an excerpt was cut, perhaps within an escape.
@@ -87,9 +86,8 @@ def keys_of(request: Request) -> KnownKeys:
         if not _PLAIN_HEADER.fullmatch(name) and isinstance(value, str)
         for part in _parts(value)
     }
-    for name in _PROXIES:
-        for variable in (name, name.upper()):
-            secrets.update(_of_proxy(os.environ.get(variable, "")))
+    for url in proxy_urls():
+        secrets.update(_of_proxy(url))
     return _known(frozenset(secrets))
 
 

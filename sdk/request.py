@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import isfinite
-from os import urandom
+from os import PathLike, urandom
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from sdk.address import Address
 from sdk.errors import ConfigError
-from sdk.messages import History, Roles, chat_messages
+from sdk.messages import History, Roles, chat_messages, plain_messages
 from sdk.transport.base import USER_AGENT, Request
 
 if TYPE_CHECKING:
-    from sdk.config import XRequestConfig
+    from sdk.config import RequestFields, XRequestConfig
     from sdk.types import Query, ToolChoice
 
 
@@ -229,3 +229,99 @@ def as_it_is(value: T) -> T:
     if isinstance(value, (list, tuple)):
         return cast(T, [as_it_is(item) for item in value])
     return value
+
+
+def question(
+    model: str,
+    query: Query,
+    history: History | None = None,
+    system: str | None = None,
+    images: Sequence[Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    tool_choice: ToolChoice | None = "auto",
+    *,
+    request_config: XRequestConfig[Any] | None = None,
+    is_multimodal: bool | None = None,
+    roles: Roles | None = None,
+) -> Question:
+    """A call's arguments, checked. Raises ConfigError."""
+    if not model:
+        raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
+    if images and is_multimodal is False:
+        raise ConfigError("images: is_multimodal=False says that the model sees none")
+    if tool_choice != "auto" and not tools and tool_choice not in (None, "none"):
+        raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
+    _refuse_no_list("images", images, "an image each")
+    _refuse_no_list("tools", tools, "a tool each: {'type': 'function', 'function': {…}}")
+    body, headers = snapshot(request_config)
+    verbatim = request_config.extra_body if request_config is not None else None
+    return Question(
+        model,
+        query if query is None or isinstance(query, str) else as_it_is(plain_messages(query)),
+        body,
+        as_it_is(history),
+        system,
+        tuple(images or ()),
+        as_it_is(tools),
+        tool_choice,
+        roles,
+        extra_headers=headers,
+        verbatim=tuple(verbatim) if verbatim else (),
+    )
+
+
+def _refuse_no_list(name: str, value: Any, of: str) -> None:
+    if isinstance(value, (str, bytes, bytearray, Mapping, PathLike)):
+        raise ConfigError(f"{name}: {value!r:.200} is not a list ({of}); put it into brackets")
+
+
+_OF_CHATS = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")
+
+
+def typed_config(
+    config: XRequestConfig[Any] | None,
+    request_config: XRequestConfig[Any] | None,
+    fields: RequestFields,
+    *,
+    stream: bool,
+    chat: bool,
+) -> XRequestConfig[Any]:
+    """The config of a call that says by its name whether it streams; `fields` win over `config`."""
+    if "stream" in fields:
+        raise ConfigError(
+            "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
+        )
+    if config is not None and request_config is not None:
+        raise ConfigError("config: it is another name of request_config; give one of the two")
+    chosen = request_config if config is None else config
+    if chosen is not None and not isinstance(chosen, config_class()):
+        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
+    given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
+    try:
+        return config_class()(**{**given, **fields, "stream": stream})
+    except ConfigError:
+        _refuse_names(fields, config_class().model_fields, chat)
+        raise
+
+
+def _refuse_names(names: Mapping[str, Any], fields: Collection[str], chat: bool) -> None:
+    """Raises ConfigError for names that are neither arguments of a call nor fields of its config."""
+    refuse_media(names)
+    for name in sorted(names.keys() - set(fields)):
+        if name in _OF_CHATS and not chat:
+            raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
+        from sdk.suggestions import remedy
+
+        known = [*fields, *(_OF_CHATS if chat else ()), "timeout"]
+        raise ConfigError(
+            f"{name}: neither an argument of the call nor a field of XRequestConfig; {remedy(name, known)}"
+        )
+
+
+def refuse_media(options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what ms-swift's calls take and no request here carries."""
+    for name in ("audios", "videos"):
+        if options.get(name):
+            raise ConfigError(
+                f"{name}: not carried; pass the content parts that your server takes in a message: [{{'role': …}}]"
+            )

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
+from sdk.call import Answered
 from sdk.errors import ConnectionLostError, RequestTimeoutError, SDKError
-from sdk.flow import Answered
 from sdk.known_keys import keys_of, without_keys
 from sdk.shown_text import MAX_FACT, shown
 from sdk.stream_reader import Chunk, StreamReader, has_text
@@ -51,7 +51,7 @@ class _StreamFacts(Generic[Chunk]):
         self._is_one = self._expected == 1
         self._model = answered.question.model
         self._request = answered.request
-        self.request_id = answered.request_id
+        self.request_id: str = answered.request_id
         """The id of the request: the server's where it names one, else the one that was sent."""
 
     @property

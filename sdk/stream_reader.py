@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from sdk.answer import MAX_ERROR_BYTES, not_an_answer
 from sdk.answer_limit import MAX_ANSWER_BYTES
 from sdk.body import BOM, excerpt, read_json
 from sdk.chunks import (
@@ -19,6 +18,7 @@ from sdk.chunks import (
     read_usage,
 )
 from sdk.deadline import Deadline
+from sdk.error_body import MAX_ERROR_BYTES, not_an_answer
 from sdk.errors import ProtocolError, SDKError, StreamServerError, StreamTruncatedError
 from sdk.reported import error_words, reported_error
 from sdk.sse import EventDecoder, TypedEvent
@@ -68,7 +68,7 @@ class StreamReader(Generic[Chunk]):
         self._deadline = deadline
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
-        self.first = StreamedAnswer(0)
+        self.first: StreamedAnswer = StreamedAnswer(0)
         """The first answer: most streams have no other."""
         self._others: dict[int, StreamedAnswer] | None = None
         self._events = 0
@@ -79,8 +79,8 @@ class StreamReader(Generic[Chunk]):
         self._unchecked = 0  # bytes that may come until a closer look is due
         self._unrecognised = b""  # what came before any event: perhaps no stream at all
         self._usage: dict[str, Any] | None = None
-        self.done = False
-        self.finished = 0
+        self.done: bool = False
+        self.finished: int = 0
         """How many answers have their finish reason."""
         self.failure: SDKError | None = None
         """What is wrong behind the chunks that were given last: to be raised once they are passed on."""

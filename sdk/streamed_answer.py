@@ -21,11 +21,11 @@ class StreamedAnswer:
     __slots__ = ("_calls", "_function_call", "_refusals", "_thoughts", "begun", "finish_reason", "index", "pieces")
 
     def __init__(self, index: int) -> None:
-        self.index = index
+        self.index: int = index
         self.finish_reason: str | None = None
         """Why it ended; None while it goes on."""
         self.pieces: list[str] = []  # of the text
-        self.begun = False  # whether a chunk without text has come
+        self.begun: bool = False  # whether a chunk without text has come
         self._thoughts: list[str] | None = None  # most answers have nothing but text
         self._refusals: list[str] | None = None
         self._calls: ToolCalls | None = None

@@ -141,13 +141,13 @@ class PartialCall:
         self.index: int | None = None
         self.type: str | None = None
         self.name: str | None = None
-        self.event = 0  # the one that brought its last piece
+        self.event: int = 0  # the one that brought its last piece
         self.pieces: list[str] = []  # of the arguments
         self._read = 0  # pieces of the arguments whose brackets are counted
         self._depth = 0
         self._is_quoted = False
         self._escape = ""  # a backslash at the end of what was read
-        self.was_named_again = False  # a name without arguments came after its own
+        self.was_named_again: bool = False  # a name without arguments came after its own
 
     def take(self, id_: str | None, type_: str | None, function: FunctionPiece) -> None:
         """Add a piece of this call."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from bench.figures.catalogue import LATENCIES
-from bench.load.health import Health, WireHealth
 from bench.outcome import Outcome
+from bench.records.health import Health, WireHealth
 from bench.records.result import Check, Counts, Figures
 from bench.records.run import Run
 from bench.units import plural

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.arrays import Bools
 from bench.figures.catalogue import LATENCIES
 from bench.figures.request_table import Requests
-from bench.figures.stats import Bools
 from bench.figures.steady import Windows
 from bench.records.result import Counts, Figures
 from bench.records.run import Run

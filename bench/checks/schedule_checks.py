@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.arrays import Bools, Floats
 from bench.figures.request_table import Requests
-from bench.figures.stats import Bools, Floats, Sorted, percentile
+from bench.figures.stats import Sorted, percentile
 from bench.figures.window import STEADY_SHARE, Span
 from bench.load.arrivals import gap_cdf
 from bench.records.result import Check, Figures

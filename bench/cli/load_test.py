@@ -11,7 +11,7 @@ from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli import values
 from bench.cli.config_file import use_config
 from bench.cli.option_rules import read_settings
-from bench.cli.option_sections import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.option_sources import settle, with_source
 from bench.cli.output_options import writing_options
 from bench.cli.vllm_options import BACKENDS
@@ -26,6 +26,7 @@ from bench.load.settings import (
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.units import format_duration
+from streamgauge.option_sections import CONTEXT
 
 _EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \
 requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli.api_key import read_key
-from bench.cli.option_sections import dashes
 from bench.cli.output_files import check_file, check_json
 from bench.cli.program import program_name
 from bench.cli.rerun_command import again_line
@@ -34,6 +33,7 @@ from bench.load.settings import (
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.target import TargetAddress, Timeouts
 from bench.workload.body import OWNED_FIELDS, SAMPLING
+from streamgauge.option_sections import dashed
 
 Options = Mapping[str, Any]
 _MODEL_SOURCES = ("model_type", "model_id_or_path", "ckpt_dir")
@@ -162,7 +162,7 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
         raise UsageError(
             f"--{named} {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
         )
-    model = [part for name, value in sources.items() for part in ("--" + dashes(name), value)]
+    model = [part for name, value in sources.items() for part in ("--" + dashed(name), value)]
     try:
         more = shlex.split(options["server_args"] or "")
     except ValueError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from bench.cli.exits import FAILED, INTERRUPTED, OK, fail
 from bench.load.embedded import EmbeddedServerError
 from bench.load.preflight import TargetError
 from bench.load.session import Finished, Interruption, Watcher, measure
@@ -31,8 +32,6 @@ SHOW_CURSOR = "\x1b[?25h"
 
 def carry_out(settings: Settings) -> int:
     """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
-    from bench.cli.main import FAILED, INTERRUPTED, OK, fail
-
     interruption = Interruption(_leave)
     try:
         watcher = make_watcher(settings.live, sys.stderr, os.environ)
@@ -75,7 +74,6 @@ def _report(finished: Finished, settings: Settings) -> Result:
 
 def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
     """Test the bench itself and print; the exit code. Raises UsageError for a file that cannot be written."""
-    from bench.cli.main import FAILED, INTERRUPTED, OK, fail
     from bench.cli.output import write_out
     from bench.records.certificate import save_certificate
     from bench.report.selftest import SelfTestReport
@@ -149,4 +147,4 @@ def _leave() -> None:
     if can_move_cursor(sys.stderr, os.environ):
         sys.stderr.write(SHOW_CURSOR)
         sys.stderr.flush()
-    os._exit(130)
+    os._exit(INTERRUPTED)

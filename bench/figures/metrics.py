@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from bench.arrays import Bools
 from bench.figures.catalogue import LATENCIES, PER_REQUEST, POOLED, SPEED_PER_USER, Figure
 from bench.figures.request_table import Requests
 from bench.figures.sample import Sample
-from bench.figures.stats import Bools, describe, nothing, with_failures
+from bench.figures.stats import describe, nothing, with_failures
 from bench.figures.token_flow import WindowFlow
 from bench.figures.window import Span, mean_concurrency
 from bench.records.result import Distribution, Figures, Goodput, Window

@@ -9,6 +9,7 @@ from time import monotonic_ns
 
 from bench.answer.chunk_shape import PIECE_END, Plain
 from bench.answer.events import ChunkError, Reading
+from bench.answer.judgement import judge_stream, judge_whole
 from bench.answer.server_words import encoding_of, error_of, stray_words, unfit_answer, words_of
 from bench.answer.whole import WholeAnswer, read_whole
 from bench.answer_limits import (
@@ -20,7 +21,7 @@ from bench.answer_limits import (
     most_events,
 )
 from bench.load.plan import Start
-from bench.outcome import Outcome, judge, judge_whole
+from bench.outcome import Outcome
 from bench.records.moments import Kind, Moments
 from bench.records.record import OUTCOMES, Record
 from bench.target import (
@@ -314,7 +315,7 @@ class Attempt:
         reading.drop_empty_usage()
         if reading.error is not None:
             return Outcome.STREAM_ERROR, reading.error
-        outcome, said = judge(reading, cut=cut, asked_tokens=self._exact_tokens)
+        outcome, said = judge_stream(reading, cut=cut, asked_tokens=self._exact_tokens)
         if outcome is Outcome.TRUNCATED:
             return self._judge_end(said, cut)
         return outcome, said

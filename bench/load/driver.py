@@ -15,11 +15,11 @@ from bench.outcome import Outcome
 from bench.records.moments import Kind, Moments
 from bench.records.record import LOAD, WARMUP, Record
 from bench.target import Deadline, Request, RequestTimeoutError, Target
-from bench.timer import Alarm
 from bench.units import NS_PER_S
 from bench.wire import Wire
 from bench.workload.body import BodyForm
 from bench.workload.queries import Query, Workload
+from streamgauge.timers import make_alarm
 
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
@@ -210,7 +210,7 @@ class Driver:
             elif not over.done():
                 over.set_result(None)
 
-        alarm = Alarm(on_time)
+        alarm = make_alarm(on_time)
         try:
             on_time()
             await over

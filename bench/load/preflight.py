@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import msgspec
@@ -35,6 +34,7 @@ from bench.workload.body import BodyForm, Kind, concessions
 from bench.workload.prompts import bundled_queries, load_queries
 from bench.workload.queries import PromptList, Query, SyntheticPrompts, Workload
 from bench.workload.synthetic import WORDS, single_tokens
+from streamgauge.nearest import nearest
 
 # Of models: characters of a name, how many are named in a message, and how much of each.
 _MOST_NAME, _MOST_NAMES, _MOST_SHOWN_NAME = 1024, 20, 80
@@ -121,8 +121,8 @@ def _unserved_message(name: str, served: list[str]) -> str:
     """Which models there are instead of the one asked for, as far as a line has room."""
     told = [shown(other, _MOST_SHOWN_NAME) for other in served[:_MOST_NAMES]]
     more = f" and {plural(len(served) - len(told), 'other')}" if len(served) > len(told) else ""
-    near = get_close_matches(name, told, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, told)
+    hint = f"; did you mean {near}?" if near else ""
     return f"model {name!r} is not served here; served: {', '.join(told)}{more}{hint}"
 
 

@@ -19,8 +19,8 @@ from bench.load.attempt import Tally
 from bench.load.diagnosis import explain_refusal
 from bench.load.driver import Driver
 from bench.load.embedded import EmbeddedServer, embedded_server
-from bench.load.environment import describe_environment, tool_version
-from bench.load.health import HealthWatch
+from bench.load.environment import describe_environment
+from bench.load.health_watch import HealthWatch
 from bench.load.manners import give_up_length, observe, settle_length
 from bench.load.own_limits import allow_streams, check_rate
 from bench.load.plan import ClosedLoop, OpenLoop
@@ -49,6 +49,7 @@ from bench.units import plural
 from bench.wire import Wire, make_wire
 from bench.workload.body import BodyForm, Features
 from bench.workload.queries import Workload
+from streamgauge.version import version_line
 
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
@@ -262,7 +263,7 @@ async def _prepare(
     keeper.open(folder)
     environment = describe_environment(loop_name)
     run = Run(
-        tool=tool_version(),
+        tool=version_line(),
         id=folder.id,
         started=began.isoformat(timespec="seconds"),
         again=settings.again,

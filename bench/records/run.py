@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.load.health import Health
+from bench.records.health import Health
 from bench.units import plural
 
 SCHEMA = 1

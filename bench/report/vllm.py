@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.arrays import Floats
 from bench.figures.request_table import Requests
-from bench.figures.stats import Floats
 from bench.figures.token_flow import Moments, walk
 from bench.records.record import Columns
 from bench.records.run import Run

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
+from bench.arrays import Floats
 from bench.figures.catalogue import LATENCIES
-from bench.figures.stats import Floats
 from bench.figures.window import Span
 from bench.outcome import Outcome
 from bench.records.record import LOAD, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bench.answer.chunk_shape import Plain
-from bench.load.health import WireHealth
+from bench.records.health import WireHealth
 from bench.records.lags import LagCounter
 from bench.target import Deadline, Head, Request
 from bench.units import NS_PER_S

@@ -24,7 +24,7 @@ class Drain:
     ) -> None:
         self._connection, self._parser, self._on_end = connection, parser, on_end
         self._timer = loop.call_later(GRACE_S, self.stop)
-        connection.exchange, connection.plain = self, None
+        connection.reader, connection.plain = self, None
 
     def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
         """The answer was there before the request had been taken in."""
@@ -49,7 +49,7 @@ class Drain:
 
     def _end(self, *, is_reusable: bool) -> None:
         self._timer.cancel()
-        self._connection.exchange = None
+        self._connection.reader = None
         if not is_reusable:
             self._connection.close()
         self._on_end(self._connection)

@@ -166,12 +166,12 @@ class Exchange:
         """Nobody waits any more; what had arrived is handed over still."""
         self._connection.catch_up()
         self._disarm()
-        self._connection.exchange = self._connection.plain = None
+        self._connection.reader = self._connection.plain = None
         self._connection.close()
 
     def _end(self, error: Exception | None, at_ns: int) -> None:
         self._disarm()
-        self._connection.exchange = self._connection.plain = None
+        self._connection.reader = self._connection.plain = None
         if not self.leaves_reusable:
             self._connection.close()
         if not self.ended.done():

@@ -9,7 +9,7 @@ from collections import deque
 from time import monotonic_ns
 from typing import Any
 
-from bench.load.health import WireHealth
+from bench.records.health import WireHealth
 from bench.target import (
     ConnectError,
     ConnectionLostError,

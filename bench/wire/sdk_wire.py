@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from time import monotonic_ns
 
-from bench.load.health import WireHealth
+from bench.records.health import WireHealth
 from bench.target import (
     ConnectionLostError,
     Deadline,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from mock_server.models.source import ModelSource, ModelSourceError, find_model,
 from mock_server.models.templates import TemplateError, find_template, read_template
 from mock_server.request_limits import RequestLimits
 from mock_server.settings import Cors, Settings
+from streamgauge.nearest import did_you_mean
 
 Options = Mapping[str, Any]
 
@@ -83,8 +83,7 @@ def choose_engine(options: Options) -> str:
         raise DeployError("models cannot be run by transformers yet (--infer-backend pt): say --infer-backend vllm")
     known = [*ENGINES, NATIVE]
     if chosen not in known:
-        near = difflib.get_close_matches(chosen, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(chosen, known)
         raise DeployError(f"--engine {chosen} is not known; there are: {', '.join(known)}.{hint}")
     return chosen
 

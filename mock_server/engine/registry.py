@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from mock_server.engine.base import Adapter, Engine
+from streamgauge.nearest import did_you_mean
 
 ENGINES = {
     "vllm": "mock_server.engine.vllm.factory:make_vllm",
@@ -65,8 +65,7 @@ def make_engine(name: str, options: EngineOptions) -> Engine:
     """Raises `EngineOptionError` for an unknown name and for options that do not fit."""
     target = ENGINES.get(name)
     if target is None:
-        near = difflib.get_close_matches(name, ENGINES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, ENGINES)
         raise EngineOptionError(f"--engine {name} is not known; there are: {', '.join(ENGINES)}.{hint}")
     module, _, factory = target.partition(":")
     make = cast(Callable[[EngineOptions], Engine], getattr(importlib.import_module(module), factory))

@@ -14,7 +14,7 @@ from sdk.errors import ConnectionLostError, SDKError
 from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.blocking_pool import BlockingConnection, BlockingPool
 from sdk.transport.http1 import Payload
-from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
 # What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
@@ -45,7 +45,7 @@ class BlockingTransport:
         ssl_context: ssl.SSLContext | None = None,
         replay: bool = True,
     ) -> None:
-        self.pool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self.pool: BlockingPool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
         self._replay = replay
         finalize(self, self.pool.close)  # also for who forgets to close, and at exit
 
@@ -79,8 +79,8 @@ class BlockingExchange:
 
     def __init__(self, pool: BlockingPool, connection: BlockingConnection, deadline: Deadline, *, opened: bool) -> None:
         self.opened_connection = opened
-        self.sent_ns = 0
-        self.head_ns = 0
+        self.sent_ns: int = 0
+        self.head_ns: int = 0
         self._pool = pool
         self._connection: BlockingConnection | None = connection
         self._deadline = deadline

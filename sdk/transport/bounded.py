@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import RequestTimeoutError
-from sdk.event_loop import Alarm, Interruption, alarm, interruption, later, next_turn, running_loop
-from sdk.transport.base import FINISH_S, AsyncExchange, AsyncTransport, Block, Request
+from sdk.transport.base import FINISH_S, AsyncExchange, AsyncTransport, Block, Head, Request
+from sdk.transport.event_loop import Alarm, Interruption, alarm, interruption, later, next_turn, running_loop
 
 # Turns of the loop between a limit that has passed and the interruption: a process that was stopped, or a loop that was
 # busy, finds that the limit has passed before it has read what came in time.
@@ -201,9 +201,10 @@ class BoundedExchange:
     """An `AsyncExchange` of such a transport."""
 
     def __init__(self, exchange: AsyncExchange, bounds: Bounds) -> None:
-        self.head = exchange.head
-        self.sent_ns, self.head_ns = exchange.sent_ns, exchange.head_ns
-        self.opened_connection = exchange.opened_connection
+        self.head: Head = exchange.head
+        self.sent_ns: int = exchange.sent_ns
+        self.head_ns: int = exchange.head_ns
+        self.opened_connection: bool = exchange.opened_connection
         self._exchange = exchange
         self._bounds = bounds
         self._later = later()

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import SDKError
-from sdk.transport.base import FINISH_S, Block, Exchange, Request, Transport
+from sdk.transport.base import FINISH_S, Block, Exchange, Head, Request, Transport
 
 # How long the thread has, once a limit has passed, to hand over what arrived in time: longer if the process was stopped
 # and its threads have only just resumed.
@@ -36,7 +36,7 @@ class BoundedThread:
         self._results: SimpleQueue[tuple[Any, BaseException | None] | None] = SimpleQueue()
         self.deadline = deadline
         self._late_ns = 0
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether work is still running, as it may be after `run` has raised a limit's error or KeyboardInterrupt."""
         deadline.watcher = partial(self._results.put, None)  # a new phase may have a nearer limit
         Thread(
@@ -130,9 +130,10 @@ class BoundedBlockingExchange:
     _thread: BoundedThread | None = None
 
     def __init__(self, exchange: Exchange, thread: BoundedThread) -> None:
-        self.head = exchange.head
-        self.sent_ns, self.head_ns = exchange.sent_ns, exchange.head_ns
-        self.opened_connection = exchange.opened_connection
+        self.head: Head = exchange.head
+        self.sent_ns: int = exchange.sent_ns
+        self.head_ns: int = exchange.head_ns
+        self.opened_connection: bool = exchange.opened_connection
         self._exchange = exchange
         self._thread = thread
 

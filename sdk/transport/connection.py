@@ -43,11 +43,11 @@ class Connection(asyncio.Protocol):
         on_lost: Callable[[Connection], None],
         body: list[bytes] | None = None,
     ) -> None:
-        self.origin = origin
+        self.origin: Origin = origin
         self.exchange: DirectExchange | None = None
-        self.free_since_ns = 0
-        self.loop = asyncio.get_running_loop()
-        self.parser = ResponseParser(body)
+        self.free_since_ns: int = 0
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.parser: ResponseParser = ResponseParser(body)
         self._transport: asyncio.Transport | None = None
         self._on_free = on_free
         self._on_lost = on_lost

@@ -9,7 +9,7 @@ from sdk.errors import ConnectionLostError
 from sdk.transport.base import Request
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import Payload
-from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.pool import Pool
 
 
@@ -30,7 +30,7 @@ class DirectTransport:
         ssl_context: ssl.SSLContext | None = None,
         replay: bool = True,
     ) -> None:
-        self.pool = Pool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
+        self.pool: Pool = Pool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
         self._replay = replay
 
     def __repr__(self) -> str:

@@ -72,8 +72,9 @@ class FakeExchange:
     opened_connection = True
 
     def __init__(self, transport: FakeTransport, answer: FakeAnswer) -> None:
-        self.head = Head(answer.status, {name.lower(): value for name, value in answer.headers.items()})
-        self.sent_ns = self.head_ns = monotonic_ns()
+        self.head: Head = Head(answer.status, {name.lower(): value for name, value in answer.headers.items()})
+        self.sent_ns: int = monotonic_ns()
+        self.head_ns: int = self.sent_ns
         self._blocks: Iterator[Item] = iter(answer.blocks)
         self._transport = transport
         self._is_open = True
@@ -105,8 +106,9 @@ class AsyncFakeExchange:
 
     def __init__(self, exchange: FakeExchange) -> None:
         self._exchange = exchange
-        self.head = exchange.head
-        self.sent_ns, self.head_ns = exchange.sent_ns, exchange.head_ns
+        self.head: Head = exchange.head
+        self.sent_ns: int = exchange.sent_ns
+        self.head_ns: int = exchange.head_ns
 
     async def read(self) -> Block | None:
         return self._exchange.read()

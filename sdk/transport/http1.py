@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import httptools
 
@@ -23,7 +24,7 @@ class Payload:
     __slots__ = ("data",)
 
     def __init__(self, request: Request) -> None:
-        self.data = encode_request(request)
+        self.data: bytes = encode_request(request)
 
 
 def encode_request(request: Request) -> bytes:
@@ -89,7 +90,7 @@ class ResponseParser:
 
     def __init__(self, body: list[bytes] | None = None) -> None:
         self._body: list[bytes] = [] if body is None else body
-        self.on_body = self._body.append  # straight from llhttp, which asks for it once
+        self.on_body: Callable[[bytes], None] = self._body.append  # straight from llhttp, which asks for it once
         self._parser = httptools.HttpResponseParser(self)
         self.begin()
 
@@ -102,8 +103,8 @@ class ResponseParser:
         self._body_blocks = 0  # of this response, once it is complete; what follows is none of it
         self._extra = False
         self.head: Head | None = None
-        self.complete = False
-        self.keep_alive = False
+        self.complete: bool = False
+        self.keep_alive: bool = False
         self.error: ProtocolError | None = None
 
     def discard(self) -> None:
@@ -215,4 +216,4 @@ class ResponseParser:
             return  # an interim response, or bytes after the end
         self.complete = True
         self._body_blocks = len(self._body)
-        self.keep_alive = self._parser.should_keep_alive() and not self._until_close
+        self.keep_alive = bool(self._parser.should_keep_alive()) and not self._until_close

@@ -15,12 +15,13 @@ from weakref import WeakSet, finalize
 
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConfigError, ConnectionLostError
-from sdk.event_loop import later
 from sdk.transport.base import FINISH_S, USER_AGENT, Block, Head, Request
 from sdk.transport.bounded import Bounds, briefly
 from sdk.transport.bounded_blocking import BoundedThread
+from sdk.transport.event_loop import later
 from sdk.transport.httpx_errors import raise_ours
 from sdk.transport.httpx_trace import Journey, Tap
+from sdk.transport.proxy import variables_set
 
 # A blocking client's own timeouts only end threads that were left behind: our limits pass first.
 BEHIND_S = 1.0
@@ -118,10 +119,10 @@ class HttpxExchange:
         owner: object,
     ) -> None:
         self._owner = owner
-        self.head = _head(response)
-        self.sent_ns = journey.sent_ns
-        self.head_ns = monotonic_ns()
-        self.opened_connection = journey.has_connected
+        self.head: Head = _head(response)
+        self.sent_ns: int = journey.sent_ns
+        self.head_ns: int = monotonic_ns()
+        self.opened_connection: bool = journey.has_connected
         self._response = response
         self._request = request
         self._deadline = deadline
@@ -260,10 +261,10 @@ class AsyncHttpxExchange:
     """An `AsyncExchange` over a client's streamed response."""
 
     def __init__(self, response: Any, request: Request, deadline: Deadline, journey: Journey, bounds: Bounds) -> None:
-        self.head = _head(response)
-        self.sent_ns = journey.sent_ns
-        self.head_ns = monotonic_ns()
-        self.opened_connection = journey.has_connected
+        self.head: Head = _head(response)
+        self.sent_ns: int = journey.sent_ns
+        self.head_ns: int = monotonic_ns()
+        self.opened_connection: bool = journey.has_connected
         self._response = response
         self._journey = journey
         self._bounds = bounds
@@ -390,10 +391,6 @@ def _new_client(kind: str, max_connections: int) -> Any:
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         return getattr(httpx2, kind)(limits=limits, cookies=no_cookies)
     except (ImportError, ValueError, httpx2.InvalidURL) as error:
-        set_there = [name for name in os.environ if name.lower() in _PROXY_VARIABLES]
         raise ConfigError(
-            f"{', '.join(set_there) or 'proxy'}: the environment's proxy cannot be used: {error}"
+            f"{', '.join(variables_set()) or 'proxy'}: the environment's proxy cannot be used: {error}"
         ) from error
-
-
-_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})

@@ -18,8 +18,9 @@ from sdk.errors import (
     StallTimeoutError,
     TransportError,
 )
-from sdk.transport.base import Origin, Request
-from sdk.transport.reason import connect_error
+from sdk.transport.base import Request
+from sdk.transport.connect_errors import connect_error
+from sdk.transport.proxy import shown_proxy
 
 # By name: httpx2's classes and httpx's are not related.
 _ERRORS: dict[str, type[SDKError]] = {
@@ -63,11 +64,11 @@ def _translation(error: Exception, request: Request, deadline: Deadline, has_hea
         return ConnectionLostError(str(error))
     if "ProxyError" in names:
         return ConnectError(
-            f"the proxy {_proxy_of(request.origin) or ''} refuses to connect to {request.origin}: {error}"
+            f"the proxy {shown_proxy(request.origin) or ''} refuses to connect to {request.origin}: {error}"
         )
     if kind is ConnectError and (cause := _os_error(error)) is not None:
         failed = connect_error(request.origin, cause)
-        if proxy := _proxy_of(request.origin):
+        if proxy := shown_proxy(request.origin):
             failed.message += f"; asked through the proxy of the environment, {proxy}"
         return failed
     return kind(str(error) or type(error).__name__)
@@ -78,17 +79,6 @@ def _own_timeout(names: list[str], said: str, has_head: bool) -> RequestTimeoutE
     otherwise = StallTimeoutError if has_head else FirstByteTimeoutError
     kind = next((_TIMEOUTS[name] for name in names if name in _TIMEOUTS), otherwise)
     return kind(f"the HTTP client's own timeout passed ({names[0]}{': ' * bool(said)}{said})")
-
-
-def _proxy_of(origin: Origin) -> str | None:
-    from urllib.request import getproxies, proxy_bypass  # slow to import, and rarely needed
-
-    proxies = getproxies()
-    proxy = proxies.get(origin.scheme) or proxies.get("all")
-    if proxy is None or proxy_bypass(f"{origin.host}:{origin.port}"):
-        return None
-    scheme, _, rest = proxy.rpartition("://")
-    return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"  # without its password
 
 
 def _os_error(error: BaseException | None) -> OSError | None:

@@ -33,12 +33,12 @@ class Journey:
 
     def __init__(self, deadline: Deadline, taps: WeakSet[Tap], *, keeps_alive: bool) -> None:
         self.tap: Tap | None = None
-        self.has_connected = False
-        self.is_heard = False
-        self.has_head = False
+        self.has_connected: bool = False
+        self.is_heard: bool = False
+        self.has_head: bool = False
         self._head_bytes = 0
-        self.is_shared = False
-        self.sent_ns = monotonic_ns()
+        self.is_shared: bool = False
+        self.sent_ns: int = monotonic_ns()
         self.new_stream: Any = None  # of a connection that is being made: a client that is interrupted may forget it
         self.deadline = deadline
         self._late_ns = 0
@@ -147,12 +147,12 @@ class Tap:
     def __init__(self, stream: Any, peer: Any) -> None:
         self.peer = peer
         self.journeys: set[Journey] = set()  # not ended yet
-        self.bounds_reads = False
+        self.bounds_reads: bool = False
         self.parser: Any = None
         self._stream: Callable[[], Any] = ref(stream)
         self._kind: Any = type(stream)
         # other kinds read from the socket several times for one block
-        self.reads_at_once = self._kind.__name__ == "SyncStream"
+        self.reads_at_once: bool = self._kind.__name__ == "SyncStream"
         is_async = hasattr(stream, "aclose")
         self._listen = self._aread if is_async else self._read
         stream.write = self._awrite if is_async else self._write

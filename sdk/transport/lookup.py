@@ -91,5 +91,5 @@ def _look_up(host: str, port: int) -> Addresses:
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-look_ups = LookUps()
+look_ups: LookUps = LookUps()
 os.register_at_fork(after_in_child=look_ups.start_over)

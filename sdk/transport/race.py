@@ -52,7 +52,7 @@ class Race:
         self._errors: list[OSError] = []
         self._winner: socket.socket | None = None
         self.pending: dict[int, socket.socket] = {}
-        self.poll = select.poll()
+        self.poll: select.poll = select.poll()
         self._next_ns = 0
 
     def step(self, now_ns: int) -> socket.socket | None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdk.answer import status_error
+from sdk.call import decode
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
+from sdk.error_body import status_error
 from sdk.errors import SDKError
-from sdk.flow import decode
 from sdk.sse import EventDecoder
 from sdk.stream_reader import StreamReader
 from sdk.transport.base import Block, Head, Origin, Request

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sdk import AnswerTooLargeError
 from sdk import json_weight as weight_module
-from sdk.flow import decode
+from sdk.call import decode
 from sdk.json_weight import LIGHT_BYTES, is_over_weight
 from sdk.transport.base import Origin, Request
 from sdk.types import ChatCompletionResponse, ModelList

@@ -8,10 +8,10 @@ import click
 import pytest
 
 from bench.cli.load_test import load_test
-from bench.cli.option_sections import dashes
 from bench.cli.vllm_options import REFUSED, refusal_of
 from bench.load.embedded import ServerChoice
 from bench.load.plan import Limits
+from streamgauge.option_sections import dashed
 from tests.unit.bench.options import URL, parse, refusal
 
 
@@ -296,7 +296,7 @@ def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -
 
 
 def test_nothing_carried_is_also_refused() -> None:
-    assert not [name for param in load_test.params for name in param.opts if refusal_of(dashes(name))]
+    assert not [name for param in load_test.params for name in param.opts if refusal_of(dashed(name))]
 
 
 def test_options_of_datasets_that_are_not_built_in_are_refused_as_such() -> None:

@@ -12,7 +12,7 @@ import pytest
 from click import unstyle
 
 from bench.load.attempt import Attempt, Tally
-from bench.load.health import HealthWatch
+from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, Limits, Start
 from bench.records.moments import Moments
 from bench.report.live import Gauges, LiveView, Silence, make_watcher

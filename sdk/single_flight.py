@@ -55,7 +55,7 @@ class _Flight(Generic[SignalT]):
         return self.complete
 
 
-class Flights:
+class SingleFlight:
     """Look-ups that threads share."""
 
     def __init__(self) -> None:
@@ -77,15 +77,19 @@ class Flights:
                 return
 
 
-class LoopFlights:
+class LoopSingleFlight:
     """Look-ups that the tasks of an event loop share."""
 
     def __init__(self) -> None:
         self._by_loop: WeakKeyDictionary[Any, dict[Hashable, _Flight[Any]]] = WeakKeyDictionary()
 
     async def run(self, key: Hashable, deadline: Deadline, look_up: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """The same as `Flights.run`; who is cancelled while it leads leaves the look-up to another."""
-        from sdk.event_loop import event, running_loop, wait  # brings asyncio, which blocking programs do without
+        """The same as `SingleFlight.run`; who is cancelled while it leads leaves the look-up to another."""
+        from sdk.transport.event_loop import (  # brings asyncio, which blocking programs do without
+            event,
+            running_loop,
+            wait,
+        )
 
         under_way = self._by_loop.setdefault(running_loop(), {})
         while (flight := under_way.get(key)) is not None:

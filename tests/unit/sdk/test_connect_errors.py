@@ -9,7 +9,7 @@ import pytest
 
 from sdk.errors import TLSError
 from sdk.transport.base import Origin
-from sdk.transport.reason import connect_error
+from sdk.transport.connect_errors import connect_error
 
 THERE = Origin("https", "h", 443)
 

@@ -7,7 +7,7 @@ from time import time
 
 import pytest
 
-from sdk.answer import retry_after_s, status_error
+from sdk.error_body import retry_after_s, status_error
 from sdk.errors import (
     AuthenticationError,
     BadRequestError,

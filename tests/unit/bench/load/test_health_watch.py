@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from itertools import pairwise
 from time import monotonic_ns
 
 import pytest
@@ -13,9 +12,9 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.health import TICK_MS, Health, HealthWatch
+from bench.load.health_watch import TICK_MS, HealthWatch
+from bench.records.health import Health
 from bench.records.lags import LagCounter, Lags
-from bench.timer import Alarm, Ticker
 from bench.units import NS_PER_MS
 from bench.wire import PlainWire
 
@@ -34,31 +33,6 @@ def hold_the_loop(milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_ticks_come_in_order_and_none_is_lost(loop: str) -> None:
-    async def main() -> list[tuple[int, int]]:
-        ticks: list[tuple[int, int]] = []
-        enough = asyncio.Event()
-
-        def on_tick(due_ns: int, now_ns: int) -> None:
-            ticks.append((due_ns, now_ns))
-            if len(ticks) == 5:
-                hold_the_loop(12)
-            if len(ticks) >= 30:
-                enough.set()
-
-        ticker = Ticker(2 * NS_PER_MS, on_tick)
-        ticker.start()
-        await enough.wait()
-        ticker.stop()
-        return ticks
-
-    ticks = run_on(loop, main())
-    assert isinstance(ticks, list)
-    assert {later[0] - earlier[0] for earlier, later in pairwise(ticks)} == {2 * NS_PER_MS}
-    assert all(now_ns >= due_ns for due_ns, now_ns in ticks)
-
-
-@pytest.mark.parametrize("loop", LOOPS)
 def test_a_pause_is_seen_by_all_ticks_it_swallowed(loop: str) -> None:
     async def main() -> Health:
         watch = HealthWatch(PlainWire(1))
@@ -74,51 +48,6 @@ def test_a_pause_is_seen_by_all_ticks_it_swallowed(loop: str) -> None:
     assert health.loop_lag.max_ms >= 8 * TICK_MS
     swallowed = [number for number, count in health.loop_lag.bins.items() for _ in range(count) if number > 300]
     assert len(swallowed) >= 8  # of about 10, 20, … 100 ms, in bins of 16 µs of which the last holds all beyond 67 ms
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-def test_an_alarm_rings_once_at_its_moment_and_as_often_as_it_is_set(loop: str) -> None:
-    async def main() -> list[tuple[int, int]]:
-        rung: list[tuple[int, int]] = []
-        enough = asyncio.Event()
-        due_ns = 0
-
-        def on_alarm() -> None:
-            nonlocal due_ns
-            rung.append((due_ns, monotonic_ns()))
-            if len(rung) == 5:
-                enough.set()
-            else:
-                due_ns = max(due_ns, monotonic_ns()) + 2 * NS_PER_MS
-                alarm.set(due_ns)
-
-        alarm = Alarm(on_alarm)
-        alarm.set(1)  # long past: at once
-        await enough.wait()
-        alarm.close()
-        return rung
-
-    rung = run_on(loop, main())
-    assert isinstance(rung, list)
-    assert len(rung) == 5
-    assert all(now_ns >= due_ns for due_ns, now_ns in rung)
-
-
-def test_setting_an_alarm_anew_replaces_its_moment() -> None:
-    async def main() -> int:
-        rung: list[int] = []
-        enough = asyncio.Event()
-        later = Alarm(lambda: rung.append(2))
-        first = Alarm(enough.set)
-        later.set(monotonic_ns() + NS_PER_MS)
-        later.set(monotonic_ns() + 3_600_000 * NS_PER_MS)
-        first.set(monotonic_ns() + 3 * NS_PER_MS)
-        await enough.wait()
-        later.close()
-        first.close()
-        return len(rung)
-
-    assert asyncio.run(main()) == 0
 
 
 def test_cpu_time_and_collections_are_counted_and_the_hook_is_taken_back() -> None:

@@ -22,7 +22,7 @@ C = TypeVar("C", bound=Kept)
 W = TypeVar("W")
 
 
-class Lane(Generic[C, W]):
+class OriginPool(Generic[C, W]):
     """The connections to one origin.
 
     `open` counts all of them: those in use, those being made and the `free` ones; never over `limit`. The newest free
@@ -34,7 +34,7 @@ class Lane(Generic[C, W]):
     def __init__(self, limit: int, idle_ns: int) -> None:
         self._limit = limit
         self._idle_ns = idle_ns
-        self.open = 0
+        self.open: int = 0
         self.free: list[C] = []
         self.waiters: deque[W] = deque()
 

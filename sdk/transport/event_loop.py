@@ -1,85 +1,16 @@
-"""One transport for each event loop, of asyncio or trio: made when first asked for, closed when its loop ends."""
+"""What asynchronous code needs of its event loop, on asyncio and on trio alike."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
-
-from sdk.transport.base import AsyncTransport
 
 Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
-_Entry = tuple[AsyncTransport, AsyncGenerator[None, None], Later | None]
-
-
-# Trio warns of a generator that is dropped before its end: those are held until they are closed.
-_LEFT: set[Any] = set()
-
-
-class LoopTransports:
-    """Transports by event loop. `make_for_trio` is used there instead: the direct transport is asyncio's own."""
-
-    def __init__(self, make: Callable[[], AsyncTransport], make_for_trio: Callable[[], AsyncTransport]) -> None:
-        self._make = make
-        self._make_for_trio = make_for_trio
-        self._by_loop: WeakKeyDictionary[Any, _Entry] = WeakKeyDictionary()
-
-    async def of_running_loop(self) -> AsyncTransport:
-        """The transport of the running loop."""
-        loop = running_loop()
-        entry = self._by_loop.get(loop)
-        if entry is not None:
-            return entry[0]
-        is_asyncio = isinstance(loop, asyncio.AbstractEventLoop)
-        for ended in [other for other in self._by_loop if isinstance(other, asyncio.AbstractEventLoop)]:
-            if ended.is_closed():
-                del self._by_loop[ended]
-        transport = _bounded(self._make() if is_asyncio else self._make_for_trio())
-        closer = _close_when_loop_ends(transport)
-        # asyncio closes what is dropped by itself, and nothing kept here may hold the loop
-        self._by_loop[loop] = (transport, closer, None if is_asyncio else later())
-        await anext(closer)
-        return transport
-
-    def __del__(self) -> None:
-        for _, closer, start in self._by_loop.values():
-            if start is not None:
-                _LEFT.add(closer)
-                start(partial(_close, closer))
-        _LEFT.difference_update([closer for closer in _LEFT if closer.ag_frame is None])
-
-    async def aclose(self) -> None:
-        """Close the transport of the running loop; the next call makes another."""
-        entry = self._by_loop.pop(running_loop(), None)
-        if entry is not None:
-            await entry[1].aclose()
-
-
-def _bounded(transport: AsyncTransport) -> AsyncTransport:
-    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
-    if getattr(transport, "keeps_limits", False) is True:
-        return transport
-    from sdk.transport.bounded import BoundedTransport  # few programs have a transport of their own
-
-    return BoundedTransport(transport)
-
-
-async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
-    """Once started, an async generator is closed by its loop before the loop ends (PEP 525), on trio as on asyncio."""
-    try:
-        yield
-    finally:
-        await transport.aclose()
-
-
-async def _close(closer: AsyncGenerator[None, None]) -> None:
-    await closer.aclose()
 
 
 def running_loop() -> Any:

@@ -1,6 +1,6 @@
 """What a call does, step by step, without I/O: one description that the sync and the async client both follow.
 
-A flow is a generator. It yields a `Send`, a `Wait` or a `Once`, and the client that drives it sends back the `Reply`,
+A call is a generator. It yields a `Send`, a `Wait` or a `Once`, and the client that drives it sends back the `Reply`,
 or throws in the error.
 """
 
@@ -16,9 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic_core import ValidationError
 
-from sdk.answer import MAX_ERROR_BYTES, not_an_answer, says_no_chat_template, says_no_usage, status_error, unfit_head
 from sdk.answer_limit import MAX_ANSWER_BYTES, ArrivingBody, check_weight
 from sdk.deadline import Deadline
+from sdk.error_body import (
+    MAX_ERROR_BYTES,
+    not_an_answer,
+    says_no_chat_template,
+    says_no_usage,
+    status_error,
+    unfit_head,
+)
 from sdk.errors import AuthenticationError, ModelNotFoundError, ProtocolError, SDKError, StatusError, StreamServerError
 from sdk.json_weight import LIGHT_BYTES
 from sdk.known_keys import keys_of, without_keys
@@ -58,10 +65,10 @@ class Wait(NamedTuple):
 
 
 class Once(NamedTuple):
-    """Follow another flow once for all calls that want the same at the same time, as told by `key`."""
+    """Follow another call once for all calls that want the same at the same time, as told by `key`."""
 
     key: Hashable
-    flow: Callable[[], Generator[Step, Any, object]]
+    call: Callable[[], Generator[Step, Any, object]]
 
 
 class Reply(NamedTuple):
@@ -74,7 +81,7 @@ class Reply(NamedTuple):
 
 Step = Send | Wait | Once
 Result = TypeVar("Result")
-Flow = Generator[Step, Any, Result]
+Call = Generator[Step, Any, Result]
 
 
 @dataclass(slots=True)
@@ -103,15 +110,15 @@ class Memory:
 
 
 class Caller:
-    """Makes flows for one endpoint."""
+    """Makes calls for one endpoint."""
 
     def __init__(self, endpoint: Endpoint, retries: RetryPolicy, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         self.endpoint = endpoint
         self.retries = retries
         self.max_bytes = max_bytes
-        self.memory = Memory()
+        self.memory: Memory = Memory()
 
-    def models(self, deadline: Deadline) -> Flow[ModelList]:
+    def models(self, deadline: Deadline) -> Call[ModelList]:
         """The models served, asked anew."""
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request, max_bytes=self.max_bytes), deadline)
@@ -122,7 +129,7 @@ class Caller:
         self.memory.remember_cards(cards)
         return cards
 
-    def ask(self, question: Question, deadline: Deadline, is_chat: bool | None) -> Flow[Answered]:
+    def ask(self, question: Question, deadline: Deadline, is_chat: bool | None) -> Call[Answered]:
         """The reply to a question.
 
         Chat or completion is decided by `is_chat`, else the model's card, else what was learnt, else chat.
@@ -147,7 +154,7 @@ class Caller:
             self.memory.no_chat.add(question.model)
             return (yield from self._ask(question, deadline, False))
 
-    def _ask(self, question: Question, deadline: Deadline, is_chat: bool) -> Flow[Answered]:
+    def _ask(self, question: Question, deadline: Deadline, is_chat: bool) -> Call[Answered]:
         ask_usage = question.stream and not self.memory.refuses_usage
         request = self._request(question, is_chat, ask_usage)
         try:
@@ -165,14 +172,14 @@ class Caller:
         path = "/chat/completions" if is_chat else "/completions"
         return self.endpoint.request(path, make(ask_usage=ask_usage), question.extra_headers)
 
-    def _know_cards(self, deadline: Deadline) -> Flow[bool]:
+    def _know_cards(self, deadline: Deadline) -> Call[bool]:
         """Have the cards at hand if the server has any; says whether they were there already."""
         if self.memory.fresh_cards() is not None:
             return True
         yield Once(("cards", deadline.timeouts), lambda: self._learn_cards(deadline))
         return False
 
-    def _learn_cards(self, deadline: Deadline) -> Flow[None]:
+    def _learn_cards(self, deadline: Deadline) -> Call[None]:
         try:
             yield from self.models(deadline)
         except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
@@ -182,7 +189,7 @@ class Caller:
                 raise
             self.memory.remember_cards(_models().ModelList(data=[]))
 
-    def _now_served(self, model: str, deadline: Deadline) -> Flow[bool]:
+    def _now_served(self, model: str, deadline: Deadline) -> Call[bool]:
         """Whether a model unknown a moment ago is served by now: adapters come and go."""
         try:
             yield Once(("models", deadline.timeouts), lambda: self.models(deadline))
@@ -195,7 +202,7 @@ class Caller:
         if served and not all(name in error.message for name in served):
             error.message += f" (model {model!r}; served: {shown(', '.join(served), MAX_SAID)})"
 
-    def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Flow[Reply]:
+    def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Call[Reply]:
         attempt = 1
         while True:
             try:
