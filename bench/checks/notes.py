@@ -36,24 +36,24 @@ def other_length(run: Run, requests: RequestTable) -> str | None:
         return None
     asked, got = (float(np.median(tokens[other])) for tokens in (requests.asked.tokens, requests.counts.usage_tokens))
     return (
-        f"{other.sum():,} of {told.sum():,} answers had another length than was asked for, in spite of min_tokens and "
-        f"ignore_eos (median {got:,.0f} tokens, not {asked:,.0f}): they count as they are"
+        f"{other.sum():,} of {told.sum():,} answers were not as long as requested, despite min_tokens and ignore_eos "
+        f"(median {got:,.0f} tokens, not {asked:,.0f}); they count all the same"
     )
 
 
 def _of_tokens(run: Run, requests: RequestTable, headline: Figures, counts: Counts) -> Iterator[str]:
     if headline.tokens_are in ("chunks", "mixed"):
         whose = "the answers" if headline.tokens_are == "chunks" else "some answers"
-        yield f"the server sent no usage with {whose}: their tokens are chunks, which may hold several tokens"
+        yield f"the server sent no usage with {whose}: their chunks are counted, each of which may hold several tokens"
     for name, found in headline.latency.items():
         if found.assumes is not None:
             yield f"{LATENCIES[name].label} assumes that {found.assumes}"
     if run.view.goodput and headline.goodput is None and counts.ok:
-        yield "goodput is n/a: without the server's usage TPOT is not known"
+        yield "goodput is n/a: without the server's usage, TPOT is unknown"
     if (length := other_length(run, requests)) is not None:
         yield length
     if counts.empty_events:
-        yield f"{plural(counts.empty_events, 'token event')} had an empty text (special tokens)"
+        yield f"{plural(counts.empty_events, 'token event')} had empty text (special tokens)"
 
 
 def _of_connections(requests: RequestTable, inside: Bools) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _of_connections(requests: RequestTable, inside: Bools) -> Iterator[str]:
         took_ms = float(requests.times.waited_ns[opened].mean()) / NS_PER_MS
         yield (
             f"{opened.sum():,} of {inside.sum():,} requests opened a connection, which took {took_ms:.1f} ms (mean): "
-            "no TTFT or E2E contains that, TTFT from schedule does"
+            "TTFT and E2E leave that time out, TTFT from schedule includes it"
         )
 
 
@@ -77,23 +77,23 @@ def _of_tails(requests: RequestTable, inside: Bools) -> Iterator[str]:
     if len(held) and tail.sum() > _WORTH_TELLING * held.sum() and np.mean(tail) > NS_PER_MS:
         yield (
             f"the server held streams open for {np.mean(tail) / NS_PER_MS:.1f} ms after their last token (mean): "
-            "no latency contains that"
+            "no latency includes that time"
         )
 
 
 def _of_measurement(run: Run, requests: RequestTable, headline: Figures) -> Iterator[str]:
     if run.health is not None and run.health.wire.stamps == "read":
-        yield "arrivals were stamped as they were read, not by the kernel: nothing bounds the client's own error"
+        yield "arrivals were timestamped at the read, not by the kernel: the client's own error has no bound"
     if run.interrupted and not requests.is_partial:
-        yield "interrupted: answers still under way are missing, which favours short ones"
+        yield "interrupted: answers still in progress are missing, which favours short ones"
     inexact = [name for name, figure in headline.latency.items() if not figure.exact]
     if inexact:
-        yield f"percentiles of {', '.join(inexact)} are of a histogram with three significant digits"
+        yield f"percentiles of {', '.join(inexact)} come from a histogram with three significant digits"
     if run.certificate is not None and (
         (headline.output_tokens_per_s or 0) > run.certificate.tokens_per_s
         or (headline.mean_concurrency or 0) > run.certificate.streams
     ):
         yield (
-            f"above this machine's certificate, which is for {run.certificate.tokens_per_s:,.0f} tok/s in "
+            f"the load exceeds this machine's certificate, which covers {run.certificate.tokens_per_s:,.0f} tok/s in "
             f"{run.certificate.streams:,} streams (bench selftest)"
         )

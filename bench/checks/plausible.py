@@ -47,7 +47,7 @@ def _of_run(run: Run) -> Iterator[str]:
     try:
         str(run.target.endpoint_url)
     except ValueError:
-        yield "target.url is no address"
+        yield "target.url is not a valid address"
 
 
 def _is_flat(content: object) -> bool:

@@ -17,7 +17,7 @@ from bench.figures.window import STEADY_SHARE, Span
 from bench.load.arrivals import gap_cdf
 from bench.records.result import Check, Figures
 from bench.records.run import LoadFacts
-from bench.units import NS_PER_MS, NS_PER_S
+from bench.units import NS_PER_MS, NS_PER_S, plural
 
 LATENESS_LIMIT_MS = 5.0
 LATENESS_SHARE = 0.05  # of what a request takes, as of the streams that may be missing
@@ -26,6 +26,7 @@ SENT_LIMIT = 0.99
 ARRIVALS_LIMIT = 0.05
 CONSTANT_LIMIT_MS = 1.0
 _MOST_GAPS = 20_000
+_LESS_WORK = "reduce the load, or run fewer other programs on"
 
 
 def schedule_checks(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Iterator[Check]:
@@ -50,7 +51,7 @@ def _lateness(requests: RequestTable, span: Span, figures: Figures, load: LoadFa
     own_lateness_ns = times.begun_ns - times.due_ns
     late = own_lateness_ns[times.was_sent & span.contains(times.send_ns)] / NS_PER_MS
     if len(late) == 0:
-        return Check(code=code, status="n/a", text="lateness not known: nothing was sent in the window")
+        return Check(code=code, status="n/a", text="lateness unknown: nothing was sent in the window")
     ordered = Sorted(late)
     p99 = percentile(ordered, 99).value
     value, which = (ordered.at(ordered.n - 1), "at most") if p99 is None else (p99, "p99")
@@ -60,11 +61,13 @@ def _lateness(requests: RequestTable, span: Span, figures: Figures, load: LoadFa
         status="pass" if passed else "fail",
         text=f"sent on time ({which} {value:.1f} ms late)"
         if passed
-        else f"requests sent {value:,.1f} ms late {'at most' if p99 is None else 'at p99'}",
+        else f"requests sent up to {value:,.1f} ms late"
+        if p99 is None
+        else f"requests sent {value:,.1f} ms late at p99",
         value=value,
         limit=limit,
         unit="ms",
-        remedy=_at_limit(figures, load) or "this machine sends late: less load, or less else running on it",
+        remedy=_at_limit(figures, load) or f"this machine sends late: {_LESS_WORK} it",
     )
 
 
@@ -73,7 +76,7 @@ def _at_limit(figures: Figures, load: LoadFacts) -> str | None:
     held, most = figures.mean_concurrency, load.streams
     if load.plan != "open" or most is None or held is None or held < STEADY_SHARE * most:
         return None
-    return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
+    return f"the limit of {plural(most, 'concurrent request')} was reached: raise --max-concurrency, or lower the rate"
 
 
 def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Check:
@@ -88,11 +91,11 @@ def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts)
         code="rate",
         status="pass" if share >= SENT_LIMIT else "fail",
         text=f"{on_time.sum() / length_s:,.1f} of {due.sum() / length_s:,.1f} planned req/s sent"
-        + (f", {absent:,} of them to a server that took no connection" if absent else ""),
+        + (f", {absent:,} of them to a server that accepted no connection" if absent else ""),
         value=share,
         limit=SENT_LIMIT,
         unit="share",
-        remedy=_at_limit(figures, load) or "the rest came too late: a lower --request-rate",
+        remedy=_at_limit(figures, load) or "the rest went out too late: lower --request-rate",
     )
 
 
@@ -113,7 +116,7 @@ def _arrivals(requests: RequestTable, span: Span, load: LoadFacts) -> Check:
             value=off_ms,
             limit=CONSTANT_LIMIT_MS,
             unit="ms",
-            remedy="this machine sends unevenly: less load, or less else running on it",
+            remedy=f"this machine sends unevenly: {_LESS_WORK} it",
         )
     gaps = np.sort(gaps)[:: -(-len(gaps) // _MOST_GAPS)]
     n = len(gaps)
@@ -128,5 +131,5 @@ def _arrivals(requests: RequestTable, span: Span, load: LoadFacts) -> Check:
         value=distance,
         limit=limit,
         unit="distance",
-        remedy="requests did not go out as they were drawn: less load, or less else running on this machine",
+        remedy=f"requests were not sent as drawn: {_LESS_WORK} this machine",
     )

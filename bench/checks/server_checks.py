@@ -47,16 +47,16 @@ def nothing_succeeded(run: Run, requests: RequestTable) -> Iterator[Check]:
     if run.gave_up is not None:
         yield Check(code="cut_short", status="fail", text=run.gave_up, remedy=_cut_short_remedy(requests))
     if sent and requests.cancelled.all():
-        text, remedy = f"nothing of the {sent:,} answers had come when the run was stopped", "let it run for longer"
+        text, remedy = f"no answer to {plural(sent, 'request')} had begun when the run was stopped", "let it run longer"
     else:
-        text, remedy = f"none of {sent:,} requests succeeded", "see the failures: they are all there is to measure"
+        text, remedy = f"none of {sent:,} requests succeeded", "see the failures: there is nothing else to measure"
     yield Check(code="no_request_succeeded", status="fail", text=text, value=0.0, unit="requests", remedy=remedy)
 
 
 def _cut_short_remedy(requests: RequestTable) -> str:
     if requests.has_outcome(Outcome.LENGTH_MISMATCH).all():
-        return "measure answers as the model ends them: --no-ignore-eos"
-    return "see why in the server's log; --give-up-after sets how long a silent server is waited for"
+        return "let the model end its answers: --no-ignore-eos"
+    return "the server's log may say why; --give-up-after sets how long to wait for a silent server"
 
 
 def _cut_short(run: Run, requests: RequestTable, windows: Windows) -> Check:
@@ -71,7 +71,7 @@ def _cut_short(run: Run, requests: RequestTable, windows: Windows) -> Check:
     return Check(
         code="cut_short",
         status="fail",
-        text=f"{run.gave_up}; {how_much} were run",
+        text=f"{run.gave_up}; the run covered {how_much}",
         value=share,
         limit=1.0,
         unit="share",
@@ -83,10 +83,10 @@ def _no_answer_ended() -> Check:
     return Check(
         code="no_answer_ended",
         status="fail",
-        text="no answer had ended when the run was stopped: what is shown is of answers under way",
+        text="no answer had ended when the run was stopped: the figures describe answers in progress",
         value=0.0,
         unit="requests",
-        remedy="it leaves out the requests that had not begun; let it run for longer",
+        remedy="they leave out the requests whose answers had not begun; let it run longer",
     )
 
 
@@ -94,13 +94,13 @@ def _no_steady_window(run: Run, windows: Windows) -> Check:
     """The check that fails when the whole run has to stand in for a steady window."""
     load = run.load
     left_s, needed_s = windows.left_s, windows.needed_s
-    takes = "" if needed_s is None else f", where a request takes {format_span(needed_s)}"
+    takes = "" if needed_s is None else f", while a request takes {format_span(needed_s)}"
     if load.plan == "open" or load.streams == 1:
         text = f"no steady window: requests were sent for {format_span(left_s)}{takes}"
     else:
         text = (
-            f"no steady window: after the {load.streams:,} streams that began together had passed, as many were kept "
-            f"open for {format_span(left_s)}{takes}"
+            f"no steady window: after the first requests of the {load.streams:,} streams, enough streams stayed open "
+            f"for {format_span(left_s)}{takes}"
         )
     return Check(
         code="steady_window",
@@ -109,18 +109,18 @@ def _no_steady_window(run: Run, windows: Windows) -> Check:
         value=left_s,
         limit=needed_s,
         unit="s",
-        remedy="the figures are over the whole run, its start and end included; "
-        + ("let it run for longer" if run.interrupted or run.gave_up else _longer(load, needed_s)),
+        remedy="the figures cover the whole run, including its start and end; "
+        + ("let it run longer" if run.interrupted or run.gave_up else _longer(load, needed_s)),
     )
 
 
 def _longer(load: LoadFacts, needed_s: float | None) -> str:
     """The option that would give a steady window of ten requests a stream."""
     if load.requests is not None and load.duration_s is None:
-        return f"--num-requests {12 * (load.streams or 1)} would do" if load.plan == "closed" else "send more of them"
+        return f"--num-requests {12 * (load.streams or 1)} is enough" if load.plan == "closed" else "send more requests"
     if needed_s is None:
-        return "run it for longer"
-    return f"--duration {format_duration(max(5.0, math.ceil(12 * needed_s)))} would do"
+        return "run it longer"
+    return f"--duration {format_duration(max(5.0, math.ceil(12 * needed_s)))} is enough"
 
 
 def _tokens(requests: RequestTable) -> Check:
@@ -129,11 +129,11 @@ def _tokens(requests: RequestTable) -> Check:
     told = requests.ok & (requests.counts.usage_tokens >= 0)
     known = told & requests.counts.knows_event_tokens
     if not known.any():
-        why = "the server sends no usage" if not told.any() else "events do not tell how many tokens they carry"
+        why = "the server sends no usage" if not told.any() else "it is unknown how many tokens each event carries"
         if requests.is_partial:
             why = "no answer had ended"
         elif told.any() and not requests.asked.streamed[told].any():
-            why = "answers came in one piece"
+            why = "answers arrived in one piece"
         return Check(code=code, status="n/a", text=f"tokens not checked against usage: {why}")
     counted, usage = requests.counted[known], requests.counts.usage_tokens[known]
     wrong, compared = int((counted != usage).sum()), int(known.sum())
@@ -141,8 +141,8 @@ def _tokens(requests: RequestTable) -> Check:
         return Check(
             code=code,
             status="fail",
-            text=f"in {wrong:,} of {compared:,} requests the usage with each event came to another number of tokens "
-            f"than the usage at the end: {counted.sum():,} and {usage.sum():,} in all",
+            text=f"in {wrong:,} of {compared:,} requests, the usage with each event adds up to a different number of "
+            f"tokens than the usage at the end: {counted.sum():,} and {usage.sum():,} in total",
             value=wrong,
             limit=0,
             unit="requests",
@@ -189,15 +189,15 @@ def _little(requests: RequestTable, span: Span) -> Check:
     off = float(abs(throughput * mean_held / held - 1))
     each_ms = float(held / throughput) / NS_PER_MS  # from one planned start to the next
     limit = max(LITTLE_LIMIT, LITTLE_GRAIN_MS / each_ms)
-    by_grain = "" if limit == LITTLE_LIMIT else f" ({off * each_ms:.1f} ms a request)"
+    by_grain = "" if limit == LITTLE_LIMIT else f" ({off * each_ms:.1f} ms per request)"
     return Check(
         code=code,
         status="pass" if off <= limit else "fail",
-        text=f"Little {off:.1%}{by_grain}",
+        text=f"Little's law off by {off:.1%}{by_grain}",
         value=off,
         limit=limit,
         unit="share",
-        remedy="time passes between requests that no latency shows: this machine sends late",
+        remedy="time that no latency includes passes between requests: this machine sends late",
     )
 
 
@@ -219,9 +219,9 @@ def _concurrency(requests: RequestTable, windows: Windows, figures: Figures, str
         value=share,
         limit=STEADY_SHARE,
         unit="share",
-        remedy=f"for {late:.0%} of the time the next request was due and this machine had not sent it: less load"
+        remedy=f"for {late:.0%} of the time the next request was due and this machine had not sent it: reduce the load"
         if late >= (1 - share) / 2
-        else "too few requests kept the streams busy: a longer --duration or more --num-requests",
+        else "too few requests to keep the streams busy: raise --duration or --num-requests",
     )
 
 
@@ -241,7 +241,7 @@ def _server(requests: RequestTable, server: ServerCounters) -> Check:
     compared = {name: (theirs, own) for name, (theirs, own) in ours.items() if theirs is not None and own is not None}
     wrong = [f"{theirs:,} {name} where {own:,} arrived" for name, (theirs, own) in compared.items() if theirs != own]
     if not compared:
-        return Check(code=code, status="n/a", text="server's own counters not compared: none that this tool knows")
+        return Check(code=code, status="n/a", text="server's own counters not compared: this tool knows none of them")
     if wrong:
         return Check(
             code=code,
@@ -250,7 +250,7 @@ def _server(requests: RequestTable, server: ServerCounters) -> Check:
             value=len(wrong),
             limit=0,
             unit="counters",
-            remedy="others may use the server meanwhile: then the figures are of both loads",
+            remedy="others may be using the server; the figures then describe both loads",
         )
     return Check(
         code=code,

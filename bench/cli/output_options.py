@@ -33,13 +33,13 @@ _OPTIONS = (
     _option(
         "--result-filename",
         metavar="PATH",
-        help="Its name or path, from --result-dir if that is given.  [default: made as vllm bench serve makes it]",
+        help="Name or path of that file, relative to --result-dir if given.  [default: as vllm bench serve names it]",
     ),
     _option(
         "--result-dir",
         metavar="DIR",
         type=values.path,
-        help="Where each run's folder goes, and that file.  [default: runs; that file goes to the current folder]",
+        help="Where to create each run's folder and that file.  [default: runs; that file goes to the current folder]",
     ),
 )
 

@@ -20,7 +20,7 @@ from bench.units import NS_PER_S
 # Below this share of requests with known tokens, ITL, TPOT and goodput would speak for a selection of them.
 _COVERAGE = 0.95
 
-NO_ANSWER_ENDED = "no answer had ended by the time at which the run was cut short"
+NO_ANSWER_ENDED = "no answer had ended when the run was stopped"
 
 DesignEffects = Mapping[str, Mapping[float, float]]
 """By the name of a pooled figure and the percent: how many of its samples tell as much as one alone."""
@@ -131,7 +131,7 @@ def _assumption(figure: Figure, requests: RequestTable, present: Bools) -> str |
     if figure.assumption is None or not unknown.any():
         return None
     which = "" if unknown.sum() == present.sum() else f" in {unknown.sum():,} of {present.sum():,} requests"
-    return f"{figure.assumption}{which}: usage came only at the end, and events hold several tokens"
+    return f"{figure.assumption}{which}: usage arrived only at the end, and events hold several tokens"
 
 
 def _pooled(figure: Figure, sample: Sample, method: Method) -> Distribution:
@@ -200,9 +200,9 @@ def _why_empty(figure: Figure, requests: RequestTable, sample: Bools) -> str:
     if not sample.any():
         return _no_answer(requests) if requests.cancelled.any() else "no request that was sent in the window succeeded"
     if figure.needs_stream and not requests.asked.streamed[sample].any():
-        return "answers came in one piece"
+        return "answers arrived in one piece"
     if figure.needs_usage and not _knows_tokens(requests, sample):
         told = requests.counts.usage_tokens[sample] >= 0
         whose = "the answers" if not told.any() else f"{(~told).sum():,} of {len(told):,} answers"
-        return f"the server sent no usage with {whose}: how many tokens their events hold is not known; see ICL"
+        return f"the server sent no usage with {whose}: the number of tokens in their events is unknown; see ICL"
     return figure.why_empty

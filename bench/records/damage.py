@@ -23,9 +23,9 @@ def missing_moments(columns: Columns, moments: Iterable[bytes]) -> str | None:
         tokens += int((known & np.isin(rows.kind, _TOKEN_KINDS)).sum())
     expected = sum(columns.integers["events"]) + sum(columns.integers["dropped"])
     if tokens != expected:
-        return f"holds {tokens:,} of the {expected:,} token events of the requests on record"
+        return f"holds {tokens:,} of the {expected:,} token events of the recorded requests"
     if ended != len(recorded):
-        return f"holds the ends of {ended:,} of the {len(recorded):,} requests on record"
+        return f"holds the ends of {ended:,} of the {len(recorded):,} recorded requests"
     return None
 
 

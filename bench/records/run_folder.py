@@ -82,7 +82,7 @@ class RunFolder:
             return f"results are not kept: the folder {self._path} was removed during the run"
         if error is not None:
             where = error.filename or self._path
-            saved = f"{RESULT} has the figures all the same" if self._has_result else "--result-dir puts them elsewhere"
+            saved = f"{RESULT} still has the figures" if self._has_result else "--result-dir sets another place"
             return f"results are not kept: {error.strerror or error} ({where}); {saved}"
         for name, spool in ((REQUESTS, self._requests), (MOMENTS, self._moments.spool)):
             if spool.is_removed:
@@ -276,7 +276,7 @@ def _columns(records: Iterable[Record]) -> Columns:
             try:
                 columns.append(record)
             except OverflowError:
-                raise ResultError(f"request {record.request} on record has a number of more than 64 bits") from None
+                raise ResultError(f"request {record.request} has a number of more than 64 bits") from None
     return columns
 
 
@@ -290,7 +290,9 @@ def _records(chunks: Iterable[bytes], path: Path) -> Iterator[Record]:
                 number += 1
                 yield decode(line)
             if len(rest) > _MOST_LINE_BYTES:
-                raise ResultError(f"{path}, line {number + 1}: is over {_MOST_LINE_BYTES:,} bytes, which no record is")
+                raise ResultError(
+                    f"{path}, line {number + 1}: is over {_MOST_LINE_BYTES:,} bytes, more than any record has"
+                )
     except OSError as error:
         raise _unreadable(path, error) from None
     except ResultError:
@@ -304,7 +306,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         schema = msgspec.json.decode(data).get("schema")
         if schema != SCHEMA:
-            raise ResultError(f"{path}: schema {schema!r} is not known to this version, which reads {SCHEMA}")
+            raise ResultError(f"{path}: schema {schema!r} is unknown to this version, which reads {SCHEMA}")
         return msgspec.json.decode(data, type=kind)
     except (ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, ResultError):
@@ -319,7 +321,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise _unreadable(path, error) from None
     if len(data) > _MOST_RUN_BYTES:
-        raise ResultError(f"{path}: is over {_MOST_RUN_BYTES:,} bytes, which no {path.name} is")
+        raise ResultError(f"{path}: is over {_MOST_RUN_BYTES:,} bytes, more than any {path.name} has")
     return data
 
 

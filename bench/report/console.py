@@ -97,7 +97,7 @@ class _Report:
         second = [
             target.kind,
             load.prompts,
-            "each begun anew" if load.cache == "bust" else "as they are",
+            "each made unique" if load.cache == "bust" else "unchanged",
             f"{tokens} out" if load.fixed_length else f"at most {tokens} out",
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
@@ -184,7 +184,7 @@ class _Report:
         window, requests = figures.window, plural(figures.requests, "request")
         if not self._result.counts.ok:
             answers = plural(figures.requests, "answer")
-            text = f"from {answers} under way when the run was stopped after {format_span(window.length_s)}"
+            text = f"from {answers} in progress when the run was stopped after {format_span(window.length_s)}"
         elif window == whole.window:
             text = f"from {requests} of the whole run of {format_span(window.length_s)}, start and end included"
         else:

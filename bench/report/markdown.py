@@ -71,7 +71,7 @@ def _latencies(result: Result, view: View) -> str:
     window = result.headline.window
     return _table(header, rows) + (
         f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
-        "p99 with its 95 % interval; client: the most that the bench itself may be off by."
+        "p99 with its 95 % interval; client: the largest error that the bench itself may have added."
     )
 
 

@@ -19,7 +19,7 @@ _ABOUT = 48
 _CELL = 7
 _INDENT = "  "
 _LABEL = 11
-_NO_CERTIFICATE = "no certificate: the smallest load was not measured well; stop what else runs, and try again"
+_NO_CERTIFICATE = "no certificate: the smallest load was not measured accurately; stop other programs and try again"
 _TABLE = 126  # the room of a line with most outcomes
 
 
@@ -64,7 +64,7 @@ class SelfTestReport:
             shapes = plural(len(test.shapes), "shape")
             lines.append((word, f"{within} of {shapes} {_limits()}; counts exact in {exact}"))
             if admitted:
-                lines.append(("", f"{admitted} more within the error that their reports admit"))
+                lines.append(("", f"{admitted} more within the error that their reports state"))
         if test.certificate is not None:
             lines += _certificate(test.certificate)
         elif test.loads:
@@ -113,7 +113,7 @@ def _counts(trial: Trial) -> str:
         mark = style("✔", fg="green")
     else:
         wrong = {
-            "ended otherwise": comparison.unlike,
+            "with another outcome": comparison.unlike,
             "miscounted": comparison.miscounted,
             "not known to the server": comparison.unknown,
             "of the first burst": comparison.starters,
