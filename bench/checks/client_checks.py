@@ -1,4 +1,4 @@
-"""The checks of the bench's own part in the figures: how late it read, how long it stood still."""
+"""Checks how the bench itself may have affected the figures: how late it read, and how long it stood still."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RETRANSMITS_LIMIT = 0.01
 
 
 def client_checks(figures: Figures, run: Run, requests: int, merged_reads: int = 0) -> Iterator[Check]:
-    """All of them, over the headline's figures; `merged_reads` brought several token events at once."""
+    """Run these checks over the headline figures. `merged_reads` is how many reads returned several token events."""
     health = run.health
     if health is None:
         yield _not_watched(run)
@@ -49,7 +49,7 @@ def client_checks(figures: Figures, run: Run, requests: int, merged_reads: int =
 
 
 def _not_watched(run: Run) -> Check:
-    """A run that was read back before its end, or that has none."""
+    """The check that fails for a run that was read back before its end, or that has no end."""
     again = "whether the client kept up is unknown: run it again"
     text, remedy = {
         "running": ("the bench is still running: these are its figures so far", "report it again when it has ended"),
@@ -59,7 +59,7 @@ def _not_watched(run: Run) -> Check:
 
 
 def _error(figures: Figures, health: Health, merged_reads: int) -> Check:
-    """The largest error that the client may have added to a figure, set against what that figure can bear."""
+    """Compare the largest error that the client may have added to a figure with the limit for that figure."""
     code = "client_error"
     worst: tuple[float, str, float, float] | None = None
     for figure in filter(attrgetter("is_checked"), LATENCIES.values()):
@@ -88,7 +88,7 @@ def _error(figures: Figures, health: Health, merged_reads: int) -> Check:
 
 
 def _error_remedy(health: Health, merged_reads: int) -> str:
-    """A client that was never late reads several events at once only where a server sends them so."""
+    """If the client was never late, reads return several events only because the server sends in bursts."""
     lag_p99 = health.loop_lag.percentile_ms(99)
     if merged_reads and lag_p99 is not None and lag_p99 <= ERROR_LIMIT_MS:
         return (
@@ -99,7 +99,7 @@ def _error_remedy(health: Health, merged_reads: int) -> str:
 
 
 def _read_lag(wire: WireHealth) -> Check:
-    """Alone it lowers nothing: stamps are the kernel's, however late they are read."""
+    """This check never fails: the kernel's timestamps do not depend on when they are read."""
     p99 = None if wire.read_lag is None else wire.read_lag.percentile_ms(99)
     text = "nothing was read" if p99 is None else f"read {p99:.1f} ms after arrival at p99"
     return Check(code="read_lag", status="n/a" if p99 is None else "pass", text=text, value=p99, unit="ms")
@@ -120,7 +120,7 @@ def _clock_steps(wire: WireHealth) -> Iterator[Check]:
 
 
 def _loop_lag(health: Health) -> Check:
-    """Without the kernel's stamps, how late the loop runs stands in for the client's own error."""
+    """Without kernel timestamps, the lag of the event loop stands in for the client's own error."""
     p99 = health.loop_lag.percentile_ms(99)
     if p99 is None:
         return Check(code="loop_lag", status="n/a", text="loop lag unknown: the load was too short")
@@ -176,7 +176,7 @@ def _retransmits(segments: int, requests: int) -> Check:
 
 
 def own_limit(counts: Counts) -> Iterator[Check]:
-    """The check that fails when requests could not be sent for what this machine does not have."""
+    """The check that fails if requests could not be sent because this machine ran out of something."""
     for found in counts.failures:
         if found.outcome == Outcome.CLIENT_LIMIT:
             yield Check(
@@ -191,7 +191,7 @@ def own_limit(counts: Counts) -> Iterator[Check]:
 
 
 def _remedy(health: Health) -> str:
-    """What to do about a late client: its own work is too much, or others' is."""
+    """What to do about a late client: either its own work is too much, or that of other processes."""
     if health.cpu_wait_s is not None and health.cpu_wait_s > 0.02 * health.wall_s:
         return f"other processes used the core for {health.cpu_wait_s / health.wall_s:.0%} of the time: stop them"
     return "reduce the load, or use a faster machine"

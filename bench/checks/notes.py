@@ -1,4 +1,4 @@
-"""What a reader has to know beside the figures, a line each. Pure."""
+"""What readers need to know in addition to the figures, one line each. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bench.records.result import Counts, Figures
 from bench.records.run import Run
 from bench.units import NS_PER_MS, plural
 
-# Of the requests that open a connection, and of a stream's time that passes after its last token: less needs no words.
+# A note needs at least this share of requests that opened a connection, or of streams' time after the last token.
 _WORTH_TELLING = 0.02
 
 
 def notes(run: Run, requests: RequestTable, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
-    """The notes of the run itself, and the ones its figures call for."""
+    """The notes of the run itself, and those that its figures call for."""
     found = [*run.notes, *_of_tokens(run, requests, headline, counts)]
     if windows is not None:
         inside = windows.headline.contains(requests.times.send_ns)
@@ -29,7 +29,7 @@ def notes(run: Run, requests: RequestTable, windows: Windows | None, headline: F
 
 
 def other_length(run: Run, requests: RequestTable) -> str | None:
-    """What is to be said of answers that were not as long as asked, where nobody required it."""
+    """The note about answers that were not as long as requested, if that length was not required."""
     told = requests.ok & (requests.asked.tokens >= 0) & (requests.counts.usage_tokens >= 0)
     other = told & (requests.counts.usage_tokens != requests.asked.tokens)
     if run.load.length_required or not other.any():
@@ -57,7 +57,7 @@ def _of_tokens(run: Run, requests: RequestTable, headline: Figures, counts: Coun
 
 
 def _of_connections(requests: RequestTable, inside: Bools) -> Iterator[str]:
-    """Connections that the server had closed, or did not take at once."""
+    """Connections that the server had closed, or did not accept immediately."""
     opened = inside & requests.asked.opened & requests.times.was_sent
     if opened.sum() > _WORTH_TELLING * inside.sum():
         took_ms = float(requests.times.waited_ns[opened].mean()) / NS_PER_MS
@@ -68,12 +68,10 @@ def _of_connections(requests: RequestTable, inside: Bools) -> Iterator[str]:
 
 
 def _of_tails(requests: RequestTable, inside: Bools) -> Iterator[str]:
-    """Time for which the server held streams open after their last token."""
+    """How long the server held streams open after their last token."""
     rows = inside & requests.completed
-    held, tail = (
-        requests.times.free_ns[rows] - requests.times.begun_ns[rows],
-        requests.times.free_ns[rows] - requests.times.last_ns[rows],
-    )
+    times = requests.times
+    held, tail = (times.free_ns - times.begun_ns)[rows], (times.free_ns - times.last_ns)[rows]
     if len(held) and tail.sum() > _WORTH_TELLING * held.sum() and np.mean(tail) > NS_PER_MS:
         yield (
             f"the server held streams open for {np.mean(tail) / NS_PER_MS:.1f} ms after their last token (mean): "

@@ -1,7 +1,7 @@
-"""The checks of when requests went out, against when they were planned. Pure.
+"""Checks when requests were sent, compared with the plan. Pure.
 
-They are about the bench: the time that a server takes to accept a connection, or to take a request in, is not part of
-them. In latencies from the schedule it is.
+These checks are about the bench. They leave out the time that a server takes to accept a connection or to read a
+request; latencies from the schedule include it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from bench.records.run import LoadFacts
 from bench.units import NS_PER_MS, NS_PER_S, plural
 
 LATENESS_LIMIT_MS = 5.0
-LATENESS_SHARE = 0.05  # of what a request takes, as of the streams that may be missing
+LATENESS_SHARE = 0.05  # of the time that a request takes: the same share of streams may be missing
 SENT_LIMIT = 0.99
-# Of 1.95 / √n a true sample exceeds one in a thousand (Kolmogorov); no sample is held to less than this.
+# One correct sample in a thousand exceeds 1.95 / √n (Kolmogorov); the limit is never lower than this.
 ARRIVALS_LIMIT = 0.05
 CONSTANT_LIMIT_MS = 1.0
 _MOST_GAPS = 20_000
@@ -30,7 +30,7 @@ _LESS_WORK = "reduce the load, or run fewer other programs on"
 
 
 def schedule_checks(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Iterator[Check]:
-    """All of them, over the headline's span."""
+    """Run these checks over the span of the headline."""
     yield _lateness(requests, span, figures, load)
     if load.plan == "open":
         yield _sent(requests, span, figures, load)
@@ -38,12 +38,12 @@ def schedule_checks(requests: RequestTable, span: Span, figures: Figures, load: 
 
 
 def _tried(requests: RequestTable) -> Bools:
-    """Rows that the bench did its part for: what could not connect cannot be sent."""
+    """Rows for which the bench did its part: without a connection, nothing can be sent."""
     return requests.times.was_sent | (requests.failed & (requests.times.waited_ns > 0))
 
 
 def _lateness(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Check:
-    """In a closed loop a late send makes the load a little smaller, and no more: what counts is how much."""
+    """In a closed loop, a late send only makes the load smaller, so the limit depends on the length of requests."""
     code, limit = "lateness", LATENESS_LIMIT_MS
     if load.plan == "closed":
         limit = max(limit, LATENESS_SHARE * (figures.latency["e2e"].mean or 0.0))
@@ -72,7 +72,7 @@ def _lateness(requests: RequestTable, span: Span, figures: Figures, load: LoadFa
 
 
 def _at_limit(figures: Figures, load: LoadFacts) -> str | None:
-    """What to do where an open loop was at its limit, which holds requests back."""
+    """What to do if an open loop reached its limit, which holds requests back."""
     held, most = figures.mean_concurrency, load.streams
     if load.plan != "open" or most is None or held is None or held < STEADY_SHARE * most:
         return None
@@ -80,9 +80,9 @@ def _at_limit(figures: Figures, load: LoadFacts) -> str | None:
 
 
 def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Check:
-    """Of the requests that were due in the window, the share that went out in it: asked against achieved rate."""
+    """The share of the requests due in the window that were sent in it: the requested and the achieved rate."""
     due = span.contains(requests.times.sched_ns)
-    grain_ns = round(LATENESS_LIMIT_MS * NS_PER_MS)  # one that was due at the very end may go out just after it
+    grain_ns = round(LATENESS_LIMIT_MS * NS_PER_MS)  # a request due at the very end may be sent just after it
     on_time = due & _tried(requests) & (requests.times.begun_ns < span.end_ns + grain_ns)
     length_s = span.length_ns / NS_PER_S
     share = float(on_time.sum() / max(due.sum(), 1))
@@ -100,7 +100,7 @@ def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts)
 
 
 def _arrivals(requests: RequestTable, span: Span, load: LoadFacts) -> Check:
-    """Whether the gaps between requests are of the distribution that was asked for, as far as the limit let them."""
+    """Whether the gaps between requests have the requested distribution, as far as the limit allowed."""
     code, process, rate = "arrivals", load.arrivals or "poisson", load.rate or 1.0
     begun_ns = requests.times.begun_ns - (requests.times.due_ns - requests.times.sched_ns)
     begun = begun_ns[_tried(requests) & span.contains(begun_ns)]

@@ -1,4 +1,4 @@
-"""The checks of what was sent, kept open and counted, each with its value and its limit. Pure."""
+"""Checks what was sent, kept open and counted, each with its value and its limit. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bench.records.run import LoadFacts, Run, ServerCounters
 from bench.units import NS_PER_MS, NS_PER_S, format_duration, format_span, plural
 
 LITTLE_LIMIT = 0.02
-# What a timer, a task and a system call may take until a request is out: a large share of one that takes as long.
+# A timer, a task and a system call may take this long until a request is sent: a large share of a short request.
 LITTLE_GRAIN_MS = 1.0
 LITTLE_WAVES = 5
 
 
 def load_checks(requests: RequestTable, windows: Windows, figures: Figures, run: Run) -> Iterator[Check]:
-    """The checks of what was sent and counted, over the headline's span."""
+    """Run these checks and those of the schedule over the span of the headline."""
     load, span = run.load, windows.headline
     if run.gave_up is not None:
         yield _cut_short(run, requests, windows)
@@ -42,7 +42,7 @@ def load_checks(requests: RequestTable, windows: Windows, figures: Figures, run:
 
 
 def nothing_succeeded(run: Run, requests: RequestTable) -> Iterator[Check]:
-    """The check that fails when there is nothing to measure."""
+    """The checks of a run in which nothing could be measured."""
     sent = len(requests)
     if run.gave_up is not None:
         yield Check(code="cut_short", status="fail", text=run.gave_up, remedy=_cut_short_remedy(requests))
@@ -60,7 +60,7 @@ def _cut_short_remedy(requests: RequestTable) -> str:
 
 
 def _cut_short(run: Run, requests: RequestTable, windows: Windows) -> Check:
-    """How much of what was asked for ran before the bench gave up."""
+    """The check that reports how much of the load ran before the bench gave up."""
     load = run.load
     sent_s = 0.0 if run.stopped_ns is None else (run.stopped_ns - windows.whole.begin_ns) / NS_PER_S
     ran = [(sent_s / load.duration_s, f"{sent_s:,.1f} of {load.duration_s:g} s")] if load.duration_s else []
@@ -91,7 +91,7 @@ def _no_answer_ended() -> Check:
 
 
 def _no_steady_window(run: Run, windows: Windows) -> Check:
-    """The check that fails when the whole run has to stand in for a steady window."""
+    """The check that fails if the whole run must stand in for a steady window."""
     load = run.load
     left_s, needed_s = windows.left_s, windows.needed_s
     takes = "" if needed_s is None else f", while a request takes {format_span(needed_s)}"
@@ -115,7 +115,7 @@ def _no_steady_window(run: Run, windows: Windows) -> Check:
 
 
 def _longer(load: LoadFacts, needed_s: float | None) -> str:
-    """The option that would give a steady window of ten requests a stream."""
+    """The option that would give a steady window of ten requests per stream."""
     if load.requests is not None and load.duration_s is None:
         return f"--num-requests {12 * (load.streams or 1)} is enough" if load.plan == "closed" else "send more requests"
     if needed_s is None:
@@ -124,7 +124,7 @@ def _longer(load: LoadFacts, needed_s: float | None) -> str:
 
 
 def _tokens(requests: RequestTable) -> Check:
-    """Tokens counted from events against the server's usage, per request and in total."""
+    """Compare the tokens counted from events with the server's usage, per request and in total."""
     code = "tokens_match_usage"
     told = requests.ok & (requests.counts.usage_tokens >= 0)
     known = told & requests.counts.knows_event_tokens
@@ -165,11 +165,11 @@ def _all(requests: int) -> str:
 
 
 def _little(requests: RequestTable, span: Span) -> Check:
-    """Mean concurrency against throughput × the mean time for which a stream was held open.
+    """Compare mean concurrency with throughput × the mean time for which a stream was held open.
 
-    Requests at an edge of the window count by their share inside. The one counts from a request's planned start, the
-    other from when the bench set about sending it: the difference is time that passes between requests. How long the
-    server holds a stream after the last token is not part of that.
+    Requests at an edge of the window count by their share inside it. Concurrency counts from a request's planned
+    start, the time held open from when the bench starts to send: the difference is time that passes between requests.
+    The time for which the server holds a stream open after its last token is in both, so it makes no difference.
     """
     code = "littles_law"
     rows = requests.completed
@@ -177,7 +177,7 @@ def _little(requests: RequestTable, span: Span) -> Check:
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
     held = mean_concurrency(requests.times.due_ns[rows], end, span)
-    waves = float(shares.sum()) / max(held, 1.0)  # where fewer than one is open on average, a wave is one request
+    waves = float(shares.sum()) / max(held, 1.0)  # with fewer than one open on average, a wave is one request
     if waves < LITTLE_WAVES:
         return Check(
             code=code,
@@ -202,7 +202,7 @@ def _little(requests: RequestTable, span: Span) -> Check:
 
 
 def _concurrency(requests: RequestTable, windows: Windows, figures: Figures, streams: int) -> Check:
-    """Whether the streams were kept busy. A stream that the server refuses, or holds open, is busy with that."""
+    """Whether the streams were kept busy. A stream that the server refuses or holds open counts as busy."""
     code, span, held = "concurrency", windows.headline, figures.mean_concurrency
     if held is None or windows.steady is None:
         return Check(code=code, status="n/a", text="concurrency not checked: there is no steady window")
@@ -226,7 +226,7 @@ def _concurrency(requests: RequestTable, windows: Windows, figures: Figures, str
 
 
 def _server(requests: RequestTable, server: ServerCounters) -> Check:
-    """What the server counted against what arrived here."""
+    """Compare what the server counted with what arrived here."""
     code = "server_counters"
     if server.problem is not None:
         return Check(code=code, status="n/a", text=f"server's own counters not compared: {server.problem}")

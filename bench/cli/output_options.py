@@ -1,4 +1,4 @@
-"""The options that say what is printed and written; `python -m bench` and its `report` have the same."""
+"""The options for what is printed and written, shared by `python -m bench` and its `report`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OPTIONS = (
 
 
 def writing_options(command: _Function) -> _Function:
-    """Add them to a command."""
+    """Add these options to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
