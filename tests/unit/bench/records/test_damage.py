@@ -1,4 +1,4 @@
-"""A run whose files were cut since is told as damaged, never computed as a worse run."""
+"""A run whose files were truncated is reported as damaged, never computed as a worse run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def report(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
         ("requests.jsonl", None, "requests.jsonl: damaged: it lacks 40 of the 40 requests that ended"),
     ],
 )
-def test_a_file_that_was_cut(
+def test_a_truncated_file_is_damage(
     kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, cut: int | None, says: str
 ) -> None:
     folder = Path(shutil.copytree(kept, tmp_path / "run"))
