@@ -1,4 +1,4 @@
-"""The `streamgauge` command: `streamgauge bench …` is `python -m bench …`, every other word goes to the server."""
+"""The `streamgauge` command: `streamgauge bench …` is `python -m bench …`; every other command is the server's."""
 
 from __future__ import annotations
 

@@ -73,3 +73,12 @@ def test_host_and_port() -> None:
 def test_what_is_no_host_and_port_is_refused(host: str, port: int | str) -> None:
     with pytest.raises(ConfigError):
         local_address(host, port)
+
+
+def test_the_parts_of_an_error_for_programs_with_words_of_their_own() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_address("http://user:secret@h")
+    error = caught.value
+    assert (error.field, error.instead) == ("url", "api_key")
+    assert error.message == f"url: {error.problem}; {error.remedy}"
+    assert "secret" not in error.message

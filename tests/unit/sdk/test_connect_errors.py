@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import pickle
+import socket
 import ssl
 
 import pytest
@@ -33,3 +35,19 @@ def test_plain_http_where_tls_was_asked_for() -> None:
     found = connect_error(THERE, error)
     assert isinstance(found, TLSError)
     assert found.message == "no TLS connection to https://h: WRONG_VERSION_NUMBER; does it speak plain http?"
+
+
+def test_the_parts_of_an_error_for_programs_with_words_of_their_own() -> None:
+    error = ssl.SSLCertVerificationError(1, "wrong")
+    error.reason, error.verify_message = "CERTIFICATE_VERIFY_FAILED", "self-signed certificate"
+    found = connect_error(THERE, error)
+    assert (found.reason, found.problem) == (
+        "certificate",
+        "no TLS connection to https://h: CERTIFICATE_VERIFY_FAILED, self-signed certificate",
+    )
+    assert found.message == f"{found.problem}; {found.remedy}"
+    unresolved = connect_error(THERE, socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    assert (unresolved.reason, unresolved.remedy) == ("unresolved", "")
+    full = pickle.loads(pickle.dumps(connect_error(THERE, OSError(errno.EMFILE, "Too many open files"))))
+    assert full.reason == "local limit"
+    assert full.remedy.startswith("raise the limit")

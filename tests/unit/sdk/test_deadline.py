@@ -34,7 +34,7 @@ def test_a_token_re_arms_the_stall_limit_and_nothing_else() -> None:
     assert deadline.error(at(4.9)) is None
     error = deadline.error(at(5))
     assert isinstance(error, StallTimeoutError)
-    assert error.message == "no token for 3 s"
+    assert error.message == "no token arrived for 3 s"
     assert isinstance(error, TimeoutError)
 
 
@@ -46,7 +46,7 @@ def test_what_follows_the_last_finish_reason_has_a_limit_that_nothing_restarts()
     assert deadline.expires_ns() == at(1 + AFTER_FINISH_S)
     error = deadline.error(at(1 + AFTER_FINISH_S))
     assert isinstance(error, StallTimeoutError)
-    assert error.message == f"nothing for {AFTER_FINISH_S:g} s after the last finish reason"
+    assert error.message == f"nothing arrived for {AFTER_FINISH_S:g} s after the last finish reason"
 
 
 def test_who_waits_is_told_when_a_phase_begins() -> None:

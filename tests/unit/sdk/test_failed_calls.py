@@ -252,7 +252,7 @@ def test_a_stream_under_a_wrong_type_is_not_called_unasked(ask: Callable[..., An
     with WireServer(api.play) as server:
         with pytest.raises(ProtocolError, match="must be text/event-stream"):
             ask(server.url, request_config=XRequestConfig(stream=True))
-        with pytest.raises(ProtocolError, match="which was not asked for"):
+        with pytest.raises(ProtocolError, match="which the request did not ask for"):
             ask(server.url)
 
 
@@ -277,7 +277,7 @@ def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
 
     api.chat = chat
     with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError, match=r"no token for 0\.2 s") as caught:
+        with pytest.raises(StallTimeoutError, match=r"no token arrived for 0\.2 s") as caught:
             ask(server.url, request_config=STREAM, timeout=Timeouts(stall=0.2))
         assert caught.value.partial == "hi"
 
@@ -295,7 +295,7 @@ def test_empty_deltas_do_not_hide_a_stalled_stream(ask: Callable[..., Any]) -> N
 
     api.chat = chat
     with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError, match=r"no token for 0\.3 s") as caught:
+        with pytest.raises(StallTimeoutError, match=r"no token arrived for 0\.3 s") as caught:
             ask(server.url, request_config=STREAM, timeout=Timeouts(total=20, stall=0.3))
         assert caught.value.partial == "hi"
 

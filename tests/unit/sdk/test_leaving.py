@@ -85,7 +85,7 @@ def test_a_stream_that_was_left_is_not_taken_up_again_in_silence() -> None:
         stream = inference_client("m", "q", url=server.url, request_config=STREAM)
         for _ in stream:
             break
-        with pytest.raises(RuntimeError, match="left early"):
+        with pytest.raises(RuntimeError, match="an earlier loop left this stream"):
             list(stream)
         paused = inference_client("m", "q", url=server.url, request_config=STREAM)
         first = next(paused)

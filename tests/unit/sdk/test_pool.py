@@ -134,7 +134,7 @@ async def test_waiting_has_limits_of_its_own() -> None:
     with WireServer(gate.play) as server:
         first = asyncio.create_task(body(transport, server))
         await gate.reached(gate.asked)
-        with pytest.raises(PoolTimeoutError, match=r"came free within 0\.05 s"):
+        with pytest.raises(PoolTimeoutError, match=r"became free within 0\.05 s"):
             await body(transport, server, deadline(pool=0.05))
         with pytest.raises(TotalTimeoutError):
             await body(transport, server, deadline(total=0.05))

@@ -107,7 +107,7 @@ def test_all_of_it_reaches_the_server(method: str, is_async: bool) -> None:
         ("chat", {"request_config": {"seed": 1}}, "dict is not an XRequestConfig"),
         ("chat", {"images": [b"x"], "is_multimodal": False}, "images: is_multimodal=False"),
         ("chat", {"tool_choice": "required"}, "tool_choice: 'required' .* give tools"),
-        ("chat", {"audios": ["a.wav"]}, "audios: not carried"),
+        ("chat", {"audios": ["a.wav"]}, "audios: requests cannot carry them; pass the content parts"),
         ("chat", {"histroy": []}, "histroy: .*did you mean history?"),
         ("chat", {"temprature": 1}, "temprature: .*did you mean temperature?"),
         ("chat", {"store": True}, r"store: .*extra_body=\{'store': …\}"),

@@ -110,7 +110,7 @@ def test_a_404_that_names_the_model_is_about_it(ask: Callable[..., Any]) -> None
         ("https://there/v1/chat/completions?x=1", "give https://there/v1 as the base URL"),
         ("/login", "to http://127.0.0.1:PORT/login, .* give the address of the API itself"),
         ("http://[", "the address of the API itself"),
-        ("", "does not say where; check the base URL"),
+        ("", "without naming a target; check the base URL"),
     ],
 )
 def test_a_redirect_says_what_to_give(ask: Callable[..., Any], stream: bool, location: str, says: str) -> None:
@@ -132,7 +132,7 @@ def test_a_redirect_says_what_to_give(ask: Callable[..., Any], stream: bool, loc
         ("application/json", b"", "the answer is empty; check the base URL"),
         ("application/json", b"  \n", "the answer is empty"),
         ("text/plain", b"hello there", "the answer is not JSON: hello there"),
-        ("text/event-stream", b'data: {"choices":[]}\n\n', "a stream of events, which was not asked for"),
+        ("text/event-stream", b'data: {"choices":[]}\n\n', "a stream of events, which the request did not ask for"),
     ],
 )
 def test_a_good_status_without_an_answer_says_what_came(
