@@ -51,7 +51,7 @@ class AsyncInferenceClient(BaseClient):
         self._single_flight = LoopSingleFlight()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
-        """The models that the server offers, always asked for again. Raises as `chat`."""
+        """The models that the server offers, fetched at each call. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return await self._drive(self._caller.models(deadline), deadline)
 

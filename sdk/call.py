@@ -119,7 +119,7 @@ class Caller:
         self.memory: Memory = Memory()
 
     def models(self, deadline: Deadline) -> Call[ModelList]:
-        """The models that the server offers, always asked for again."""
+        """The models that the server offers, fetched at each call."""
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request, max_bytes=self.max_bytes), deadline)
         try:

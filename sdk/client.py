@@ -64,7 +64,7 @@ class InferenceClient(BaseClient):
         return BlockingTransport()
 
     def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
-        """The models that the server offers, always asked for again. Raises as `chat`."""
+        """The models that the server offers, fetched at each call. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return self._drive(self._caller.models(deadline), deadline)
 

@@ -15,7 +15,7 @@ usage: streamgauge COMMAND [OPTIONS]
   bench      load-test a server, its own or any OpenAI-compatible one   (python -m bench)
   deploy     serve a model, or the simulated engine                     (python -m mock_server deploy)
 
-`streamgauge COMMAND --help` lists the options of each, `streamgauge --version` tells the release."""
+`streamgauge COMMAND --help` lists the options of each, `streamgauge --version` prints the release."""
 
 
 def main() -> None:

@@ -31,11 +31,16 @@ def _limits(deadline: Deadline) -> dict[str, float | None]:
     """The four timeouts of a blocking client."""
     left_s, timeouts = deadline.total_left_s(), deadline.timeouts
 
-    def later(limit_s: float | None = None) -> float | None:
+    def after_ours(limit_s: float | None = None) -> float | None:
         nearest_s = min((s for s in (limit_s, left_s) if s is not None), default=None)
         return None if nearest_s is None else nearest_s + AFTER_OURS_S
 
-    return {"connect": later(timeouts.connect), "pool": later(timeouts.pool), "write": later(), "read": later()}
+    return {
+        "connect": after_ours(timeouts.connect),
+        "pool": after_ours(timeouts.pool),
+        "write": after_ours(),
+        "read": after_ours(),
+    }
 
 
 # A client that follows redirects would read the whole body of each, however long.

@@ -1,4 +1,4 @@
-"""What is said of a connection that did not come about."""
+"""The errors for connections that could not be made."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ THERE = Origin("https", "h", 443)
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "wrong version number"),
     ],
 )
-def test_words(error: OSError, says: str) -> None:
+def test_the_message_gives_the_reason(error: OSError, says: str) -> None:
     assert says in connect_error(THERE, error).message
 
 
-def test_plain_http_where_tls_was_asked_for() -> None:
+def test_a_server_that_speaks_plain_http() -> None:
     error = ssl.SSLError(1, "wrong")
     error.reason = "WRONG_VERSION_NUMBER"
     found = connect_error(THERE, error)
