@@ -15,13 +15,13 @@ from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.option_sources import settle, with_source
 from bench.cli.output_options import writing_options
 from bench.cli.vllm_options import BACKENDS
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.settings import (
     API_KEY_VARIABLE,
     DEFAULT_OUTPUT_LEN,
     DEFAULT_SEED,
     DEFAULT_STREAMS,
-    Settings,
+    LoadSettings,
     UsageError,
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
@@ -84,7 +84,7 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     type=values.text,
     help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]",
 )
-@server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by hub id or folder.")
+@server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by poller id or folder.")
 @server("--model-type", metavar="NAME", help="The same by type: qwen-7b-chat, smollm2-135m-instruct …")
 @server("--ckpt-dir", metavar="DIR", help="The same by a fine-tuned model or an adapter.")
 @server("--server-profile", metavar="NAME", help="Speed of its simulated engine: demo, instant, …")
@@ -249,7 +249,7 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     help="YAML file of these options, such as concurrency: 64. What is typed goes first.",
 )
 @version_option
-def load_test(**options: Any) -> Settings:
+def load_test(**options: Any) -> LoadSettings:
     """Measure how fast a language-model server answers, with figures that can be believed.
 
     Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks

@@ -16,7 +16,7 @@ from bench.cli.rerun_command import again_line
 from bench.cli.vllm_options import BACKENDS, RANDOM_INPUT_LEN
 from bench.load.arrivals import Process
 from bench.load.embedded import ServerChoice
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
 from bench.load.proxies import unused_proxy
 from bench.load.settings import (
@@ -24,8 +24,8 @@ from bench.load.settings import (
     DEFAULT_OUTPUT_LEN,
     DEFAULT_RESULT_DIR,
     DEFAULT_STREAMS,
+    LoadSettings,
     Output,
-    Settings,
     UsageError,
     choose_address,
 )
@@ -41,7 +41,7 @@ _EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
 
 def read_settings(
     options: Options, environment: Mapping[str, str], arguments: Sequence[str], config: ConfigFacts | None = None
-) -> Settings:
+) -> LoadSettings:
     """The settings that the options amount to. Raises UsageError."""
     named = options["endpoint"]
     path = named if named is not None and named.startswith("/") else None
@@ -58,7 +58,7 @@ def read_settings(
     input_len, prompts = _dataset(options)
     rate, arrivals, burstiness = _arrivals(options)
     _check_goodput(options)
-    return Settings(
+    return LoadSettings(
         streams=options["streams"] or (DEFAULT_STREAMS if rate is None else None),
         limits=_limits(options),
         rate=rate,

@@ -11,7 +11,7 @@ from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.headers import Header
 from bench.load.arrivals import Process
 from bench.load.embedded import ServerChoice
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
 from bench.records.run import ConfigFacts, View
 from bench.target import TargetAddress, Timeouts, read_address
@@ -55,7 +55,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LoadSettings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
     `unused_proxy` is the variable of a proxy that is passed by.
 
