@@ -26,6 +26,7 @@ from bench.load.settings import (
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.units import format_duration
+from bench.workload.arrivals import PROCESSES
 from streamgauge.option_sections import CONTEXT
 
 _EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \
@@ -123,8 +124,8 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
 @load(
     "--arrivals",
     metavar="NAME",
-    type=values.one_of("poisson", "constant", "gamma"),
-    help="How the rate's requests are spread: poisson, constant, gamma (--burstiness).  [default: poisson]",
+    type=values.one_of(*PROCESSES),
+    help=f"How the rate's requests are spread: {', '.join(PROCESSES)} (--burstiness).  [default: poisson]",
 )
 @load(
     "--burstiness",

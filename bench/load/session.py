@@ -14,7 +14,6 @@ from typing import Protocol
 
 import msgspec
 
-from bench.load.arrivals import gaps_s
 from bench.load.attempt import Tally
 from bench.load.diagnosis import explain_refusal
 from bench.load.driver import Driver
@@ -249,8 +248,9 @@ async def _prepare(
     if settings.unused_proxy is not None:
         notes.append(proxy_note(settings.unused_proxy))
     keeps_length = agreed.form.features.fixed_length
-    if settings.rate is not None and settings.streams is None and keeps_length and settings.prompts is None:
-        check_rate(settings.rate, settings.limits, settings.output_len, agreed.answer)
+    arrivals = settings.arrivals
+    if arrivals is not None and settings.streams is None and keeps_length and settings.prompts is None:
+        check_rate(arrivals.rate, settings.limits, settings.output_len, agreed.answer)
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {plural(warmup, 'request')}")
@@ -303,9 +303,7 @@ def _load_facts(
     return LoadFacts(
         plan="closed" if settings.arrivals is None else "open",
         streams=settings.streams,
-        rate=settings.rate,
-        arrivals=settings.arrivals,
-        burstiness=settings.burstiness if settings.arrivals == "gamma" else None,
+        **({} if settings.arrivals is None else settings.arrivals.facts()),
         streamed=settings.streamed,
         duration_s=settings.limits.duration_s,
         requests=settings.limits.requests,
@@ -370,15 +368,14 @@ async def _load(
 
 def make_plan(settings: LoadSettings) -> ClosedLoop | OpenLoop:
     """The plan that was asked for."""
-    if settings.arrivals is None or settings.rate is None:
+    if settings.arrivals is None:
         return ClosedLoop(settings.streams or 1, settings.limits)
-    gaps = gaps_s(settings.arrivals, settings.rate, settings.burstiness, settings.seed)
-    return OpenLoop(gaps, settings.limits, settings.streams)
+    return OpenLoop(settings.arrivals.gaps_s(settings.seed), settings.limits, settings.streams)
 
 
 def _default_warmup(settings: LoadSettings) -> int:
     """One request for each connection that the load will use, as far as that can be told."""
     streams = settings.streams or _WARMUP_STREAMS
-    if settings.rate is not None:
-        streams = min(streams, math.ceil(settings.rate))
+    if settings.arrivals is not None:
+        streams = min(streams, math.ceil(settings.arrivals.rate))
     return min(streams, settings.limits.requests or streams)
