@@ -17,6 +17,7 @@ from bench.figures.request_table import Requests
 from bench.figures.token_flow import Moments, walk
 from bench.records.record import Columns
 from bench.records.run import Run
+from bench.report.material import Material
 from bench.shown_text import file_name_part
 from bench.units import NS_PER_MS, NS_PER_S
 
@@ -27,6 +28,16 @@ FIGURES = {
     "e2el": ("E2EL", "End-to-end Latency"),
 }
 DETAILS = ("input_lens", "output_lens", "ttfts", "itls", "latencies", "start_times", "errors")
+
+
+def show(material: Material) -> str:
+    """The text for `--format vllm`."""
+    return vllm_text(material.once(result_of))
+
+
+def result_of(material: Material) -> dict[str, Any]:
+    """The content of its result file, with the details of each request."""
+    return vllm_result(material.run, material.columns, material.moments)
 
 
 def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:

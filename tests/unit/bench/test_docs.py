@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
-from bench.cli.values import ROWS
+from bench.figures.catalogue import FIGURES, LATENCIES, LIMITED, Figure
 from bench.outcome import Outcome
 from bench.records.moments import (
     DOUBT_SHIFT,
@@ -27,7 +28,7 @@ from bench.records.moments import (
     doubt_code,
 )
 from bench.records.record import OUTCOMES
-from bench.report.table import LABELS
+from bench.report.formats import listed_formats
 from tests.support.serving import ROOT
 from tests.unit.bench.options import parse
 
@@ -48,9 +49,25 @@ def test_each_outcome_is_defined(outcome: Outcome) -> None:
     assert f"`{outcome}`" in METRICS
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_is_defined(row: str) -> None:
-    assert LABELS[row] in METRICS
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
+def test_each_figure_is_defined_in_the_words_of_the_catalogue(figure: Figure) -> None:
+    assert f"\n| {figure.label} | {figure.definition} | " in METRICS.replace("*", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "figures"),
+    [("--percentile-metrics", tuple(LATENCIES)), ("--goodput", LIMITED)],
+    ids=lambda part: part[:9],
+)
+def test_the_figures_that_an_option_accepts_are_listed_with_it(option: str, figures: tuple[str, ...]) -> None:
+    (row,) = [line for line in BENCH.splitlines() if line.startswith(f"| `{option} ")]
+    assert [name for name in re.findall(r"`(\w+)`", row) if name in FIGURES][: len(figures)] == list(figures)
+
+
+def test_the_formats_are_listed_with_their_option() -> None:
+    (row,) = [line.replace("`", "") for line in BENCH.splitlines() if line.startswith("| `--format ")]
+    listed = row.replace("console (default)", "console").partition("what to print: ")[2]
+    assert listed.removesuffix(" |") == listed_formats()
 
 
 def codes_of_checks() -> set[str]:
