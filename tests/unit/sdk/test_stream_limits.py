@@ -72,7 +72,7 @@ def test_a_text_that_is_read_meanwhile_stays_whole() -> None:
 
 @pytest.mark.parametrize("character", "aé字🙂")
 def test_the_width_of_a_text_is_what_a_character_more_takes(character: str) -> None:
-    for length in (1, 2, 100):
+    for length in (2, 3, 100):  # Python shares texts of one character, which may have their UTF-8 beside them
         assert width(character * length) == getsizeof(character * (length + 1)) - getsizeof(character * length)
     assert width("") == 1
 
