@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # What a call and the keys of a piece take in memory without their texts.
 _CALL_BYTES, _KEYS_BYTES = 600, 300
-# Of a text that is not ASCII; after its characters one more ends the text. Not of "é": since Python 3.12 the interpreter
-# keeps each Latin-1 character together with its UTF-8.
+# Of a text that is not ASCII; after its characters one more ends the text. Not of "é": since Python 3.12 each Latin-1
+# character is kept together with its UTF-8.
 _HEADER_BYTES = getsizeof(chr(0x100)) - 4
 _MAX_COMPARED = 256 * 1024  # parsed arguments may take fifty times the memory of their text
 _LONGEST_NAME = 64 * 1024  # pieces of a name beyond it are dropped: adding to it would take ever longer
