@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.arrays import Bools
 from bench.figures.catalogue import LATENCIES
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.steady import Windows
 from bench.records.result import Counts, Figures
 from bench.records.run import Run
@@ -18,30 +18,30 @@ from bench.units import NS_PER_MS, plural
 _WORTH_TELLING = 0.02
 
 
-def notes(run: Run, requests: Requests, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
+def notes(run: Run, requests: RequestTable, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
     """The notes of the run itself, and the ones its figures call for."""
     found = [*run.notes, *_of_tokens(run, requests, headline, counts)]
     if windows is not None:
-        inside = windows.headline.contains(requests.send_ns)
+        inside = windows.headline.contains(requests.times.send_ns)
         found += _of_connections(requests, inside)
         found += _of_tails(requests, inside)
     return [*found, *_of_measurement(run, requests, headline)]
 
 
-def other_length(run: Run, requests: Requests) -> str | None:
+def other_length(run: Run, requests: RequestTable) -> str | None:
     """What is to be said of answers that were not as long as asked, where nobody required it."""
-    told = requests.ok & (requests.asked_tokens >= 0) & (requests.usage_tokens >= 0)
-    other = told & (requests.usage_tokens != requests.asked_tokens)
+    told = requests.ok & (requests.asked.tokens >= 0) & (requests.counts.usage_tokens >= 0)
+    other = told & (requests.counts.usage_tokens != requests.asked.tokens)
     if run.load.length_required or not other.any():
         return None
-    asked, got = (float(np.median(tokens[other])) for tokens in (requests.asked_tokens, requests.usage_tokens))
+    asked, got = (float(np.median(tokens[other])) for tokens in (requests.asked.tokens, requests.counts.usage_tokens))
     return (
         f"{other.sum():,} of {told.sum():,} answers had another length than was asked for, in spite of min_tokens and "
         f"ignore_eos (median {got:,.0f} tokens, not {asked:,.0f}): they count as they are"
     )
 
 
-def _of_tokens(run: Run, requests: Requests, headline: Figures, counts: Counts) -> Iterator[str]:
+def _of_tokens(run: Run, requests: RequestTable, headline: Figures, counts: Counts) -> Iterator[str]:
     if headline.tokens_are in ("chunks", "mixed"):
         whose = "the answers" if headline.tokens_are == "chunks" else "some answers"
         yield f"the server sent no usage with {whose}: their tokens are chunks, which may hold several tokens"
@@ -56,21 +56,24 @@ def _of_tokens(run: Run, requests: Requests, headline: Figures, counts: Counts) 
         yield f"{plural(counts.empty_events, 'token event')} had an empty text (special tokens)"
 
 
-def _of_connections(requests: Requests, inside: Bools) -> Iterator[str]:
+def _of_connections(requests: RequestTable, inside: Bools) -> Iterator[str]:
     """Connections that the server had closed, or did not take at once."""
-    opened = inside & requests.opened & requests.was_sent
+    opened = inside & requests.asked.opened & requests.times.was_sent
     if opened.sum() > _WORTH_TELLING * inside.sum():
-        took_ms = float(requests.waited_ns[opened].mean()) / NS_PER_MS
+        took_ms = float(requests.times.waited_ns[opened].mean()) / NS_PER_MS
         yield (
             f"{opened.sum():,} of {inside.sum():,} requests opened a connection, which took {took_ms:.1f} ms (mean): "
             "no TTFT or E2E contains that, TTFT from schedule does"
         )
 
 
-def _of_tails(requests: Requests, inside: Bools) -> Iterator[str]:
+def _of_tails(requests: RequestTable, inside: Bools) -> Iterator[str]:
     """Time for which the server held streams open after their last token."""
     rows = inside & requests.completed
-    held, tail = requests.free_ns[rows] - requests.begun_ns[rows], requests.free_ns[rows] - requests.last_ns[rows]
+    held, tail = (
+        requests.times.free_ns[rows] - requests.times.begun_ns[rows],
+        requests.times.free_ns[rows] - requests.times.last_ns[rows],
+    )
     if len(held) and tail.sum() > _WORTH_TELLING * held.sum() and np.mean(tail) > NS_PER_MS:
         yield (
             f"the server held streams open for {np.mean(tail) / NS_PER_MS:.1f} ms after their last token (mean): "
@@ -78,7 +81,7 @@ def _of_tails(requests: Requests, inside: Bools) -> Iterator[str]:
         )
 
 
-def _of_measurement(run: Run, requests: Requests, headline: Figures) -> Iterator[str]:
+def _of_measurement(run: Run, requests: RequestTable, headline: Figures) -> Iterator[str]:
     if run.health is not None and run.health.wire.stamps == "read":
         yield "arrivals were stamped as they were read, not by the kernel: nothing bounds the client's own error"
     if run.interrupted and not requests.is_partial:

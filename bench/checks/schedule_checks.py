@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.arrays import Bools, Floats
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.stats import Sorted, percentile
 from bench.figures.window import STEADY_SHARE, Span
 from bench.records.result import Check, Figures
@@ -28,7 +28,7 @@ CONSTANT_LIMIT_MS = 1.0
 _MOST_GAPS = 20_000
 
 
-def schedule_checks(requests: Requests, span: Span, figures: Figures, load: LoadFacts) -> Iterator[Check]:
+def schedule_checks(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Iterator[Check]:
     """All of them, over the headline's span."""
     yield _lateness(requests, span, figures, load)
     if (process := load.arrival_process) is not None:
@@ -36,17 +36,19 @@ def schedule_checks(requests: Requests, span: Span, figures: Figures, load: Load
         yield from _arrivals(requests, span, process)
 
 
-def _tried(requests: Requests) -> Bools:
+def _tried(requests: RequestTable) -> Bools:
     """Rows that the bench did its part for: what could not connect cannot be sent."""
-    return requests.was_sent | (requests.failed & (requests.waited_ns > 0))
+    return requests.times.was_sent | (requests.failed & (requests.times.waited_ns > 0))
 
 
-def _lateness(requests: Requests, span: Span, figures: Figures, load: LoadFacts) -> Check:
+def _lateness(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Check:
     """In a closed loop a late send makes the load a little smaller, and no more: what counts is how much."""
     code, limit = "lateness", LATENESS_LIMIT_MS
     if load.plan == "closed":
         limit = max(limit, LATENESS_SHARE * (figures.latency["e2e"].mean or 0.0))
-    late = requests.own_lateness[requests.was_sent & span.contains(requests.send_ns)]
+    times = requests.times
+    own_lateness_ns = times.begun_ns - times.due_ns
+    late = own_lateness_ns[times.was_sent & span.contains(times.send_ns)] / NS_PER_MS
     if len(late) == 0:
         return Check(code=code, status="n/a", text="lateness not known: nothing was sent in the window")
     ordered = Sorted(late)
@@ -74,14 +76,14 @@ def _at_limit(figures: Figures, load: LoadFacts) -> str | None:
     return f"the {most:,} at once that are allowed were all under way: more --max-concurrency, or a lower rate"
 
 
-def _sent(requests: Requests, span: Span, figures: Figures, load: LoadFacts) -> Check:
+def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Check:
     """Of the requests that were due in the window, the share that went out in it: asked against achieved rate."""
-    due = span.contains(requests.sched_ns)
+    due = span.contains(requests.times.sched_ns)
     grain_ns = round(LATENESS_LIMIT_MS * NS_PER_MS)  # one that was due at the very end may go out just after it
-    on_time = due & _tried(requests) & (requests.begun_ns < span.end_ns + grain_ns)
+    on_time = due & _tried(requests) & (requests.times.begun_ns < span.end_ns + grain_ns)
     length_s = span.length_ns / NS_PER_S
     share = float(on_time.sum() / max(due.sum(), 1))
-    absent = int((on_time & ~requests.was_sent).sum())
+    absent = int((on_time & ~requests.times.was_sent).sum())
     return Check(
         code="rate",
         status="pass" if share >= SENT_LIMIT else "fail",
@@ -94,9 +96,9 @@ def _sent(requests: Requests, span: Span, figures: Figures, load: LoadFacts) -> 
     )
 
 
-def _arrivals(requests: Requests, span: Span, process: Arrivals) -> Iterator[Check]:
+def _arrivals(requests: RequestTable, span: Span, process: Arrivals) -> Iterator[Check]:
     """Whether the gaps between requests are as the process has them, as far as the limit let them."""
-    begun_ns = requests.begun_ns - (requests.due_ns - requests.sched_ns)
+    begun_ns = requests.times.begun_ns - (requests.times.due_ns - requests.times.sched_ns)
     begun = begun_ns[_tried(requests) & span.contains(begun_ns)]
     gaps: Floats = np.diff(np.sort(begun)).astype(np.float64) / NS_PER_S
     if len(gaps) < 20:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.arrays import Ints
 from bench.checks.schedule_checks import schedule_checks
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.steady import Windows
 from bench.figures.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 from bench.outcome import Outcome
@@ -23,7 +23,7 @@ LITTLE_GRAIN_MS = 1.0
 LITTLE_WAVES = 5
 
 
-def load_checks(requests: Requests, windows: Windows, figures: Figures, run: Run) -> Iterator[Check]:
+def load_checks(requests: RequestTable, windows: Windows, figures: Figures, run: Run) -> Iterator[Check]:
     """The checks of what was sent and counted, over the headline's span."""
     load, span = run.load, windows.headline
     if run.gave_up is not None:
@@ -41,7 +41,7 @@ def load_checks(requests: Requests, windows: Windows, figures: Figures, run: Run
         yield _server(requests, run.server)
 
 
-def nothing_succeeded(run: Run, requests: Requests) -> Iterator[Check]:
+def nothing_succeeded(run: Run, requests: RequestTable) -> Iterator[Check]:
     """The check that fails when there is nothing to measure."""
     sent = len(requests)
     if run.gave_up is not None:
@@ -53,13 +53,13 @@ def nothing_succeeded(run: Run, requests: Requests) -> Iterator[Check]:
     yield Check(code="no_request_succeeded", status="fail", text=text, value=0.0, unit="requests", remedy=remedy)
 
 
-def _cut_short_remedy(requests: Requests) -> str:
+def _cut_short_remedy(requests: RequestTable) -> str:
     if requests.has_outcome(Outcome.LENGTH_MISMATCH).all():
         return "measure answers as the model ends them: --no-ignore-eos"
     return "see why in the server's log; --give-up-after sets how long a silent server is waited for"
 
 
-def _cut_short(run: Run, requests: Requests, windows: Windows) -> Check:
+def _cut_short(run: Run, requests: RequestTable, windows: Windows) -> Check:
     """How much of what was asked for ran before the bench gave up."""
     load = run.load
     sent_s = 0.0 if run.stopped_ns is None else (run.stopped_ns - windows.whole.begin_ns) / NS_PER_S
@@ -123,19 +123,19 @@ def _longer(load: LoadFacts, needed_s: float | None) -> str:
     return f"--duration {format_duration(max(5.0, math.ceil(12 * needed_s)))} would do"
 
 
-def _tokens(requests: Requests) -> Check:
+def _tokens(requests: RequestTable) -> Check:
     """Tokens counted from events against the server's usage, per request and in total."""
     code = "tokens_match_usage"
-    told = requests.ok & (requests.usage_tokens >= 0)
-    known = told & requests.knows_event_tokens
+    told = requests.ok & (requests.counts.usage_tokens >= 0)
+    known = told & requests.counts.knows_event_tokens
     if not known.any():
         why = "the server sends no usage" if not told.any() else "events do not tell how many tokens they carry"
         if requests.is_partial:
             why = "no answer had ended"
-        elif told.any() and not requests.streamed[told].any():
+        elif told.any() and not requests.asked.streamed[told].any():
             why = "answers came in one piece"
         return Check(code=code, status="n/a", text=f"tokens not checked against usage: {why}")
-    counted, usage = requests.counted[known], requests.usage_tokens[known]
+    counted, usage = requests.counted[known], requests.counts.usage_tokens[known]
     wrong, compared = int((counted != usage).sum()), int(known.sum())
     if wrong:
         return Check(
@@ -164,7 +164,7 @@ def _all(requests: int) -> str:
     return "the only request" if requests == 1 else f"all {requests:,} requests"
 
 
-def _little(requests: Requests, span: Span) -> Check:
+def _little(requests: RequestTable, span: Span) -> Check:
     """Mean concurrency against throughput × the mean time for which a stream was held open.
 
     Requests at an edge of the window count by their share inside. The one counts from a request's planned start, the
@@ -173,10 +173,10 @@ def _little(requests: Requests, span: Span) -> Check:
     """
     code = "littles_law"
     rows = requests.completed
-    begin, end = requests.begun_ns[rows], requests.free_ns[rows]
+    begin, end = requests.times.begun_ns[rows], requests.times.free_ns[rows]
     inside: Ints = overlap_ns(begin, end, span)
     shares = inside / np.maximum(end - begin, 1)
-    held = mean_concurrency(requests.due_ns[rows], end, span)
+    held = mean_concurrency(requests.times.due_ns[rows], end, span)
     waves = float(shares.sum()) / max(held, 1.0)  # where fewer than one is open on average, a wave is one request
     if waves < LITTLE_WAVES:
         return Check(
@@ -201,17 +201,17 @@ def _little(requests: Requests, span: Span) -> Check:
     )
 
 
-def _concurrency(requests: Requests, windows: Windows, figures: Figures, streams: int) -> Check:
+def _concurrency(requests: RequestTable, windows: Windows, figures: Figures, streams: int) -> Check:
     """Whether the streams were kept busy. A stream that the server refuses, or holds open, is busy with that."""
     code, span, held = "concurrency", windows.headline, figures.mean_concurrency
     if held is None or windows.steady is None:
         return Check(code=code, status="n/a", text="concurrency not checked: there is no steady window")
-    share = mean_concurrency(requests.begun_ns, requests.free_ns, span) / streams
+    share = mean_concurrency(requests.times.begun_ns, requests.times.free_ns, span) / streams
     text = f"{held:.1f} of {streams} streams open"
-    refused = int((requests.failed & ~requests.has_events & span.contains(requests.end_ns)).sum())
+    refused = int((requests.failed & ~requests.counts.has_events & span.contains(requests.times.end_ns)).sum())
     if held < STEADY_SHARE * streams <= share * streams:
         text += f" (the server refused {refused:,} requests)" if refused else " (the rest waited for the server)"
-    late = mean_concurrency(requests.sched_ns, requests.begun_ns, span) / streams
+    late = mean_concurrency(requests.times.sched_ns, requests.times.begun_ns, span) / streams
     return Check(
         code=code,
         status="pass" if share >= STEADY_SHARE else "fail",
@@ -225,7 +225,7 @@ def _concurrency(requests: Requests, windows: Windows, figures: Figures, streams
     )
 
 
-def _server(requests: Requests, server: ServerCounters) -> Check:
+def _server(requests: RequestTable, server: ServerCounters) -> Check:
     """What the server counted against what arrived here."""
     code = "server_counters"
     if server.problem is not None:
@@ -235,8 +235,8 @@ def _server(requests: Requests, server: ServerCounters) -> Check:
         return Check(code=code, status="n/a", text=text)
     ours = {
         "requests": (server.requests, len(requests)),
-        "prompt tokens": (server.prompt_tokens, _total(requests.prompt_tokens)),
-        "output tokens": (server.generation_tokens, _total(requests.usage_tokens)),
+        "prompt tokens": (server.prompt_tokens, _total(requests.counts.prompt_tokens)),
+        "output tokens": (server.generation_tokens, _total(requests.counts.usage_tokens)),
     }
     compared = {name: (theirs, own) for name, (theirs, own) in ours.items() if theirs is not None and own is not None}
     wrong = [f"{theirs:,} {name} where {own:,} arrived" for name, (theirs, own) in compared.items() if theirs != own]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.arrays import Floats
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.sample import Sample
 from bench.figures.stats import interpolate, needed_samples
 from bench.figures.token_flow import Events, WindowFlow, walk
@@ -49,7 +49,7 @@ class _Clusters:
 
 
 def design_effects(
-    requests: Requests, moments: Iterable[bytes], window: WindowFlow, percents: Sequence[float]
+    requests: RequestTable, moments: Iterable[bytes], window: WindowFlow, percents: Sequence[float]
 ) -> dict[str, dict[float, float]]:
     """By figure (icl, itl) and percent: how many gaps tell as much as one alone, the worse of streams and moments."""
     wanted = {"icl": window.icl} if window.itl is window.icl else {"icl": window.icl, "itl": window.itl}
@@ -81,7 +81,7 @@ def _thresholds(sample: Sample, percents: Sequence[float]) -> Floats:
 
 
 def _gaps(
-    events: Events, requests: Requests, window: WindowFlow, *, per_token: bool
+    events: Events, requests: RequestTable, window: WindowFlow, *, per_token: bool
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Floats]:
     """Which events end a gap of the sample, and those gaps in milliseconds."""
     inside = window.counts(events, per_token=per_token)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.arrays import Bools
 from bench.figures.catalogue import LATENCIES, PER_REQUEST, POOLED, SPEED_PER_USER, Figure
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.sample import Sample
 from bench.figures.stats import describe, nothing, with_failures
 from bench.figures.token_flow import WindowFlow
@@ -46,16 +46,16 @@ class Method:
         self.design_effects = design_effects or {}
 
 
-def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method) -> Figures:
+def figures(requests: RequestTable, flow: WindowFlow, origin_ns: int, method: Method) -> Figures:
     """All figures over the span of `flow`. `origin_ns` is where the window's seconds count from."""
     span = flow.span
     length_s = span.length_ns / NS_PER_S
-    sent_inside = span.contains(requests.send_ns)
+    sent_inside = span.contains(requests.times.send_ns)
     sample = (requests.sampled if requests.is_partial else requests.ok) & sent_inside
     failed = int((requests.failed & sent_inside).sum())
-    ended_inside = requests.completed & span.contains(requests.last_ns)
-    any_ended = bool((ended_inside | (requests.failed & span.contains(requests.end_ns))).any())
-    tokens = flow.tokens + float(requests.tokens[ended_inside & ~requests.streamed].sum())
+    ended_inside = requests.completed & span.contains(requests.times.last_ns)
+    any_ended = bool((ended_inside | (requests.failed & span.contains(requests.times.end_ns))).any())
+    tokens = flow.tokens + float(requests.counts.tokens[ended_inside & ~requests.asked.streamed].sum())
 
     latency = {figure.name: _per_request(requests, figure, sample, method) for figure in PER_REQUEST}
     latency["icl"] = _pooled(LATENCIES["icl"], flow.icl, method)
@@ -63,7 +63,7 @@ def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method
     failing = {}
     for figure in PER_REQUEST if failed else ():
         if figure.counts_failures:
-            column = requests.figure(figure.name)[sample]
+            column = requests.figure(figure.name).ms[sample]
             failing[figure.name] = with_failures(column[~np.isnan(column)], failed, method.percents)
     return Figures(
         window=Window(begin_s=(span.begin_ns - origin_ns) / NS_PER_S, end_s=(span.end_ns - origin_ns) / NS_PER_S),
@@ -71,7 +71,7 @@ def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method
         requests_per_s=float(ended_inside.sum() / length_s) if any_ended else None,
         output_tokens_per_s=tokens / length_s if any_ended or tokens else None,
         input_tokens_per_s=_input_rate(requests, span),
-        mean_concurrency=mean_concurrency(requests.send_ns, requests.end_ns, span),
+        mean_concurrency=mean_concurrency(requests.times.send_ns, requests.times.end_ns, span),
         rates_reason=None if any_ended else _no_answer(requests),
         tokens_are=tokens_are(requests),
         speed_per_user=_speed(requests, sample, method),
@@ -81,9 +81,9 @@ def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method
     )
 
 
-def _speed(requests: Requests, sample: Bools, method: Method) -> Distribution:
+def _speed(requests: RequestTable, sample: Bools, method: Method) -> Distribution:
     """Tokens a second of one user."""
-    tpot = requests.tpot[sample]
+    tpot = requests.figure("tpot").ms[sample]
     why = _why_empty(SPEED_PER_USER, requests, sample)
     if not _knows_tokens(requests, sample):
         return nothing(method.percents, why)
@@ -92,13 +92,13 @@ def _speed(requests: Requests, sample: Bools, method: Method) -> Distribution:
     return found
 
 
-def _goodput(requests: Requests, span: Span, slos: Mapping[str, float]) -> Goodput | None:
-    due = ~requests.cancelled & span.contains(requests.sched_ns)
+def _goodput(requests: RequestTable, span: Span, slos: Mapping[str, float]) -> Goodput | None:
+    due = ~requests.cancelled & span.contains(requests.times.sched_ns)
     met = due & requests.completed
     if any(LATENCIES[name].needs_usage for name in slos) and not _knows_tokens(requests, met):
         return None  # a figure that cannot be told misses no limit
     for name, limit_ms in slos.items():
-        met &= requests.figure(name) <= limit_ms  # a figure that a request does not have meets nothing
+        met &= requests.figure(name).ms <= limit_ms  # a figure that a request does not have meets nothing
     length_s = span.length_ns / NS_PER_S
     return Goodput(
         slos=dict(slos),
@@ -109,25 +109,25 @@ def _goodput(requests: Requests, span: Span, slos: Mapping[str, float]) -> Goodp
     )
 
 
-def _per_request(requests: Requests, figure: Figure, wanted: Bools, method: Method) -> Distribution:
+def _per_request(requests: RequestTable, figure: Figure, wanted: Bools, method: Method) -> Distribution:
     """A figure of which each request has one."""
     if figure.needs_end and requests.is_partial:
         return nothing(method.percents, NO_ANSWER_ENDED)
-    column, (over, under) = requests.figure(figure.name), requests.errors(figure.name)
+    column = requests.figure(figure.name)
     why = _why_empty(figure, requests, wanted)
     if figure.needs_usage and not _knows_tokens(requests, wanted):
         return nothing(method.percents, why)
-    present = wanted & ~np.isnan(column)
+    present = wanted & ~np.isnan(column.ms)
     sample = Sample()
-    sample.add(column[present], over[present], under[present])
+    sample.add(*(part[present] for part in column))
     found = sample.distribution(method.percents, why, client_error=method.clock_error_ms)
     found.assumes = _assumption(figure, requests, present)
     return found
 
 
-def _assumption(figure: Figure, requests: Requests, present: Bools) -> str | None:
+def _assumption(figure: Figure, requests: RequestTable, present: Bools) -> str | None:
     """What a figure takes for granted where the server does not report the tokens of each event."""
-    unknown = present & requests.completed & requests.streamed & ~requests.knows_event_tokens
+    unknown = present & requests.completed & requests.asked.streamed & ~requests.counts.knows_event_tokens
     if figure.assumption is None or not unknown.any():
         return None
     which = "" if unknown.sum() == present.sum() else f" in {unknown.sum():,} of {present.sum():,} requests"
@@ -140,11 +140,11 @@ def _pooled(figure: Figure, sample: Sample, method: Method) -> Distribution:
     return sample.distribution(method.percents, figure.why_empty, effects, method.clock_error_ms)
 
 
-def _itl(requests: Requests, flow: WindowFlow, method: Method) -> Distribution:
-    several = requests.sampled & (requests.events > 1)
+def _itl(requests: RequestTable, flow: WindowFlow, method: Method) -> Distribution:
+    several = requests.sampled & (requests.counts.events > 1)
     if not several.any():
         return nothing(method.percents, "no request had two token events")
-    known = int((several & requests.knows_event_tokens).sum())
+    known = int((several & requests.counts.knows_event_tokens).sum())
     if known < _COVERAGE * several.sum():
         reason = f"tokens per event unknown in {several.sum() - known:,} of {several.sum():,} requests; see ICL"
         return nothing(method.percents, reason)
@@ -168,41 +168,41 @@ def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
     )
 
 
-def tokens_are(requests: Requests) -> Literal["usage", "chunks", "mixed"] | None:
+def tokens_are(requests: RequestTable) -> Literal["usage", "chunks", "mixed"] | None:
     """Whether the answers' tokens are counted by the server's usage or are chunks."""
-    told = requests.usage_tokens[requests.sampled if requests.is_partial else requests.ok] >= 0
+    told = requests.counts.usage_tokens[requests.sampled if requests.is_partial else requests.ok] >= 0
     if len(told) == 0:
         return None
     return "usage" if told.all() else "mixed" if told.any() else "chunks"
 
 
-def _input_rate(requests: Requests, span: Span) -> float | None:
+def _input_rate(requests: RequestTable, span: Span) -> float | None:
     """Prompt tokens of the answers that began in the span, by its length; what came whole began with its end."""
-    began_ns = np.where(requests.streamed, requests.first_ns, requests.end_ns)
-    served = (requests.ok | requests.cancelled) & (requests.has_events | requests.completed)
+    began_ns = np.where(requests.asked.streamed, requests.times.first_ns, requests.times.end_ns)
+    served = (requests.ok | requests.cancelled) & (requests.counts.has_events | requests.completed)
     began = served & span.contains(began_ns)
-    told = requests.prompt_tokens[began]
+    told = requests.counts.prompt_tokens[began]
     if len(told) == 0 or (told < 0).any():
         return None
     return float(told.sum() / span.length_ns * NS_PER_S)
 
 
-def _no_answer(requests: Requests) -> str:
+def _no_answer(requests: RequestTable) -> str:
     return NO_ANSWER_ENDED if requests.cancelled.any() else "no request ended in the window"
 
 
-def _knows_tokens(requests: Requests, rows: Bools) -> bool:
+def _knows_tokens(requests: RequestTable, rows: Bools) -> bool:
     """Whether the server told how many tokens nearly all of these answers had."""
-    return bool((requests.usage_tokens[rows] >= 0).sum() >= _COVERAGE * rows.sum())
+    return bool((requests.counts.usage_tokens[rows] >= 0).sum() >= _COVERAGE * rows.sum())
 
 
-def _why_empty(figure: Figure, requests: Requests, sample: Bools) -> str:
+def _why_empty(figure: Figure, requests: RequestTable, sample: Bools) -> str:
     if not sample.any():
         return _no_answer(requests) if requests.cancelled.any() else "no request that was sent in the window succeeded"
-    if figure.needs_stream and not requests.streamed[sample].any():
+    if figure.needs_stream and not requests.asked.streamed[sample].any():
         return "answers came in one piece"
     if figure.needs_usage and not _knows_tokens(requests, sample):
-        told = requests.usage_tokens[sample] >= 0
+        told = requests.counts.usage_tokens[sample] >= 0
         whose = "the answers" if not told.any() else f"{(~told).sum():,} of {len(told):,} answers"
         return f"the server sent no usage with {whose}: how many tokens their events hold is not known; see ICL"
     return figure.why_empty

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.window import Span, burst_end_ns, steady_span
 from bench.records.run import Run
 from bench.units import NS_PER_MS, NS_PER_S
@@ -29,7 +29,7 @@ class Windows(NamedTuple):
         return self.steady or self.whole
 
 
-def find_windows(run: Run, requests: Requests) -> Windows | None:
+def find_windows(run: Run, requests: RequestTable) -> Windows | None:
     """The windows of a run; None where nothing was sent."""
     whole = _whole_span(run, requests)
     if whole is None:
@@ -42,35 +42,35 @@ def find_windows(run: Run, requests: Requests) -> Windows | None:
         steady = process.steady_ns(load.begin_ns, load.end_ns)
         wanted = None if steady is None else Span(*steady)
     completed = requests.completed
-    needed_ms = float(np.nanmean(requests.e2e[completed])) if completed.any() else None
+    needed_ms = float(np.nanmean(requests.figure("e2e").ms[completed])) if completed.any() else None
     left_ns = 0 if wanted is None else max(wanted.length_ns, 0)
     if wanted is None or needed_ms is None or left_ns < needed_ms * NS_PER_MS or not _ends_in(requests, wanted):
         return Windows(whole, None, left_ns / NS_PER_S, None if needed_ms is None else needed_ms / 1000)
     return Windows(whole, wanted, left_ns / NS_PER_S, needed_ms / 1000)
 
 
-def _whole_span(run: Run, requests: Requests) -> Span | None:
+def _whole_span(run: Run, requests: RequestTable) -> Span | None:
     """From the start of the load to the end of its last request, which still belongs to it."""
     if len(requests) == 0:
         return None
-    begin = int(requests.sched_ns.min()) if run.begun_ns is None else run.begun_ns
-    end = int(requests.end_ns.max()) + 1  # a span does not contain its end
+    begin = int(requests.times.sched_ns.min()) if run.begun_ns is None else run.begun_ns
+    end = int(requests.times.end_ns.max()) + 1  # a span does not contain its end
     return Span(begin, max(end, begin + 1, begin if run.stopped_ns is None else run.stopped_ns))
 
 
-def _load_span(run: Run, requests: Requests, whole: Span) -> Span:
+def _load_span(run: Run, requests: RequestTable, whole: Span) -> Span:
     """The time of sending; of a run that was killed, up to the last planned start."""
-    return Span(whole.begin_ns, int(requests.sched_ns.max()) if run.stopped_ns is None else run.stopped_ns)
+    return Span(whole.begin_ns, int(requests.times.sched_ns.max()) if run.stopped_ns is None else run.stopped_ns)
 
 
-def _at_full_concurrency(run: Run, requests: Requests, load: Span) -> Span | None:
+def _at_full_concurrency(run: Run, requests: RequestTable, load: Span) -> Span | None:
     """The time in which a closed loop kept its streams busy, after its first, simultaneous requests."""
     streams = run.load.streams or 1
-    began_together = requests.sched_ns == load.begin_ns
-    burst_ended_ns = burst_end_ns(requests.free_ns[began_together], streams)
-    return steady_span(requests.begun_ns, requests.free_ns, streams, load, burst_ended_ns)
+    began_together = requests.times.sched_ns == load.begin_ns
+    burst_ended_ns = burst_end_ns(requests.times.free_ns[began_together], streams)
+    return steady_span(requests.times.begun_ns, requests.times.free_ns, streams, load, burst_ended_ns)
 
 
-def _ends_in(requests: Requests, span: Span) -> bool:
+def _ends_in(requests: RequestTable, span: Span) -> bool:
     """Whether any answer was complete in it."""
-    return bool((requests.completed & span.contains(requests.last_ns)).any())
+    return bool((requests.completed & span.contains(requests.times.last_ns)).any())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.arrays import Bools, Floats, Ints
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.sample import Sample
 from bench.figures.window import Span
 from bench.records.event_rows import Rows, read_rows
@@ -35,10 +35,10 @@ class Events(NamedTuple):
     tokens: Ints
 
 
-def walk(requests: Requests, moments: Iterable[bytes]) -> Iterator[Events]:
+def walk(requests: RequestTable, moments: Iterable[bytes]) -> Iterator[Events]:
     """The load's token events, some hundred thousand at a time; within a piece, request by request."""
-    row_of = np.full(int(requests.request.max(initial=-1)) + 1, _NONE, dtype=np.int64)
-    row_of[requests.request] = np.arange(len(requests))
+    row_of = np.full(int(requests.asked.request.max(initial=-1)) + 1, _NONE, dtype=np.int64)
+    row_of[requests.asked.request] = np.arange(len(requests))
     last_ns: Ints = np.full(len(requests), _NONE, dtype=np.int64)
     last_doubt: Ints = np.zeros(len(requests), dtype=np.int64)
     for rows in read_rows(moments):
@@ -47,15 +47,17 @@ def walk(requests: Requests, moments: Iterable[bytes]) -> Iterator[Events]:
             yield _with_gaps(events, last_ns, last_doubt)
 
 
-def _token_events(rows: Rows, requests: Requests, row_of: Ints) -> Rows:
+def _token_events(rows: Rows, requests: RequestTable, row_of: Ints) -> Rows:
     """The rows that are token events of the load, ordered by request; `request` becomes the row."""
     wanted = (rows.kind >= Kind.VISIBLE) & (rows.kind <= Kind.EMPTY) & (rows.request >= 0)
     wanted &= rows.request < len(row_of)
     picked = Rows(*(column[wanted] for column in rows))
     row = row_of[picked.request]
-    counts = (row != _NONE) & ~((picked.kind == Kind.EMPTY) & (requests.dropped[row] > 0))
+    counts = (row != _NONE) & ~((picked.kind == Kind.EMPTY) & (requests.counts.dropped[row] > 0))
     order = np.flatnonzero(counts)[np.argsort(row[counts], kind="stable")]
-    tokens = np.where(requests.one_each[row], 1, np.where(requests.knows_event_tokens[row], picked.tokens, _NONE))
+    tokens = np.where(
+        requests.counts.one_each[row], 1, np.where(requests.counts.knows_event_tokens[row], picked.tokens, _NONE)
+    )
     return Rows(picked.ns[order], row[order], picked.kind[order], picked.doubt_ns[order], tokens[order])
 
 
@@ -76,15 +78,17 @@ def _with_gaps(events: Rows, last_ns: Ints, last_doubt: Ints) -> Events:
 class WindowFlow:
     """What the token events inside one span amount to. `itl` is `icl` where every event carried one token."""
 
-    def __init__(self, span: Span, requests: Requests) -> None:
+    def __init__(self, span: Span, requests: RequestTable) -> None:
         self.span = span
         self.tokens = 0.0
         self.icl = Sample()
-        self.itl = self.icl if requests.one_each[requests.sampled & requests.has_events].all() else Sample()
-        self._known = requests.knows_event_tokens
+        self.itl = (
+            self.icl if requests.counts.one_each[requests.sampled & requests.counts.has_events].all() else Sample()
+        )
+        self._known = requests.counts.knows_event_tokens
         self._sampled = requests.sampled
         self._served = requests.ok | requests.cancelled  # what the bench gave up was served all the same
-        self._spread: Floats = requests.tokens / np.maximum(requests.events, 1)
+        self._spread: Floats = requests.counts.tokens / np.maximum(requests.counts.events, 1)
 
     def add(self, events: Events) -> None:
         """Account for some events."""
@@ -108,16 +112,11 @@ class WindowFlow:
         sample.add(events.gap_ns[wanted] / unit, events.over_ns[wanted] / unit, events.under_ns[wanted] / unit)
 
 
-def flow(requests: Requests, moments: Moments, spans: Sequence[Span]) -> list[WindowFlow]:
+def flow(requests: RequestTable, moments: Moments, spans: Sequence[Span]) -> list[WindowFlow]:
     """Walk through the events once: what they amount to in each span, and what they add to the requests."""
     windows = [WindowFlow(span, requests) for span in spans]
-    max_gap_ns: Ints = np.full(len(requests), _NONE, dtype=np.int64)
     for events in walk(requests, moments()):
         for window in windows:
             window.add(events)
-        np.maximum.at(max_gap_ns, events.row, events.gap_ns)
-        requests.counted += np.bincount(
-            events.row, weights=np.maximum(events.tokens, 0), minlength=len(requests)
-        ).astype(np.int64)
-    requests.max_gap = np.where(max_gap_ns != _NONE, max_gap_ns / NS_PER_MS, np.nan)
+        requests.add_events(events.row, events.gap_ns, events.tokens)
     return windows

@@ -7,7 +7,7 @@ import pytest
 
 from bench.arrays import Floats
 from bench.figures.design_effect import design_effects
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.token_flow import flow
 from bench.figures.window import Span
 from tests.unit.bench.rows import columns, moments, ms, row
@@ -23,7 +23,7 @@ def effects(gaps: Floats, percents: list[float], tokens: int | list[int] = 1) ->
         row(number, 60_000 * number, list(60_000 * number + moments_of), tokens=tokens)
         for number, moments_of in enumerate(arrivals)
     ]
-    requests = Requests(columns(*rows))
+    requests = RequestTable(columns(*rows))
     (window,) = flow(requests, moments(*rows), [SPAN])
     return design_effects(requests, moments(*rows)(), window, percents)
 
@@ -46,7 +46,7 @@ def test_a_stall_that_all_streams_share_counts_once() -> None:
     speeds = np.repeat(np.random.default_rng(3).uniform(200, 300, GAPS)[None, :], STREAMS, axis=0)
     arrivals = 100 + np.cumsum(np.hstack([np.zeros((STREAMS, 1)), speeds]), axis=1)
     rows = [row(number, 0, list(at)) for number, at in enumerate(arrivals)]
-    requests = Requests(columns(*rows))
+    requests = RequestTable(columns(*rows))
     (window,) = flow(requests, moments(*rows), [SPAN])
     found = design_effects(requests, moments(*rows)(), window, [50])
     assert STREAMS * 0.5 < found["itl"][50] < STREAMS * 2
@@ -68,7 +68,7 @@ def test_intervals_that_allow_for_it_cover_the_true_median_of_alike_gaps() -> No
         gaps = speeds * np.exp(random.normal(0, 0.1, (STREAMS, GAPS)))
         arrivals = 100 + np.cumsum(np.hstack([np.zeros((STREAMS, 1)), gaps]), axis=1)
         rows = [row(number, 60_000 * number, list(60_000 * number + at)) for number, at in enumerate(arrivals)]
-        requests = Requests(columns(*rows))
+        requests = RequestTable(columns(*rows))
         (window,) = flow(requests, moments(*rows), [SPAN])
         allowed = design_effects(requests, moments(*rows)(), window, [50])["icl"]
         for held, method in ((covered, allowed), (narrow, None)):

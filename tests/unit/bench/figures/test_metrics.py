@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.figures.metrics import Method, figures, tokens_are
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.token_flow import flow, walk
 from bench.figures.window import Span
 from bench.outcome import Outcome
@@ -24,7 +24,7 @@ SPAN = Span(ms(0), ms(1000))
 
 
 def over(*rows: Row, begin: float = 0, end: float = 1000, method: Method | None = None) -> Figures:
-    requests = Requests(columns(*rows))
+    requests = RequestTable(columns(*rows))
     (window,) = flow(requests, moments(*rows), [Span(ms(begin), ms(end))])
     return figures(requests, window, T0, method or Method(P))
 
@@ -180,10 +180,10 @@ def test_the_window_takes_requests_by_their_send_and_tokens_by_their_own_time() 
 
 def test_a_request_that_was_never_sent_counts_from_its_planned_start() -> None:
     unsent = row(0, 5, [], outcome=Outcome.CONNECT, error="refused", send_ns=None, sched=5)
-    requests = Requests(columns(unsent))
-    assert requests.send_ns.tolist() == [ms(5)]
-    assert np.isnan(requests.lateness).all()
-    assert np.isnan(requests.ttft).all()
+    requests = RequestTable(columns(unsent))
+    assert requests.times.send_ns.tolist() == [ms(5)]
+    assert np.isnan(requests.figure("lateness").ms).all()
+    assert np.isnan(requests.figure("ttft").ms).all()
 
 
 def test_an_empty_load_has_no_figures_and_no_zeros() -> None:
@@ -252,18 +252,20 @@ def test_identities(drawn: list[tuple[int, int, list[tuple[int, int]]]]) -> None
         send = sched + late
         events = [float(send + sum(gap for gap, _ in gaps[: i + 1])) for i in range(len(gaps))]
         made.append(row(number, send, events, sched=sched, tokens=[tokens for _, tokens in gaps]))
-    requests = Requests(columns(*made))
+    requests = RequestTable(columns(*made))
     gaps_by_row, weighted = np.zeros(len(made)), np.zeros(len(made))
     for events in walk(requests, moments(*made)()):
         gap_ms = np.maximum(events.gap_ns, 0) / 1e6
         np.add.at(gaps_by_row, events.row, gap_ms)
         np.add.at(weighted, events.row, gap_ms / events.tokens * events.tokens)
-    assert (requests.ttft + gaps_by_row).tolist() == pytest.approx(requests.e2e.tolist())
-    assert (requests.ttft + requests.lateness).tolist() == pytest.approx(requests.ttft_sched.tolist())
+    assert (requests.figure("ttft").ms + gaps_by_row).tolist() == pytest.approx(requests.figure("e2e").ms.tolist())
+    assert (requests.figure("ttft").ms + requests.figure("lateness").ms).tolist() == pytest.approx(
+        requests.figure("ttft_sched").ms.tolist()
+    )
     assert weighted.tolist() == pytest.approx(gaps_by_row.tolist())
     (window,) = flow(requests, moments(*made), [Span(ms(0), ms(10_000))])
-    assert requests.counted.tolist() == requests.tokens.tolist()
-    assert window.tokens == int(requests.tokens.sum())
+    assert requests.counted.tolist() == requests.counts.tokens.tolist()
+    assert window.tokens == int(requests.counts.tokens.sum())
 
 
 @settings(max_examples=30)
@@ -277,7 +279,7 @@ def test_figures_do_not_depend_on_how_the_events_are_read(
         events = [float(send + sum(gap for gap, _ in gaps[: i + 1])) for i in range(len(gaps))]
         made.append(row(number, send, events, sched=sched, tokens=[tokens for _, tokens in gaps]))
     (data,) = moments(*made)()
-    requests = Requests(columns(*made))
+    requests = RequestTable(columns(*made))
     (window,) = flow(requests, lambda: [data[at : at + size] for at in range(0, len(data), size)], [SPAN])
     found, whole = figures(requests, window, T0, Method(P)), over(*made)
     for name, figure in whole.latency.items():
@@ -351,6 +353,6 @@ def test_a_figure_that_a_request_does_not_have_meets_no_limit() -> None:
 
 def test_tokens_are_of_successful_requests_only() -> None:
     failed = row(0, 0, [1.0], outcome=Outcome.STREAM_ERROR, tokens=None)
-    assert tokens_are(Requests(columns(failed))) is None
-    assert tokens_are(Requests(columns(failed, row(1, 0, [1.0])))) == "usage"
-    assert not math.isnan(Requests(columns(failed)).ttft[0])
+    assert tokens_are(RequestTable(columns(failed))) is None
+    assert tokens_are(RequestTable(columns(failed, row(1, 0, [1.0])))) == "usage"
+    assert not math.isnan(RequestTable(columns(failed)).figure("ttft").ms[0])
