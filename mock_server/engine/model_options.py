@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mock_server.engine.base import SAMPLING
 from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.options import (
     ADAPTERS,
@@ -17,8 +18,6 @@ from mock_server.engine.options import (
     SWITCH,
     TEXT,
     CommonOptions,
-    Number,
-    Whole,
     option,
     own_names,
 )
@@ -45,11 +44,13 @@ class SamplingOptions(CommonOptions):
         ANSWERS,
         "Tokens of an answer at most. [default: the rest of the context for chats, 16 for completions]",
     )
-    temperature: float | None = option(Number(0, 2), ANSWERS, "0 is greedy. [default: the model's]")
-    top_p: float | None = option(Number(0, 1, low_open=True), ANSWERS, "Nucleus sampling. [default: the model's]")
-    top_k: int | None = option(Whole(-1), ANSWERS, "Sample from so many likeliest tokens. [default: the model's]")
+    temperature: float | None = option(SAMPLING["temperature"], ANSWERS, "0 is greedy. [default: the model's]")
+    top_p: float | None = option(SAMPLING["top_p"], ANSWERS, "Nucleus sampling. [default: the model's]")
+    top_k: int | None = option(
+        SAMPLING["top_k"], ANSWERS, "Sample from so many likeliest tokens. [default: the model's]"
+    )
     repetition_penalty: float | None = option(
-        Number(0, low_open=True), ANSWERS, "Above 1 discourages repetition. [default: the model's]"
+        SAMPLING["repetition_penalty"], ANSWERS, "Above 1 discourages repetition. [default: the model's]"
     )
     do_sample: bool | None = option(SWITCH, ANSWERS, "Sample; false is greedy.")
 

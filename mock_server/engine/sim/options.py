@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mock_server.engine.options import POSITIVE, TEXT, CommonOptions, Number, option
+from mock_server.engine.options import POSITIVE, TEXT, CommonOptions, option
+from mock_server.engine.ranges import Number
 from mock_server.engine.sim.profiles import PROFILES
 
 _SIMULATED = "Simulated engines"

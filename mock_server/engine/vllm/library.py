@@ -22,7 +22,7 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
-from mock_server.engine.base import GenerationParams
+from mock_server.engine.base import SAMPLING, GenerationParams
 from mock_server.engine.errors import (
     EngineBusyError,
     EngineDeadError,
@@ -47,15 +47,6 @@ _BUSY_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 # Builds for CPUs up to 0.32 give base rows the adapter of the last slot, so that one stays empty.
 _SPARE_SLOTS = 1
-_DEFAULTED = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "repetition_penalty",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +106,7 @@ class VllmCore:
 
     def sampling_params(self, params: GenerationParams) -> Any:
         """What the request says, else the model, else vLLM. Raises `RequestRefusedError`."""
-        said = {name: getattr(params, name) for name in _DEFAULTED}
+        said = {name: getattr(params, name) for name in SAMPLING}
         chosen = {name: self._defaults.get(name) if value is None else value for name, value in said.items()}
         try:
             return SamplingParams(

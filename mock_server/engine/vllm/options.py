@@ -16,12 +16,11 @@ from mock_server.engine.options import (
     SIZE,
     SWITCH,
     TEXT,
-    Number,
     OneOf,
-    Whole,
     option,
     own_names,
 )
+from mock_server.engine.ranges import Number, Whole
 
 _VLLM = "vLLM"
 _DEVICES = "vLLM on several devices"
