@@ -21,6 +21,7 @@ from mock_server.engine.options import (
     option,
     own_names,
 )
+from mock_server.engine.wording import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +65,16 @@ class SamplingOptions(CommonOptions):
         said = {name: value for name, value in said.items() if value is not None and name != "do_sample"}
         if self.do_sample is False:
             if said.get("temperature"):
-                raise EngineOptionError(
-                    f"--do-sample false is greedy, --temperature {said['temperature']:g} is not; keep one"
-                )
+                temperature = Setting("temperature", f"{said['temperature']:g}")
+                raise EngineOptionError(Setting("do_sample", False), " is greedy, ", temperature, " is not; keep one")
             said["temperature"] = 0.0
         for name, value in said.items():
             if defaults.get(name, value) != value:
-                flag = name.replace("_", "-")
                 raise EngineOptionError(
-                    f"--override-generation-config and --{flag} differ about {name}; keep one of them"
+                    Setting("override_generation_config"),
+                    " and ",
+                    Setting(name),
+                    f" differ about {name}; keep one of them",
                 )
         return {**defaults, **said}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from mock_server.engine.wording import Setting, WordedError
+
 _CHATML_TURNS = """\
 {%- for message in messages %}
 {{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}
@@ -56,7 +58,7 @@ TEMPLATES = {
 }
 
 
-class TemplateError(ValueError):
+class TemplateError(WordedError, ValueError):
     """There is no such template; the message says which there are."""
 
 
@@ -66,7 +68,9 @@ def find_template(template_type: str) -> str:
     if found is None:
         near = difflib.get_close_matches(template_type, TEMPLATES, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise TemplateError(f"--template-type {template_type} is not known; there are: {', '.join(TEMPLATES)}.{hint}")
+        raise TemplateError(
+            Setting("template_type", template_type), f" is not known; there are: {', '.join(TEMPLATES)}.{hint}"
+        )
     return found
 
 
@@ -77,4 +81,4 @@ def read_template(file_or_text: str) -> str:
     try:
         return Path(file_or_text).expanduser().read_text(encoding="utf-8")
     except OSError as error:
-        raise TemplateError(f"--chat-template {file_or_text} cannot be read: {error.strerror}") from None
+        raise TemplateError(Setting("chat_template", file_or_text), f" cannot be read: {error.strerror}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from mock_server.engine.base import Adapter, Engine
 from mock_server.engine.errors import AdapterError
 from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
-from mock_server.offline.engine_arguments import in_python_words
+from mock_server.offline.engine_arguments import as_keyword
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Adapters:
                 try:
                     await self._engine.add_adapter(Adapter(name, path))
                 except AdapterError as error:
-                    raise AdapterError(in_python_words(str(error))) from error
+                    raise AdapterError(error.spelled(as_keyword)) from error
             self._paths.pop(name, None)
             self._paths[name] = path  # the last one is the one used last
         return name

@@ -21,6 +21,7 @@ from mock_server.engine.options import (
     own_names,
 )
 from mock_server.engine.ranges import Number, Whole
+from mock_server.engine.wording import Setting
 
 _VLLM = "vLLM"
 _DEVICES = "vLLM on several devices"
@@ -91,8 +92,10 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         for name, value in (self.engine_args or {}).items():
             name = name.replace("-", "_")
             if name == "model" or arguments.get(name, value) != value:
-                flag = name.replace("_", "-")
-                raise EngineOptionError(f"--engine-args has {name!r}, which --{flag} says too; keep one of them")
+                said_by = Setting(name)
+                raise EngineOptionError(
+                    Setting("engine_args"), f" has {name!r}, which ", said_by, " says too; keep one of them"
+                )
             arguments[name] = value
         return arguments
 
