@@ -10,6 +10,7 @@ from typing import Any
 
 from mock_server.engine.base import SAMPLING
 from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.lora_ranks import LEAST_MAX_RANK
 from mock_server.engine.options import (
     ADAPTERS,
     ANSWERS,
@@ -90,6 +91,6 @@ class LoraOptions(CommonOptions):
     max_lora_rank: int | None = option(
         POSITIVE,
         ADAPTERS,
-        "Largest rank. [default: what the adapters need, at least 16]",
+        f"Largest rank. [default: what the adapters need, at least {LEAST_MAX_RANK}]",
         aliases=("--vllm-max-lora-rank",),
     )

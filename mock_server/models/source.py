@@ -136,10 +136,10 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
     if model_id_or_path is not None:
         return _from_path(model_id_or_path, known)
     try:
-        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+        said = _base_said(adapter)
     except ValueError as error:
         raise ModelSourceError(Setting("ckpt_dir"), f": {error}") from None
-    named = [str(said), *trained.models] if said else list(trained.models)
+    named = [said, *trained.models] if said else list(trained.models)
     given = Setting("ckpt_dir", str(adapter))
     remedy = ("name its base model by ", Setting("model_id_or_path"))
 
@@ -180,7 +180,7 @@ def simulated_name(
         folder = Path(ckpt_dir).expanduser()
         if is_adapter(folder):
             adapter = Adapter(DEFAULT_ADAPTER, str(folder))
-            base = base or _base_said(folder)
+            base = base or _base_or_other_name(folder)
         else:
             base = base or ckpt_dir
     if model_type is not None or base is None:
@@ -188,12 +188,17 @@ def simulated_name(
     return (folder_name(Path(base)) if not _is_hub_id(base) else base), adapter
 
 
-def _base_said(adapter: Path) -> str:
+def _base_said(adapter: Path) -> str | None:
+    """The base model that an adapter's configuration names. Raises `ValueError`."""
+    said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    return str(said) if said else None
+
+
+def _base_or_other_name(adapter: Path) -> str:
     try:
-        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+        return _base_said(adapter) or "base"
     except ValueError:
-        said = None
-    return str(said or "base")
+        return "base"
 
 
 def folder_name(folder: Path) -> str:

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from mock_server.engine.base import Engine
 from mock_server.engine.errors import EngineDeadError, EngineStartError
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.engine import VllmEngine
 from mock_server.engine.vllm.factory import missing_vllm
 from mock_server.models.source import ModelSource
 from mock_server.offline.engine_arguments import (
     as_keyword,
-    dtype_name,
     engine_arguments,
     lora_arguments,
     read_source,
@@ -145,7 +145,7 @@ def get_vllm_engine(
     """
     source = read_source(model_type, None if model_id_or_path is None else os.fspath(model_id_or_path))
     named = {
-        "dtype": dtype_name(torch_dtype),
+        "dtype": None if torch_dtype is None else dtype_name(torch_dtype),
         "revision": revision,
         "gpu_memory_utilization": gpu_memory_utilization,
         "tensor_parallel_size": tensor_parallel_size,

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from mock_server.engine.hf.adapter_files import MAX_RANKS
+from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.lora_ranks import check_max_rank
 from mock_server.engine.option_names import nearest
+from mock_server.engine.vllm.options import EXECUTORS
 from mock_server.engine.wording import Setting
 from mock_server.models.source import DEFAULT_ADAPTER, AdapterGivenError, ModelSource, ModelSourceError, find_model
 
-_BACKENDS = ("mp", "ray", "uni", "external_launcher")
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 KEYWORDS = frozenset(
     {
         "model_type",
@@ -71,10 +71,10 @@ def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dic
 
 def _check_backend(backend: Any) -> None:
     """Classes, and their dotted names, are vLLM's to find. Raises `ValueError`, `ImportError`."""
-    if isinstance(backend, str) and backend not in _BACKENDS and "." not in backend:
+    if isinstance(backend, str) and backend not in EXECUTORS and "." not in backend:
         raise ValueError(
-            f"distributed_executor_backend must be one of {', '.join(_BACKENDS)} (got {backend!r})."
-            f"{nearest(backend, _BACKENDS)}"
+            f"distributed_executor_backend must be one of {', '.join(EXECUTORS)} (got {backend!r})."
+            f"{nearest(backend, EXECUTORS)}"
         )
     if backend == "ray" and find_spec("ray") is None:
         raise ImportError(
@@ -95,17 +95,11 @@ def check_at_least_one(name: str, value: Any) -> None:
 
 def lora_arguments(*, max_loras: int, max_rank: int) -> dict[str, Any]:
     """Raises `ValueError`."""
-    if max_rank not in MAX_RANKS:
-        raise ValueError(f"max_lora_rank must be one of {', '.join(map(str, MAX_RANKS))} (got {max_rank})")
+    try:
+        check_max_rank(max_rank)
+    except EngineOptionError as error:
+        raise ValueError(error.spelled(as_keyword)) from None
     return {"enable_lora": True, "max_loras": max_loras, "max_lora_rank": max_rank}
-
-
-def dtype_name(torch_dtype: Any) -> str | None:
-    """Of a torch dtype, or of a name or its abbreviation."""
-    if torch_dtype is None:
-        return None
-    name = str(torch_dtype).removeprefix("torch.")
-    return _DTYPES.get(name, name)
 
 
 def as_keyword(setting: Setting) -> str:

@@ -11,12 +11,11 @@ from typing import Any, NoReturn
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, AdapterNotFoundError
 from mock_server.engine.hf.checkpoint import BadFileError, Shape, read_json, tensor_shapes
+from mock_server.engine.lora_ranks import smallest_max_rank
 from mock_server.engine.wording import Setting
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits on ranks that vLLM can be started with."""
 
 _PREFIX = "base_model.model."
 _NOT_SERVED = {
@@ -35,14 +34,6 @@ def is_adapter(folder: Path) -> bool:
         return (folder / CONFIG).is_file()
     except (OSError, ValueError):  # too long a path, one in a folder that nobody may enter, a null character
         return False
-
-
-def smallest_max_rank(rank: int) -> int:
-    """Raises `AdapterError` for a rank beyond what vLLM takes."""
-    for limit in MAX_RANKS:
-        if rank <= limit:
-            return limit
-    raise AdapterError(f"rank {rank} is above {MAX_RANKS[-1]}, the largest that vLLM serves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ class AdapterFiles:
         """Raises `AdapterError`."""
         if self.rank > max_rank:
             raise AdapterError(
-                f"adapter {self.name} has rank {self.rank}, the server is made for {max_rank}: start it with ",
+                f"adapter {self.name} has rank {self.rank}, and the engine takes at most {max_rank}: start it with ",
                 Setting("max_lora_rank", smallest_max_rank(self.rank)),
             )
 

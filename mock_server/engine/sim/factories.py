@@ -11,14 +11,11 @@ from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.kind import ServedModel
 from mock_server.engine.sim.bundled import DEFAULT_MAX_MODEL_LEN
 from mock_server.engine.sim.clock import RealClock
-from mock_server.engine.sim.options import SimulatedOptions
-from mock_server.engine.sim.profiles import Profile, find_profile
+from mock_server.engine.sim.options import SCRIPT_DEFAULTS, SimulatedOptions, script_text
+from mock_server.engine.sim.profiles import DEFAULT_PROFILE, Profile, find_profile
 from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
 from mock_server.engine.sim.simulated import SimulatedEngine
 from mock_server.engine.wording import Setting
-
-_DEFAULT_PROFILE = "demo"
-_SCRIPT_DEFAULTS = {"ttft_ms": 200.0, "itl_ms": 20.0}
 
 
 def make_simulated(model: ServedModel, options: SimulatedOptions) -> Engine:
@@ -32,7 +29,7 @@ def make_simulated(model: ServedModel, options: SimulatedOptions) -> Engine:
         )
     try:
         return SimulatedEngine(
-            _limited(find_profile(options.profile or _DEFAULT_PROFILE), options),
+            _limited(find_profile(options.profile or DEFAULT_PROFILE), options),
             _clock(options),
             _author(model, options),
             max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
@@ -71,7 +68,7 @@ def make_scripted(model: ServedModel, options: SimulatedOptions) -> Engine:
         paced_script(author, ttft_s=times_ms["ttft_ms"] / 1e3, itl_s=times_ms["itl_ms"] / 1e3),
         _clock(options),
         author.tokenizer,
-        profile=",".join(f"{name}={value:g}" for name, value in times_ms.items()),
+        profile=script_text(times_ms),
         max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
         author=author,
         image_tokens=options.image_tokens,
@@ -80,7 +77,7 @@ def make_scripted(model: ServedModel, options: SimulatedOptions) -> Engine:
 
 def parse_script(spec: str) -> dict[str, float]:
     """`ttft_ms=200,itl_ms=20`; what is left out has these values."""
-    times_ms = dict(_SCRIPT_DEFAULTS)
+    times_ms = dict(SCRIPT_DEFAULTS)
     for part in filter(None, spec.split(",")):
         name, _, value = part.partition("=")
         if name not in times_ms:

@@ -7,15 +7,14 @@ from typing import Any
 
 from mock_server.engine.base import Engine
 from mock_server.engine.errors import AdapterError, EngineOptionError, EngineStartError
-from mock_server.engine.hf.adapter_files import MAX_RANKS, AdapterFiles, smallest_max_rank
+from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.kind import ServedModel, needs_model
+from mock_server.engine.lora_ranks import LEAST_MAX_RANK, check_max_rank, smallest_max_rank
 from mock_server.engine.model_options import LoraOptions
 from mock_server.engine.vllm.engine import VllmEngine
 from mock_server.engine.vllm.options import VllmOptions
 from mock_server.engine.wording import Setting
 from streamgauge.install import install_command
-
-_LEAST_MAX_RANK = 16
 
 
 def make_vllm(model: ServedModel, options: VllmOptions) -> Engine:
@@ -51,9 +50,8 @@ def lora_arguments(model: ServedModel, options: LoraOptions) -> dict[str, Any]:
             raise AdapterError("adapters are named, and ", Setting("enable_lora"), " is false: leave one of them out")
         return {}
     max_rank = options.max_lora_rank
-    if max_rank is not None and max_rank not in MAX_RANKS:
-        ranks = ", ".join(map(str, MAX_RANKS))
-        raise EngineOptionError(Setting("max_lora_rank"), f" must be one of {ranks} (got {max_rank})")
+    if max_rank is not None:
+        check_max_rank(max_rank)
     files = [AdapterFiles.read(adapter) for adapter in model.adapters]
     for adapter in files:
         if max_rank is not None:
@@ -76,4 +74,4 @@ def _max_loras(given: int | None, num_adapters: int) -> int:
 
 
 def _largest_rank(files: list[AdapterFiles]) -> int:
-    return smallest_max_rank(max([_LEAST_MAX_RANK, *(adapter.rank for adapter in files)]))
+    return smallest_max_rank(max([LEAST_MAX_RANK, *(adapter.rank for adapter in files)]))

@@ -32,6 +32,7 @@ from mock_server.engine.errors import (
 )
 from mock_server.engine.option_names import nearest
 from mock_server.engine.vllm.call_schema import call_list_schema
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
 
 # 0.32 draws the errors that a client causes as one tree; before, they are ValueErrors and two more.
@@ -86,7 +87,7 @@ class VllmCore:
         self.facts = ModelFacts(
             version=vllm.__version__,
             device=current_platform.device_type,
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=dtype_name(model.dtype),
             max_model_len=model.max_model_len,
             vocab_size=model.get_vocab_size(),
             max_logprobs=model.max_logprobs if model.max_logprobs >= 0 else model.get_vocab_size(),
