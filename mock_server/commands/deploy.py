@@ -55,7 +55,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
     except (DeployError, EngineOptionError) as error:
-        raise WrongUseError(with_source(str(error), ctx)) from None
+        raise WrongUseError(with_source(error, ctx)) from None
     except (ListenError, EngineError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -83,7 +83,7 @@ def _connection_limit(wanted: int | None) -> int:
     try:
         return connection_limit(wanted)
     except ValueError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(str(error), about=["max_connections"]) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mock_server.commands.deployment import Deployment
+from mock_server.commands.engine_choice import NATIVE
 from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.errors import EngineStartError
 from mock_server.engine.vllm.factory import lora_arguments, missing_vllm
 from mock_server.engine.vllm.options import VllmOptions
+from mock_server.engine.wording import Setting
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
@@ -34,16 +36,21 @@ def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deploymen
     """Raises `DeployError` for options that only this server has, `EngineStartError` without vLLM."""
     for name in said:
         if name in OURS:
-            raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
+            raise DeployError(Setting(name), " is this server's own, and vllm serve has none: leave it out")
     if len(deployment.settings.api_keys) > 1 and options["api_key_file"] is not None:
         raise DeployError(
-            f"--api-key-file {options['api_key_file']}: vllm serve takes several keys only as arguments, where every"
-            " user of this machine can read them. Keep one key, or say --engine vllm."
+            Setting("api_key_file", options["api_key_file"]),
+            ": vllm serve takes several keys only as arguments, where every user of this machine can read them. Keep"
+            " one key, or say ",
+            Setting("engine", "vllm"),
+            ".",
         )
     problem = missing_vllm()
     program = _vllm_program()
     if problem or program is None:
-        raise EngineStartError(problem or "--engine native: vLLM is installed without its command; --engine vllm works")
+        native, vllm = Setting("engine", NATIVE), Setting("engine", "vllm")
+        without_command = (native, ": vLLM is installed without its command; ", vllm, " works")
+        raise EngineStartError(*([problem] if problem else without_command))
     sys.stdout.flush()
     os.environ.update(key_variable(deployment.settings.api_keys))
     arguments = vllm_serve_arguments(options, deployment)

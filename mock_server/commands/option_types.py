@@ -11,6 +11,7 @@ import click
 
 from mock_server.engine import options as engine_options
 from mock_server.engine.base import Adapter
+from mock_server.engine.ranges import Number, Whole
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -147,9 +148,9 @@ class SizeParam(click.ParamType[int]):
 def param_type(values: engine_options.Values) -> click.ParamType[Any]:
     """What the command line reads for an engine's option; `Section.switch` is for those that are true or false."""
     match values:
-        case engine_options.Whole(low, high, shows_range):
+        case Whole(low, high, shows_range):
             return (IntegerParam if shows_range else WideIntegerParam)(low, high)
-        case engine_options.Number(low, high, low_open):
+        case Number(low, high, low_open):
             return NumberParam(low, high, min_open=low_open)
         case engine_options.OneOf(words):
             return click.Choice(words)

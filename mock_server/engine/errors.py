@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mock_server.engine.wording import Part, WordedError
 
-class EngineOptionError(ValueError):
+
+class EngineOptionError(WordedError, ValueError):
     """An engine cannot be made from these options; the message names the option and the remedy."""
 
 
-class EngineError(Exception):
+class EngineError(WordedError):
     """The engine failed a request that was valid."""
 
 
@@ -48,9 +50,9 @@ class AdapterError(EngineError):
     It may name paths and files of this machine. `public` does not: it is for callers over the network.
     """
 
-    def __init__(self, message: str, public: str | None = None) -> None:
-        super().__init__(message)
-        self.public = message if public is None else public
+    def __init__(self, *parts: Part, public: str | None = None) -> None:
+        super().__init__(*parts)
+        self.public = str(self) if public is None else public
 
 
 class AdapterNotFoundError(AdapterError):

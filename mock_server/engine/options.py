@@ -11,6 +11,8 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mock_server.engine.ranges import SEEDS, Range, Whole
+
 MODEL = "Model"
 ANSWERS = "Answers, where a request does not say"
 ADAPTERS = "Adapters"
@@ -31,24 +33,6 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """An integer in a range."""
-
-    low: int
-    high: int | None = None
-    shows_range: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A finite number in a range; with `low_open`, the lower end is not part of it."""
-
-    low: float
-    high: float | None = None
-    low_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Size:
     """A number of bytes."""
 
@@ -65,7 +49,7 @@ class OneOf:
     words: tuple[str, ...]
 
 
-Values = Text | Switch | Whole | Number | Size | JsonObject | OneOf
+Values = Text | Switch | Range | Size | JsonObject | OneOf
 """What an option takes."""
 
 TEXT = Text()
@@ -106,9 +90,7 @@ def option(
 class CommonOptions:
     """What every engine takes; the base of every options type."""
 
-    seed: int | None = option(
-        Whole(-(2**63), 2**63 - 1, shows_range=False), ANSWERS, "Seed of requests that bring none. [default: 0]"
-    )
+    seed: int | None = option(SEEDS, ANSWERS, "Seed of requests that bring none. [default: 0]")
     max_model_len: int | None = option(Whole(2), ENGINE, "Context length in tokens, the answer included.")
     max_num_seqs: int | None = option(POSITIVE, ENGINE, "Most sequences that run at once.")
     max_num_batched_tokens: int | None = option(POSITIVE, ENGINE, "Most tokens computed in one step.")

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, AdapterNotFoundError
 from mock_server.engine.hf.checkpoint import BadFileError, Shape, read_json, tensor_shapes
+from mock_server.engine.lora_ranks import smallest_max_rank
+from mock_server.engine.wording import Setting
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits on ranks that vLLM can be started with."""
 
 _PREFIX = "base_model.model."
 _NOT_SERVED = {
@@ -34,14 +34,6 @@ def is_adapter(folder: Path) -> bool:
         return (folder / CONFIG).is_file()
     except (OSError, ValueError):  # too long a path, one in a folder that nobody may enter, a null character
         return False
-
-
-def smallest_max_rank(rank: int) -> int:
-    """Raises `AdapterError` for a rank beyond what vLLM takes."""
-    for limit in MAX_RANKS:
-        if rank <= limit:
-            return limit
-    raise AdapterError(f"rank {rank} is above {MAX_RANKS[-1]}, the largest that vLLM serves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,8 @@ class AdapterFiles:
         try:
             config = read_json(folder / CONFIG)
         except BadFileError as error:
-            raise AdapterError(f"adapter {name}: {error}", f"adapter {name}: its {CONFIG} {error.problem}") from error
+            public = f"adapter {name}: its {CONFIG} {error.problem}"
+            raise AdapterError(f"adapter {name}: {error}", public=public) from error
         _check_kind(name, config)
         return cls(name, folder, _rank(name, config), _base(name, config))
 
@@ -76,8 +69,8 @@ class AdapterFiles:
         """Raises `AdapterError`."""
         if self.rank > max_rank:
             raise AdapterError(
-                f"adapter {self.name} has rank {self.rank}, the server is made for {max_rank}: start it with"
-                f" --max-lora-rank {smallest_max_rank(self.rank)}"
+                f"adapter {self.name} has rank {self.rank}, and the engine takes at most {max_rank}: start it with ",
+                Setting("max_lora_rank", smallest_max_rank(self.rank)),
             )
 
     def check_base(self, model: str) -> None:
@@ -97,9 +90,8 @@ class AdapterFiles:
         try:
             return tensor_shapes(folder, file)
         except BadFileError as error:
-            raise AdapterError(
-                f"adapter {self.name}: {error}", f"adapter {self.name}: {file} {error.problem}"
-            ) from error
+            public = f"adapter {self.name}: {file} {error.problem}"
+            raise AdapterError(f"adapter {self.name}: {error}", public=public) from error
 
     def _check_module(self, module: str, shape: Shape, base_shapes: dict[str, Shape], model: str) -> None:
         base_shape = base_shapes.get(f"{module}.weight")
@@ -109,7 +101,7 @@ class AdapterFiles:
             has = "no such module" if base_shape is None else f"one of {_shown(base_shape)}"
             trained_on = f" It says that it was trained on {shown(self.base)}." if self.base else ""
             own = f"adapter {self.name} belongs to another base model: its {shown(module)} is {_shown(shape)},"
-            raise AdapterError(f"{own} {model} has {has}.{trained_on}", f"{own} the base model has {has}.")
+            raise AdapterError(f"{own} {model} has {has}.{trained_on}", public=f"{own} the base model has {has}.")
 
 
 def shown(text: str) -> str:
@@ -130,7 +122,7 @@ def _folder(name: str, path: str) -> Path:
 def _not_found(name: str, problem: str) -> NoReturn:
     """In public all of these are the same: what exists on this machine is nobody's business."""
     public = f"adapter {name}: there is no adapter at this path (a folder with {CONFIG} and {' or '.join(WEIGHTS)})"
-    raise AdapterNotFoundError(f"adapter {name}: {problem}", public)
+    raise AdapterNotFoundError(f"adapter {name}: {problem}", public=public)
 
 
 def _check_kind(name: str, config: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ PROFILES = {
         ),
     )
 }
+DEFAULT_PROFILE = "demo"
 
 
 def find_profile(name: str) -> Profile:

@@ -22,7 +22,7 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
-from mock_server.engine.base import GenerationParams
+from mock_server.engine.base import SAMPLING, GenerationParams
 from mock_server.engine.errors import (
     EngineBusyError,
     EngineDeadError,
@@ -31,6 +31,7 @@ from mock_server.engine.errors import (
     RequestRefusedError,
 )
 from mock_server.engine.vllm.call_schema import call_list_schema
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
 from streamgauge.nearest import did_you_mean
 
@@ -47,15 +48,6 @@ _BUSY_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 # Builds for CPUs up to 0.32 give base rows the adapter of the last slot, so that one stays empty.
 _SPARE_SLOTS = 1
-_DEFAULTED = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "repetition_penalty",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ class VllmCore:
         self.facts = ModelFacts(
             version=vllm.__version__,
             device=current_platform.device_type,
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=dtype_name(model.dtype),
             max_model_len=model.max_model_len,
             vocab_size=model.get_vocab_size(),
             max_logprobs=model.max_logprobs if model.max_logprobs >= 0 else model.get_vocab_size(),
@@ -115,7 +107,7 @@ class VllmCore:
 
     def sampling_params(self, params: GenerationParams) -> Any:
         """What the request says, else the model, else vLLM. Raises `RequestRefusedError`."""
-        said = {name: getattr(params, name) for name in _DEFAULTED}
+        said = {name: getattr(params, name) for name in SAMPLING}
         chosen = {name: self._defaults.get(name) if value is None else value for name, value in said.items()}
         try:
             return SamplingParams(

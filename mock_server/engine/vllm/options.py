@@ -16,16 +16,18 @@ from mock_server.engine.options import (
     SIZE,
     SWITCH,
     TEXT,
-    Number,
     OneOf,
-    Whole,
     option,
     own_names,
 )
+from mock_server.engine.ranges import Number, Whole
+from mock_server.engine.vllm.dtypes import FULL_NAMES, dtype_name
+from mock_server.engine.wording import Setting
 
 _VLLM = "vLLM"
 _DEVICES = "vLLM on several devices"
-_FULL_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+EXECUTORS = ("mp", "ray", "uni", "external_launcher")
+"""What vLLM runs its ranks with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,9 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         "Refuse adapters that this build of vLLM mixes into the base's answers.",
         default=True,
     )
-    dtype: str | None = option(TEXT, _VLLM, "auto, float32, bfloat16, float16, or fp32, bf16, fp16.", metavar="NAME")
+    dtype: str | None = option(
+        TEXT, _VLLM, f"auto, {', '.join(FULL_NAMES.values())}, or {', '.join(FULL_NAMES)}.", metavar="NAME"
+    )
     quantization: str | None = option(
         TEXT, _VLLM, "gptq, awq, compressed-tensors … [default: the model's]", metavar="NAME"
     )
@@ -73,7 +77,7 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
     pipeline_parallel_size: int | None = option(POSITIVE, _DEVICES, "Groups of devices that share the layers.")
     data_parallel_size: int | None = option(POSITIVE, _DEVICES, "Copies of the model.")
     distributed_executor_backend: str | None = option(
-        TEXT, _DEVICES, "mp, ray, uni or external_launcher.", metavar="NAME"
+        TEXT, _DEVICES, f"{', '.join(EXECUTORS[:-1])} or {EXECUTORS[-1]}.", metavar="NAME"
     )
     disable_custom_all_reduce: bool | None = option(SWITCH, _DEVICES, "Do not use vLLM's own all-reduce.")
 
@@ -85,15 +89,17 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         given = {name: getattr(self, name) for name in ENGINE_ARGUMENTS}
         arguments = {name: value for name, value in given.items() if value is not None}
         if self.dtype is not None:
-            arguments["dtype"] = full_dtype(self.dtype)
+            arguments["dtype"] = dtype_name(self.dtype)
         sampling = self.sampling_defaults(self.override_generation_config)
         if sampling:
             arguments["override_generation_config"] = sampling
         for name, value in (self.engine_args or {}).items():
             name = name.replace("-", "_")
             if name == "model" or arguments.get(name, value) != value:
-                flag = name.replace("_", "-")
-                raise EngineOptionError(f"--engine-args has {name!r}, which --{flag} says too; keep one of them")
+                said_by = Setting(name)
+                raise EngineOptionError(
+                    Setting("engine_args"), f" has {name!r}, which ", said_by, " says too; keep one of them"
+                )
             arguments[name] = value
         return arguments
 
@@ -108,8 +114,3 @@ _READ_HERE = {
 }
 ENGINE_ARGUMENTS = tuple(field.name for field in fields(VllmOptions) if field.name not in _READ_HERE)
 """Options that are engine arguments of vLLM under the same names."""
-
-
-def full_dtype(name: str) -> str:
-    """A dtype's name, which may be abbreviated, as vLLM spells it."""
-    return _FULL_DTYPES.get(name.lower(), name.lower())

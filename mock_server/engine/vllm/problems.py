@@ -7,44 +7,77 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mock_server.engine.errors import EngineStartError
+from mock_server.engine.wording import Part, Setting
+
 _CAUSE = re.compile(r"^(?:.*?[\s:])?(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception)): (?P<message>.+)$")
 _ROOT_CAUSE_ELSEWHERE = "Engine core initialization failed"
 _PYDANTIC = re.compile(r"^\d+ validation errors? for \w+ (?:Value error, )?|\[type=.*$")
 _MAX_LENGTH = 400
 
-_REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
+_MEMORY_SHARE = Setting("gpu_memory_utilization")
+_REMEDIES: tuple[tuple[re.Pattern[str], tuple[Part, ...]], ...] = (
     (
         re.compile(r"larger than the available KV cache|No available memory for the cache|KV cache is needed", re.I),
-        "Give the cache more by --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.",
+        (
+            "Give the cache more by ",
+            Setting("kv_cache_memory_bytes"),
+            " or ",
+            _MEMORY_SHARE,
+            ", or lower ",
+            Setting("max_model_len"),
+            ".",
+        ),
     ),
     (
         re.compile(r"less than (?:requested|desired)|out of memory|not enough memory|Free memory", re.I),
-        "Ask for less: a smaller --kv-cache-memory-bytes, such as 1G, or a smaller --gpu-memory-utilization.",
+        (
+            "Ask for less, such as ",
+            Setting("kv_cache_memory_bytes", 2**30, "1G"),
+            ", or a smaller ",
+            _MEMORY_SHARE,
+            ".",
+        ),
     ),
-    (re.compile(r"max_model_len|max seq len", re.I), "Name a shorter context by --max-model-len."),
+    (
+        re.compile(r"max_model_len|max seq len", re.I),
+        ("Name a shorter context by ", Setting("max_model_len"), "."),
+    ),
     (
         re.compile(r"config file for \w+|quantization", re.I),
-        "The model has to be quantized that way: leave --quantization out, and its own files decide.",
+        (
+            "The model has to be quantized that way: leave ",
+            Setting("quantization"),
+            " out, and its own files decide.",
+        ),
     ),
     (
         re.compile(r"offline mode|couldn't connect|Cannot find|cached snapshot|local folder|Repo id", re.I),
-        "Give a folder that holds the model with --model-id-or-path, or make the hub reachable.",
+        (
+            "Give a folder that holds the model with ",
+            Setting("model_id_or_path"),
+            ", or make the hub reachable.",
+        ),
     ),
-    (re.compile(r"trust_remote_code", re.I), "If you trust the model's own code: --trust-remote-code true."),
+    (
+        re.compile(r"trust_remote_code", re.I),
+        ("If you trust the model's own code: ", Setting("trust_remote_code", True), "."),
+    ),
 )
 
 
-def start_problem(error: BaseException, log_file: Path, arguments: Mapping[str, Any]) -> str:
+def start_error(error: BaseException, log_file: Path, arguments: Mapping[str, Any]) -> EngineStartError:
     """`log_file` holds the errors that vLLM's processes logged, if they did."""
     message = str(error)
     if _ROOT_CAUSE_ELSEWHERE in message or not message:
         log = log_file.read_text(errors="replace") if log_file.exists() else ""
         message = root_cause(log) or "its engine's process failed; the log above tells why"
     message = _PYDANTIC.sub("", " ".join(message.split())).strip()
-    remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), "")
+    remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), ())
     message = _shortened(message)
     end = "" if message.endswith((".", "!", "?", "…")) else "."
-    return f"vLLM cannot serve {arguments.get('model')}: {message}{end} {remedy}".rstrip()
+    problem = f"vLLM cannot serve {arguments.get('model')}: {message}{end}"
+    return EngineStartError(f"{problem} ", *remedy) if remedy else EngineStartError(problem)
 
 
 def root_cause(log: str) -> str | None:

@@ -177,7 +177,7 @@ def test_room_is_made_for_the_adapters_named(tmp_path: Path) -> None:
 def test_room_that_is_too_small_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="2 adapters are named and --max-loras is 1: make it 2 or more"):
         lora(tmp_path, max_loras=1)
-    with pytest.raises(AdapterError, match="adapter b has rank 20, the server is made for 16"):
+    with pytest.raises(AdapterError, match="adapter b has rank 20, and the engine takes at most 16"):
         lora(tmp_path, max_lora_rank=16)
     with pytest.raises(EngineOptionError, match=r"--max-lora-rank must be one of 1, 8, .* \(got 7\)"):
         lora(tmp_path, max_lora_rank=7)
