@@ -16,7 +16,7 @@ from bench.figures.metrics import Method, empty_figures, figures
 from bench.figures.request_table import Requests
 from bench.figures.steady import find_windows
 from bench.figures.token_flow import Moments, WindowFlow, flow
-from bench.load.health import Health
+from bench.records.health import Health
 from bench.records.record import Columns
 from bench.records.result import Check, ClientFacts, Figures, Result
 from bench.records.run import DEFAULT_PERCENTILES, Run

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
-from bench.load.health import Health, WireHealth
+from bench.figures.catalogue import LATENCIES
 from bench.outcome import Outcome
+from bench.records.health import Health, WireHealth
 from bench.records.result import Check, Counts, Figures
 from bench.records.run import Run
 from bench.units import plural
@@ -17,8 +19,6 @@ PAUSE_LIMIT_MS = 50.0
 CPU_LIMIT = 0.9
 CLOCK_STEP_LIMIT_MS = 1.0
 RETRANSMITS_LIMIT = 0.01
-
-_JUDGED = {"ttft": "TTFT", "icl": "ICL", "e2e": "E2E"}
 
 
 def client_checks(figures: Figures, run: Run, requests: int, merged_reads: int = 0) -> Iterator[Check]:
@@ -62,13 +62,13 @@ def _error(figures: Figures, health: Health, merged_reads: int) -> Check:
     """The largest error that the client may have added to a figure, set against what that figure can bear."""
     code = "client_error"
     worst: tuple[float, str, float, float] | None = None
-    for name, label in _JUDGED.items():
+    for figure in filter(attrgetter("is_checked"), LATENCIES.values()):
         for percent in ("50", "99"):
-            found = figures.latency[name].percentiles[percent]
+            found = figures.latency[figure.name].percentiles[percent]
             if found.value is None or found.client_error is None:
                 continue
             limit = max(ERROR_LIMIT_MS, ERROR_LIMIT_SHARE * found.value)
-            candidate = (found.client_error / limit, f"{label} p{percent}", found.client_error, limit)
+            candidate = (found.client_error / limit, f"{figure.label} p{percent}", found.client_error, limit)
             worst = candidate if worst is None else max(worst, candidate)
     if worst is None:
         return Check(code=code, status="n/a", text="the client's own error is not known: too few samples")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.arrays import Bools
+from bench.figures.catalogue import LATENCIES
 from bench.figures.request_table import Requests
-from bench.figures.stats import Bools
 from bench.figures.steady import Windows
 from bench.records.result import Counts, Figures
 from bench.records.run import Run
@@ -44,8 +45,9 @@ def _of_tokens(run: Run, requests: Requests, headline: Figures, counts: Counts) 
     if headline.tokens_are in ("chunks", "mixed"):
         whose = "the answers" if headline.tokens_are == "chunks" else "some answers"
         yield f"the server sent no usage with {whose}: their tokens are chunks, which may hold several tokens"
-    if (assumed := headline.latency["tpot"].assumes) is not None:
-        yield f"TPOT assumes that {assumed}"
+    for name, found in headline.latency.items():
+        if found.assumes is not None:
+            yield f"{LATENCIES[name].label} assumes that {found.assumes}"
     if run.view.goodput and headline.goodput is None and counts.ok:
         yield "goodput is n/a: without the server's usage TPOT is not known"
     if (length := other_length(run, requests)) is not None:

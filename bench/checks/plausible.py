@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from bench.figures.metrics import PER_REQUEST, POOLED
-from bench.figures.slo import METRICS
+from bench.figures.catalogue import LATENCIES, LIMITED
 from bench.records.record import UNKNOWN, Columns
 from bench.records.run import Run
 from bench.units import NS_PER_S
@@ -36,11 +35,10 @@ def _of_run(run: Run) -> Iterator[str]:
         yield f"load.streams is {streams}"
     if not all(0 < percent < 100 for percent in view.percentiles) or len(view.percentiles) > _MOST_PERCENTILES:
         yield f"view.percentiles must be up to {_MOST_PERCENTILES} numbers between 0 and 100"
-    known = {*PER_REQUEST, *POOLED}
-    if (strange := next((row for row in view.rows if row not in known), None)) is not None:
+    if (strange := next((row for row in view.rows if row not in LATENCIES), None)) is not None:
         yield f"view.rows has {strange!r}, which is not a known figure"
     for name, limit in view.goodput.items():
-        if name not in METRICS or not 0 < limit < inf:
+        if name not in LIMITED or not 0 < limit < inf:
             yield f"view.goodput has {name!r}: {limit:g}, which is not a limit on a known figure"
     if run.health is not None and not run.health.wall_s > 0:
         yield f"health.wall_s is {run.health.wall_s:g}"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.arrays import Ints
 from bench.checks.schedule_checks import schedule_checks
 from bench.figures.request_table import Requests
-from bench.figures.stats import Ints
 from bench.figures.steady import Windows
 from bench.figures.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 from bench.outcome import Outcome

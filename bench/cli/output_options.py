@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from bench.cli import values
 from bench.cli.option_sections import section
-from bench.load.settings import FORMATS
+from bench.report.formats import FORMATS, listed_formats
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ _OPTIONS = (
         type=values.one_of(*FORMATS),
         default="console",
         show_default=True,
-        help="What is printed: console, markdown, csv, json, vllm (the text of vllm bench serve).",
+        help=f"What to print: {listed_formats()}.",
     ),
     _option(
         "--json",

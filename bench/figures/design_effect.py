@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from bench.arrays import Floats
 from bench.figures.request_table import Requests
 from bench.figures.sample import Sample
-from bench.figures.stats import Floats, interpolate, needed_samples
+from bench.figures.stats import interpolate, needed_samples
 from bench.figures.token_flow import Events, WindowFlow, walk
 from bench.units import NS_PER_MS
 

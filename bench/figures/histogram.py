@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.figures.stats import Floats, Ints
+from bench.arrays import Floats, Ints
 from bench.units import NS_PER_MS
 
 _STEP_BITS = 10

@@ -7,9 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from bench.arrays import Bools
+from bench.figures.catalogue import LATENCIES, PER_REQUEST, POOLED, SPEED_PER_USER, Figure
 from bench.figures.request_table import Requests
 from bench.figures.sample import Sample
-from bench.figures.stats import Bools, describe, nothing, with_failures
+from bench.figures.stats import describe, nothing, with_failures
 from bench.figures.token_flow import WindowFlow
 from bench.figures.window import Span, mean_concurrency
 from bench.records.result import Distribution, Figures, Goodput, Window
@@ -19,9 +21,6 @@ from bench.units import NS_PER_S
 _COVERAGE = 0.95
 
 NO_ANSWER_ENDED = "no answer had ended by the time at which the run was cut short"
-
-PER_REQUEST = ("ttft", "ttft_sched", "ttfv", "tpot", "e2e", "max_gap", "lateness")
-POOLED = ("icl", "itl")
 
 DesignEffects = Mapping[str, Mapping[float, float]]
 """By the name of a pooled figure and the percent: how many of its samples tell as much as one alone."""
@@ -58,16 +57,14 @@ def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method
     any_ended = bool((ended_inside | (requests.failed & span.contains(requests.end_ns))).any())
     tokens = flow.tokens + float(requests.tokens[ended_inside & ~requests.streamed].sum())
 
-    latency = {name: _per_request(requests, name, sample, method) for name in PER_REQUEST}
-    latency["icl"] = _pooled("icl", flow.icl, method, "no request had two token events in the window")
+    latency = {figure.name: _per_request(requests, figure, sample, method) for figure in PER_REQUEST}
+    latency["icl"] = _pooled(LATENCIES["icl"], flow.icl, method)
     latency["itl"] = _itl(requests, flow, method)
-    if requests.is_partial:  # what is still under way has no last token
-        latency |= dict.fromkeys(("e2e", "tpot", "max_gap"), nothing(method.percents, NO_ANSWER_ENDED))
     failing = {}
-    if failed:
-        for name in ("ttft", "e2e"):
-            column = requests.figure(name)[sample]
-            failing[name] = with_failures(column[~np.isnan(column)], failed, method.percents)
+    for figure in PER_REQUEST if failed else ():
+        if figure.counts_failures:
+            column = requests.figure(figure.name)[sample]
+            failing[figure.name] = with_failures(column[~np.isnan(column)], failed, method.percents)
     return Figures(
         window=Window(begin_s=(span.begin_ns - origin_ns) / NS_PER_S, end_s=(span.end_ns - origin_ns) / NS_PER_S),
         requests=int(sample.sum()),
@@ -87,18 +84,18 @@ def figures(requests: Requests, flow: WindowFlow, origin_ns: int, method: Method
 def _speed(requests: Requests, sample: Bools, method: Method) -> Distribution:
     """Tokens a second of one user."""
     tpot = requests.tpot[sample]
-    why = _why_empty("tpot", requests, sample)
+    why = _why_empty(SPEED_PER_USER, requests, sample)
     if not _knows_tokens(requests, sample):
         return nothing(method.percents, why)
     found = describe(1000 / tpot[tpot > 0], method.percents, why)
-    found.assumes = _assumption("tpot", requests, sample)
+    found.assumes = _assumption(SPEED_PER_USER, requests, sample)
     return found
 
 
 def _goodput(requests: Requests, span: Span, slos: Mapping[str, float]) -> Goodput | None:
     due = ~requests.cancelled & span.contains(requests.sched_ns)
     met = due & requests.completed
-    if "tpot" in slos and not _knows_tokens(requests, met):
+    if any(LATENCIES[name].needs_usage for name in slos) and not _knows_tokens(requests, met):
         return None  # a figure that cannot be told misses no limit
     for name, limit_ms in slos.items():
         met &= requests.figure(name) <= limit_ms  # a figure that a request does not have meets nothing
@@ -112,32 +109,35 @@ def _goodput(requests: Requests, span: Span, slos: Mapping[str, float]) -> Goodp
     )
 
 
-def _per_request(requests: Requests, name: str, wanted: Bools, method: Method) -> Distribution:
-    """A figure that each request has one of."""
-    column, (over, under) = requests.figure(name), requests.errors(name)
-    why = _why_empty(name, requests, wanted)
-    if name == "tpot" and not _knows_tokens(requests, wanted):
+def _per_request(requests: Requests, figure: Figure, wanted: Bools, method: Method) -> Distribution:
+    """A figure of which each request has one."""
+    if figure.needs_end and requests.is_partial:
+        return nothing(method.percents, NO_ANSWER_ENDED)
+    column, (over, under) = requests.figure(figure.name), requests.errors(figure.name)
+    why = _why_empty(figure, requests, wanted)
+    if figure.needs_usage and not _knows_tokens(requests, wanted):
         return nothing(method.percents, why)
     present = wanted & ~np.isnan(column)
     sample = Sample()
     sample.add(column[present], over[present], under[present])
     found = sample.distribution(method.percents, why, client_error=method.clock_error_ms)
-    found.assumes = _assumption(name, requests, present)
+    found.assumes = _assumption(figure, requests, present)
     return found
 
 
-def _assumption(name: str, requests: Requests, present: Bools) -> str | None:
-    """What a figure takes for given where the server does not tell."""
+def _assumption(figure: Figure, requests: Requests, present: Bools) -> str | None:
+    """What a figure takes for granted where the server does not report the tokens of each event."""
     unknown = present & requests.completed & requests.streamed & ~requests.knows_event_tokens
-    if name != "tpot" or not unknown.any():
+    if figure.assumption is None or not unknown.any():
         return None
     which = "" if unknown.sum() == present.sum() else f" in {unknown.sum():,} of {present.sum():,} requests"
-    return f"the first event carried one token{which}: usage came only at the end, and events hold several tokens"
+    return f"{figure.assumption}{which}: usage came only at the end, and events hold several tokens"
 
 
-def _pooled(name: str, sample: Sample, method: Method, why_empty: str) -> Distribution:
-    """A figure with a sample a gap, over all requests."""
-    return sample.distribution(method.percents, why_empty, method.design_effects.get(name), method.clock_error_ms)
+def _pooled(figure: Figure, sample: Sample, method: Method) -> Distribution:
+    """A figure with one sample per gap, over all requests."""
+    effects = method.design_effects.get(figure.name)
+    return sample.distribution(method.percents, figure.why_empty, effects, method.clock_error_ms)
 
 
 def _itl(requests: Requests, flow: WindowFlow, method: Method) -> Distribution:
@@ -148,7 +148,7 @@ def _itl(requests: Requests, flow: WindowFlow, method: Method) -> Distribution:
     if known < _COVERAGE * several.sum():
         reason = f"tokens per event unknown in {several.sum() - known:,} of {several.sum():,} requests; see ICL"
         return nothing(method.percents, reason)
-    return _pooled("itl", flow.itl, method, "no gap in the window")
+    return _pooled(LATENCIES["itl"], flow.itl, method)
 
 
 def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
@@ -163,7 +163,7 @@ def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
         mean_concurrency=None,
         tokens_are=None,
         speed_per_user=none,
-        latency=dict.fromkeys((*PER_REQUEST, *POOLED), none),
+        latency=dict.fromkeys((figure.name for figure in (*PER_REQUEST, *POOLED)), none),
         latency_with_failures={},
     )
 
@@ -196,15 +196,13 @@ def _knows_tokens(requests: Requests, rows: Bools) -> bool:
     return bool((requests.usage_tokens[rows] >= 0).sum() >= _COVERAGE * rows.sum())
 
 
-def _why_empty(name: str, requests: Requests, sample: Bools) -> str:
+def _why_empty(figure: Figure, requests: Requests, sample: Bools) -> str:
     if not sample.any():
         return _no_answer(requests) if requests.cancelled.any() else "no request that was sent in the window succeeded"
-    if not requests.streamed[sample].any() and name != "lateness":
+    if figure.needs_stream and not requests.streamed[sample].any():
         return "answers came in one piece"
-    if name == "tpot" and not _knows_tokens(requests, sample):
+    if figure.needs_usage and not _knows_tokens(requests, sample):
         told = requests.usage_tokens[sample] >= 0
         whose = "the answers" if not told.any() else f"{(~told).sum():,} of {len(told):,} answers"
         return f"the server sent no usage with {whose}: how many tokens their events hold is not known; see ICL"
-    return {"ttfv": "no answer had visible text", "tpot": "no answer had tokens after its first event"}.get(
-        name, "no answer had two token events" if name == "max_gap" else "no token events"
-    )
+    return figure.why_empty

@@ -6,7 +6,7 @@ from array import array
 
 import numpy as np
 
-from bench.figures.stats import Bools, Floats, Ints
+from bench.arrays import Bools, Floats, Ints
 from bench.outcome import Outcome
 from bench.records.record import NOT_TOLD, ONE_EACH, OUTCOMES, Columns
 from bench.units import NS_PER_MS

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bench.arrays import Floats
 from bench.figures.histogram import Histogram
-from bench.figures.stats import Floats, Ordered, Sorted, interpolate, nothing, percentile
+from bench.figures.stats import Ordered, Sorted, interpolate, nothing, percentile
 from bench.records.result import Distribution, percent_key
 
 # 16 MB of values; the histogram is of the same size whatever comes.

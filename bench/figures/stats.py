@@ -12,15 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats, Ints
 from bench.records.result import Distribution, Percentile, percent_key
 
 CONFIDENCE = 0.95
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 def needed_samples(percent: float) -> int:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.arrays import Bools, Floats, Ints
 from bench.figures.request_table import Requests
 from bench.figures.sample import Sample
-from bench.figures.stats import Bools, Floats, Ints
 from bench.figures.window import Span
 from bench.records.event_rows import Rows, read_rows
 from bench.records.moments import Kind

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.figures.stats import Bools, Ints
+from bench.arrays import Bools, Ints
 
 # Dips below this share of the asked concurrency are part of the steady window, its ends are not.
 STEADY_SHARE = 0.95

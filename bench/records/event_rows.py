@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.figures.stats import Ints
+from bench.arrays import Ints
 from bench.records.moments import (
     DOUBT_SHIFT,
     DOUBT_UNIT_SHIFT,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.figures.stats import Ints
+from bench.arrays import Ints
 from bench.outcome import Outcome
 from bench.records.event_rows import Rows, read_rows
 from bench.records.moments import Kind

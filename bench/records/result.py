@@ -83,9 +83,9 @@ class Goodput(msgspec.Struct, kw_only=True):
 class Figures(msgspec.Struct, kw_only=True):
     """All figures over one window.
 
-    `requests` were sent in it and succeeded: the sample of the latencies. `latency` is in milliseconds, by name:
-    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `rates_reason` is why a rate is null, if one is.
-    `tokens_are` says whether tokens are counted by the server's usage or, where it sent none, are chunks.
+    `requests` is the number of requests that were sent in the window and succeeded: the sample of the latencies.
+    `latency` is in milliseconds, by the name of the figure. `rates_reason` explains why a rate is null.
+    `tokens_are` gives what was counted as tokens: those of the server's usage or, where it sent none, chunks.
     """
 
     window: Window

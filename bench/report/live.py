@@ -17,7 +17,7 @@ from typing import TextIO
 from click import echo, style, unstyle
 
 from bench.load.attempt import Tally
-from bench.load.health import HealthWatch
+from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, OpenLoop
 from bench.load.session import Watcher
 from bench.records.run import Run

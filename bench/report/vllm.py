@@ -6,18 +6,18 @@ whatever the sample. From the source of vLLM 0.33, vllm/benchmarks/serve.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from bench.arrays import Floats
 from bench.figures.request_table import Requests
-from bench.figures.stats import Floats
 from bench.figures.token_flow import Moments, walk
 from bench.records.record import Columns
 from bench.records.run import Run
+from bench.report.material import Material
 from bench.shown_text import file_name_part
 from bench.units import NS_PER_MS, NS_PER_S
 
@@ -28,6 +28,16 @@ FIGURES = {
     "e2el": ("E2EL", "End-to-end Latency"),
 }
 DETAILS = ("input_lens", "output_lens", "ttfts", "itls", "latencies", "start_times", "errors")
+
+
+def show(material: Material) -> str:
+    """The text for `--format vllm`."""
+    return vllm_text(material.once(result_of))
+
+
+def result_of(material: Material) -> dict[str, Any]:
+    """The content of its result file, with the details of each request."""
+    return vllm_result(material.run, material.columns, material.moments)
 
 
 def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
@@ -129,7 +139,7 @@ def _head(run: Run) -> dict[str, Any]:
         "tokenizer_id": None,
         "num_prompts": load.requests,
         "request_rate": "inf" if load.rate is None else load.rate,
-        "burstiness": math.inf if load.arrivals == "constant" else load.burstiness or 1.0,
+        "burstiness": 1.0 if load.arrival_process is None else load.arrival_process.burstiness,
         "max_concurrency": load.streams,
     }
 

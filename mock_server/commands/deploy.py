@@ -13,23 +13,22 @@ import click
 from click.core import ParameterSource
 
 from mock_server.commands.api_keys import read_keys
-from mock_server.commands.arguments import CONTEXT, OptionsCommand, SectionedOption
+from mock_server.commands.arguments import EngineOption, OptionsCommand
 from mock_server.commands.certificate import check_certificate
 from mock_server.commands.config_file import with_source
 from mock_server.commands.deploy_options import deploy_options
-from mock_server.commands.deployment import NATIVE, Deployment, read_deployment
+from mock_server.commands.deployment import Deployment, read_deployment
+from mock_server.commands.engine_choice import NATIVE, kind_of
 from mock_server.commands.native import exec_vllm_serve
 from mock_server.commands.wrong_use import DeployError, WrongUseError
-from mock_server.engine.errors import EngineError
-from mock_server.engine.registry import EngineOptionError, make_engine
+from mock_server.engine.errors import EngineError, EngineOptionError
+from mock_server.engine.registry import make_engine
 from mock_server.logs.output import json_line, logs_json
 from mock_server.logs.stray_output import stray_lines_as_json
 from mock_server.process.descriptors import connection_limit
 from mock_server.process.listener import Listener, ListenError
 from mock_server.process.unix_listener import UnixListener
-
-MANY_WRITERS = ("vllm",)
-"""Engines whose libraries and processes write past the log."""
+from streamgauge.option_sections import CONTEXT
 
 
 @click.command(
@@ -46,7 +45,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
+    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, EngineOption)}
     try:
         options["api_key"] = read_keys(options["api_key"], options["api_key_file"], os.environ)
         options["max_connections"] = _connection_limit(options["max_connections"])
@@ -70,11 +69,11 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         ssl_keyfile=options["ssl_keyfile"],
         ssl_certfile=options["ssl_certfile"],
     )
-    engine = make_engine(deployment.engine, deployment.options)
+    engine = make_engine(deployment.engine, deployment.model, deployment.options)
     listener = _bind(options)
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
-        if logs_json() and deployment.engine in MANY_WRITERS:
+        if logs_json() and kind_of(deployment.engine).has_stray_output:
             stack.enter_context(stray_lines_as_json())
         serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
 

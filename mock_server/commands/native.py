@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from mock_server.commands.deployment import Deployment
 from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.errors import EngineStartError
-from mock_server.engine.registry import RealModel
 from mock_server.engine.vllm.factory import lora_arguments, missing_vllm
+from mock_server.engine.vllm.options import VllmOptions
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
@@ -35,8 +35,6 @@ def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deploymen
     for name in said:
         if name in OURS:
             raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
-    if deployment.options.real is None:
-        raise DeployError("--engine native needs a model")
     if len(deployment.settings.api_keys) > 1 and options["api_key_file"] is not None:
         raise DeployError(
             f"--api-key-file {options['api_key_file']}: vllm serve takes several keys only as arguments, where every"
@@ -48,7 +46,7 @@ def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deploymen
         raise EngineStartError(problem or "--engine native: vLLM is installed without its command; --engine vllm works")
     sys.stdout.flush()
     os.environ.update(key_variable(deployment.settings.api_keys))
-    arguments = vllm_serve_arguments(options, deployment, deployment.options.real)
+    arguments = vllm_serve_arguments(options, deployment)
     os.execv(program, [program, *arguments])  # noqa: S606 - to become that program is the point
 
 
@@ -63,8 +61,10 @@ def key_variable(keys: Sequence[str]) -> dict[str, str]:
     return {"VLLM_API_KEY": keys[0]} if len(keys) == 1 else {}
 
 
-def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, model: RealModel) -> list[str]:
-    settings = deployment.settings
+def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment) -> list[str]:
+    settings, model, given = deployment.settings, deployment.model, deployment.options
+    if not isinstance(given, VllmOptions):
+        raise TypeError(f"vllm serve takes the options of vLLM, not {type(given).__name__}")
     arguments = ["serve", model.path]
     if options["uds"] is None:
         arguments += ["--host", options["host"], "--port", str(options["port"])]
@@ -74,7 +74,7 @@ def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, mod
     if settings.adapters:
         arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in settings.adapters)]
     named = {name: options[name] for name in AS_THEY_ARE if options[name]} | {"chat_template": model.chat_template}
-    for name, value in {**named, **model.arguments, **lora_arguments(model)}.items():
+    for name, value in {**named, **given.engine_arguments(), **lora_arguments(model, given)}.items():
         arguments += _argument(name, value)
     return arguments
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class EngineOptionError(ValueError):
+    """An engine cannot be made from these options; the message names the option and the remedy."""
+
+
 class EngineError(Exception):
     """The engine failed a request that was valid."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -13,8 +12,7 @@ from mock_server.engine.base import Adapter, Engine
 from mock_server.errors import bad_request, model_not_found, name_taken
 from mock_server.request_limits import MAX_LOADED_ADAPTERS
 from mock_server.settings import Settings, check_name, is_name
-
-_LONGEST_COMPARED = 64
+from streamgauge.nearest import did_you_mean
 
 
 class Target(NamedTuple):
@@ -56,15 +54,9 @@ class ModelRegistry:
             return Target(name, None)
         if name in self._adapters:
             return Target(name, name)
-        hint = f" Did you mean {near}?" if (near := self._near(name)) is not None else ""
-        raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(self.names())}.{hint}")
-
-    def _near(self, name: str) -> str | None:
-        """Compares names of ordinary lengths only: the time goes with the product of the lengths."""
-        if len(name) > _LONGEST_COMPARED:
-            return None
-        comparable = [served for served in self.names() if len(served) <= _LONGEST_COMPARED]
-        return next(iter(difflib.get_close_matches(name, comparable, n=1, cutoff=0.6)), None)
+        served = self.names()
+        hint = did_you_mean(name, served)
+        raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(served)}.{hint}")
 
     async def add_adapters(self) -> None:
         """Those of the settings, once the engine has started. Raises `AdapterError`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
+
+from streamgauge.nearest import did_you_mean
 
 _CHATML_TURNS = """\
 {%- for message in messages %}
@@ -64,8 +65,7 @@ def find_template(template_type: str) -> str:
     """Raises `TemplateError`."""
     found = TEMPLATES.get(template_type.lower())
     if found is None:
-        near = difflib.get_close_matches(template_type, TEMPLATES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(template_type, TEMPLATES)
         raise TemplateError(f"--template-type {template_type} is not known; there are: {', '.join(TEMPLATES)}.{hint}")
     return found
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mock_server.engine.hf.adapter_files import MAX_RANKS, is_adapter
-from mock_server.engine.option_names import nearest
 from mock_server.models.source import ModelSource, ModelSourceError, find_model
+from streamgauge.nearest import did_you_mean
 
 _BACKENDS = ("mp", "ray", "uni", "external_launcher")
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -75,7 +75,7 @@ def _check_backend(backend: Any) -> None:
     if isinstance(backend, str) and backend not in _BACKENDS and "." not in backend:
         raise ValueError(
             f"distributed_executor_backend must be one of {', '.join(_BACKENDS)} (got {backend!r})."
-            f"{nearest(backend, _BACKENDS)}"
+            f"{did_you_mean(backend, _BACKENDS)}"
         )
     if backend == "ray" and find_spec("ray") is None:
         raise ImportError(

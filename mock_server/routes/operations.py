@@ -11,7 +11,7 @@ from mock_server.errors import shutting_down
 from mock_server.http.exchange import Exchange
 from mock_server.routes.endpoint import Endpoint
 from mock_server.state import ServerState
-from streamgauge.version import version
+from streamgauge.version import __version__
 
 
 class Ready(Endpoint):
@@ -76,7 +76,7 @@ class Metrics(Endpoint):
 
 class Version(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"version": version()}))
+        await exchange.send_json(200, to_json({"version": __version__}))
 
 
 class Description(Endpoint):
@@ -88,5 +88,5 @@ class Description(Endpoint):
         if self._written is None:
             from mock_server.openapi import openapi_document  # seldom asked for
 
-            self._written = to_json(openapi_document(version(), self.state.settings.root_path))
+            self._written = to_json(openapi_document(__version__, self.state.settings.root_path))
         await exchange.send_json(200, self._written)

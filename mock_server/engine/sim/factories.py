@@ -7,9 +7,11 @@ from dataclasses import replace
 from mock_server.engine.author.prose import Author
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Engine
-from mock_server.engine.registry import EngineOptionError, EngineOptions
+from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.kind import ServedModel
 from mock_server.engine.sim.bundled import DEFAULT_MAX_MODEL_LEN
 from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.options import SimulatedOptions
 from mock_server.engine.sim.profiles import Profile, find_profile
 from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
 from mock_server.engine.sim.simulated import SimulatedEngine
@@ -18,23 +20,23 @@ _DEFAULT_PROFILE = "demo"
 _SCRIPT_DEFAULTS = {"ttft_ms": 200.0, "itl_ms": 20.0}
 
 
-def make_simulated(options: EngineOptions) -> Engine:
+def make_simulated(model: ServedModel, options: SimulatedOptions) -> Engine:
     if options.script is not None:
         raise EngineOptionError("--script is for --engine scripted; the simulated engine takes --profile")
     try:
         return SimulatedEngine(
             _limited(find_profile(options.profile or _DEFAULT_PROFILE), options),
             _clock(options),
-            _author(options),
+            _author(model, options),
             max_model_len=options.max_model_len or DEFAULT_MAX_MODEL_LEN,
-            seed=options.seed,
+            seed=options.seed or 0,
             image_tokens=options.image_tokens,
         )
     except ValueError as error:
         raise EngineOptionError(str(error)) from error
 
 
-def _limited(profile: Profile, options: EngineOptions) -> Profile:
+def _limited(profile: Profile, options: SimulatedOptions) -> Profile:
     """The profile under the batch limits that were asked for."""
     max_num_seqs = options.max_num_seqs or profile.max_num_seqs
     max_num_batched_tokens = options.max_num_batched_tokens or max(profile.max_num_batched_tokens, max_num_seqs)
@@ -46,13 +48,13 @@ def _limited(profile: Profile, options: EngineOptions) -> Profile:
     return replace(profile, max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens)
 
 
-def make_scripted(options: EngineOptions) -> Engine:
+def make_scripted(model: ServedModel, options: SimulatedOptions) -> Engine:
     for name in ("profile", "max_num_seqs", "max_num_batched_tokens"):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
             raise EngineOptionError(f"--{flag} is for --engine sim; the scripted engine takes --script")
     times_ms = parse_script(options.script or "")
-    author = _author(options)
+    author = _author(model, options)
     return ScriptedEngine(
         paced_script(author, ttft_s=times_ms["ttft_ms"] / 1e3, itl_s=times_ms["itl_ms"] / 1e3),
         _clock(options),
@@ -80,9 +82,9 @@ def parse_script(spec: str) -> dict[str, float]:
     return times_ms
 
 
-def _author(options: EngineOptions) -> Author:
-    return Author(Tokenizer(), options.model, options.seed)
+def _author(model: ServedModel, options: SimulatedOptions) -> Author:
+    return Author(Tokenizer(), model.name, options.seed or 0)
 
 
-def _clock(options: EngineOptions) -> RealClock:
+def _clock(options: SimulatedOptions) -> RealClock:
     return RealClock(1.0 if options.time_scale is None else options.time_scale)

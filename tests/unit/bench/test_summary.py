@@ -7,8 +7,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from bench.load.health import Health
 from bench.outcome import Outcome
+from bench.records.health import Health
 from bench.records.result import Check, Result
 from bench.records.run import Certificate, Run, ServerCounters
 from bench.summary import summarize

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.arrays import Floats
 from bench.figures.design_effect import design_effects
 from bench.figures.request_table import Requests
-from bench.figures.stats import Floats
 from bench.figures.token_flow import flow
 from bench.figures.window import Span
 from tests.unit.bench.rows import columns, moments, ms, row

@@ -13,8 +13,8 @@ import pytest
 
 from bench.outcome import Outcome
 from bench.records.run_folder import to_json
-from bench.records.schema import FILE, result_schema, schema_file
 from bench.report.markdown import render_markdown
+from bench.report.schema import FILE, result_schema, schema_file
 from bench.report.spreadsheet import render_csv
 from bench.report.vllm import DETAILS, default_filename, vllm_result, vllm_text, without_details
 from bench.summary import summarize
@@ -112,7 +112,7 @@ def test_csv_has_a_row_a_figure_and_leaves_empty_what_does_not_exist() -> None:
 
 
 def test_the_published_schema_is_that_of_the_result() -> None:
-    """Written anew by: python -c "from bench.records.schema import *; print(schema_file().decode(), end='')"."""
+    """Written anew by: python -c "from bench.report.schema import *; print(schema_file().decode(), end='')"."""
     assert (ROOT / "docs" / "schema" / FILE).read_bytes() == schema_file()
 
 
