@@ -6,26 +6,26 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from bench import failures
-from bench.checks import load_checks, nothing_succeeded
-from bench.client_checks import client_checks, own_limit
-from bench.clusters import design_effects
-from bench.flow import Moments, WindowFlow, flow
-from bench.health import Health
-from bench.metrics import Method, empty_figures, figures
-from bench.notes import notes, other_length
-from bench.record import Columns
-from bench.requests import Requests
-from bench.result import Check, ClientFacts, Figures, Result
-from bench.run import DEFAULT_PERCENTILES, Run
-from bench.steady import find_windows
+from bench.checks.client_checks import client_checks, own_limit
+from bench.checks.notes import notes, other_length
+from bench.checks.server_checks import load_checks, nothing_succeeded
+from bench.checks.verdict import decide
+from bench.figures import failures
+from bench.figures.design_effect import design_effects
+from bench.figures.metrics import Method, empty_figures, figures
+from bench.figures.request_table import RequestTable
+from bench.figures.steady import find_windows
+from bench.figures.token_flow import Moments, WindowFlow, flow
+from bench.records.health import Health
+from bench.records.record import Columns
+from bench.records.result import Check, ClientFacts, Figures, Result
+from bench.records.run import DEFAULT_PERCENTILES, Run
 from bench.units import NS_PER_S
-from bench.verdict import decide
 
 
 def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
     """All figures of a run, its checks and its verdict."""
-    requests = Requests(columns)
+    requests = RequestTable(columns)
     percents = sorted({*DEFAULT_PERCENTILES, *run.view.percentiles})
     windows = find_windows(run, requests)
     if windows is None:
@@ -40,7 +40,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
     checks: list[Check] = []
     if windows is not None and (counts.ok or requests.is_partial):
         checks += load_checks(requests, windows, headline, run)
-        checks += client_checks(headline, run, len(requests), int(requests.merged_reads.sum()))
+        checks += client_checks(headline, run, len(requests), int(requests.counts.merged_reads.sum()))
     else:
         checks += nothing_succeeded(run, requests)
     checks = [*own_limit(counts), *checks]
@@ -71,7 +71,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
 
 def _figures(
     run: Run,
-    requests: Requests,
+    requests: RequestTable,
     window: WindowFlow,
     origin_ns: int,
     percents: list[float],
@@ -84,7 +84,7 @@ def _figures(
     return figures(requests, window, origin_ns, method)
 
 
-def _client_facts(health: Health | None, requests: Requests) -> ClientFacts:
+def _client_facts(health: Health | None, requests: RequestTable) -> ClientFacts:
     if health is None:
         return ClientFacts()
     wire, lag = health.wire, health.wire.read_lag
@@ -93,7 +93,7 @@ def _client_facts(health: Health | None, requests: Requests) -> ClientFacts:
         read_lag_p50_ms=None if lag is None else lag.percentile_ms(50),
         read_lag_p99_ms=None if lag is None else lag.percentile_ms(99),
         read_lag_max_ms=None if lag is None else lag.max_ms,
-        merged_reads=int(requests.merged_reads.sum()),
+        merged_reads=int(requests.counts.merged_reads.sum()),
         unstamped_reads=wire.unstamped_reads,
         clock_error_ms=wire.clock_error_ms,
         loop_lag_p99_ms=health.loop_lag.percentile_ms(99),

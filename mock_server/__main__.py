@@ -1,12 +1,14 @@
 """`python -m mock_server`: the command line, `deploy` where no subcommand is said."""
 
+from __future__ import annotations
+
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from streamgauge.install import install_command
 
-_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "rstr", "uvicorn", "yaml")
+_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "uvicorn", "yaml")
 _SCRIPT = "streamgauge"
 
 
@@ -14,7 +16,7 @@ def main() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"error: the server needs {', '.join(missing)}: {install_command('server')}")
-    from .commands import cli
+    from mock_server.commands import cli
 
     cli(prog_name=_command_used())
 

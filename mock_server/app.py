@@ -1,5 +1,7 @@
 """`create_app`: an engine and settings become an ASGI application. Nothing is global: make as many as you like."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator
@@ -13,16 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .auth import ApiKeyMiddleware, key_digests
-from .callers import HostCheck, OriginCheck
-from .engine.base import Engine
-from .errors import ApiError, server_failed
-from .exchange import Exchange
-from .response_tally import ResponseTally
-from .routes import all_routes
-from .settings import Settings
-from .shortcut import ShortcutApp
-from .state import ServerState
+from mock_server.engine.base import Engine
+from mock_server.errors import ApiError, server_failed
+from mock_server.http.api_keys import ApiKeyMiddleware, key_digests
+from mock_server.http.callers import HostCheck, OriginCheck
+from mock_server.http.exchange import Exchange
+from mock_server.http.response_tally import ResponseTally
+from mock_server.routes import all_routes
+from mock_server.routes.fast_route import ShortcutApp
+from mock_server.settings import Settings
+from mock_server.state import ServerState
 
 _log = logging.getLogger(__name__)
 
@@ -84,10 +86,10 @@ def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
     return chain
 
 
-async def _http_exception(request: Request, exc: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     """What the router refuses: an unknown path, a wrong method."""
-    status = exc.status_code if isinstance(exc, HTTPException) else 500
-    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     path = request.url.path[:200]
     if status == 405:
         message = f"{path} does not answer {request.method}"
@@ -96,7 +98,7 @@ async def _http_exception(request: Request, exc: Exception) -> Response:
     return _ErrorResponse(ApiError(status, message, headers=headers))
 
 
-async def _unexpected(request: Request, exc: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     return _ErrorResponse(server_failed())
 
 

@@ -1,5 +1,7 @@
 """What goes wrong with a request, as OpenAI's error object: message, type, param, code, and a status."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from pydantic_core import to_json

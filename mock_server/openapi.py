@@ -1,5 +1,7 @@
 """The server's own description in OpenAPI's form, from the models that it reads requests with and writes answers by."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from . import requests, responses
+from mock_server.answer import bodies as responses
+from mock_server.request import bodies as requests
 
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]  # of a model and the mode of its schema

@@ -1,5 +1,7 @@
 """What one request may ask for, and all requests together. `request_cost` checks a request against it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 # Lengths that no operator needs to change; `requests` declares them.

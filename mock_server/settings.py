@@ -1,9 +1,11 @@
 """How one server presents itself: names, kind of model, keys, limits. The engine's own options are apart."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
-from .engine.base import Adapter
-from .request_limits import DEFAULT_LIMITS, RequestLimits
+from mock_server.engine.base import Adapter
+from mock_server.request_limits import DEFAULT_LIMITS, RequestLimits
 
 _LONGEST_NAME = 256
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {

@@ -1,15 +1,17 @@
 """What the routes of one server share."""
 
+from __future__ import annotations
+
 import time
 
-from .body_reading import BodyReading
-from .connections import Connections
-from .engine.base import Engine
-from .metrics import ServerMetrics
-from .model_registry import ModelRegistry
-from .settings import Settings
-from .throughput import Throughput
-from .traffic import Traffic
+from mock_server.admission import Traffic
+from mock_server.engine.base import Engine
+from mock_server.http.body_reading import BodyReading
+from mock_server.http.connections import Connections
+from mock_server.models.registry import ModelRegistry
+from mock_server.settings import Settings
+from mock_server.telemetry.metrics import ServerMetrics
+from mock_server.telemetry.throughput import Throughput
 
 
 class ServerState:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from streamgauge.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from sdk.async_client import AsyncInferenceClient
     from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
@@ -78,8 +80,6 @@ if TYPE_CHECKING:
     from sdk.types import (
         ToolChoice as ToolChoice,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AnswerTooLargeError",

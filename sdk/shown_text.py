@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from streamgauge.hidden_characters import BLANK, escaped, without_piles
+
 HIDDEN = "<hidden>"
 """Replaces a key."""
 MAX_MESSAGE = 4000
@@ -16,12 +18,6 @@ MAX_FACT = 300
 """The longest id, model name or address beside a message, in characters."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, invisible formats, half characters, line separators
-# Letters and marks that show nothing, except the two that choose between text and emoji.
-_BLANK = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-    + "".join(map(chr, (*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
-)
-_MOST_MARKS = 4  # in a row: scripts need a few, but hundreds cover the lines above and below
 
 
 def shown(text: str, limit: int = MAX_MESSAGE) -> str:
@@ -33,27 +29,15 @@ def shown(text: str, limit: int = MAX_MESSAGE) -> str:
     'a\\x1b[2J'
     """
     text = text[: limit + 1]
-    if not text.isprintable() or not _BLANK.isdisjoint(text):
-        text = "".join(map(_escaped, text))
-    if not text.isascii():
-        text = _without_piles(text)
+    if not text.isprintable() or not BLANK.isdisjoint(text):
+        text = "".join(map(_visible, text))
+    text = without_piles(text)
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _escaped(character: str) -> str:
-    from unicodedata import category  # rarely needed
+def _visible(character: str) -> str:
+    from unicodedata import category  # few texts need it
 
-    if character in _BLANK or category(character) in _UNSAFE:
-        return character.encode("unicode_escape").decode("ascii")
+    if character in BLANK or category(character) in _UNSAFE:
+        return escaped(character)
     return character
-
-
-def _without_piles(text: str) -> str:
-    """Escape the marks above and below a letter, beyond a few."""
-    from unicodedata import category
-
-    marks, parts = 0, []
-    for character in text:
-        marks = marks + 1 if category(character) in ("Mn", "Me") else 0
-        parts.append(character if marks <= _MOST_MARKS else character.encode("unicode_escape").decode("ascii"))
-    return "".join(parts)

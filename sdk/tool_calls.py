@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 # The memory of a call and of the keys of a piece, without their texts.
 _CALL_BYTES, _KEYS_BYTES = 600, 300
-_HEADER_BYTES = getsizeof("é") - 2  # of a text that is not ASCII, without its terminating character
+# The header of a text that is not ASCII, without the character that ends it. Not measured with "é": since Python 3.12,
+# a Latin-1 character is kept together with its UTF-8.
+_HEADER_BYTES = getsizeof(chr(0x100)) - 4
 _MAX_COMPARED = 256 * 1024  # parsed arguments may take fifty times the memory of their text
 _LONGEST_NAME = 64 * 1024  # pieces of a longer name are dropped: each addition would copy the name
 _COUNTED_AT_ONCE = 64 * 1024

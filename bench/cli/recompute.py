@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from bench.cli import values
-from bench.cli.choices import read_output
-from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
-from bench.cli.written import writing_options
-from bench.settings import UsageError
+from bench.cli.option_rules import read_output
+from bench.cli.option_sections import SectionedCommand, section, version_option
+from bench.cli.output_options import writing_options
+from bench.load.settings import UsageError
+from streamgauge.option_sections import CONTEXT
 
 output = section("Output")
 
@@ -40,12 +41,12 @@ output = section("Output")
 @version_option
 def report(run: Path, **options: Any) -> int:
     """Compute the report of RUN, the folder of a run, from its records and print it."""
-    from bench.cli.printing import present
-    from bench.damage import missing_moments, missing_records
-    from bench.plausible import implausible
-    from bench.recovery import is_incomplete, recover
-    from bench.results import REQUESTS, ResultError, load_run
-    from bench.spool import read_chunks
+    from bench.checks.plausible import implausible
+    from bench.cli.output import present
+    from bench.records.damage import missing_moments, missing_records
+    from bench.records.recovery import is_incomplete, recover
+    from bench.records.run_folder import REQUESTS, ResultError, load_run
+    from bench.records.spool import read_chunks
     from bench.summary import summarize
 
     wanted = read_output(options)

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from bench.cli import values
-from bench.cli.files import check_json
-from bench.cli.grouped import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sections import SectionedCommand, section, version_option
+from bench.cli.output_files import check_json
+from streamgauge.option_sections import CONTEXT
 
 scope, output = map(section, ("Scope", "Output"))
 
@@ -48,9 +49,9 @@ def selftest(**options: Any) -> int:
     First every shape that answers have, then growing loads; the largest that this machine measures within 0.5 ms at
     p50 and 2 ms at p99 (gaps: 0.3 ms) becomes its certificate. Runs above it say so.
     """
-    from bench.cli.carry_out import run_selftest
-    from bench.selftest import Scope
+    from bench.cli.runner import run_selftest
     from bench.truth.script import SHAPES
+    from bench.truth.selftest import Scope
 
     check_json(options["json_path"])
     wanted = Scope(

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 from click import BadParameter, Context, Parameter
 
+from bench.figures.catalogue import LATENCIES, canonical_name
+from bench.figures.slo import parse_goodput
 from bench.headers import Header, parse_headers
-from bench.slo import parse_goodput
 from bench.units import parse_duration_s
 
-ROWS = ("ttft", "ttft_sched", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")
-_ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
-
+ROWS = tuple(LATENCIES)
 
 MOST = 2**31 - 1  # requests are numbered in 32 bits
 _LEAST_RATE, _MOST_RATE = 0.001, 1_000_000
@@ -95,7 +94,7 @@ def percentiles(value: Any) -> tuple[float, ...]:
 def rows(value: Any) -> tuple[str, ...]:
     """Names of figures, separated by commas; vLLM's `e2el` is `e2e`."""
     names = [part.strip() for part in str(value).lower().split(",")]
-    found = tuple(dict.fromkeys(_ROW_ALIASES.get(name, name) for name in names))
+    found = tuple(dict.fromkeys(map(canonical_name, names)))
     for row in found:
         if row not in ROWS:
             raise BadParameter(f"must be one of {', '.join(ROWS)} (got {row!r})")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.figures.catalogue import LATENCIES
+from bench.records.result import Check, FailureClass, Result
+from bench.records.run import View
+from bench.records.run_folder import RESULT
 from bench.report.layout import Layout
-from bench.report.table import LABELS, latency_table
-from bench.result import Check, FailureClass, Result
-from bench.run import View
+from bench.report.material import Material
+from bench.report.table import latency_table
 from bench.units import format_count, format_rate, format_span, plural
 
 WIDTH = 118
@@ -18,6 +21,19 @@ _INDENT = "  "
 _NARROW, _NARROWEST = 72, 20
 _ANSWERED = ("http_4xx", "http_429", "http_5xx", "stream_error", "protocol")  # by something at the endpoint's address
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
+
+
+def show(material: Material) -> str:
+    """The text for `--format console`."""
+    folder = material.folder
+    return render(
+        material.shown,
+        material.run.view,
+        folder,
+        width=material.width,
+        program=material.program,
+        has_file=folder is not None and (folder / RESULT).exists(),
+    )
 
 
 def render(
@@ -89,8 +105,8 @@ class _Report:
             f"options from {self._result.config.file}" if self._result.config else "",
         ]
         lines = [self._layout.fitted(first, " · "), style(self._layout.listed(second), dim=True)]
-        if manners := _manners(self._result):
-            lines.append(style(self._layout.listed(["server", *manners]), dim=True))
+        if behaviour := _manners(self._result):
+            lines.append(style(self._layout.listed(["server", *behaviour]), dim=True))
         return "\n".join(lines)
 
     def _outcome(self) -> str:
@@ -121,7 +137,7 @@ class _Report:
         found = self._result.headline.goodput
         if found is None:
             return ""
-        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in found.slos.items())
+        limits = ", ".join(f"{LATENCIES[name].label} ≤ {limit:g} ms" for name, limit in found.slos.items())
         share = "none were due" if found.share is None else f"{found.share:.1%} of {format_count(found.due)} due"
         words = f"{style(format_rate(found.requests_per_s), bold=True)} req/s: {share} met {limits}".split(" ")
         return _INDENT + self._layout.fitted(["goodput", *words], " ")
@@ -158,7 +174,7 @@ class _Report:
         parts = []
         for name, percentiles in self._result.headline.latency_with_failures.items():
             told = {p: _or_never(percentiles[p].value, percentiles[p].reason) for p in ("50", "99")}
-            parts.append(f"{LABELS[name]} p50 {told['50']} p99 {told['99']}")
+            parts.append(f"{LATENCIES[name].label} p50 {told['50']} p99 {told['99']}")
         text = f"counting failures as never answered, in ms: {_joined(parts)}"
         return style(self._layout.wrapped(text, _INDENT), dim=True) if parts else ""
 

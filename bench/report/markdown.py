@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from bench.report.table import LABELS
-from bench.result import Distribution, Percentile, Result, percent_key
-from bench.run import View
+from bench.figures.catalogue import LATENCIES
+from bench.records.result import Distribution, Percentile, Result, percent_key
+from bench.records.run import View
+from bench.report.material import Material
 from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
 
@@ -15,6 +16,11 @@ _MARKS = re.compile(r"[\\`*_<>|\[\]#!~&]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify whoever is named so, escaped or not
 _TICKS = re.compile("`+")
 _MOST_COMMAND = 10_000
+
+
+def show(material: Material) -> str:
+    """The text for `--format markdown`."""
+    return render_markdown(material.shown, material.run.view)
 
 
 def render_markdown(result: Result, view: View) -> str:
@@ -53,7 +59,7 @@ def _rates(result: Result) -> str:
     if counts.reopened:
         rows.append(("connections reopened", format_count(counts.reopened)))
     if figures.goodput is not None:
-        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
+        limits = ", ".join(f"{LATENCIES[name].label} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
         share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"
         rows.append((f"goodput: {limits}", f"{_rate(figures.goodput.requests_per_s)} req/s{share}"))
     return _table(["", ""], [list(row) for row in rows])
@@ -61,7 +67,7 @@ def _rates(result: Result) -> str:
 
 def _latencies(result: Result, view: View) -> str:
     header = ["ms", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max", "client"]
-    rows = [[LABELS[name], *_figures(result.headline.latency[name], view)] for name in view.rows]
+    rows = [[LATENCIES[name].label, *_figures(result.headline.latency[name], view)] for name in view.rows]
     window = result.headline.window
     return _table(header, rows) + (
         f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.figures.catalogue import LATENCIES
+from bench.records.run import Certificate
 from bench.report.console import WIDTH
 from bench.report.layout import Layout
-from bench.run import Certificate
-from bench.selftest import SelfTest, Trial
 from bench.truth.comparison import Deviation
+from bench.truth.selftest import SelfTest, Trial
 from bench.units import format_count, plural
 
-_COLUMNS = (("TTFT", ("ttft",)), ("ITL", ("itl", "icl")), ("E2E", ("e2e",)))
+_COLUMNS = tuple(LATENCIES[name] for name in ("ttft", "itl", "e2e"))
 _ABOUT = 48
 _CELL = 7
 _INDENT = "  "
@@ -34,7 +35,7 @@ class SelfTestReport:
         words = self._layout.fitted([style(title, bold=True), "·", *about.split(" ")], " ")
         if self._is_narrow:
             return f"\n{_INDENT}{words}, p50/p99\n"
-        names = "".join(f"{f'{label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for label, _ in _COLUMNS)
+        names = "".join(f"{f'{figure.label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for figure in _COLUMNS)
         return f"\n{_INDENT}{words}\n\n{_INDENT}{'':{_ABOUT}}{style(names, dim=True)}"
 
     def trial_line(self, trial: Trial) -> str:
@@ -61,8 +62,7 @@ class SelfTestReport:
             within = sum(trial.comparison.holds and not trial.blamed for trial in test.shapes)
             admitted = sum(trial.is_true for trial in test.shapes) - within
             shapes = plural(len(test.shapes), "shape")
-            limits = "within 0.5 ms (p50), 2 ms (p99), gaps within 0.3 ms"
-            lines.append((word, f"{within} of {shapes} {limits}; counts exact in {exact}"))
+            lines.append((word, f"{within} of {shapes} {_limits()}; counts exact in {exact}"))
             if admitted:
                 lines.append(("", f"{admitted} more within the error that their reports admit"))
         if test.certificate is not None:
@@ -84,14 +84,20 @@ def _errors(trial: Trial) -> dict[str, list[str]]:
     """The errors at p50 and p99 by the label of their figure."""
     found = {(d.figure, d.percent): d for d in trial.comparison.deviations}
     cells: dict[str, list[str]] = {}
-    for label, figures in _COLUMNS:
+    for figure in _COLUMNS:
         for percent in ("50", "99"):
-            known = next((found[f, percent] for f in figures if (f, percent) in found), None)
+            known = found.get((figure.name, percent)) or found.get((figure.stand_in or "", percent))
             text = "–"
             if known is not None:
                 text = style(f"{known.error:+.{3 if abs(known.error) < 10 else 1}f}", fg=_colour(known))
-            cells.setdefault(label, []).append(text)
+            cells.setdefault(figure.label, []).append(text)
     return cells
+
+
+def _limits() -> str:
+    """How far the figures of a shape may be off."""
+    p50, p99 = LATENCIES["ttft"].truth_limits_ms or (0.0, 0.0)
+    return f"within {p50:g} ms (p50), {p99:g} ms (p99), gaps within {max(LATENCIES['icl'].truth_limits_ms or ()):g} ms"
 
 
 def _colour(deviation: Deviation) -> str | None:

@@ -6,11 +6,18 @@ import csv
 import io
 from collections.abc import Iterator
 
-from bench.result import Figures, Result
+from bench.figures.catalogue import FIGURES, SPEED_PER_USER
+from bench.records.result import Figures, Result
+from bench.report.material import Material
 
 _HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
 _Row = tuple[object, ...]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def show(material: Material) -> str:
+    """The text for `--format csv`."""
+    return render_csv(material.shown)
 
 
 def render_csv(result: Result) -> str:
@@ -38,9 +45,8 @@ def _rows(figures: Figures) -> Iterator[_Row]:
     }
     for name, (unit, value) in rates.items():
         yield (name, "mean", unit, value, None, None, None, figures.requests)
-    named = {**figures.latency, "speed_per_user": figures.speed_per_user}
-    for name, found in named.items():
-        unit = "1/s" if name == "speed_per_user" else "ms"
+    for name, found in (figures.latency | {SPEED_PER_USER.name: figures.speed_per_user}).items():
+        unit = FIGURES[name].unit
         for statistic, value in (("mean", found.mean), ("min", found.min), ("max", found.max)):
             yield (name, statistic, unit, value, None, None, None, found.n)
         for percent, told in found.percentiles.items():

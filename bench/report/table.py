@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import math
 
-from bench.result import Distribution, Figures, Percentile, percent_key
-from bench.run import LoadFacts, View
-from bench.stats import needed_samples
+from bench.figures.catalogue import LATENCIES
+from bench.figures.stats import needed_samples
+from bench.records.result import Distribution, Figures, Percentile, percent_key
+from bench.records.run import LoadFacts, View
 from bench.units import format_duration, plural
-
-LABELS = {
-    "ttft": "TTFT",
-    "ttft_sched": "TTFT from schedule",
-    "ttfv": "TTFV",
-    "itl": "ITL",
-    "icl": "ICL",
-    "tpot": "TPOT",
-    "e2e": "E2E",
-    "max_gap": "max gap",
-    "lateness": "lateness",
-}
-POOLED = frozenset({"itl", "icl"})  # a sample a gap, where the other rows have a sample a request
 
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NOT_AVAILABLE = "n/a"
@@ -44,7 +32,7 @@ class Footnotes:
 
     def unsupported(self, name: str, n: int, percent: float) -> str:
         """The mark for a percentile that a sample of n is too small for."""
-        sample = plural(n, "gap" if name in POOLED else "request")
+        sample = plural(n, "gap" if LATENCIES[name].pooled else "request")
         _, needed = self._unsupported.setdefault(sample, (n, {}))
         needed[percent] = needed_samples(percent)
         return self.reason(sample)
@@ -85,9 +73,7 @@ def latency_table(
     then some of its space; then it is cut into several tables that stand below each other.
     """
     notes = Footnotes(figures, load)
-    wanted = list(view.rows)
-    if "itl" in wanted and figures.latency["itl"].n == 0 and figures.latency["icl"].n and "icl" not in wanted:
-        wanted.insert(wanted.index("itl") + 1, "icl")
+    wanted = _rows_with_stand_ins(figures, view)
     header = ["", "", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max"]
     rows = [header, *(_row(name, figures.latency[name], view, notes) for name in wanted)]
     errors = [_client_error(figures.latency[name], view) for name in wanted]
@@ -104,6 +90,17 @@ def latency_table(
     if not _fits(lines, width):
         lines = _align(rows, gap=1)
     return ([lines] if _fits(lines, width) else _cut(rows, width)), notes.lines()
+
+
+def _rows_with_stand_ins(figures: Figures, view: View) -> list[str]:
+    """The rows that the view names. After a row without samples stands the figure that can take its place."""
+    rows: list[str] = []
+    for name in view.rows:
+        rows.append(name)
+        other = LATENCIES[name].stand_in
+        if other and other not in view.rows and figures.latency[name].n == 0 and figures.latency[other].n:
+            rows.append(other)
+    return rows
 
 
 def _cut(rows: list[list[str]], width: int) -> list[list[str]]:
@@ -131,7 +128,7 @@ def _fits(lines: list[str], width: int) -> bool:
 
 
 def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[str]:
-    cells = [LABELS[name], "ms"]
+    cells = [LATENCIES[name].label, LATENCIES[name].unit]
     if figure.n == 0:
         mark = notes.reason(figure.reason or "no samples")
         return cells + [_NOT_AVAILABLE + mark] * (len(view.percentiles) + 2)

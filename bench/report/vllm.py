@@ -6,19 +6,19 @@ whatever the sample. From the source of vLLM 0.33, vllm/benchmarks/serve.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from bench.flow import Moments, walk
-from bench.record import Columns
-from bench.requests import Requests
-from bench.run import Run
+from bench.arrays import Floats
+from bench.figures.request_table import RequestTable
+from bench.figures.token_flow import Moments, walk
+from bench.records.record import Columns
+from bench.records.run import Run
+from bench.report.material import Material
 from bench.shown_text import file_name_part
-from bench.stats import Floats
 from bench.units import NS_PER_MS, NS_PER_S
 
 FIGURES = {
@@ -30,24 +30,34 @@ FIGURES = {
 DETAILS = ("input_lens", "output_lens", "ttfts", "itls", "latencies", "start_times", "errors")
 
 
+def show(material: Material) -> str:
+    """The text for `--format vllm`."""
+    return vllm_text(material.once(result_of))
+
+
+def result_of(material: Material) -> dict[str, Any]:
+    """The content of its result file, with the details of each request."""
+    return vllm_result(material.run, material.columns, material.moments)
+
+
 def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
     """Its result file, all requests in the order in which they were planned, with the details of each."""
-    requests = Requests(columns)
-    order = np.argsort(requests.request, kind="stable")
+    requests = RequestTable(columns)
+    order = np.argsort(requests.asked.request, kind="stable")
     gaps, stamps = _events(requests, moments)
     completed = requests.completed
-    output = np.where(completed, requests.tokens, 0)
+    output = np.where(completed, requests.counts.tokens, 0)
     duration_s = _duration_s(requests)
-    total_input = int(np.maximum(requests.prompt_tokens, 0)[completed].sum())
+    total_input = int(np.maximum(requests.counts.prompt_tokens, 0)[completed].sum())
     total_output = int(output.sum())
     tpot: Floats = np.zeros(len(requests))
     several = completed & (output > 1)
-    tpot[several] = (requests.e2e - requests.ttft)[several] / (output[several] - 1)
+    tpot[several] = (requests.figure("e2e").ms - requests.figure("ttft").ms)[several] / (output[several] - 1)
     samples = {
-        "ttft": requests.ttft[completed],
+        "ttft": requests.figure("ttft").ms[completed],
         "tpot": tpot[several],
         "itl": np.concatenate([gaps[row] for row in np.flatnonzero(completed)] or [np.empty(0)]),
-        "e2el": requests.e2e[completed],
+        "e2el": requests.figure("e2e").ms[completed],
     }
     found = _head(run) | {
         "duration": duration_s,
@@ -59,14 +69,14 @@ def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
         "request_goodput": _goodput(run.view.goodput, requests, tpot) / duration_s if run.view.goodput else None,
         "output_throughput": total_output / duration_s,
         "total_token_throughput": (total_input + total_output) / duration_s,
-        "input_lens": np.maximum(requests.prompt_tokens, 0)[order].tolist(),
+        "input_lens": np.maximum(requests.counts.prompt_tokens, 0)[order].tolist(),
         "output_lens": output[order].tolist(),
-        "ttfts": _seconds(requests.ttft[order]),
+        "ttfts": _seconds(requests.figure("ttft").ms[order]),
         "itls": [(gaps[row] / 1000).tolist() for row in order],
-        "latencies": _seconds(requests.e2e[order]),
-        "start_times": (requests.send_ns[order] / NS_PER_S).tolist(),
+        "latencies": _seconds(requests.figure("e2e").ms[order]),
+        "start_times": (requests.times.send_ns[order] / NS_PER_S).tolist(),
         "errors": [columns.errors[row].error if row in columns.errors else "" for row in order.tolist()],
-        "max_output_tokens_per_s": _peak([stamps[row] for row in np.flatnonzero(completed)], requests.send_ns),
+        "max_output_tokens_per_s": _peak([stamps[row] for row in np.flatnonzero(completed)], requests.times.send_ns),
         "max_concurrent_requests": _most_open(requests),
     }
     for name, sample in samples.items():
@@ -129,12 +139,12 @@ def _head(run: Run) -> dict[str, Any]:
         "tokenizer_id": None,
         "num_prompts": load.requests,
         "request_rate": "inf" if load.rate is None else load.rate,
-        "burstiness": math.inf if load.arrivals == "constant" else load.burstiness or 1.0,
+        "burstiness": 1.0 if load.arrival_process is None else load.arrival_process.burstiness,
         "max_concurrency": load.streams,
     }
 
 
-def _events(requests: Requests, moments: Moments) -> tuple[list[Floats], list[Floats]]:
+def _events(requests: RequestTable, moments: Moments) -> tuple[list[Floats], list[Floats]]:
     """Of each request the gaps between its token events (ms), and when each event was (ns)."""
     gaps: list[list[Floats]] = [[] for _ in range(len(requests))]
     stamps: list[list[Floats]] = [[] for _ in range(len(requests))]
@@ -149,18 +159,18 @@ def _events(requests: Requests, moments: Moments) -> tuple[list[Floats], list[Fl
     return [np.concatenate(g or [empty]) for g in gaps], [np.concatenate(s or [empty]) for s in stamps]
 
 
-def _duration_s(requests: Requests) -> float:
+def _duration_s(requests: RequestTable) -> float:
     """From the first send to the last end."""
     if len(requests) == 0:
         return 0.0
-    return float(max(requests.end_ns.max() - requests.send_ns.min(), 1) / NS_PER_S)
+    return float(max(requests.times.end_ns.max() - requests.times.send_ns.min(), 1) / NS_PER_S)
 
 
-def _goodput(slos: Mapping[str, float], requests: Requests, tpot: Floats) -> int:
+def _goodput(slos: Mapping[str, float], requests: RequestTable, tpot: Floats) -> int:
     """How many successes met each limit; a TPOT that does not exist counts as 0 there."""
     met = requests.completed.copy()
     for name, limit in slos.items():
-        met &= (tpot if name == "tpot" else requests.figure(name)) <= limit
+        met &= (tpot if name == "tpot" else requests.figure(name).ms) <= limit
     return int(met.sum())
 
 
@@ -188,14 +198,14 @@ def _peak(stamps: list[Floats], sends_ns: Any) -> float:
     return float(np.bincount(np.maximum(seconds, 0)).max()) if len(seconds) else 0.0
 
 
-def _most_open(requests: Requests) -> int:
+def _most_open(requests: RequestTable) -> int:
     """The most requests that were open in any one second, each counted in every second that it touches."""
     rows = requests.completed
     if not rows.any():
         return 0
-    origin = int(requests.send_ns[rows].min())
-    first = (requests.send_ns[rows] - origin) // NS_PER_S
-    last = (requests.last_ns[rows] - origin) // NS_PER_S
+    origin = int(requests.times.send_ns[rows].min())
+    first = (requests.times.send_ns[rows] - origin) // NS_PER_S
+    last = (requests.times.last_ns[rows] - origin) // NS_PER_S
     steps = np.zeros(int(last.max()) + 2, dtype=np.int64)
     np.add.at(steps, first, 1)
     np.add.at(steps, last + 1, -1)

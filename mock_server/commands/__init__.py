@@ -1,5 +1,7 @@
 """Subcommands of the command line, one module each."""
 
+from __future__ import annotations
+
 import logging
 import sys
 from collections.abc import Sequence
@@ -7,11 +9,10 @@ from typing import Any
 
 import click
 
+from mock_server.commands.deploy import deploy
+from mock_server.logs.output import json_line, logs_json
+from streamgauge.option_sections import CONTEXT, dashed
 from streamgauge.version import version_line
-
-from ..log_output import json_line, logs_json
-from .arguments import CONTEXT, dashed
-from .deploy import deploy
 
 _DEFAULT = "deploy"
 
@@ -33,12 +34,12 @@ class DefaultGroup(click.Group):
             return super().main(words, prog_name, standalone_mode=False, **extra)
         try:
             code = super().main(words, prog_name, standalone_mode=False, **extra)
-        except click.ClickException as exc:
+        except click.ClickException as error:
             if logs_json() or _asks_for_json(words):
-                click.echo(json_line(logging.ERROR, exc.format_message()), err=True)
+                click.echo(json_line(logging.ERROR, error.format_message()), err=True)
             else:
-                exc.show()
-            sys.exit(exc.exit_code)
+                error.show()
+            sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,6 +1,7 @@
 """`--config FILE`: options in YAML. They stand behind the command line and before the defaults."""
 
-import difflib
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -10,16 +11,18 @@ from typing import Any
 
 import click
 
-from .arguments import dashed, options_of, typed_options
-from .option_types import AdapterParam, JsonObjectParam
-from .wrong_use import WrongUseError
+from mock_server.commands.arguments import options_of, typed_options
+from mock_server.commands.option_types import AdapterParam, JsonObjectParam
+from mock_server.commands.wrong_use import WrongUseError
+from mock_server.engine.wording import WordedError
+from streamgauge.nearest import did_you_mean
+from streamgauge.option_sections import dashed
 
 _META = "streamgauge.config"
 _NOT_IN_FILES = ("config", "help", "version")
 _MOST_BYTES = 1024 * 1024
 _NULL = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"'[^']{4,}'")
-_FLAG = re.compile(r"--([a-z][a-z-]*[a-z])")
 _RIVALS = (
     ("api_key", "api_key_file"),
     ("uds", "host"),
@@ -52,16 +55,15 @@ def use_config(ctx: click.Context, param: click.Parameter, path: str | None) -> 
     return path
 
 
-def with_source(message: str, ctx: click.Context) -> str:
+def with_source(error: WordedError, ctx: click.Context) -> str:
     """The message, and where in the file the options stand that it names."""
     path, entries = ctx.meta.get(_META, (None, {}))
-    named = {option.name for flag in _FLAG.findall(message) if (option := options_of(ctx.command).get(flag))}
     found = [
         f"{entry.key} is on line {entry.line}"
         for name, entry in entries.items()
-        if name in named and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
+        if name in error.settings and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
     ]
-    return f"{message} ({path}: {', '.join(found)})" if found else message
+    return f"{error} ({path}: {', '.join(found)})" if found else str(error)
 
 
 class _Reader:
@@ -78,8 +80,8 @@ class _Reader:
 
         try:
             root = yaml.compose(self._text(), Loader=yaml.SafeLoader)
-        except yaml.YAMLError as exc:
-            raise self._not_yaml(exc) from None
+        except yaml.YAMLError as error:
+            raise self._not_yaml(error) from None
         except RecursionError:
             raise self._problem("is nested too deeply") from None
         if root is None or root.tag == _NULL:
@@ -105,8 +107,8 @@ class _Reader:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise self._problem("must be text in UTF-8") from None
-        except (OSError, ValueError) as exc:
-            raise self._problem(f"cannot be read: {getattr(exc, 'strerror', None) or exc}") from None
+        except (OSError, ValueError) as error:
+            raise self._problem(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
     def _option(self, key: Any, line: int) -> tuple[str, click.Option]:
         if not isinstance(key, str):
@@ -117,9 +119,8 @@ class _Reader:
             return key, option
         if name in _NOT_IN_FILES:
             raise self._problem(f"{key} goes on the command line only", line)
-        near = difflib.get_close_matches(name.lstrip("-"), self._names(), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"See {self._ctx.command_path} --help."
-        raise self._problem(f"{key} is not an option. {hint}", line)
+        hint = did_you_mean(name.lstrip("-"), self._names()) or f" See {self._ctx.command_path} --help."
+        raise self._problem(f"{key} is not an option.{hint}", line)
 
     def _names(self) -> Collection[str]:
         return [name for name in self._options if name not in _NOT_IN_FILES]
@@ -128,8 +129,8 @@ class _Reader:
         value = self._raw(key, line, option, node)
         try:
             option.type_cast_value(self._ctx, value)
-        except click.BadParameter as exc:
-            raise self._problem(f"{key}: {exc.message}", line) from None
+        except click.BadParameter as error:
+            raise self._problem(f"{key}: {error.message}", line) from None
         return value
 
     def _raw(self, key: str, line: int, option: click.Option, node: Any) -> Any:
@@ -161,8 +162,8 @@ class _Reader:
         try:
             content = yaml.SafeLoader("").construct_document(node)
             json.dumps(content, allow_nan=False)
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
-            raise self._problem(f"{key} must be what a JSON object can hold: {_one_line(exc)}", line) from None
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            raise self._problem(f"{key} must be what a JSON object can hold: {_one_line(error)}", line) from None
         return content
 
     def _not_yaml(self, error: Exception) -> WrongUseError:

@@ -1,5 +1,7 @@
 """`deploy`: serve a model until told to stop."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -10,24 +12,23 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..descriptors import connection_limit
-from ..engine.errors import EngineError
-from ..engine.registry import EngineOptionError, make_engine
-from ..listener import Listener, ListenError
-from ..log_output import json_line, logs_json
-from ..stray_output import stray_lines_as_json
-from ..unix_listener import UnixListener
-from .api_keys import read_keys
-from .arguments import CONTEXT, OptionsCommand, SectionedOption
-from .certificate import check_certificate
-from .config_file import with_source
-from .deploy_options import deploy_options
-from .deployment import NATIVE, Deployment, read_deployment
-from .native import exec_vllm_serve
-from .wrong_use import DeployError, WrongUseError
-
-MANY_WRITERS = ("vllm",)
-"""Engines whose libraries and processes write past the log."""
+from mock_server.commands.api_keys import read_keys
+from mock_server.commands.arguments import EngineOption, OptionsCommand
+from mock_server.commands.certificate import check_certificate
+from mock_server.commands.config_file import with_source
+from mock_server.commands.deploy_options import deploy_options
+from mock_server.commands.deployment import Deployment, read_deployment
+from mock_server.commands.engine_choice import NATIVE, kind_of
+from mock_server.commands.native import exec_vllm_serve
+from mock_server.commands.wrong_use import DeployError, WrongUseError
+from mock_server.engine.errors import EngineError, EngineOptionError
+from mock_server.engine.registry import make_engine
+from mock_server.logs.output import json_line, logs_json
+from mock_server.logs.stray_output import stray_lines_as_json
+from mock_server.process.descriptors import connection_limit
+from mock_server.process.listener import Listener, ListenError
+from mock_server.process.unix_listener import UnixListener
+from streamgauge.option_sections import CONTEXT
 
 
 @click.command(
@@ -44,7 +45,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
+    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, EngineOption)}
     try:
         options["api_key"] = read_keys(options["api_key"], options["api_key_file"], os.environ)
         options["max_connections"] = _connection_limit(options["max_connections"])
@@ -53,14 +54,14 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
         if deployment.engine == NATIVE:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
-    except (DeployError, EngineOptionError) as exc:
-        raise WrongUseError(with_source(str(exc), ctx)) from None
-    except (ListenError, EngineError) as exc:
-        raise click.ClickException(str(exc)) from None
+    except (DeployError, EngineOptionError) as error:
+        raise WrongUseError(with_source(error, ctx)) from None
+    except (ListenError, EngineError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
-    from ..serve import ServeOptions, serve
+    from mock_server.process.serve import ServeOptions, serve
 
     serve_options = ServeOptions(
         shutdown_timeout_s=options["shutdown_timeout"],
@@ -68,11 +69,11 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         ssl_keyfile=options["ssl_keyfile"],
         ssl_certfile=options["ssl_certfile"],
     )
-    engine = make_engine(deployment.engine, deployment.options)
+    engine = make_engine(deployment.engine, deployment.model, deployment.options)
     listener = _bind(options)
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
-        if logs_json() and deployment.engine in MANY_WRITERS:
+        if logs_json() and kind_of(deployment.engine).has_stray_output:
             stack.enter_context(stray_lines_as_json())
         serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
 
@@ -81,8 +82,8 @@ def _connection_limit(wanted: int | None) -> int:
     """Raises `DeployError`."""
     try:
         return connection_limit(wanted)
-    except ValueError as exc:
-        raise DeployError(str(exc)) from None
+    except ValueError as error:
+        raise DeployError(str(error), about=["max_connections"]) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:

@@ -1,5 +1,7 @@
 """What options take: the types that click has none of."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -7,7 +9,9 @@ from typing import Any
 
 import click
 
-from ..engine.base import Adapter
+from mock_server.engine import options as engine_options
+from mock_server.engine.base import Adapter
+from mock_server.engine.ranges import Number, Whole
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -59,11 +63,8 @@ class IntegerParam(click.IntRange):
         return "N"
 
 
-class SeedParam(IntegerParam):
-    """64 bits, which the help need not say."""
-
-    def __init__(self) -> None:
-        super().__init__(-(2**63), 2**63 - 1)
+class WideIntegerParam(IntegerParam):
+    """An integer in a range that the help need not mention."""
 
     def _describe_range(self) -> str:
         return ""
@@ -101,8 +102,8 @@ class AdapterParam(click.ParamType[Adapter]):
     def _from_json(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Adapter:
         try:
             fields = json.loads(text)
-        except ValueError as exc:
-            self.fail(f"{text!r} is not a JSON object with name and path: {exc}", param, ctx)
+        except ValueError as error:
+            self.fail(f"{text!r} is not a JSON object with name and path: {error}", param, ctx)
         name, path = fields.get("name"), fields.get("path", "")
         if not isinstance(name, str) or not isinstance(path, str):
             self.fail(f"{text!r} is not an object with name and path, both strings", param, ctx)
@@ -119,8 +120,8 @@ class JsonObjectParam(click.ParamType[dict[str, Any]]):
             return value
         try:
             found = json.loads(value)
-        except ValueError as exc:
-            self.fail(f"{value!r} is not JSON: {exc}", param, ctx)
+        except ValueError as error:
+            self.fail(f"{value!r} is not JSON: {error}", param, ctx)
         if not isinstance(found, dict):
             self.fail(f"{value!r} is not a JSON object", param, ctx)
         return found
@@ -142,3 +143,22 @@ class SizeParam(click.ParamType[int]):
         if not size:
             self.fail(f"must be at least one byte (got {value})", param, ctx)
         return size
+
+
+def param_type(values: engine_options.Values) -> click.ParamType[Any]:
+    """What the command line reads for an engine's option; `Section.switch` is for those that are true or false."""
+    match values:
+        case Whole(low, high, shows_range):
+            return (IntegerParam if shows_range else WideIntegerParam)(low, high)
+        case Number(low, high, low_open):
+            return NumberParam(low, high, min_open=low_open)
+        case engine_options.OneOf(words):
+            return click.Choice(words)
+        case engine_options.Size():
+            return SizeParam()
+        case engine_options.JsonObject():
+            return JsonObjectParam()
+        case engine_options.Switch():
+            return SwitchParam()
+        case engine_options.Text():
+            return TEXT

@@ -2,11 +2,14 @@
 Text, stop strings, usage and the wire stand above, once for every engine.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from .errors import EngineDeadError, RequestRefusedError
+from mock_server.engine.errors import EngineDeadError, RequestRefusedError
+from mock_server.engine.ranges import Number, Range, Whole
 
 FinishReason = Literal["stop", "length"]
 Feature = Literal[
@@ -19,6 +22,8 @@ Feature = Literal[
     "priority",
 ]
 """What not every engine can do; requests that ask for it are refused where the engine cannot."""
+
+_RANGE = "streamgauge.range"
 
 
 class TokenLogprob(NamedTuple):
@@ -73,7 +78,7 @@ class DeltaStream(Protocol):
     def unread_tokens(self) -> Mapping[int, int]:
         """Tokens that choices have gained and that were not handed over; none where the engine cannot tell."""
 
-    def __aiter__(self) -> "DeltaStream": ...
+    def __aiter__(self) -> DeltaStream: ...
 
     async def __anext__(self) -> Sequence[Delta]: ...
 
@@ -124,6 +129,11 @@ class StructuredOutput:
     max_calls: int | None = field(default=None, compare=False)
 
 
+def _sampling(within: Range) -> Any:
+    """A sampling parameter: a field of `GenerationParams` whose default is the model's."""
+    return field(default=None, metadata={_RANGE: within})
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationParams:
     """How to generate; None means that the request did not say, and the engine's default holds."""
@@ -132,13 +142,13 @@ class GenerationParams:
     """At least 1 when an engine receives it."""
     min_tokens: int = 0
     n: int = 1
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    repetition_penalty: float | None = None
+    temperature: float | None = _sampling(Number(0, 2))
+    top_p: float | None = _sampling(Number(0, 1, low_open=True))
+    top_k: int | None = _sampling(Whole(-1))
+    min_p: float | None = _sampling(Number(0, 1))
+    presence_penalty: float | None = _sampling(Number(-2, 2))
+    frequency_penalty: float | None = _sampling(Number(-2, 2))
+    repetition_penalty: float | None = _sampling(Number(0, low_open=True))
     seed: int | None = None
     stop_token_ids: frozenset[int] = frozenset()
     ignore_eos: bool = False
@@ -157,6 +167,12 @@ class GenerationParams:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0
+
+
+SAMPLING: Mapping[str, Range] = {
+    field.name: field.metadata[_RANGE] for field in fields(GenerationParams) if _RANGE in field.metadata
+}
+"""The sampling parameters and their ranges. Requests, engines and `GenerationConfig` use these names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ Where each token stands for bytes of its own (byte-level and byte-fallback vocab
 model today), text is those bytes decoded. Where a token's text depends on its neighbours, a window is decoded.
 """
 
+from __future__ import annotations
+
 import codecs
 from collections.abc import Callable, Sequence
 from typing import Protocol

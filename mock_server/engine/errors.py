@@ -1,7 +1,15 @@
 """What can go wrong in an engine, grouped by who can do something about it."""
 
+from __future__ import annotations
 
-class EngineError(Exception):
+from mock_server.engine.wording import Part, WordedError
+
+
+class EngineOptionError(WordedError, ValueError):
+    """An engine cannot be made from these options; the message names the option and the remedy."""
+
+
+class EngineError(WordedError):
     """The engine failed a request that was valid."""
 
 
@@ -42,9 +50,9 @@ class AdapterError(EngineError):
     It may name paths and files of this machine. `public` does not: it is for callers over the network.
     """
 
-    def __init__(self, message: str, public: str | None = None) -> None:
-        super().__init__(message)
-        self.public = message if public is None else public
+    def __init__(self, *parts: Part, public: str | None = None) -> None:
+        super().__init__(*parts)
+        self.public = str(self) if public is None else public
 
 
 class AdapterNotFoundError(AdapterError):

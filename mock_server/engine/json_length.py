@@ -1,5 +1,7 @@
 """How much text a JSON value holds, before anybody writes it out."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator
 from typing import Any

@@ -3,14 +3,16 @@
 No name here needs vLLM before an engine is made.
 """
 
-from ..engine.errors import AdapterError, EngineDeadError, EngineError, EngineStartError
-from .engine import LocalEngine, get_vllm_engine
-from .generation_config import GenerationConfig
-from .inference import inference_stream_vllm, inference_vllm
-from .lora import LoRARequest
-from .model_type import ModelType, get_default_template_type
-from .rows import FailedResponse, InferRequest, InferResponse, RowsFailedError
-from .template import Template, get_template
+from __future__ import annotations
+
+from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError, EngineStartError
+from mock_server.offline.engine import LocalEngine, get_vllm_engine
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.inference import inference_stream_vllm, inference_vllm
+from mock_server.offline.lora import LoRARequest
+from mock_server.offline.model_type import ModelType, get_default_template_type
+from mock_server.offline.rows import FailedResponse, InferRequest, InferResponse, RowsFailedError
+from mock_server.offline.template import Template, get_template
 
 __all__ = [
     "AdapterError",

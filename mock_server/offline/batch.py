@@ -1,18 +1,20 @@
 """Rows on an engine: encoded a few at a time, so many at once, each row's failure its own."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..engine.base import Engine
-from ..engine.errors import EngineError, RequestRefusedError
-from ..generation import Generation, PromptRun, TextOptions
-from ..logprobs import ChatLogprobsWriter
-from ..responses import ChatLogprobs
-from .generation_config import GenerationConfig
-from .rows import FailedResponse, InferResponse, Row
-from .template import Template
+from mock_server.answer.bodies import ChatLogprobs
+from mock_server.answer.generation import Generation, PromptRun, TextOptions
+from mock_server.answer.logprobs import ChatLogprobsWriter
+from mock_server.engine.base import Engine
+from mock_server.engine.errors import EngineError, RequestRefusedError
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.rows import FailedResponse, InferResponse, Row
+from mock_server.offline.template import Template
 
 _ENCODED_TOGETHER = 32
 
@@ -96,10 +98,10 @@ class Batch:
         """Whether the engine was, and not the call: then the rows that had not ended fail by that."""
         try:
             self._engine.check_health()
-        except EngineError as exc:
+        except EngineError as error:
             for run in self._runs:
                 if not run.is_finished:
-                    run.error, run.is_finished = exc, True
+                    run.error, run.is_finished = error, True
                     self._on_change(run)
             return True
         return False
@@ -111,8 +113,8 @@ class Batch:
             if run.row is not None:
                 try:
                     token_ids = self._template.encode(run.row.turns, continue_final=run.row.is_observation)
-                except Exception as exc:  # of the tokenizer or a template, whatever it is: the others go on
-                    run.error = exc
+                except Exception as error:  # of the tokenizer or a template, whatever it is: the others go on
+                    run.error = error
             encoded.append((run, token_ids))
         return encoded
 
@@ -120,8 +122,8 @@ class Batch:
         try:
             if run.error is None:
                 await self._generate(run, token_ids)
-        except Exception as exc:
-            run.error = exc
+        except Exception as error:
+            run.error = error
         run.is_finished = True
         self._on_change(run)
 
@@ -149,10 +151,10 @@ class Batch:
             await generation.start()
             texts = [""] * generation.num_choices
             while not generation.is_finished:
-                for index, text, _, _, logprobs, *_ in await generation.next_batch():
-                    texts[index] += text
-                    if index == 0 and isinstance(logprobs, ChatLogprobs):
-                        run.logprobs.append(logprobs)
+                for delta in await generation.next_batch():
+                    texts[delta.index] += delta.text
+                    if delta.index == 0 and isinstance(delta.logprobs, ChatLogprobs):
+                        run.logprobs.append(delta.logprobs)
                 run.texts = list(texts)
                 run.num_generated_tokens = generation.completion_tokens
                 if not generation.is_finished:

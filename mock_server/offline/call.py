@@ -1,17 +1,19 @@
 """One call of the inference functions: the arguments that both share, read and checked before anything runs."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .batch import Batch, RowRun
-from .engine import LocalEngine
-from .engine_arguments import check_at_least_one
-from .generation_config import GenerationConfig
-from .lora import LoRARequest
-from .rows import RowError, RowsFailedError, read_row
-from .template import Template
+from mock_server.offline.batch import Batch, RowRun
+from mock_server.offline.engine import LocalEngine
+from mock_server.offline.engine_arguments import check_at_least_one
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.lora import LoRARequest
+from mock_server.offline.rows import RowError, RowsFailedError, read_row
+from mock_server.offline.template import Template
 
 Requests = Sequence[Mapping[str, Any]]
 
@@ -69,10 +71,10 @@ def read_call(
         run = RowRun(number)
         try:
             run.row = read_row(request, number, template.default_system)
-        except RowError as exc:
+        except RowError as error:
             if strict:
                 raise
-            run.error = exc
+            run.error = error
         runs.append(run)
     return Call(
         engine,

@@ -1,5 +1,7 @@
 """A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import gc
@@ -12,16 +14,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..engine.base import Engine
-from ..engine.errors import EngineDeadError, EngineStartError
-from ..engine.vllm_engine import VllmEngine
-from ..engine.vllm_factory import missing_vllm
-from ..model_source import ModelSource
-from .engine_arguments import dtype_name, engine_arguments, in_python_words, lora_arguments, read_source
-from .generation_config import GenerationConfig
-from .loop_thread import Job, LoopThread
-from .lora import Adapters
-from .main_module import hidden_main
+from mock_server.engine.base import Engine
+from mock_server.engine.errors import EngineDeadError, EngineStartError
+from mock_server.engine.vllm.dtypes import dtype_name
+from mock_server.engine.vllm.engine import VllmEngine
+from mock_server.engine.vllm.factory import missing_vllm
+from mock_server.models.source import ModelSource
+from mock_server.offline.engine_arguments import (
+    as_keyword,
+    engine_arguments,
+    lora_arguments,
+    read_source,
+)
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.loop_thread import Job, LoopThread
+from mock_server.offline.lora import Adapters
+from mock_server.offline.main_module import hidden_main
 
 _T = TypeVar("_T")
 _OF_THE_ENGINE = ("VLLM_", "TORCHDYNAMO_DISABLE")
@@ -83,7 +91,7 @@ class LocalEngine:
     def __reduce__(self) -> Any:
         raise TypeError("an engine lives in one process and cannot be pickled: make one there by get_vllm_engine")
 
-    def __enter__(self) -> "LocalEngine":
+    def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(
@@ -137,7 +145,7 @@ def get_vllm_engine(
     """
     source = read_source(model_type, None if model_id_or_path is None else os.fspath(model_id_or_path))
     named = {
-        "dtype": dtype_name(torch_dtype),
+        "dtype": None if torch_dtype is None else dtype_name(torch_dtype),
         "revision": revision,
         "gpu_memory_utilization": gpu_memory_utilization,
         "tensor_parallel_size": tensor_parallel_size,
@@ -167,10 +175,10 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     try:
         with hidden_main(), _own_environment():
             loop.run(_start_unheard(core))
-    except BaseException as exc:
+    except BaseException as error:
         _end(core, loop, os.getpid())
-        if isinstance(exc, EngineStartError):
-            raise EngineStartError(_explained(str(exc), source)) from exc.__cause__
+        if isinstance(error, EngineStartError):
+            raise EngineStartError(_explained(error, source)) from error.__cause__
         raise
     facts = core.facts
     return LocalEngine(
@@ -195,9 +203,9 @@ async def _start_unheard(core: Engine) -> None:
     await core.start()
 
 
-def _explained(message: str, source: ModelSource) -> str:
+def _explained(error: EngineStartError, source: ModelSource) -> str:
     """A folder that is misspelt looks like a hub id, and what is said then is about a download."""
-    words = in_python_words(message)
+    words = error.spelled(as_keyword)
     is_named = source.type is None or source.path != source.type.hub_id
     if not is_named or Path(source.path).exists():
         return words

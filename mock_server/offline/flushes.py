@@ -1,9 +1,11 @@
 """When a stream's reader is to look again: every few tokens of a row, and whenever one has ended."""
 
+from __future__ import annotations
+
 import threading
 from collections import Counter
 
-from .batch import RowRun
+from mock_server.offline.batch import RowRun
 
 
 class Flushes:

@@ -1,9 +1,11 @@
 """The six figures of a call, by the arithmetic of ms-swift's page."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 
-from .batch import RowRun
+from mock_server.offline.batch import RowRun
 
 
 def write_generation_info(info: dict[str, Any], runs: Iterable[RowRun], runtime_s: float) -> None:

@@ -1,21 +1,23 @@
 """`inference_vllm` and `inference_stream_vllm`: a list of requests in, a list of responses out, in order."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from typing import Any, Literal, overload
 
-from .batch import RowRun
-from .call import Call, Requests, read_call
-from .engine import LocalEngine
-from .engine_arguments import check_at_least_one
-from .flushes import Flushes
-from .generation_config import GenerationConfig
-from .generation_info import write_generation_info
-from .lora import LoRARequest
-from .progress import progress_bar
-from .rows import FailedResponse, InferResponse
-from .template import Template
+from mock_server.offline.batch import RowRun
+from mock_server.offline.call import Call, Requests, read_call
+from mock_server.offline.engine import LocalEngine
+from mock_server.offline.engine_arguments import check_at_least_one
+from mock_server.offline.flushes import Flushes
+from mock_server.offline.generation_config import GenerationConfig
+from mock_server.offline.generation_info import write_generation_info
+from mock_server.offline.lora import LoRARequest
+from mock_server.offline.progress import progress_bar
+from mock_server.offline.rows import FailedResponse, InferResponse
+from mock_server.offline.template import Template
 
 _MAX_FLUSH_STEPS = 10
 

@@ -1,5 +1,7 @@
 """An event loop in a thread of its own: asynchronous engines for callers that are not, running loop or none."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import threading

@@ -4,6 +4,8 @@ A process that is spawned begins by running its parent's script once more, for f
 be given. vLLM's processes are given none; running the script there would start the engine anew, without end.
 """
 
+from __future__ import annotations
+
 import contextlib
 import sys
 from collections.abc import Iterator

@@ -1,11 +1,13 @@
 """The registry's model types as constants, in ms-swift's spelling: `ModelType.qwen_7b_chat` is "qwen-7b-chat"."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
-from ..engine.option_names import nearest
-from ..model_types import MODEL_TYPES, UnknownModelTypeError, find_model_type
-from .engine_arguments import in_python_words
-from .template import GENERATION, OWN
+from mock_server.models.types import MODEL_TYPES, UnknownModelTypeError, find_model_type
+from mock_server.offline.engine_arguments import as_keyword
+from mock_server.offline.template import GENERATION, OWN
+from streamgauge.nearest import did_you_mean
 
 _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
 
@@ -13,7 +15,7 @@ _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
 class _Constants(type):
     def __getattr__(cls, name: str) -> str:
         if name not in _NAMES:
-            raise AttributeError(f"ModelType has no {name!r}.{nearest(name, _NAMES)}")
+            raise AttributeError(f"ModelType has no {name!r}.{did_you_mean(name, _NAMES)}")
         return _NAMES[name]
 
     def __dir__(cls) -> list[str]:
@@ -36,5 +38,5 @@ def get_default_template_type(model_type: str | None) -> str:
         return OWN
     try:
         return find_model_type(model_type).template or GENERATION
-    except UnknownModelTypeError as exc:
-        raise UnknownModelTypeError(in_python_words(str(exc))) from None
+    except UnknownModelTypeError as error:
+        raise UnknownModelTypeError(error.spelled(as_keyword)) from None

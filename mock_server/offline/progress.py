@@ -1,5 +1,7 @@
 """A progress bar on standard error, by rich, for who asks for one."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable, Iterator
 
@@ -15,8 +17,8 @@ def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], Non
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
-    except ImportError as exc:
-        raise ImportError(f"use_tqdm=True shows its bar with rich: {install_command('progress')}") from exc
+    except ImportError as error:
+        raise ImportError(f"use_tqdm=True shows its bar with rich: {install_command('progress')}") from error
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     # what the program prints in the loop over a stream stays where it prints it, as it prints it
     console = Console(stderr=True)

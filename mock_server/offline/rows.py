@@ -1,11 +1,13 @@
 """Requests and responses as the page has them: plain dicts in, plain dicts out, histories that grow."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, Required, TypedDict
 
-from ..engine.base import ChatTurn
-from ..engine.option_names import nearest
+from mock_server.engine.base import ChatTurn
+from streamgauge.nearest import did_you_mean
 
 _KEYS = ("query", "history", "system")
 _MEDIA = ("images", "audios", "videos", "objects")
@@ -117,7 +119,7 @@ def _check_keys(request: Mapping[str, Any], where: str) -> None:
         if key in _MEDIA and request[key]:
             raise RowError(f"{where}[{key!r}] cannot be served: models here read text only")
         if key not in (*_KEYS, *_MEDIA):
-            raise RowError(f"{where} has a key {key!r}; it may have {', '.join(_KEYS)}.{nearest(str(key), _KEYS)}")
+            raise RowError(f"{where} has a key {key!r}; it may have {', '.join(_KEYS)}.{did_you_mean(str(key), _KEYS)}")
 
 
 def _read_history(history: Any, where: str) -> tuple[tuple[str, str], ...]:
@@ -143,9 +145,9 @@ def _check_text(text: str, where: str) -> None:
     """Half a surrogate pair is no character, and tokenizers fail on it without a word about where it stands."""
     try:
         text.encode()
-    except UnicodeEncodeError as exc:
+    except UnicodeEncodeError as error:
         raise RowError(
-            f"{where} has half a surrogate pair ({text[exc.start]!a}) at {exc.start}: it is no text"
+            f"{where} has half a surrogate pair ({text[error.start]!a}) at {error.start}: it is no text"
         ) from None
 
 

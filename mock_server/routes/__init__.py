@@ -1,15 +1,17 @@
 """The server's routes, one module for each noun of the API."""
 
+from __future__ import annotations
+
 from starlette.routing import BaseRoute, Route
 
-from ..endpoint import Endpoint
-from ..state import ServerState
-from .adapters import LoadAdapter, UnloadAdapter
-from .chat import ChatCompletions
-from .completions import Completions
-from .models import Models, OneModel
-from .operations import Description, Health, Load, Metrics, Ping, Ready, Version
-from .tokenize import Detokenize, Tokenize
+from mock_server.routes.adapters import LoadAdapter, UnloadAdapter
+from mock_server.routes.chat import ChatCompletions
+from mock_server.routes.completions import Completions
+from mock_server.routes.endpoint import Endpoint
+from mock_server.routes.models import Models, OneModel
+from mock_server.routes.operations import Description, Health, Load, Metrics, Ping, Ready, Version
+from mock_server.routes.tokenize import Detokenize, Tokenize
+from mock_server.state import ServerState
 
 _GET, _POST = ("GET",), ("POST",)
 _ROUTES: tuple[tuple[str, type[Endpoint], tuple[str, ...]], ...] = (

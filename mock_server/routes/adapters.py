@@ -1,10 +1,12 @@
 """POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: adapters come and go at run time."""
 
-from ..endpoint import Endpoint
-from ..engine.base import Adapter
-from ..errors import ApiError
-from ..exchange import Exchange
-from ..requests import LoadAdapterRequest, UnloadAdapterRequest
+from __future__ import annotations
+
+from mock_server.engine.base import Adapter
+from mock_server.errors import ApiError
+from mock_server.http.exchange import Exchange
+from mock_server.request.bodies import LoadAdapterRequest, UnloadAdapterRequest
+from mock_server.routes.endpoint import Endpoint
 
 
 class LoadAdapter(Endpoint):

@@ -1,28 +1,30 @@
 """POST /v1/chat/completions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..conversation import chat_options, chat_turns
-from ..engine.base import ChatOptions, asks_to_think
-from ..errors import ApiError, bad_request
-from ..exchange import Exchange
-from ..frames import ChatFrames, FrameOptions
-from ..generation import Generation, PromptRun, TextOptions
-from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
-from ..logprobs import ChatLogprobsWriter
-from ..message_frames import MessageFrames
-from ..message_reader import MessageReader
-from ..model_registry import Target
-from ..request_cost import check_prompts, check_request, in_choices
-from ..requests import ChatRequest
-from ..responses import ChatChoice, ChatCompletion, Usage, in_pieces
-from ..sampling import chat_params, check_stream_options, truncated
-from ..tools import ToolUse, message_reader, tool_use
-from ..traffic import ChoicesShare
-from ..unsupported import refuse_unsupported
-from ..whole_message import whole_message
+from mock_server.admission import ChoicesShare
+from mock_server.answer.bodies import ChatChoice, ChatCompletion, Usage, in_pieces
+from mock_server.answer.frames import ChatFrames, FrameOptions
+from mock_server.answer.generation import Generation, PromptRun, TextOptions
+from mock_server.answer.logprobs import ChatLogprobsWriter
+from mock_server.answer.message_frames import MessageFrames
+from mock_server.answer.message_reader import MessageReader
+from mock_server.answer.whole_message import whole_message
+from mock_server.engine.base import ChatOptions, asks_to_think
+from mock_server.errors import ApiError, bad_request
+from mock_server.http.exchange import Exchange
+from mock_server.limits.request_cost import check_prompts, check_request, in_choices
+from mock_server.models.registry import Target
+from mock_server.request.bodies import ChatRequest
+from mock_server.request.conversation import chat_options, chat_turns
+from mock_server.request.sampling import chat_params, check_stream_options, truncated
+from mock_server.request.tools import ToolUse, message_reader, tool_use
+from mock_server.request.unsupported import refuse_unsupported
+from mock_server.routes.generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 
 
 @dataclass(frozen=True, slots=True)

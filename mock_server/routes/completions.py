@@ -1,24 +1,32 @@
 """POST /v1/completions: text, token ids, or several of either."""
 
+from __future__ import annotations
+
 import asyncio
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
-from ..engine.base import GenerationParams
-from ..exchange import Exchange
-from ..frames import CompletionFrames, FrameOptions
-from ..generation import Echo, Generation, PromptRun, TextOptions
-from ..generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
-from ..logprobs import CompletionLogprobsWriter
-from ..model_registry import Target
-from ..request_cost import check_prompts, check_request, in_choices
-from ..requests import CompletionRequest
-from ..responses import Completion, CompletionChoice, Usage, in_pieces
-from ..sampling import check_stream_options, check_token_ids, completion_logprobs, completion_params, truncated
-from ..traffic import ChoicesShare
-from ..unsupported import refuse_unsupported
+from mock_server.admission import ChoicesShare
+from mock_server.answer.bodies import Completion, CompletionChoice, Usage, in_pieces
+from mock_server.answer.frames import CompletionFrames, FrameOptions
+from mock_server.answer.generation import Echo, Generation, PromptRun, TextOptions
+from mock_server.answer.logprobs import CompletionLogprobsWriter
+from mock_server.engine.base import GenerationParams
+from mock_server.http.exchange import Exchange
+from mock_server.limits.request_cost import check_prompts, check_request, in_choices
+from mock_server.models.registry import Target
+from mock_server.request.bodies import CompletionRequest
+from mock_server.request.sampling import (
+    check_stream_options,
+    check_token_ids,
+    completion_logprobs,
+    completion_params,
+    truncated,
+)
+from mock_server.request.unsupported import refuse_unsupported
+from mock_server.routes.generation_endpoint import AnswerForm, GenerationEndpoint, WholeChoice
 
 
 class CompletionForm(AnswerForm):

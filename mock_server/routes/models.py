@@ -1,10 +1,12 @@
 """GET /v1/models and /v1/models/{id}: the base model first, then its adapters."""
 
+from __future__ import annotations
+
 from urllib.parse import unquote
 
-from ..endpoint import Endpoint
-from ..exchange import Exchange
-from ..responses import ModelList
+from mock_server.answer.bodies import ModelList
+from mock_server.http.exchange import Exchange
+from mock_server.routes.endpoint import Endpoint
 
 
 class Models(Endpoint):

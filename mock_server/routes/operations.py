@@ -1,16 +1,17 @@
 """What whoever runs the server asks: does it serve, may requests come, how many are under way, what has it counted."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import asdict
 
 from pydantic_core import to_json
 
-from streamgauge.version import version
-
-from ..endpoint import Endpoint
-from ..errors import shutting_down
-from ..exchange import Exchange
-from ..state import ServerState
+from mock_server.errors import shutting_down
+from mock_server.http.exchange import Exchange
+from mock_server.routes.endpoint import Endpoint
+from mock_server.state import ServerState
+from streamgauge.version import __version__
 
 
 class Ready(Endpoint):
@@ -60,7 +61,10 @@ class Metrics(Endpoint):
         self._turn = asyncio.Lock()
 
     async def handle(self, exchange: Exchange) -> None:
-        from ..exposition import CONTENT_TYPE, exposition  # prometheus_client is slow to import and seldom asked for
+        from mock_server.telemetry.exposition import (  # prometheus_client is slow to import and seldom asked for
+            CONTENT_TYPE,
+            exposition,
+        )
 
         state = self.state
         model_name = state.settings.model_names[0]
@@ -72,7 +76,7 @@ class Metrics(Endpoint):
 
 class Version(Endpoint):
     async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"version": version()}))
+        await exchange.send_json(200, to_json({"version": __version__}))
 
 
 class Description(Endpoint):
@@ -82,7 +86,7 @@ class Description(Endpoint):
 
     async def handle(self, exchange: Exchange) -> None:
         if self._written is None:
-            from ..openapi import openapi_document  # seldom asked for
+            from mock_server.openapi import openapi_document  # seldom asked for
 
-            self._written = to_json(openapi_document(version(), self.state.settings.root_path))
+            self._written = to_json(openapi_document(__version__, self.state.settings.root_path))
         await exchange.send_json(200, self._written)

@@ -1,17 +1,19 @@
 """POST /tokenize and /detokenize, in vLLM's form."""
 
+from __future__ import annotations
+
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from ..conversation import chat_options, chat_turns
-from ..endpoint import Endpoint
-from ..errors import bad_request
-from ..exchange import Exchange
-from ..request_cost import check_tokenize, in_choices
-from ..requests import DetokenizeRequest, TokenizeRequest
-from ..responses import DetokenizeResponse, TokenizeResponse
-from ..sampling import check_token_ids
+from mock_server.answer.bodies import DetokenizeResponse, TokenizeResponse
+from mock_server.errors import bad_request
+from mock_server.http.exchange import Exchange
+from mock_server.limits.request_cost import check_tokenize, in_choices
+from mock_server.request.bodies import DetokenizeRequest, TokenizeRequest
+from mock_server.request.conversation import chat_options, chat_turns
+from mock_server.request.sampling import check_token_ids
+from mock_server.routes.endpoint import Endpoint
 
 _TOKENS_A_TURN = 256
 _BYTES_AS_TOKENS = 8  # a byte of text may become this many bytes of lists and of the answer

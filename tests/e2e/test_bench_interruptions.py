@@ -18,13 +18,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.event_rows import read_rows
-from bench.moments import Kind
 from bench.outcome import Outcome
-from bench.record import Record
-from bench.result import Result
-from bench.results import load_records
-from bench.spool import read_chunks
+from bench.records.event_rows import read_rows
+from bench.records.moments import Kind
+from bench.records.record import Record
+from bench.records.result import Result
+from bench.records.run_folder import load_records
+from bench.records.spool import read_chunks
 from tests.support.serving import ROOT, server_process
 
 COMMAND = [sys.executable, "-m", "bench"]

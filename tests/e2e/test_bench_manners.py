@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.result import Result
+from bench.records.result import Result
 from tests.support.serving import ROOT
 from tests.support.wire import HEADERS, Peer, WireServer
 

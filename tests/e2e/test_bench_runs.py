@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.event_rows import read_rows
-from bench.moments import Kind
-from bench.result import Result
-from bench.results import load_records
-from bench.spool import read_chunks
+from bench.records.event_rows import read_rows
+from bench.records.moments import Kind
+from bench.records.result import Result
+from bench.records.run_folder import load_records
+from bench.records.spool import read_chunks
 from tests.support.serving import ROOT, server_process
 
 TOKEN_KINDS = (Kind.VISIBLE, Kind.HIDDEN, Kind.EMPTY)
@@ -328,6 +328,6 @@ def test_the_extra_of_the_bench_brings_the_server_that_it_starts() -> None:
 
 
 def test_what_is_slow_to_import_waits_until_the_load_is_over() -> None:
-    code = "import sys, bench.cli.main, bench.cli.carry_out; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, bench.cli.main, bench.cli.runner; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"numpy", "rich", "pydantic", "fastapi", "httpx2", "anyio"} & set(done.stdout.split())

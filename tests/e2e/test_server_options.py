@@ -150,10 +150,10 @@ def test_defects_and_warnings_are_objects_in_a_json_log(tmp_path: Path) -> None:
 
 PROGRAM = """
 import threading, warnings
-from mock_server.engine.simulated import SimulatedEngine
-from mock_server.listener import Listener
-from mock_server.log_output import configure_log
-from mock_server.serve import serve
+from mock_server.engine.sim.simulated import SimulatedEngine
+from mock_server.process.listener import Listener
+from mock_server.logs.output import configure_log
+from mock_server.process.serve import serve
 from mock_server.settings import Settings
 from tests.support.serving import simulated_engine
 

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_server.engine.adapter_files import AdapterFiles
+from mock_server.engine.author.prose import Author
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Adapter
-from mock_server.engine.clock import RealClock
-from mock_server.engine.prose import Author
-from mock_server.engine.scripted import ScriptedEngine, paced_script
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.hf.adapter_files import AdapterFiles
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
 from mock_server.settings import Settings
 from tests.support.checkpoints import write_base
 from tests.support.serving import Serving, serving

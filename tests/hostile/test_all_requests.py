@@ -14,7 +14,7 @@ from tests.support.health_probe import MemoryPeak, probing
 from tests.support.hostile_check import ADDRESS_SPACE, LIMIT_MB, LIMIT_S, check, post, slowdown
 from tests.support.hostile_requests import LARGE, of_schemas, schema_as_format, schema_as_tool
 from tests.support.serving import ServerProcess, server_process
-from tests.unit.mock_server.drawing.schema_strategies import documents
+from tests.unit.mock_server.engine.author.drawing.schema_strategies import documents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.hostile_json import encoded, found_at, places, replaced, twice
 from tests.support.hostile_schemas import EXPRESSIONS, SCHEMAS
 from tests.support.hostile_values import DEEP_TEXT, alike, mostly, numbers, texts, values
-from tests.unit.mock_server.drawing.schema_strategies import PATTERNS, documents
+from tests.unit.mock_server.engine.author.drawing.schema_strategies import PATTERNS, documents
 
 JSON_TYPE = (b"content-type", b"application/json")
 CHAT, COMPLETIONS, TOKENIZE, DETOKENIZE = "/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize"

@@ -18,16 +18,16 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mock_server.app import create_app
+from mock_server.engine.author.prose import Author
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Engine
-from mock_server.engine.clock import RealClock
-from mock_server.engine.cost_model import StepCosts
-from mock_server.engine.profiles import Profile
-from mock_server.engine.prose import Author
-from mock_server.engine.scripted import ScriptedEngine, paced_script
-from mock_server.engine.simulated import SimulatedEngine
-from mock_server.engine.tokenizer import Tokenizer
-from mock_server.http_protocol import HttpProtocol
-from mock_server.listener import Listener
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.cost_model import StepCosts
+from mock_server.engine.sim.profiles import Profile
+from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
+from mock_server.engine.sim.simulated import SimulatedEngine
+from mock_server.process.http_protocol import HttpProtocol
+from mock_server.process.listener import Listener
 from mock_server.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -71,9 +71,9 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
     import uvicorn
 
     from mock_server.app import create_app
-    from mock_server.engine.vllm_engine import VllmEngine
-    from mock_server.http_protocol import HttpProtocol
-    from mock_server.listener import Listener
+    from mock_server.engine.vllm.engine import VllmEngine
+    from mock_server.process.http_protocol import HttpProtocol
+    from mock_server.process.listener import Listener
 
     engine = VllmEngine({"model": model, **ARGUMENTS})
     await engine.start()

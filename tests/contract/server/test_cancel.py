@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta
-from mock_server.engine.clock import RealClock
 from mock_server.engine.errors import EngineDeadError, EngineError
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import QUESTION, chat, post, wait_until_idle, wait_until_running
 from tests.support.serving import Serving, serving

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from mock_server.engine.author.prose import Author
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta
-from mock_server.engine.clock import RealClock
 from mock_server.engine.errors import EngineError
-from mock_server.engine.prose import Author
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.simulated import SimulatedEngine
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
+from mock_server.engine.sim.simulated import SimulatedEngine
 from tests.contract.server.wire import COMPLETIONS, error_of, wait_until_idle
 from tests.support.serving import QUICK, serving
 

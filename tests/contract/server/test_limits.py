@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_server.engine.profiles import find_profile
+from mock_server.engine.sim.profiles import find_profile
 from mock_server.settings import Settings
 from tests.contract.server.wire import COMPLETIONS, wait_until_idle
 from tests.support.serving import Serving, serving, simulated_engine

@@ -10,13 +10,13 @@ from contextlib import closing
 import httpx
 import pytest
 
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta
-from mock_server.engine.clock import RealClock
-from mock_server.engine.cost_model import StepCosts
 from mock_server.engine.errors import EngineError
-from mock_server.engine.profiles import Profile
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.cost_model import StepCosts
+from mock_server.engine.sim.profiles import Profile
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from mock_server.settings import Settings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.test_tools import TOOLS

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from mock_server.errors import ApiError
-from mock_server.exchange import Exchange
+from mock_server.http.exchange import Exchange
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import wait_until_idle
 from tests.support.serving import Serving

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta
-from mock_server.engine.clock import RealClock
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, refused
 from tests.support.serving import serving
 

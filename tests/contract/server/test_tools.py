@@ -10,10 +10,10 @@ import httpx
 import jsonschema
 import pytest
 
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta
-from mock_server.engine.clock import RealClock
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import CHAT, QUESTION, chat, chat_events, refused, texts
 from tests.support.serving import serving

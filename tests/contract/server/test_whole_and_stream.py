@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mock_server.engine.author.prose import Author
+from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta, PositionLogprobs, TokenLogprob
-from mock_server.engine.clock import RealClock
-from mock_server.engine.prose import Author
-from mock_server.engine.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.engine.tokenizer import Tokenizer
+from mock_server.engine.sim.clock import RealClock
+from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, answer, events
 from tests.support.serving import serving
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.health import Health, WireHealth
-from bench.lags import LagCounter, Lags
-from bench.run import LoadFacts, Negotiated, Run, TargetFacts, View
+from bench.records.health import Health, WireHealth
+from bench.records.lags import LagCounter, Lags
+from bench.records.run import LoadFacts, Negotiated, Run, TargetFacts, View
 from tests.unit.bench.rows import MS, T0, ms
 
 

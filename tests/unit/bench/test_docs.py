@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
-from bench.cli.values import ROWS
-from bench.moments import (
+from bench.figures.catalogue import FIGURES, LATENCIES, LIMITED, Figure
+from bench.outcome import Outcome
+from bench.records.moments import (
     DOUBT_SHIFT,
     DOUBT_UNIT_SHIFT,
     KIND_SHIFT,
@@ -22,12 +24,11 @@ from bench.moments import (
     REQUEST_SHIFT,
     UNKNOWN_TOKENS,
     Kind,
-    Moments,
+    MomentLog,
     doubt_code,
 )
-from bench.outcome import Outcome
-from bench.record import OUTCOMES
-from bench.report.table import LABELS
+from bench.records.record import OUTCOMES
+from bench.report.formats import listed_formats
 from tests.support.serving import ROOT
 from tests.unit.bench.options import parse
 
@@ -48,14 +49,30 @@ def test_each_outcome_is_defined(outcome: Outcome) -> None:
     assert f"`{outcome}`" in METRICS
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_is_defined(row: str) -> None:
-    assert LABELS[row] in METRICS
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
+def test_each_figure_is_defined_in_the_words_of_the_catalogue(figure: Figure) -> None:
+    assert f"\n| {figure.label} | {figure.definition} | " in METRICS.replace("*", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "figures"),
+    [("--percentile-metrics", tuple(LATENCIES)), ("--goodput", LIMITED)],
+    ids=lambda part: part[:9],
+)
+def test_the_figures_that_an_option_accepts_are_listed_with_it(option: str, figures: tuple[str, ...]) -> None:
+    (row,) = [line for line in BENCH.splitlines() if line.startswith(f"| `{option} ")]
+    assert [name for name in re.findall(r"`(\w+)`", row) if name in FIGURES][: len(figures)] == list(figures)
+
+
+def test_the_formats_are_listed_with_their_option() -> None:
+    (row,) = [line.replace("`", "") for line in BENCH.splitlines() if line.startswith("| `--format ")]
+    listed = row.replace("console (default)", "console").partition("what to print: ")[2]
+    assert listed.removesuffix(" |") == listed_formats()
 
 
 def codes_of_checks() -> set[str]:
     """Every `code="…"` that the checks are made with, off the source."""
-    tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench").glob("*checks.py")))
+    tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench" / "checks").glob("*.py")))
     named = {
         keyword.value.value
         for node in ast.walk(tree)
@@ -87,7 +104,7 @@ def test_the_format_of_the_moments_is_whole() -> None:
     kinds = page.partition("kind: ")[2].partition(" |")[0].split(", ")
     assert [int(part.split()[0]) for part in kinds if part[0].isdecimal()] == [int(kind) for kind in Kind]
     code = page.partition("```python\n")[2].partition("```")[0].partition("\n")[2]
-    noted = Moments()
+    noted = MomentLog()
     noted.note(-3, Kind.SEND, 5)
     noted.rows.extend((7, 9 << REQUEST_SHIFT | Kind.VISIBLE << KIND_SHIFT | doubt_code(40_000) << DOUBT_SHIFT | 2))
     found: dict[str, Any] = {"rows": np.frombuffer(noted.rows.tobytes(), dtype="<i8").reshape(-1, 2)}

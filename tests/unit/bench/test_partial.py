@@ -6,10 +6,10 @@ import click
 import pytest
 
 from bench.outcome import Outcome
+from bench.records.result import Result
+from bench.records.run import Run
 from bench.report.console import render
 from bench.report.markdown import render_markdown
-from bench.result import Result
-from bench.run import Run
 from tests.unit.bench.rows import Row, row
 from tests.unit.bench.runs import run
 from tests.unit.bench.test_summary import check, result_of

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from bench.health import Health
 from bench.outcome import Outcome
-from bench.result import Check, Result
-from bench.run import Certificate, Run, ServerCounters
+from bench.records.health import Health
+from bench.records.result import Check, Result
+from bench.records.run import Certificate, Run, ServerCounters
 from bench.summary import summarize
 from tests.unit.bench.rows import Row, columns, moments, row
 from tests.unit.bench.runs import CALM, KERNEL, READ, health, lags, run

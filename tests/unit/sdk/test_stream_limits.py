@@ -72,7 +72,7 @@ def test_a_text_that_is_read_during_the_stream_stays_whole() -> None:
 
 @pytest.mark.parametrize("character", "aé字🙂")
 def test_the_width_of_a_text_is_the_memory_of_each_character(character: str) -> None:
-    for length in (1, 2, 100):
+    for length in (2, 3, 100):  # Python shares texts of one character, and may keep their UTF-8 beside them
         assert width(character * length) == getsizeof(character * (length + 1)) - getsizeof(character * length)
     assert width("") == 1
 

@@ -38,8 +38,8 @@ def main() -> None:
                 found["grown_mib"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
     try:
         get_vllm_engine(None, model_id_or_path=sys.argv[1], max_model_len=1_000_000)
-    except EngineStartError as exc:
-        found["refused"] = str(exc)
+    except EngineStartError as error:
+        found["refused"] = str(error)
     print(json.dumps(found))
 
 

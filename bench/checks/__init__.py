@@ -1,0 +1,1 @@
+"""Whether the figures can be believed: checks, and the verdict that follows from them. Pure."""

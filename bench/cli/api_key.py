@@ -1,0 +1,52 @@
+"""Where the API key comes from: the option, a file, a header, the environment. Nothing here ever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.headers import Header, wire_text
+from bench.load.settings import API_KEY_VARIABLE, UsageError
+
+
+def read_key(
+    options: Mapping[str, Any], headers: tuple[Header, ...], environment: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """The key, and the variable it came from if nobody gave it. Raises UsageError."""
+    given = {
+        "--api-key": options["api_key"],
+        "--api-key-file": options["api_key_file"],
+        "--header Authorization": next((value for name, value in headers if name.lower() == "authorization"), None),
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} name the same thing; keep one of them")
+    if options["api_key"] is not None:
+        return _checked(options["api_key"], "--api-key"), None
+    if options["api_key_file"] is not None:
+        path: Path = options["api_key_file"]
+        return _checked(_read(path), f"--api-key-file {path}:"), None
+    if named or not environment.get(API_KEY_VARIABLE):
+        return None, None
+    return _checked(environment[API_KEY_VARIABLE], f"{API_KEY_VARIABLE}:"), API_KEY_VARIABLE
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"--api-key-file {path}: is not UTF-8 text; it must hold the key and nothing else") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--api-key-file {path}: cannot be read ({reason})") from None
+
+
+def _checked(text: str, source: str) -> str:
+    """The key without the white space around it. Raises UsageError for what no header can carry."""
+    key = text.strip()
+    if not key:
+        raise UsageError(f"{source} is empty; leave it out to send no key")
+    if any(character.isspace() or not character.isprintable() for character in key):
+        raise UsageError(f"{source} must be one word; there is white space or a control character inside the key")
+    return wire_text(key)

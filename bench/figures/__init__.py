@@ -1,0 +1,1 @@
+"""From records to figures. Pure: arrays in, figures out."""

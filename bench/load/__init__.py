@@ -1,0 +1,1 @@
+"""The load itself: when requests start, who sends them, and what surrounds the run."""

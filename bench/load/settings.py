@@ -1,0 +1,149 @@
+"""What the user asked for, checked as far as that needs neither a server nor a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
+from bench.headers import Header
+from bench.load.embedded import ServerChoice
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.plan import Limits
+from bench.records.run import ConfigFacts, View
+from bench.target import TargetAddress, Timeouts, read_address
+from bench.workload.arrivals import Arrivals
+
+DEFAULT_STREAMS = 64
+DEFAULT_DURATION_S = 15.0
+DEFAULT_SEED = 7
+DEFAULT_OUTPUT_LEN = 128
+DEFAULT_RESULT_DIR = Path("runs")
+STDOUT = Path("-")
+
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+API_KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+class UsageError(ValueError):
+    """Wrong use: the message names the option, the value and the remedy."""
+
+
+class OutputError(Exception):
+    """Something that was measured cannot be printed or written where it was to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `save_dir`.
+
+    That file has a name made as vLLM makes it unless `result_filename` is given; with `save_detailed` it holds the
+    details of each request.
+    """
+
+    format: str = "console"
+    json: Path | None = None
+    save_dir: Path = Path()
+    save_result: bool = False
+    save_detailed: bool = False
+    result_filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
+    `unused_proxy` is the variable of a proxy that is passed by.
+
+    With `arrivals` it is an open loop, and `streams` is None or the most that may be under way at once.
+    `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
+    """
+
+    streams: int | None
+    limits: Limits
+    arrivals: Arrivals | None = None
+    streamed: bool = True
+    address: TargetAddress | None = None
+    address_source: str | None = None
+    endpoint: Literal["chat", "completions"] | None = None
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    key_source: str | None = None
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+    unused_proxy: str | None = None
+    server: ServerChoice = field(default_factory=ServerChoice)
+    output_len: int = DEFAULT_OUTPUT_LEN
+    fixed_length: bool | None = None
+    input_len: int | None = None
+    prompts: Path | None = None
+    cache: Literal["keep", "bust"] = "bust"
+    seed: int = DEFAULT_SEED
+    warmup: int | None = None
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
+    drain_timeout_s: float = DEFAULT_DRAIN_TIMEOUT_S
+    result_dir: Path = DEFAULT_RESULT_DIR
+    output: Output = field(default_factory=Output)
+    view: View = field(default_factory=View)
+    live: bool = True
+    strict: bool = False
+    again: str = ""
+    config: ConfigFacts | None = None
+
+
+def choose_address(
+    *,
+    base_url: str | None,
+    host: str | None,
+    port: int | None,
+    path: str | None,
+    environment: Mapping[str, str],
+    embedded: bool,
+) -> tuple[TargetAddress | None, str | None]:
+    """The server to measure and, where the environment named it, by which variable; None is the embedded one.
+
+    Raises UsageError.
+    """
+    if base_url is not None and (host is not None or port is not None):
+        raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
+    named_url = base_url is not None
+    if host is not None:
+        _check_host(host)
+    if base_url is None and (host is not None or port is not None):
+        shown = host or "127.0.0.1"
+        base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
+        base_url += f":{port or 8000}"
+    source = None
+    if embedded and base_url is not None:
+        raise UsageError(
+            "--engine, --server-profile and the like are for the embedded server; leave them out, or the address"
+        )
+    if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
+        base_url, source = named, BASE_URL_VARIABLE
+    if base_url is None:
+        if path is not None:
+            raise UsageError(f"--endpoint {path}: a path needs a server of yours; give --base-url, or --endpoint chat")
+        return None, None
+    try:
+        address = read_address(base_url)
+    except ValueError as error:
+        blamed = source or ("--base-url" if named_url else "--host")
+        raise UsageError(f"{blamed}: {error}") from None
+    if path is None:
+        return address, source
+    if address.path is not None and address.path.rstrip("/") != path.rstrip("/"):
+        raise UsageError(f"--endpoint {path} and the address {base_url} name different endpoints; keep one of them")
+    try:
+        return read_address(base_url, path), source
+    except ValueError as error:
+        raise UsageError(f"--endpoint: {error}") from None
+
+
+def _check_host(host: str) -> None:
+    if "/" in host:
+        raise UsageError(f"--host {host}: must be the name of a host; give a whole address as --base-url")
+    if host.count(":") == 1:
+        name, _, port = host.partition(":")
+        raise UsageError(f"--host {host}: must be a name without a port; give --host {name} --port {port}")

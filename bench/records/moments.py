@@ -1,0 +1,60 @@
+"""Every moment of every request as a row of 16 bytes: written as it happens, so that even a kill loses none.
+
+A row is two integers of 64 bits: the moment (monotonic ns), and request << 32 | kind << 28 | doubt << 16 | tokens.
+Warm-up requests have negative numbers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from enum import IntEnum
+
+from bench.records.spool import Spool
+
+ROW_BYTES = 16
+REQUEST_SHIFT, KIND_SHIFT, DOUBT_SHIFT = 32, 28, 16
+
+# Tokens of an event where nothing told them, and the most that a row can say.
+UNKNOWN_TOKENS, MOST_TOKENS = 0xFFFF, 0xFFFE
+
+# A doubt is told in units of 2**14 ns, rounded up; the largest stands for all beyond 67 ms.
+DOUBT_UNIT_SHIFT, MOST_DOUBT = 14, 0xFFF
+
+
+class Kind(IntEnum):
+    """What happened: planned start, request sent, head of the answer, a token event of one of three kinds, the end.
+
+    The end's `tokens` are the position of its outcome in `bench.records.record.OUTCOMES`.
+    """
+
+    SCHED = 0
+    SEND = 1
+    HEAD = 2
+    VISIBLE = 3
+    HIDDEN = 4
+    EMPTY = 5
+    END = 6
+
+
+def doubt_code(doubt_ns: int) -> int:
+    """How a row tells that an arrival may have been earlier by so much."""
+    return min((doubt_ns + (1 << DOUBT_UNIT_SHIFT) - 1) >> DOUBT_UNIT_SHIFT, MOST_DOUBT)
+
+
+class MomentLog:
+    """Collects rows. Whoever has one to add appends its two integers to `rows`; `flush` hands them to the kernel."""
+
+    def __init__(self) -> None:
+        self.rows = array("q")
+        self.spool = Spool(None)
+
+    def note(self, request: int, kind: Kind, at_ns: int, tokens: int = 0) -> None:
+        """Add the row of something that happens once in a request."""
+        self.rows.append(at_ns)
+        self.rows.append((request << REQUEST_SHIFT) | (kind << KIND_SHIFT) | tokens)
+
+    def flush(self) -> None:
+        """Write what has come since the last time."""
+        if self.rows:
+            self.spool.write(self.rows.tobytes())
+            del self.rows[:]

@@ -1,0 +1,1 @@
+"""What is asked: prompts, and the body of each request."""

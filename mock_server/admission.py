@@ -1,0 +1,131 @@
+"""What is under way: the requests that a server works on, how many it takes, and whether it takes new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mock_server.errors import shutting_down, too_many_choices, too_many_requests
+
+_LARGE_SHARE = 32
+"""Answers that have grown to this part of all choices are refused when there are too many; the others may go on."""
+
+
+class ChoicesShare:
+    """What one request holds of the choices in progress, until the end of its `with`."""
+
+    __slots__ = ("_traffic", "count")
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self.count = 0
+
+    def __enter__(self) -> ChoicesShare:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._traffic.resize(self, 0)
+
+    def resize(self, count: int) -> None:
+        """Before the answer has begun. Raises an `ApiError` (429) when there are too many."""
+        self._traffic.resize(self, count)
+
+    def grow(self, count: int) -> None:
+        """For an answer that takes more memory than was known. Raises an `ApiError` (429)."""
+        if count:
+            self._traffic.grow(self, count)
+
+
+class Traffic:
+    """Takes up to `max_requests` at once, and so many choices of them all; 0: any number.
+
+    Closed for good by `close`; what is inside may finish.
+    """
+
+    def __init__(
+        self, max_requests: int = 0, max_choices: int = 0, *, on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_refusal` is called when something is refused because there is too much, and may end something else."""
+        self._on_refusal = on_refusal
+        self._max_requests = max_requests
+        self._max_choices = max_choices
+        self._choices = 0
+        self._under_way = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._being_read: set[asyncio.Timeout] = set()
+        self.is_closed = False
+        self.is_cut_off = False
+        """Requests in progress are being cut off."""
+
+    @property
+    def under_way(self) -> int:
+        return self._under_way
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around one request. Raises an `ApiError`: 503 once closed, 429 when there are too many."""
+        if self.is_closed:
+            raise shutting_down()
+        if self._max_requests and self._under_way >= self._max_requests:
+            self._on_refusal()
+            raise too_many_requests(self._max_requests)
+        self._under_way += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._empty.set()
+
+    def choices(self, count: int) -> ChoicesShare:
+        """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
+        share = ChoicesShare(self)
+        self.resize(share, count)
+        return share
+
+    def resize(self, share: ChoicesShare, count: int) -> None:
+        """Raises an `ApiError` (429), and leaves the share as it is, when there are too many with it."""
+        others = self._choices - share.count
+        if self._max_choices and count and others and others + count > self._max_choices:
+            self._on_refusal()
+            raise too_many_choices(self._max_choices)
+        self._choices = others + count
+        share.count = count
+
+    def grow(self, share: ChoicesShare, count: int) -> None:
+        """Raises an `ApiError` (429) for a share that is large when there are too many.
+
+        That share counts no longer, so that others of its size may go on.
+        """
+        is_large = share.count + count > self._max_choices // _LARGE_SHARE
+        is_full = self._choices > share.count and self._choices + count > self._max_choices
+        if self._max_choices and is_large and is_full:
+            self.resize(share, 0)
+            raise too_many_choices(self._max_choices)
+        share.count += count
+        self._choices += count
+
+    def begin_reading(self, limit: asyncio.Timeout) -> None:
+        """Registers a body whose time is up when the traffic is closed."""
+        self._being_read.add(limit)
+        if self.is_closed:
+            limit.reschedule(0)
+
+    def end_reading(self, limit: asyncio.Timeout) -> None:
+        self._being_read.discard(limit)
+
+    def close(self) -> None:
+        self.is_closed = True
+        for limit in self._being_read:
+            if not limit.expired():
+                limit.reschedule(0)
+
+    def cut_off(self) -> None:
+        """Call before the engine is stopped with requests in progress: their failures are due to the shutdown."""
+        self.is_cut_off = True
+
+    async def wait_until_empty(self) -> None:
+        await self._empty.wait()

@@ -1,0 +1,1 @@
+"""From an engine's tokens to the bodies and events of an answer."""

@@ -1,0 +1,1 @@
+"""The engines that need no model: simulated and scripted."""

@@ -1,0 +1,186 @@
+"""One HTTP exchange over ASGI: the body in, JSON or an event stream out, and the client's leaving noticed.
+
+Written against ASGI itself: a framework's streaming response costs half as much again for each event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from uuid import uuid4
+
+from starlette.types import Receive, Scope, Send
+
+from mock_server.errors import ApiError, bad_request, body_too_large, unsupported_encoding
+from mock_server.http.body_writer import body_writer
+
+_MAX_REQUEST_ID_LENGTH = 128
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:;/+=@,-]+")
+_LONGEST_FAREWELL_S = 2.0
+_log = logging.getLogger(__name__)
+_JSON = b"application/json"
+_OTHER_JSON = re.compile(rb"[a-z0-9.+_-]+/[a-z0-9._-][a-z0-9.+_-]*\+json")
+_NO_SNIFFING = {"x-content-type-options": "nosniff"}
+_TEXT = "text/plain; charset=utf-8"
+_EVENT_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its response was complete."""
+
+
+class Exchange:
+    """`request_id` is the client's `X-Request-Id` when it is usable, else made up; each response carries it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, on_end: Callable[[int], None] | None = None) -> None:
+        """`on_end` is called once with the response's status, before its last byte goes out: whoever has read the
+        response finds it counted.
+        """
+        self._on_end = on_end
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._headers = dict(scope["headers"])
+        self.direct = body_writer(scope, send)
+        """A short way for events, once they have started, where the server has one."""
+        self.status = 500
+        """Of the response, once it has begun; 500 until then."""
+        self.has_begun = False
+        self.body_bytes = 0
+        """Of the body, once it has been read."""
+        self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
+
+    @property
+    def path_params(self) -> Mapping[str, str]:
+        params: Mapping[str, str] = self._scope["path_params"]
+        return params
+
+    async def read_json(self, max_bytes: int, on_progress: Callable[[int], None] | None = None) -> bytes:
+        """The body, unparsed. Raises `ApiError` for another media type, an encoded body and one that is too long.
+
+        `on_progress` is called with the number of bytes so far, as long as there are more to come.
+        """
+        self._refuse_other_types()
+        self._refuse_encoded()
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > max_bytes:
+            raise body_too_large(max_bytes)
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            body += message.get("body", b"")
+            if len(body) > max_bytes:
+                raise body_too_large(max_bytes)
+            if not message.get("more_body", False):
+                self.body_bytes = len(body)
+                return bytes(body)
+            if on_progress is not None:
+                on_progress(len(body))
+
+    def _refuse_other_types(self) -> None:
+        """Refuses what is not JSON by its type: of the other types, browsers send some without asking the server."""
+        types = [value for name, value in self._scope["headers"] if name == b"content-type"]
+        if len(types) == 1:
+            media_type = types[0].partition(b";")[0].strip().lower()
+            if media_type == _JSON or _OTHER_JSON.fullmatch(media_type):
+                return
+        got = repr(b", ".join(types).decode("latin-1")[:100]) if types else "none"
+        raise bad_request(f"The content type must be application/json (got {got})")
+
+    def _refuse_encoded(self) -> None:
+        """Refuses compressed bodies: one could grow to a thousand times its size."""
+        if b"content-encoding" not in self._headers:
+            return
+        values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        codings = [coding.strip() for value in values for coding in value.decode("latin-1").split(",")]
+        encoded = ", ".join(coding for coding in codings if coding.lower() not in ("", "identity"))
+        if encoded:
+            raise unsupported_encoding(encoded[:100])
+
+    async def while_connected(self, work: Coroutine[None, None, None]) -> None:
+        """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.
+
+        In a task of its own, so that each wake-up goes straight to it and not through all that awaits it.
+        """
+        task = asyncio.create_task(work)
+        watcher = asyncio.create_task(self._left())
+        try:
+            await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watcher.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,), timeout=_LONGEST_FAREWELL_S)
+        if not task.done():
+            _log.error("request %s: the engine does not let go of it although the client left", self.request_id)
+            raise ClientGoneError
+        if task.cancelled():
+            raise ClientGoneError
+        await task
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def send_json(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        await self._send_whole(status, _JSON, body, headers or {})
+
+    async def send_text(self, text: str | bytes, media_type: str = _TEXT) -> None:
+        body = text.encode() if isinstance(text, str) else text
+        await self._send_whole(200, media_type.encode(), body, _NO_SNIFFING)
+
+    async def _send_whole(self, status: int, media_type: bytes, body: bytes, headers: Mapping[str, str]) -> None:
+        await self._start(
+            status,
+            [
+                (b"content-type", media_type),
+                (b"content-length", str(len(body)).encode()),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ],
+        )
+        self.end()
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def send_error(self, error: ApiError) -> None:
+        await self.send_json(error.status, error.body(), error.headers)
+
+    def end(self) -> None:
+        """Tells that this is how the exchange ends, unless it has been told."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self.status)
+
+    async def start_events(self) -> None:
+        """The first events go by `send_events`, and follow at once."""
+        chunked = [] if self.direct is None else [_CHUNKED]  # else the server decides
+        await self._start(200, [*_EVENT_STREAM_HEADERS, *chunked])
+
+    def send_events(self, events: str, *, last: bool = False) -> Awaitable[None]:
+        """Events as one write. (No coroutine of its own: one for each token.)"""
+        if last:
+            self.end()
+        return self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.has_begun = True
+        if self.direct is not None and self._scope["method"] != "HEAD":  # the body, or its beginning, follows at once
+            self.direct.hold_head()
+        own = (b"x-request-id", self.request_id.encode())
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
+
+
+def _usable_id(value: bytes | None) -> str | None:
+    """None for an id with quotes or angle brackets: ids are written into headers, JSON and logs."""
+    if value is None or len(value) > _MAX_REQUEST_ID_LENGTH or _REQUEST_ID.fullmatch(value) is None:
+        return None
+    return value.decode("ascii")

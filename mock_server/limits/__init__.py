@@ -1,0 +1,1 @@
+"""What a request would cost, computed before an engine sees it. Pure."""

@@ -1,0 +1,1 @@
+"""The log: its two formats, and text that others wrote to standard error."""

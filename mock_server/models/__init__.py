@@ -1,0 +1,1 @@
+"""Which models are served: names, sources, types and chat templates."""

@@ -1,0 +1,1 @@
+"""The process around the application: sockets, TLS, signals, the HTTP protocol of uvicorn."""

@@ -1,0 +1,1 @@
+"""From the body of a request to the terms of an engine."""

@@ -1,0 +1,58 @@
+"""Prometheus' text to counters, and counters to what a load added."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.load.counters import growth, read_counters
+from bench.records.run import ServerCounters
+
+TEXT = """\
+# HELP vllm:request_success_total Count of successfully processed requests.
+# TYPE vllm:request_success_total counter
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 3.0
+vllm:request_success_total{engine="0",finished_reason="length",model_name="m"} 4.0
+vllm:request_success_total{engine="0",finished_reason="length",model_name="other"} 100.0
+vllm:request_success_created{engine="0",finished_reason="length",model_name="m"} 1.7e+09
+vllm:prompt_tokens_total{engine="0",model_name="m"} 1.25e+06
+vllm:prompt_tokens_total{engine="1",model_name="m"} 5 1395066363000
+vllm:generation_tokens_total 12
+python_gc_objects_collected_total{generation="0"} 9.0
+"""
+
+
+def test_counters_are_summed_over_engines_and_reasons_of_the_model() -> None:
+    assert read_counters(TEXT, "m") == {
+        "vllm:request_success_total": 7,
+        "vllm:prompt_tokens_total": 1_250_005,
+        "vllm:generation_tokens_total": 12,
+    }
+
+
+def test_labels_may_hold_anything() -> None:
+    text = 'vllm:prompt_tokens_total{model_name="a\\"b} 7",engine="0"} 5\n'
+    assert read_counters(text, 'a\\"b} 7') == {"vllm:prompt_tokens_total": 5}
+
+
+def test_a_page_of_something_else_has_none() -> None:
+    assert read_counters("<html>", "m") == {}
+    assert growth({}, {}).problem == "its /metrics has none of vLLM's names"
+
+
+def test_growth_begins_at_nothing_where_a_counter_came_with_its_first_request() -> None:
+    before = {"vllm:prompt_tokens_total": 10}
+    after = {"vllm:request_success_total": 2, "vllm:prompt_tokens_total": 30}
+    assert growth(before, after) == ServerCounters(requests=2, prompt_tokens=20)
+
+
+def test_counters_that_went_back_tell_nothing() -> None:
+    found = growth({"vllm:prompt_tokens_total": 10}, {"vllm:prompt_tokens_total": 3})
+    assert found.problem == "they went back: the server was started anew"
+
+
+def test_what_is_no_sample_and_what_is_beyond_counting_is_left_out() -> None:
+    name = "vllm:prompt_tokens_total"
+    assert read_counters(f"{name}\n5\n{name}_more 6\n{name} 7 8 9\n{name} 3\r\n", "m") == {name: 3}
+    assert read_counters(f'{name}{{a="{"x" * 20_000}"}} 4\n{name} 5', "m") == {name: 5}
+    with pytest.raises(ValueError, match=r"in all 1\.80144e"):
+        read_counters(f"{name} 9007199254740992\n" * 2, "m")

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from mock_server.engine.hf.checkpoint import read_json, tensor_shapes
+from tests.support.checkpoints import BASE_SHAPES, write_base
+
+
+def test_shapes_are_read_without_the_tensors(tmp_path: Path) -> None:
+    assert tensor_shapes(write_base(tmp_path)) == BASE_SHAPES
+
+
+def test_a_folder_without_safetensors_has_no_shapes(tmp_path: Path) -> None:
+    assert tensor_shapes(tmp_path) == {}
+    assert tensor_shapes(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 16])
+def test_a_file_that_is_no_safetensors_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a safetensors file"):
+        tensor_shapes(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "says"), [("{", "is not valid JSON"), ("[]", "must be a JSON object")])
+def test_json_that_is_none_is_named(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=says):
+        read_json(file)
