@@ -1,4 +1,4 @@
-"""One run's facts and records to its result: the whole computation, with no I/O, so that it can be done again."""
+"""Computes the result of a run from its facts and records, without I/O, so that it can be recomputed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.units import NS_PER_S
 
 
 def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
-    """All figures of a run, its checks and its verdict."""
+    """Compute all figures of a run, its checks and its verdict."""
     requests = RequestTable(columns)
     percents = sorted({*DEFAULT_PERCENTILES, *run.view.percentiles})
     windows = find_windows(run, requests)
@@ -77,7 +77,7 @@ def _figures(
     percents: list[float],
     moments: Iterable[bytes] | None = None,
 ) -> Figures:
-    """The figures of one window; with `moments`, the intervals of pooled figures allow for gaps that are alike."""
+    """The figures of one window. With `moments`, the intervals of pooled figures allow for similar gaps."""
     effects = None if moments is None else design_effects(requests, moments, window, percents)
     wire = None if run.health is None else run.health.wire
     method = Method(percents, None if wire is None else wire.clock_error_ms, effects, run.view.goodput)

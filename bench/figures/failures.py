@@ -1,4 +1,4 @@
-"""Requests counted by how they ended, with the first failure of each class whole. Pure."""
+"""Counts requests by how they ended, and keeps the first failure of each class. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.units import NS_PER_S
 
 
 def count(columns: Columns, requests: RequestTable, windows: Windows | None) -> Counts:
-    """The counts of a load."""
+    """Count the requests of a load."""
     ok = requests.ok
     cancelled = int(requests.cancelled.sum())
     opened = requests.asked.opened
@@ -39,8 +39,8 @@ def count(columns: Columns, requests: RequestTable, windows: Windows | None) -> 
     )
 
 
-def _total(told: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int | None:
-    return int(told.sum()) if len(told) and (told >= 0).all() else None
+def _total(reported: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int | None:
+    return int(reported.sum()) if len(reported) and (reported >= 0).all() else None
 
 
 def _classes(columns: Columns, requests: RequestTable, origin_ns: int) -> list[FailureClass]:
@@ -51,7 +51,7 @@ def _classes(columns: Columns, requests: RequestTable, origin_ns: int) -> list[F
             continue
         failures = [columns.errors[row] for row in rows]
         first = min(failures, key=lambda failure: failure.sched_ns)
-        partial, told = requests.counts.tokens[rows], requests.counts.usage_tokens[rows] >= 0
+        partial, reported = requests.counts.tokens[rows], requests.counts.usage_tokens[rows] >= 0
         waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
         classes.append(
             FailureClass(
@@ -60,7 +60,7 @@ def _classes(columns: Columns, requests: RequestTable, origin_ns: int) -> list[F
                 statuses=_statuses([failure.status for failure in failures]),
                 retry_after_s=max(waits) if waits else None,
                 median_partial=float(np.median(partial)) if partial.any() else None,
-                partial_unit="tokens" if told.all() else "chunks",
+                partial_unit="tokens" if reported.all() else "chunks",
                 first_request=first.request,
                 first_s=(first.sched_ns - origin_ns) / NS_PER_S,
                 first_error=first.error,

@@ -1,4 +1,4 @@
-"""Requests and token events to figures, by docs/metrics.md. Pure: arrays in, figures out."""
+"""Computes figures from requests and token events, as docs/metrics.md defines them. Pure: arrays in, figures out."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from bench.figures.window import Span, mean_concurrency
 from bench.records.result import Distribution, Figures, Goodput, Window
 from bench.units import NS_PER_S
 
-# Below this share of requests with known tokens, ITL, TPOT and goodput would speak for a selection of them.
+# With fewer requests whose tokens are known, ITL, TPOT and goodput would describe a selection of the requests.
 _COVERAGE = 0.95
 
-NO_ANSWER_ENDED = "no answer had ended by the time at which the run was cut short"
+NO_ANSWER_ENDED = "no answer had ended when the run was stopped"
 
 DesignEffects = Mapping[str, Mapping[float, float]]
-"""By the name of a pooled figure and the percent: how many of its samples tell as much as one alone."""
+"""Design effects by the name of a pooled figure and by percent."""
 
 
 class Method:
-    """How figures are to be taken: which percentiles, and what is known of the client's own error.
+    """How to compute figures: which percentiles, and what is known about the client's own error.
 
-    `clock_error_ms` adds to every figure's error; None where arrivals were not stamped by the kernel, so that nothing
-    bounds the error of one.
+    `clock_error_ms` is added to the error of every figure. It is None if the kernel did not timestamp arrivals, in
+    which case no figure has an error bound.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Method:
 
 
 def figures(requests: RequestTable, flow: WindowFlow, origin_ns: int, method: Method) -> Figures:
-    """All figures over the span of `flow`. `origin_ns` is where the window's seconds count from."""
+    """Compute all figures over the span of `flow`. The seconds of the window count from `origin_ns`."""
     span = flow.span
     length_s = span.length_ns / NS_PER_S
     sent_inside = span.contains(requests.times.send_ns)
@@ -82,7 +82,7 @@ def figures(requests: RequestTable, flow: WindowFlow, origin_ns: int, method: Me
 
 
 def _speed(requests: RequestTable, sample: Bools, method: Method) -> Distribution:
-    """Tokens a second of one user."""
+    """The tokens per second that one user receives."""
     tpot = requests.figure("tpot").ms[sample]
     why = _why_empty(SPEED_PER_USER, requests, sample)
     if not _knows_tokens(requests, sample):
@@ -96,9 +96,9 @@ def _goodput(requests: RequestTable, span: Span, slos: Mapping[str, float]) -> G
     due = ~requests.cancelled & span.contains(requests.times.sched_ns)
     met = due & requests.completed
     if any(LATENCIES[name].needs_usage for name in slos) and not _knows_tokens(requests, met):
-        return None  # a figure that cannot be told misses no limit
+        return None  # an unknown figure does not miss its limit
     for name, limit_ms in slos.items():
-        met &= requests.figure(name).ms <= limit_ms  # a figure that a request does not have meets nothing
+        met &= requests.figure(name).ms <= limit_ms  # a figure that a request lacks meets no limit
     length_s = span.length_ns / NS_PER_S
     return Goodput(
         slos=dict(slos),
@@ -131,7 +131,7 @@ def _assumption(figure: Figure, requests: RequestTable, present: Bools) -> str |
     if figure.assumption is None or not unknown.any():
         return None
     which = "" if unknown.sum() == present.sum() else f" in {unknown.sum():,} of {present.sum():,} requests"
-    return f"{figure.assumption}{which}: usage came only at the end, and events hold several tokens"
+    return f"{figure.assumption}{which}: usage arrived only at the end, and events hold several tokens"
 
 
 def _pooled(figure: Figure, sample: Sample, method: Method) -> Distribution:
@@ -152,7 +152,7 @@ def _itl(requests: RequestTable, flow: WindowFlow, method: Method) -> Distributi
 
 
 def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
-    """The figures of a run in which nothing happened."""
+    """The figures of a window without any requests."""
     none = nothing(percents, reason)
     return Figures(
         window=Window(reason=reason),
@@ -169,22 +169,22 @@ def empty_figures(reason: str, percents: Sequence[float]) -> Figures:
 
 
 def tokens_are(requests: RequestTable) -> Literal["usage", "chunks", "mixed"] | None:
-    """Whether the answers' tokens are counted by the server's usage or are chunks."""
-    told = requests.counts.usage_tokens[requests.sampled if requests.is_partial else requests.ok] >= 0
-    if len(told) == 0:
+    """Whether the tokens of the answers come from the server's usage or are counts of chunks."""
+    reported = requests.counts.usage_tokens[requests.sampled if requests.is_partial else requests.ok] >= 0
+    if len(reported) == 0:
         return None
-    return "usage" if told.all() else "mixed" if told.any() else "chunks"
+    return "usage" if reported.all() else "mixed" if reported.any() else "chunks"
 
 
 def _input_rate(requests: RequestTable, span: Span) -> float | None:
-    """Prompt tokens of the answers that began in the span, by its length; what came whole began with its end."""
+    """Prompt tokens of the answers that began in the span ÷ its length. An answer in one piece begins at its end."""
     began_ns = np.where(requests.asked.streamed, requests.times.first_ns, requests.times.end_ns)
     served = (requests.ok | requests.cancelled) & (requests.counts.has_events | requests.completed)
     began = served & span.contains(began_ns)
-    told = requests.counts.prompt_tokens[began]
-    if len(told) == 0 or (told < 0).any():
+    reported = requests.counts.prompt_tokens[began]
+    if len(reported) == 0 or (reported < 0).any():
         return None
-    return float(told.sum() / span.length_ns * NS_PER_S)
+    return float(reported.sum() / span.length_ns * NS_PER_S)
 
 
 def _no_answer(requests: RequestTable) -> str:
@@ -192,7 +192,7 @@ def _no_answer(requests: RequestTable) -> str:
 
 
 def _knows_tokens(requests: RequestTable, rows: Bools) -> bool:
-    """Whether the server told how many tokens nearly all of these answers had."""
+    """Whether the server reported the number of tokens of nearly all these answers."""
     return bool((requests.counts.usage_tokens[rows] >= 0).sum() >= _COVERAGE * rows.sum())
 
 
@@ -200,9 +200,9 @@ def _why_empty(figure: Figure, requests: RequestTable, sample: Bools) -> str:
     if not sample.any():
         return _no_answer(requests) if requests.cancelled.any() else "no request that was sent in the window succeeded"
     if figure.needs_stream and not requests.asked.streamed[sample].any():
-        return "answers came in one piece"
+        return "answers arrived in one piece"
     if figure.needs_usage and not _knows_tokens(requests, sample):
-        told = requests.counts.usage_tokens[sample] >= 0
-        whose = "the answers" if not told.any() else f"{(~told).sum():,} of {len(told):,} answers"
-        return f"the server sent no usage with {whose}: how many tokens their events hold is not known; see ICL"
+        reported = requests.counts.usage_tokens[sample] >= 0
+        whose = "the answers" if not reported.any() else f"{(~reported).sum():,} of {len(reported):,} answers"
+        return f"the server sent no usage with {whose}: the number of tokens in their events is unknown; see ICL"
     return figure.why_empty

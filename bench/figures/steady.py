@@ -1,4 +1,4 @@
-"""Over which spans of a run figures are taken: the whole of it, and the part in which the load was steady. Pure."""
+"""Finds the spans of a run that figures cover: the whole run, and the part in which the load was steady. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from bench.units import NS_PER_MS, NS_PER_S
 
 
 class Windows(NamedTuple):
-    """The whole run, and the steady window; where there is none, `left_s` is how long the load was as asked for.
+    """The whole run, and the steady window if there is one.
 
-    A window has to be at least `needed_s` long, which is what a request takes on average.
+    `left_s` is how long the load was as requested. A steady window must be at least `needed_s` long, which is the time
+    that a request takes on average.
     """
 
     whole: Span
@@ -25,12 +26,12 @@ class Windows(NamedTuple):
 
     @property
     def headline(self) -> Span:
-        """The one that the headline is over."""
+        """The window of the headline figures."""
         return self.steady or self.whole
 
 
 def find_windows(run: Run, requests: RequestTable) -> Windows | None:
-    """The windows of a run; None where nothing was sent."""
+    """Find the windows of a run; None if nothing was sent."""
     whole = _whole_span(run, requests)
     if whole is None:
         return None
@@ -50,7 +51,7 @@ def find_windows(run: Run, requests: RequestTable) -> Windows | None:
 
 
 def _whole_span(run: Run, requests: RequestTable) -> Span | None:
-    """From the start of the load to the end of its last request, which still belongs to it."""
+    """From the start of the load up to and including the end of its last request."""
     if len(requests) == 0:
         return None
     begin = int(requests.times.sched_ns.min()) if run.begun_ns is None else run.begun_ns
@@ -59,12 +60,12 @@ def _whole_span(run: Run, requests: RequestTable) -> Span | None:
 
 
 def _load_span(run: Run, requests: RequestTable, whole: Span) -> Span:
-    """The time of sending; of a run that was killed, up to the last planned start."""
+    """The time of sending. In a run that was killed, it ends at the last planned start."""
     return Span(whole.begin_ns, int(requests.times.sched_ns.max()) if run.stopped_ns is None else run.stopped_ns)
 
 
 def _at_full_concurrency(run: Run, requests: RequestTable, load: Span) -> Span | None:
-    """The time in which a closed loop kept its streams busy, after its first, simultaneous requests."""
+    """The time during which a closed loop kept its streams busy, after its first, simultaneous requests."""
     streams = run.load.streams or 1
     began_together = requests.times.sched_ns == load.begin_ns
     burst_ended_ns = burst_end_ns(requests.times.free_ns[began_together], streams)
@@ -72,5 +73,5 @@ def _at_full_concurrency(run: Run, requests: RequestTable, load: Span) -> Span |
 
 
 def _ends_in(requests: RequestTable, span: Span) -> bool:
-    """Whether any answer was complete in it."""
+    """Whether any answer was completed in the span."""
     return bool((requests.completed & span.contains(requests.times.last_ns)).any())

@@ -1,7 +1,7 @@
-"""The result as `vllm bench serve` would have it: its keys, its definitions, its text.
+"""The result in the form of `vllm bench serve`: its keys, its definitions, its text.
 
-ITL is the gap between chunks, TPOT divides by all tokens but one, throughput is over the whole run, and p99 is given
-whatever the sample. From the source of vLLM 0.33, vllm/benchmarks/serve.py.
+ITL is the gap between chunks, TPOT divides by all tokens but one, throughput covers the whole run, and p99 is given for
+any sample. According to the source of vLLM 0.33, vllm/benchmarks/serve.py.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def show(material: Material) -> str:
 
 
 def result_of(material: Material) -> dict[str, Any]:
-    """The content of its result file, with the details of each request."""
+    """The content of its result file for this material."""
     return vllm_result(material.run, material.columns, material.moments)
 
 
 def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
-    """Its result file, all requests in the order in which they were planned, with the details of each."""
+    """The content of its result file, with the details of all requests in their planned order."""
     requests = RequestTable(columns)
     order = np.argsort(requests.asked.request, kind="stable")
     gaps, stamps = _events(requests, moments)
@@ -85,12 +85,12 @@ def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
 
 
 def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What is saved without `--save-detailed`."""
+    """The content that is saved without `--save-detailed`."""
     return {key: value for key, value in result.items() if key not in DETAILS}
 
 
 def vllm_text(result: Mapping[str, Any]) -> str:
-    """What it prints."""
+    """The text that it prints."""
     lines = ["{s:{c}^{n}}".format(s=" Serving Benchmark Result ", n=50, c="=")]
     lines += [_line("Successful requests:", result["completed"]), _line("Failed requests:", result["failed"])]
     if result["max_concurrency"] is not None:
@@ -121,7 +121,7 @@ def vllm_text(result: Mapping[str, Any]) -> str:
 
 
 def default_filename(result: Mapping[str, Any], backend: str) -> str:
-    """How it names its file."""
+    """The name that it gives its file."""
     most = "" if result["max_concurrency"] is None else f"-concurrency{result['max_concurrency']}"
     model = file_name_part(str(result["model_id"]).rpartition("/")[2])
     return f"{backend}-{result['request_rate']}qps{most}-{model}-{result['date']}.json"
@@ -145,7 +145,7 @@ def _head(run: Run) -> dict[str, Any]:
 
 
 def _events(requests: RequestTable, moments: Moments) -> tuple[list[Floats], list[Floats]]:
-    """Of each request the gaps between its token events (ms), and when each event was (ns)."""
+    """For each request: the gaps between its token events (ms), and the time of each event (ns)."""
     gaps: list[list[Floats]] = [[] for _ in range(len(requests))]
     stamps: list[list[Floats]] = [[] for _ in range(len(requests))]
     for events in walk(requests, moments()):
@@ -167,7 +167,7 @@ def _duration_s(requests: RequestTable) -> float:
 
 
 def _goodput(slos: Mapping[str, float], requests: RequestTable, tpot: Floats) -> int:
-    """How many successes met each limit; a TPOT that does not exist counts as 0 there."""
+    """How many successes met every limit; a missing TPOT counts as 0, as in vLLM."""
     met = requests.completed.copy()
     for name, limit in slos.items():
         met &= (tpot if name == "tpot" else requests.figure(name).ms) <= limit
@@ -175,7 +175,7 @@ def _goodput(slos: Mapping[str, float], requests: RequestTable, tpot: Floats) ->
 
 
 def _seconds(values_ms: Floats) -> list[float]:
-    """Seconds, 0 for what does not exist."""
+    """Seconds; 0 for a value that does not exist."""
     seconds: list[float] = (np.nan_to_num(values_ms) / 1000).tolist()
     return seconds
 
@@ -191,7 +191,7 @@ def _statistics(name: str, sample: Floats, percents: tuple[float, ...]) -> dict[
 
 
 def _peak(stamps: list[Floats], sends_ns: Any) -> float:
-    """The most chunks in one second, counted from the first send."""
+    """The largest number of chunks in one second, with seconds counted from the first send."""
     if not stamps:
         return 0.0
     seconds = ((np.concatenate(stamps) - float(sends_ns.min())) / NS_PER_S).astype(np.int64)
@@ -199,7 +199,7 @@ def _peak(stamps: list[Floats], sends_ns: Any) -> float:
 
 
 def _most_open(requests: RequestTable) -> int:
-    """The most requests that were open in any one second, each counted in every second that it touches."""
+    """The largest number of requests open in one second; each request counts in every second that it touches."""
     rows = requests.completed
     if not rows.any():
         return 0

@@ -42,9 +42,9 @@ def test_what_needs_an_end_is_not_available_and_says_why() -> None:
     for name in ("e2e", "tpot", "max_gap"):
         figure = headline.latency[name]
         assert (figure.n, figure.mean) == (0, None)
-        assert figure.reason == "no answer had ended by the time at which the run was cut short"
+        assert figure.reason == "no answer had ended when the run was stopped"
     assert headline.requests_per_s is None
-    assert headline.rates_reason == "no answer had ended by the time at which the run was cut short"
+    assert headline.rates_reason == "no answer had ended when the run was stopped"
     assert headline.speed_per_user.n == 0
 
 
@@ -86,8 +86,8 @@ def test_nothing_had_come_at_all() -> None:
     assert result.verdict.level == "untrustworthy"
     found = check(result, "no_request_succeeded")
     assert (found.text, found.remedy) == (
-        "nothing of the 8 answers had come when the run was stopped",
-        "let it run for longer",
+        "no answer to 8 requests had begun when the run was stopped",
+        "let it run longer",
     )
 
 
@@ -102,7 +102,7 @@ def test_the_console_shows_it() -> None:
     )
     (row_of_ttft,) = (line for line in text.splitlines() if line.startswith("  TTFT"))
     assert row_of_ttft.split()[:4] == ["TTFT", "ms", "99.0", "99.0"]
-    assert "from 8 answers under way when the run was stopped after 500 ms" in text
+    assert "from 8 answers in progress when the run was stopped after 500 ms" in text
     assert "DEGRADED    no answer had ended when the run was stopped" in text
     assert "0.0 req/s" not in text
 

@@ -76,8 +76,8 @@ def test_tokens_that_differ_from_the_usage_are_found() -> None:
     result = result_of(run(), *rows)
     found = check(result, "tokens_match_usage")
     assert (found.status, found.value) == ("fail", 1)
-    assert "in 1 of 10 requests the usage with each event came to another number of tokens" in found.text
-    assert "38 and 39 in all" in found.text
+    assert "in 1 of 10 requests, the usage with each event adds up to a different number of tokens" in found.text
+    assert "38 and 39 in total" in found.text
     assert found.remedy.startswith("the server contradicts itself")
     assert result.verdict.level == "degraded"
     assert [reason.code for reason in result.verdict.reasons] == ["tokens_match_usage"]
@@ -87,7 +87,7 @@ def test_without_usage_the_tokens_are_not_claimed_to_be_checked() -> None:
     rows = [row(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None) for n in range(10)]
     result = result_of(run(), *rows)
     assert check(result, "tokens_match_usage").status == "n/a"
-    assert any("their tokens are chunks" in note for note in result.notes)
+    assert any("their chunks are counted" in note for note in result.notes)
 
 
 def test_time_that_no_latency_shows_breaks_littles_law() -> None:
@@ -164,7 +164,7 @@ def test_without_the_kernels_stamps_no_bound_is_claimed() -> None:
 def test_other_processes_are_named_as_the_cause_where_they_are() -> None:
     busy = health(*[3.0] * 1000, wire=READ, cpu_wait_s=2.0)
     remedy = check(result_of(run(health=busy), *back_to_back(10)), "loop_lag").remedy
-    assert "other processes held the core for 20% of the time" in remedy
+    assert "other processes used the core for 20% of the time" in remedy
 
 
 def test_a_pause_of_the_server_does_not() -> None:
@@ -180,7 +180,7 @@ def test_too_few_requests_for_a_steady_window() -> None:
     assert result.checks[0].code == "steady_window"
     assert result.verdict.level == "degraded"
     assert result.headline.window == result.whole_run.window
-    assert "--duration 5s would do" in result.checks[0].remedy
+    assert "--duration 5s is enough" in result.checks[0].remedy
 
 
 def test_failures_are_counted_by_class_with_their_first_and_their_partial_tokens() -> None:
@@ -274,7 +274,7 @@ def test_an_open_loop_is_held_to_its_rate_and_its_distribution() -> None:
 def test_a_limit_that_keeps_requests_waiting_is_not_blamed_on_the_machine() -> None:
     rows = [row(n, n * 50 + 0.5, [n * 50 + 10, n * 50 + 49.5], sched=n * 10) for n in range(40)]
     limited = result_of(run(load=OPEN | {"streams": 1}, stopped=2000), *rows)
-    assert "more --max-concurrency" in (check(limited, "lateness").remedy or "")  # of records that do not tell why
+    assert "raise --max-concurrency" in (check(limited, "lateness").remedy or "")  # of records that do not tell why
     free = result_of(run(load=OPEN, stopped=2000), *rows)
     assert "this machine sends late" in (check(free, "lateness").remedy or "")
 
@@ -313,7 +313,7 @@ def test_requests_that_the_plan_wanted_and_nobody_sent_are_missed() -> None:
         (ServerCounters(requests=12, prompt_tokens=100, generation_tokens=48), "fail", "12 requests where 10 arrived"),
         (ServerCounters(requests=10), "pass", "server counted the same requests"),
         (ServerCounters(problem="it has no /metrics"), "n/a", "it has no /metrics"),
-        (ServerCounters(), "n/a", "none that this tool knows"),
+        (ServerCounters(), "n/a", "this tool knows none of them"),
     ],
 )
 def test_the_servers_own_counters(server: ServerCounters, status: str, words: str) -> None:
@@ -325,6 +325,9 @@ def test_the_servers_own_counters(server: ServerCounters, status: str, words: st
 def test_a_load_above_the_certificate_says_so() -> None:
     paper = Certificate(tokens_per_s=30, streams=1, ttft_error_ms=0.1, itl_error_ms=0.1, issued="x", machine="m")
     result = result_of(run(certificate=paper), *back_to_back(10))
-    assert "above this machine's certificate, which is for 30 tok/s in 1 streams (bench selftest)" in result.notes
+    assert (
+        "the load exceeds this machine's certificate, which covers 30 tok/s in 1 streams (bench selftest)"
+        in result.notes
+    )
     assert result.verdict.level == "trusted"
     assert result_of(run(certificate=replace(paper, tokens_per_s=50)), *back_to_back(10)).notes == []

@@ -136,7 +136,7 @@ def test_tpot_of_nearly_all_answers_stands_for_them() -> None:
 def test_tpot_says_what_it_assumes_of_the_first_event() -> None:
     unknown = row(0, 0, [100, 130, 150], tokens=None, completion_tokens=7)
     assert over(unknown).latency["tpot"].assumes == (
-        "the first event carried one token: usage came only at the end, and events hold several tokens"
+        "the first event carried one token: usage arrived only at the end, and events hold several tokens"
     )
     assert over(unknown).speed_per_user.assumes is not None
     both = over(unknown, row(1, 0, [100, 130]))
@@ -301,7 +301,7 @@ def test_answers_in_one_piece_have_a_duration_and_nothing_within_it() -> None:
     whole = row(0, 10, [], end=210, tokens=None, streamed=False, completion_tokens=7)
     found = over(whole, row(1, 10, [], end=410, tokens=None, streamed=False, completion_tokens=3))
     assert found.latency["e2e"].mean == 300
-    assert found.latency["ttft"].reason == "answers came in one piece"
+    assert found.latency["ttft"].reason == "answers arrived in one piece"
     assert (found.requests_per_s, found.output_tokens_per_s, found.input_tokens_per_s) == (2, 10, 20)
     assert found.tokens_are == "usage"
 

@@ -77,8 +77,8 @@ def test_a_run_that_ends_with_its_burst_is_told_as_a_whole() -> None:
     assert result.headline.requests == 8
     found = check(result, "steady_window")
     assert found.status == "fail"
-    assert found.text.startswith("no steady window: after the 8 streams that began together had passed")
-    assert found.remedy.endswith("--num-requests 96 would do")
+    assert found.text.startswith("no steady window: after the first requests of the 8 streams")
+    assert found.remedy.endswith("--num-requests 96 is enough")
     assert check(result, "concurrency").status == "n/a"  # the one reason is enough
 
 
@@ -133,7 +133,7 @@ def test_an_open_loop_that_sends_for_less_time_than_a_request_takes_is_told_as_a
     result = result_of(run(load=OPEN | {"requests": 1}, stopped=100), *rows)
     assert result.headline.requests_per_s == pytest.approx(1.0)
     found = check(result, "steady_window")
-    assert found.text == "no steady window: requests were sent for 100 ms, where a request takes 1,000 ms"
+    assert found.text == "no steady window: requests were sent for 100 ms, while a request takes 1,000 ms"
 
 
 def test_a_refused_stream_rests_and_that_is_not_too_little_load() -> None:

@@ -57,7 +57,7 @@ def test_a_whole_run_needs_no_recovery(tmp_path: Path) -> None:
     [
         (True, 0, "killed", "the bench was killed before the end of the run"),
         (False, 0, "running", "the bench is still running: these are its figures so far"),
-        (True, 5, "disk", "the records break off in the middle of one: the disk was full"),
+        (True, 5, "disk", "the last record is incomplete: the disk was full"),
     ],
 )
 def test_why_a_run_has_no_end_is_told(tmp_path: Path, closed: bool, cut: int, unfinished: str, words: str) -> None:

@@ -101,7 +101,7 @@ def test_runs_that_begin_in_the_same_second_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"{}", "schema None is not known"), (b'{"schema": 99}', "schema 99"), (b"nope", "not a run.json")],
+    [(b"{}", "schema None is unknown"), (b'{"schema": 99}', "schema 99"), (b"nope", "not a run.json")],
 )
 def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
     folder = keep(tmp_path, *ROWS)

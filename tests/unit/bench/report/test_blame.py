@@ -33,7 +33,7 @@ def test_the_tail_of_a_servers_answers_is_not_the_benchs_own_time(late_close: bo
     assert result.verdict.level == "trusted"
     assert check(result, "littles_law").value == pytest.approx(0)
     assert check(result, "concurrency").status == "pass"
-    assert "the server held streams open for 30.0 ms after their last token (mean): no latency contains that" in (
+    assert "the server held streams open for 30.0 ms after their last token (mean): no latency includes that time" in (
         result.notes
     )
 
@@ -49,7 +49,7 @@ def test_a_request_that_takes_a_millisecond_is_not_held_to_a_share_of_it() -> No
     found = check(result_of(run(load=OPEN, stopped=sends[-1] + 10), *rows), "littles_law")
     assert (found.status, found.value) == ("pass", pytest.approx(0.4 / 1.3, abs=0.01))
     assert found.limit == pytest.approx(1 / 1.3)
-    assert found.text.endswith("(0.4 ms a request)")
+    assert found.text.endswith("(0.4 ms per request)")
 
 
 def test_more_than_a_millisecond_between_short_requests_is_found() -> None:
@@ -117,9 +117,7 @@ def test_a_limit_that_holds_requests_back_is_told_as_the_rate_that_was_missed() 
     assert check(result, "arrivals").status != "fail"
     found = check(result, "rate")
     assert (found.status, found.value) == ("fail", pytest.approx(0.55))  # the eleventh goes out as the window ends
-    assert found.remedy == (
-        "the 1 at once that are allowed were all under way: more --max-concurrency, or a lower rate"
-    )
+    assert found.remedy == ("the limit of 1 concurrent request was reached: raise --max-concurrency, or lower the rate")
     assert result.verdict.level == "degraded"
     assert result.headline.latency["lateness"].max == pytest.approx(0.5 + 900)  # of the requests sent in the window
 
@@ -147,7 +145,7 @@ def test_a_server_that_takes_no_connections_does_not_make_the_rate_too_low() -> 
     assert len(down) > 20
     found = check(result, "rate")
     assert found.status == "pass"
-    assert f"{len(down)} of them to a server that took no connection" in found.text
+    assert f"{len(down)} of them to a server that accepted no connection" in found.text
     assert check(result, "arrivals").status == "pass"
     assert result.verdict.level == "trusted"
     assert result.counts.failed == len(down)
@@ -205,12 +203,12 @@ def bursts() -> list[Row]:
 def test_events_that_a_server_sends_in_bursts_are_not_blamed_on_a_slow_machine() -> None:
     found = check(result_of(run(stopped=400), *bursts()), "client_error")
     assert found.status == "fail"  # the figures are blurred all the same
-    assert found.remedy.startswith("the server sends in bursts: 400 reads brought several events")
+    assert found.remedy.startswith("the server sends in bursts: 400 reads returned several events")
 
 
 def test_events_that_a_late_client_read_together_are_its_own() -> None:
     found = check(result_of(run(stopped=400, health=health(*[3.0] * 1000, cpu_wait_s=2.0)), *bursts()), "client_error")
-    assert "other processes held the core" in found.remedy
+    assert "other processes used the core" in found.remedy
 
 
 def test_a_run_that_was_cut_short_says_how_much_of_it_ran() -> None:
@@ -219,7 +217,7 @@ def test_a_run_that_was_cut_short_says_how_much_of_it_ran() -> None:
     result = result_of(facts, *back_to_back(10))
     found = check(result, "cut_short")
     assert (found.status, found.value, found.limit) == ("fail", pytest.approx(0.25), 1.0)
-    assert found.text == f"{why}; 1.0 of 4 s were run"
+    assert found.text == f"{why}; the run covered 1.0 of 4 s"
     assert "--give-up-after" in found.remedy
     assert result.verdict.level == "degraded"
     assert result.verdict.reasons[0].code == "cut_short"

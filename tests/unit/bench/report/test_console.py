@@ -49,7 +49,7 @@ def test_the_header_says_what_was_measured() -> None:
     text = report(*back_to_back(10))
     assert text.splitlines()[0] == "streamgauge 0.0 · m on h:1 · 1 stream · 1 s · seed 7"
     assert (
-        text.splitlines()[1].strip() == "chat · 4 prompts · each begun anew · 128 tokens out · usage with every event"
+        text.splitlines()[1].strip() == "chat · 4 prompts · each made unique · 128 tokens out · usage with every event"
     )
 
 
@@ -141,7 +141,7 @@ def test_when_the_client_was_the_limit_it_says_so_first_and_in_words() -> None:
     text = report(*back_to_back(10), of=run(health=slow))
     verdict = line(text, "UNTRUSTWORTHY")
     assert "loop lag p99 41.0 ms (limit 2 ms)" in verdict
-    assert "client 99% of a core (limit 90%): the bench is the limit here" in text
+    assert "client 99% of a core (limit 90%): the bench itself is the limit" in text
 
 
 def test_nothing_succeeded() -> None:
