@@ -66,7 +66,9 @@ def test_a_folder_that_is_not_there() -> None:
 def test_a_model_that_the_hub_would_have() -> None:
     said = refusal("--model_type", "qwen-7b-chat", env={"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere"})
     assert said.startswith("Error: vLLM cannot serve Qwen/Qwen-7B-Chat: ")
-    assert said.endswith("Give a folder that holds the model with --model-id-or-path, or make the hub reachable.")
+    assert said.endswith(
+        "Name a folder that contains the model with --model-id-or-path, or make sure that the hub is reachable."
+    )
 
 
 def test_a_model_that_vllm_does_not_know(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def make_simulated(model: ServedModel, options: SimulatedOptions) -> Engine:
 
 
 def _limited(profile: Profile, options: SimulatedOptions) -> Profile:
-    """The profile under the batch limits that were asked for."""
+    """The profile with the requested batch limits."""
     max_num_seqs = options.max_num_seqs or profile.max_num_seqs
     max_num_batched_tokens = options.max_num_batched_tokens or max(profile.max_num_batched_tokens, max_num_seqs)
     if max_num_batched_tokens < max_num_seqs:
@@ -76,7 +76,7 @@ def make_scripted(model: ServedModel, options: SimulatedOptions) -> Engine:
 
 
 def parse_script(spec: str) -> dict[str, float]:
-    """`ttft_ms=200,itl_ms=20`; what is left out has these values."""
+    """Reads `ttft_ms=200,itl_ms=20`. These are also the defaults of omitted times."""
     times_ms = dict(SCRIPT_DEFAULTS)
     for part in filter(None, spec.split(",")):
         name, _, value = part.partition("=")

@@ -11,7 +11,7 @@ from mock_server.engine.sim.profiles import DEFAULT_PROFILE, PROFILES
 
 _SIMULATED = "Simulated engines"
 SCRIPT_DEFAULTS = {"ttft_ms": 200.0, "itl_ms": 20.0}
-"""The times of the scripted engine that its script does not give."""
+"""The times that a script does not give."""
 
 
 def script_text(times_ms: Mapping[str, float]) -> str:
@@ -21,7 +21,7 @@ def script_text(times_ms: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedOptions(CommonOptions):
-    """Of the simulated engine and of the scripted one; each refuses what is only for the other."""
+    """The options of the simulated and of the scripted engine. Each refuses those that are only for the other."""
 
     profile: str | None = option(
         TEXT,

@@ -1,4 +1,4 @@
-"""From command-line options to the vLLM engine; what can be checked without loading the model is checked here."""
+"""Makes the vLLM engine from options, after all checks that need no loaded model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_vllm(model: ServedModel, options: VllmOptions) -> Engine:
 
 
 def missing_vllm() -> str | None:
-    """What to install, unless it is there."""
+    """The message about a missing vLLM; None if it is installed."""
     if find_spec("vllm") is not None:
         return None
     return (
@@ -43,7 +43,7 @@ def missing_vllm() -> str | None:
 
 
 def lora_arguments(model: ServedModel, options: LoraOptions) -> dict[str, Any]:
-    """Room for the adapters, which are read for it. Raises `AdapterError`."""
+    """The engine arguments that make room for the adapters, after reading these. Raises `AdapterError`."""
     is_enabled = bool(model.adapters) if options.enable_lora is None else options.enable_lora
     if not is_enabled:
         if model.adapters:

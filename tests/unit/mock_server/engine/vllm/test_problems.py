@@ -33,7 +33,7 @@ def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> Non
 
 def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
     assert problem(FAILED, "", tmp_path) == (
-        "vLLM cannot serve /models/m: its engine's process failed; the log above tells why."
+        "vLLM cannot serve /models/m: its engine's process failed; see the log above."
     )
 
 
@@ -45,9 +45,9 @@ def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
             "Ask for less, such as --kv-cache-memory-bytes 1G",
         ),
         ("CUDA out of memory. Tried to allocate 2 GiB", "Ask for less, such as --kv-cache-memory-bytes 1G"),
-        ("No available memory for the cache blocks.", "Give the cache more"),
-        ("User-specified max_model_len (100000) is greater than the derived one", "a shorter context"),
-        ("We couldn't connect to 'https://huggingface.co' to load the files", "make the hub reachable"),
+        ("No available memory for the cache blocks.", "Give the cache more memory"),
+        ("User-specified max_model_len (100000) is greater than the derived one", "Choose a shorter context"),
+        ("We couldn't connect to 'https://huggingface.co' to load the files", "make sure that the hub is reachable"),
         ("Please pass the argument `trust_remote_code=True`", "--trust-remote-code true"),
         ("Cannot find the config file for gptq", "leave --quantization out"),
     ],
