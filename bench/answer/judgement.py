@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.answer.events import Reading
-from bench.answer.whole import WholeAnswer
+from bench.answer.whole_answer import WholeAnswer
 from bench.outcome import Outcome
 from bench.units import plural
 

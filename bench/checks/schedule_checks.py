@@ -14,10 +14,10 @@ from bench.arrays import Bools, Floats
 from bench.figures.request_table import RequestTable
 from bench.figures.stats import Sorted, percentile
 from bench.figures.window import STEADY_SHARE, Span
-from bench.load.arrivals import gap_cdf
 from bench.records.result import Check, Figures
 from bench.records.run import LoadFacts
 from bench.units import NS_PER_MS, NS_PER_S, plural
+from bench.workload.arrivals import Arrivals, GapCdf
 
 LATENESS_LIMIT_MS = 5.0
 LATENESS_SHARE = 0.05  # of the time that a request takes: the same share of streams may be missing
@@ -32,9 +32,9 @@ _LESS_WORK = "reduce the load, or run fewer other programs on"
 def schedule_checks(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts) -> Iterator[Check]:
     """Run these checks over the span of the headline."""
     yield _lateness(requests, span, figures, load)
-    if load.plan == "open":
+    if (process := load.arrival_process) is not None:
         yield _sent(requests, span, figures, load)
-        yield _arrivals(requests, span, load)
+        yield from _arrivals(requests, span, process)
 
 
 def _tried(requests: RequestTable) -> Bools:
@@ -99,35 +99,43 @@ def _sent(requests: RequestTable, span: Span, figures: Figures, load: LoadFacts)
     )
 
 
-def _arrivals(requests: RequestTable, span: Span, load: LoadFacts) -> Check:
-    """Whether the gaps between requests have the requested distribution, as far as the limit allowed."""
-    code, process, rate = "arrivals", load.arrivals or "poisson", load.rate or 1.0
+def _arrivals(requests: RequestTable, span: Span, process: Arrivals) -> Iterator[Check]:
+    """Whether the gaps between requests have the distribution of the process, as far as the limit allowed."""
     begun_ns = requests.times.begun_ns - (requests.times.due_ns - requests.times.sched_ns)
     begun = begun_ns[_tried(requests) & span.contains(begun_ns)]
     gaps: Floats = np.diff(np.sort(begun)).astype(np.float64) / NS_PER_S
     if len(gaps) < 20:
-        return Check(code=code, status="n/a", text=f"{len(gaps)} gaps are too few to tell their distribution")
-    if process == "constant":
-        off_ms = float(np.percentile(np.abs(gaps - 1 / rate), 99) * NS_PER_S / NS_PER_MS)
-        return Check(
-            code=code,
-            status="pass" if off_ms <= CONSTANT_LIMIT_MS else "fail",
-            text=f"gaps within {off_ms:.2f} ms of {1000 / rate:g} ms (p99)",
-            value=off_ms,
-            limit=CONSTANT_LIMIT_MS,
-            unit="ms",
-            remedy=f"this machine sends unevenly: {_LESS_WORK} it",
-        )
+        yield Check(code="arrivals", status="n/a", text=f"{len(gaps)} gaps are too few to tell their distribution")
+    elif process.even_gap_s is not None:
+        yield _evenness(gaps, process.even_gap_s)
+    elif process.gap_cdf is not None:
+        yield _distribution(gaps, process.gap_cdf, process.name)
+
+
+def _evenness(gaps: Floats, gap_s: float) -> Check:
+    off_ms = float(np.percentile(np.abs(gaps - gap_s), 99) * NS_PER_S / NS_PER_MS)
+    return Check(
+        code="arrivals",
+        status="pass" if off_ms <= CONSTANT_LIMIT_MS else "fail",
+        text=f"gaps within {off_ms:.2f} ms of {1000 * gap_s:g} ms (p99)",
+        value=off_ms,
+        limit=CONSTANT_LIMIT_MS,
+        unit="ms",
+        remedy=f"this machine sends unevenly: {_LESS_WORK} it",
+    )
+
+
+def _distribution(gaps: Floats, cdf: GapCdf, name: str) -> Check:
     gaps = np.sort(gaps)[:: -(-len(gaps) // _MOST_GAPS)]
     n = len(gaps)
-    asked = np.array([gap_cdf(process, rate, load.burstiness or 1.0, gap) for gap in gaps.tolist()])
+    asked = np.array([cdf(gap) for gap in gaps.tolist()])
     steps = np.arange(n + 1) / n
     distance = float(max((steps[1:] - asked).max(), (asked - steps[:-1]).max()))
     limit = max(ARRIVALS_LIMIT, 1.95 / n**0.5)
     return Check(
-        code=code,
+        code="arrivals",
         status="pass" if distance <= limit else "fail",
-        text=f"gaps {distance:.3f} from {process} (Kolmogorov–Smirnov)",
+        text=f"gaps {distance:.3f} from {name} (Kolmogorov–Smirnov)",
         value=distance,
         limit=limit,
         unit="distance",

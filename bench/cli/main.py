@@ -15,7 +15,7 @@ from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.cli.usage_errors import explain
-from bench.load.settings import OutputError, Settings, UsageError
+from bench.load.settings import LoadSettings, OutputError, UsageError
 
 COMMANDS = {"report": report, "selftest": selftest}
 
@@ -67,10 +67,10 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         program = program_name() + (f" {name}" if name else "")
         outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
-        if isinstance(outcome, Settings):
-            from bench.cli.runner import carry_out
+        if isinstance(outcome, LoadSettings):
+            from bench.cli.runner import run_load_test
 
-            return carry_out(outcome)
+            return run_load_test(outcome)
     except UsageError as error:
         return fail(str(error), WRONG_USE)
     except click.Abort:

@@ -15,9 +15,8 @@ from bench.cli.program import program_name
 from bench.cli.rerun_command import again_line
 from bench.cli.vllm_options import BACKENDS, RANDOM_INPUT_LEN
 from bench.figures.catalogue import LATENCIES, LIMITED
-from bench.load.arrivals import Process
 from bench.load.embedded import ServerChoice
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
 from bench.load.proxies import unused_proxy
 from bench.load.settings import (
@@ -25,13 +24,14 @@ from bench.load.settings import (
     DEFAULT_OUTPUT_LEN,
     DEFAULT_RESULT_DIR,
     DEFAULT_STREAMS,
+    LoadSettings,
     Output,
-    Settings,
     UsageError,
     choose_address,
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.target import TargetAddress, Timeouts
+from bench.workload.arrivals import Arrivals, Gamma, Poisson, arrivals_by_burstiness, make_arrivals
 from bench.workload.body import OWNED_FIELDS, SAMPLING
 from streamgauge.option_sections import dashed
 
@@ -42,7 +42,7 @@ _EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
 
 def read_settings(
     options: Options, environment: Mapping[str, str], arguments: Sequence[str], config: ConfigFacts | None = None
-) -> Settings:
+) -> LoadSettings:
     """The settings that the options amount to. Raises UsageError."""
     named = options["endpoint"]
     path = named if named is not None and named.startswith("/") else None
@@ -57,14 +57,12 @@ def read_settings(
     server, model = _server(options, address)
     key, key_source = read_key(options, options["headers"], environment)
     input_len, prompts = _dataset(options)
-    rate, arrivals, burstiness = _arrivals(options)
+    arrivals = _arrivals(options)
     _check_goodput(options)
-    return Settings(
-        streams=options["streams"] or (DEFAULT_STREAMS if rate is None else None),
+    return LoadSettings(
+        streams=options["streams"] or (DEFAULT_STREAMS if arrivals is None else None),
         limits=_limits(options),
-        rate=rate,
         arrivals=arrivals,
-        burstiness=burstiness,
         streamed=options["stream"],
         address=address,
         address_source=source,
@@ -133,22 +131,24 @@ def _check_goodput(options: Options) -> None:
         raise UsageError(f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)")
 
 
-def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:
-    """The rate, how it is spread, and the shape of that."""
-    rate, name, shape = options["request_rate"], options["arrivals"], options["burstiness"]
+def _arrivals(options: Options) -> Arrivals | None:
+    """How the requests of a rate are spread; None for a closed loop."""
+    rate, name, burstiness = options["request_rate"], options["arrivals"], options["burstiness"]
     if rate is None:
         for option in ("arrivals", "burstiness"):
             if options[option] is not None:
                 raise UsageError(f"--{option} spreads the requests of a rate: give --request-rate as well")
-        return None, None, 1.0
-    if shape is None:
-        if name == "gamma":
+        return None
+    if burstiness is None:
+        if name == Gamma.name:
             raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunches")
-        return rate, name or "poisson", 1.0
-    named: Process = "constant" if shape == float("inf") else "poisson" if shape == 1 else "gamma"
-    if name not in (None, named):
-        raise UsageError(f"--arrivals {name} and --burstiness {shape:g}, which is {named}, exclude each other")
-    return rate, named, 1.0 if named == "constant" else shape
+        return make_arrivals(name or Poisson.name, rate)
+    arrivals = arrivals_by_burstiness(rate, burstiness)
+    if name not in (None, arrivals.name):
+        raise UsageError(
+            f"--arrivals {name} and --burstiness {burstiness:g}, which is {arrivals.name}, exclude each other"
+        )
+    return arrivals
 
 
 def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoice, str | None]:

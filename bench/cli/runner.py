@@ -16,7 +16,7 @@ from bench.cli.exits import FAILED, INTERRUPTED, OK, fail
 from bench.load.embedded import EmbeddedServerError
 from bench.load.preflight import TargetError
 from bench.load.session import Finished, Interruption, Watcher, measure
-from bench.load.settings import STDOUT, Settings, UsageError
+from bench.load.settings import STDOUT, LoadSettings, UsageError
 from bench.records.result import Result
 from bench.report.live import make_watcher
 from bench.terminal import can_move_cursor, columns_of, say
@@ -30,7 +30,7 @@ _Done = TypeVar("_Done")
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def carry_out(settings: Settings) -> int:
+def run_load_test(settings: LoadSettings) -> int:
     """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
     interruption = Interruption(_leave)
     try:
@@ -56,7 +56,7 @@ def carry_out(settings: Settings) -> int:
     return FAILED if failed or (settings.strict and result.verdict.level != "trusted") else OK
 
 
-def _report(finished: Finished, settings: Settings) -> Result:
+def _report(finished: Finished, settings: LoadSettings) -> Result:
     """Print the result and keep it."""
     from bench.cli.output import present
     from bench.summary import summarize

@@ -36,7 +36,12 @@ def find_windows(run: Run, requests: RequestTable) -> Windows | None:
     if whole is None:
         return None
     load = _load_span(run, requests, whole)
-    wanted = load if run.load.plan == "open" else _at_full_concurrency(run, requests, load)
+    process = run.load.arrival_process
+    if process is None:
+        wanted = _at_full_concurrency(run, requests, load)
+    else:
+        steady = process.steady_ns(load.begin_ns, load.end_ns)
+        wanted = None if steady is None else Span(*steady)
     completed = requests.completed
     needed_ms = float(np.nanmean(requests.figure("e2e").ms[completed])) if completed.any() else None
     left_ns = 0 if wanted is None else max(wanted.length_ns, 0)

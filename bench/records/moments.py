@@ -41,7 +41,7 @@ def doubt_code(doubt_ns: int) -> int:
     return min((doubt_ns + (1 << DOUBT_UNIT_SHIFT) - 1) >> DOUBT_UNIT_SHIFT, MOST_DOUBT)
 
 
-class Moments:
+class MomentLog:
     """Collects rows. Callers append the two integers of a row to `rows`; `flush` hands them to the kernel."""
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from bench.records.health import Health
 from bench.units import plural
+from bench.workload.arrivals import Arrivals, ProcessName, make_arrivals
 
 SCHEMA = 1
 METRICS_SPEC = 2
@@ -53,7 +54,7 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     plan: Literal["closed", "open"] = "closed"
     streams: int | None = None
     rate: float | None = None
-    arrivals: Literal["poisson", "constant", "gamma"] | None = None
+    arrivals: ProcessName | None = None
     burstiness: float | None = None
     streamed: bool = True
     duration_s: float | None = None
@@ -69,13 +70,20 @@ class LoadFacts(msgspec.Struct, kw_only=True):
     prompts: str = ""
 
     @property
+    def arrival_process(self) -> Arrivals | None:
+        """How the requests of an open loop arrive; None for a closed one."""
+        if self.plan == "closed":
+            return None
+        return make_arrivals(self.arrivals or "poisson", self.rate or 1.0, self.burstiness)
+
+    @property
     def shape(self) -> str:
         """The load in a few words."""
-        if self.plan == "closed" or self.rate is None:
+        process = self.arrival_process
+        if process is None:
             return plural(self.streams or 0, "stream")
-        process = f"gamma {self.burstiness:g}" if self.arrivals == "gamma" else self.arrivals
         most = "" if self.streams is None else f", at most {self.streams:,} at once"
-        return f"{self.rate:g} req/s ({process}{most})"
+        return f"{process.rate:g} req/s ({process.describe()}{most})"
 
 
 class Negotiated(msgspec.Struct, kw_only=True):

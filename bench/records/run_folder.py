@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import LOAD, Columns, Record
 from bench.records.result import Result
 from bench.records.run import SCHEMA, Run
@@ -42,7 +42,7 @@ class RunFolder:
     is moved during the run, and the figures are not lost if it is removed.
     """
 
-    def __init__(self, parent: Path, began: datetime, moments: Moments) -> None:
+    def __init__(self, parent: Path, began: datetime, moments: MomentLog) -> None:
         self._error: OSError | None = None
         self._directory: int | None = None
         self._has_result = False

@@ -112,8 +112,8 @@ class _Report:
             f"options from {self._result.config.file}" if self._result.config else "",
         ]
         lines = [self._layout.fitted(first, " · "), style(self._layout.listed(second), dim=True)]
-        if manners := _manners(self._result):
-            lines.append(style(self._layout.listed(["server", *manners]), dim=True))
+        if behaviour := _manners(self._result):
+            lines.append(style(self._layout.listed(["server", *behaviour]), dim=True))
         return "\n".join(lines)
 
     def _outcome(self) -> str:

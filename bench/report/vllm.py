@@ -6,7 +6,6 @@ any sample. According to the source of vLLM 0.33, vllm/benchmarks/serve.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -140,7 +139,7 @@ def _head(run: Run) -> dict[str, Any]:
         "tokenizer_id": None,
         "num_prompts": load.requests,
         "request_rate": "inf" if load.rate is None else load.rate,
-        "burstiness": math.inf if load.arrivals == "constant" else load.burstiness or 1.0,
+        "burstiness": 1.0 if load.arrival_process is None else load.arrival_process.burstiness,
         "max_concurrency": load.streams,
     }
 

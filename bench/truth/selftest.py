@@ -18,7 +18,7 @@ from bench.load.embedded import own_cores, stop_process
 from bench.load.environment import describe_environment
 from bench.load.plan import Limits
 from bench.load.session import Finished, Interruption, Watcher, measure
-from bench.load.settings import Settings, UsageError
+from bench.load.settings import LoadSettings, UsageError
 from bench.records.certificate import machine_name
 from bench.records.record import Record
 from bench.records.result import Result, Verdict
@@ -103,7 +103,7 @@ class SelfTester:
 
     async def _trial(self, name: str, about: str, order: Order, streams: int, duration_s: float) -> Trial:
         with tempfile.TemporaryDirectory() as scratch:
-            settings = Settings(
+            settings = LoadSettings(
                 streams=streams,
                 limits=Limits(duration_s=duration_s),
                 address=read_address(self._url),

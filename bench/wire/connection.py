@@ -10,12 +10,12 @@ from functools import partial
 from time import monotonic_ns
 from typing import Protocol
 
-from bench.answer.chunk_shape import Plain
+from bench.answer.chunk_shape import ChunkShape
 from bench.records.lags import BIN_SHIFT, BINS
 from bench.units import NS_PER_S
 from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock
-from bench.wire.hub import ENDING, READ, READ_BYTES, WRITE, Hub
+from bench.wire.poller import ENDING, READ, READ_BYTES, WRITE, Poller
 
 # From <asm-generic/socket.h>; Python has no name for it. The stamp is a struct timespec of CLOCK_REALTIME.
 SO_TIMESTAMPNS = 35
@@ -61,7 +61,7 @@ class AnswerReader(Protocol):
         ...
 
 
-class Connection:
+class KernelConnection:
     """A connected socket. It carries one request at a time, whose answer goes to `reader`."""
 
     __slots__ = (
@@ -71,10 +71,10 @@ class Connection:
         "_drained_ns",
         "_empty_for_ns",
         "_fd",
-        "_hub",
         "_is_reading_on",
         "_lag_bins",
         "_packets",
+        "_poller",
         "_reads",
         "_receive",
         "_send_began_ns",
@@ -84,29 +84,29 @@ class Connection:
         "free_since_ns",
         "is_open",
         "is_sure",
-        "plain",
         "reader",
+        "shape",
     )
 
-    def __init__(self, connected: socket.socket, hub: Hub, clock: KernelClock, watch: WireWatch) -> None:
+    def __init__(self, connected: socket.socket, poller: Poller, clock: KernelClock, watch: WireWatch) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket = connected
         self._receive = connected.recvmsg
         self._fd = connected.fileno()
-        self._hub, self._clock, self._watch = hub, clock, watch
+        self._poller, self._clock, self._watch = poller, clock, watch
         self._lag_bins = watch.lag.bins
-        self._drained_ns = hub.now_ns
+        self._drained_ns = poller.now_ns
         self._packets = self._reads = self._empty_for_ns = self._doubt_ns = 0
         self._unsent = memoryview(b"")
         self._send_began_ns = 0
         self._backlog: list[_Read] = []
         self.reader: AnswerReader | None = None
-        self.plain: Plain | None = None  # takes what it knows of the answer by its look
+        self.shape: ChunkShape | None = None  # takes what it knows of the answer by its look
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
         self._is_reading_on = False
-        hub.add(self._fd, self.read_now, self._on_ready)
+        poller.add(self._fd, self.read_now, self._on_ready)
 
     @property
     def is_sending(self) -> bool:
@@ -120,7 +120,7 @@ class Connection:
         self._send_began_ns = 0
         self._send(reader)
         if self._unsent:
-            self._hub.watch(self._fd, READ | WRITE)
+            self._poller.watch(self._fd, READ | WRITE)
 
     def close(self) -> None:
         """Close the socket now. Its reader is not told."""
@@ -129,7 +129,7 @@ class Connection:
         self.is_open = False
         self._backlog = []
         self._watch.retransmits += self.retransmits()
-        self._hub.remove(self._fd)
+        self._poller.remove(self._fd)
         self._socket.close()
 
     def retransmits(self) -> int:
@@ -162,9 +162,9 @@ class Connection:
         where a server sends faster than its bytes are parsed.
         """
         self._is_reading_on = False
-        began_ns, read = self._hub.now_ns, READ_BYTES
+        began_ns, read = self._poller.now_ns, READ_BYTES
         while self.is_open and (read == READ_BYTES or (read and events & ENDING)):
-            if self._hub.now_ns - began_ns > _MOST_READING_NS:
+            if self._poller.now_ns - began_ns > _MOST_READING_NS:
                 self._read_on_later(events)
                 return
             read = self.read_now()
@@ -172,7 +172,7 @@ class Connection:
     def _read_on_later(self, events: int) -> None:
         if not self._is_reading_on:
             self._is_reading_on = True
-            self._hub.defer(partial(self._read_rest, events))
+            self._poller.defer(partial(self._read_rest, events))
 
     def _send_rest(self) -> None:
         reader = self.reader
@@ -183,11 +183,11 @@ class Connection:
         except OSError:
             return  # the read that follows tells what happened, after what had still arrived
         if not self._unsent:
-            self._hub.watch(self._fd, READ)
+            self._poller.watch(self._fd, READ)
 
     def read_now(self) -> int:
         """Read once and hand on what came, with the moment of its arrival; how many bytes it was."""
-        hub = self._hub
+        poller = self._poller
         try:
             data, ancillary, _, _ = self._receive(READ_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
@@ -195,8 +195,8 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return 0
-        empty_ns, before_ns = hub.empty_ns, hub.now_ns
-        now_ns = hub.now_ns = monotonic_ns()
+        empty_ns, before_ns = poller.empty_ns, poller.now_ns
+        now_ns = poller.now_ns = monotonic_ns()
         if empty_ns < self._drained_ns:
             empty_ns = self._drained_ns
         if len(data) < READ_BYTES:
@@ -212,15 +212,15 @@ class Connection:
         else:
             lag_ns = self._strange_lag(lag_ns, now_ns - empty_ns)
         self._reads += 1
-        plain = self.plain
-        if plain is not None and self.is_sure and plain.take(data, now_ns - lag_ns):
+        shape = self.shape
+        if shape is not None and self.is_sure and shape.take(data, now_ns - lag_ns):
             return len(data)
         reader = self.reader
         if reader is None:
             self.close()  # an idle connection has nothing to say: its end, or bytes that belong to no request
         elif not data:
             self._lost(None)
-        elif hub.is_behind or self._backlog:
+        elif poller.is_behind or self._backlog:
             self._put_off(data, now_ns - lag_ns, now_ns - lag_ns - empty_ns)
         else:
             self._empty_for_ns = now_ns - lag_ns - empty_ns
@@ -234,8 +234,8 @@ class Connection:
         """
         backlog = self._backlog
         if not backlog:
-            self._hub.defer(self.catch_up)
-            self.plain = None  # what comes next waits behind it
+            self._poller.defer(self.catch_up)
+            self.shape = None  # what comes next waits behind it
         backlog.append((data, arrived_ns, empty_for_ns, self.is_sure))
         if len(backlog) == _MOST_PUT_OFF or len(data) > _MOST_PUT_OFF_BYTES:
             self.catch_up()
@@ -248,13 +248,13 @@ class Connection:
         is_one = len(backlog) == 1
         came_alone = not is_one and self._count_packets() == 0
         for data, arrived_ns, empty_for_ns, is_sure in backlog:
-            reader, plain = self.reader, self.plain
+            reader, shape = self.reader, self.shape
             if reader is None:
                 self.close()  # bytes behind the end of an answer
                 return
             self.is_sure, self._empty_for_ns = is_sure, empty_for_ns
             self._doubt_ns = -1 if is_one else 0 if came_alone and is_sure else max(empty_for_ns, 0)
-            if plain is None or not is_sure or not plain.take(data, arrived_ns):
+            if shape is None or not is_sure or not shape.take(data, arrived_ns):
                 reader.feed(data, arrived_ns)
 
     def doubt_ns(self) -> int:

@@ -14,6 +14,7 @@ import click
 from mock_server.commands.arguments import options_of, typed_options
 from mock_server.commands.option_types import AdapterParam, JsonObjectParam
 from mock_server.commands.wrong_use import WrongUseError
+from mock_server.engine.wording import WordedError
 from streamgauge.nearest import did_you_mean
 from streamgauge.option_sections import dashed
 
@@ -22,7 +23,6 @@ _NOT_IN_FILES = ("config", "help", "version")
 _MOST_BYTES = 1024 * 1024
 _NULL = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"'[^']{4,}'")
-_FLAG = re.compile(r"--([a-z][a-z-]*[a-z])")
 _RIVALS = (
     ("api_key", "api_key_file"),
     ("uds", "host"),
@@ -55,16 +55,15 @@ def use_config(ctx: click.Context, param: click.Parameter, path: str | None) -> 
     return path
 
 
-def with_source(message: str, ctx: click.Context) -> str:
+def with_source(error: WordedError, ctx: click.Context) -> str:
     """The message, and where in the file the options stand that it names."""
     path, entries = ctx.meta.get(_META, (None, {}))
-    named = {option.name for flag in _FLAG.findall(message) if (option := options_of(ctx.command).get(flag))}
     found = [
         f"{entry.key} is on line {entry.line}"
         for name, entry in entries.items()
-        if name in named and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
+        if name in error.settings and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
     ]
-    return f"{message} ({path}: {', '.join(found)})" if found else message
+    return f"{error} ({path}: {', '.join(found)})" if found else str(error)
 
 
 class _Reader:

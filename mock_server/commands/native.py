@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mock_server.commands.deployment import Deployment
+from mock_server.commands.engine_choice import NATIVE
 from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.errors import EngineStartError
-from mock_server.engine.registry import RealModel
 from mock_server.engine.vllm.factory import lora_arguments, missing_vllm
+from mock_server.engine.vllm.options import VllmOptions
+from mock_server.engine.wording import Setting
 
 OURS = (
     "owned_by", "log_interval", "verbose", "shutdown_timeout", "until_stdin_closes", "system", "stop_words",
@@ -34,21 +36,24 @@ def exec_vllm_serve(options: Mapping[str, Any], said: Collection[str], deploymen
     """Raises `DeployError` for options that only this server has, `EngineStartError` without vLLM."""
     for name in said:
         if name in OURS:
-            raise DeployError(f"--{name.replace('_', '-')} is this server's own, and vllm serve has none: leave it out")
-    if deployment.options.real is None:
-        raise DeployError("--engine native needs a model")
+            raise DeployError(Setting(name), " is this server's own, and vllm serve has none: leave it out")
     if len(deployment.settings.api_keys) > 1 and options["api_key_file"] is not None:
         raise DeployError(
-            f"--api-key-file {options['api_key_file']}: vllm serve takes several keys only as arguments, where every"
-            " user of this machine can read them. Keep one key, or say --engine vllm."
+            Setting("api_key_file", options["api_key_file"]),
+            ": vllm serve takes several keys only as arguments, where every user of this machine can read them. Keep"
+            " one key, or say ",
+            Setting("engine", "vllm"),
+            ".",
         )
     problem = missing_vllm()
     program = _vllm_program()
     if problem or program is None:
-        raise EngineStartError(problem or "--engine native: vLLM is installed without its command; --engine vllm works")
+        native, vllm = Setting("engine", NATIVE), Setting("engine", "vllm")
+        without_command = (native, ": vLLM is installed without its command; ", vllm, " works")
+        raise EngineStartError(*([problem] if problem else without_command))
     sys.stdout.flush()
     os.environ.update(key_variable(deployment.settings.api_keys))
-    arguments = vllm_serve_arguments(options, deployment, deployment.options.real)
+    arguments = vllm_serve_arguments(options, deployment)
     os.execv(program, [program, *arguments])  # noqa: S606 - to become that program is the point
 
 
@@ -63,8 +68,10 @@ def key_variable(keys: Sequence[str]) -> dict[str, str]:
     return {"VLLM_API_KEY": keys[0]} if len(keys) == 1 else {}
 
 
-def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, model: RealModel) -> list[str]:
-    settings = deployment.settings
+def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment) -> list[str]:
+    settings, model, given = deployment.settings, deployment.model, deployment.options
+    if not isinstance(given, VllmOptions):
+        raise TypeError(f"vllm serve takes the options of vLLM, not {type(given).__name__}")
     arguments = ["serve", model.path]
     if options["uds"] is None:
         arguments += ["--host", options["host"], "--port", str(options["port"])]
@@ -74,7 +81,7 @@ def vllm_serve_arguments(options: Mapping[str, Any], deployment: Deployment, mod
     if settings.adapters:
         arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in settings.adapters)]
     named = {name: options[name] for name in AS_THEY_ARE if options[name]} | {"chat_template": model.chat_template}
-    for name, value in {**named, **model.arguments, **lora_arguments(model)}.items():
+    for name, value in {**named, **given.engine_arguments(), **lora_arguments(model, given)}.items():
         arguments += _argument(name, value)
     return arguments
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from mock_server.engine import options as engine_options
 from mock_server.engine.base import Adapter
+from mock_server.engine.ranges import Number, Whole
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -61,11 +63,8 @@ class IntegerParam(click.IntRange):
         return "N"
 
 
-class SeedParam(IntegerParam):
-    """64 bits, which the help need not say."""
-
-    def __init__(self) -> None:
-        super().__init__(-(2**63), 2**63 - 1)
+class WideIntegerParam(IntegerParam):
+    """An integer in a range that the help need not mention."""
 
     def _describe_range(self) -> str:
         return ""
@@ -144,3 +143,22 @@ class SizeParam(click.ParamType[int]):
         if not size:
             self.fail(f"must be at least one byte (got {value})", param, ctx)
         return size
+
+
+def param_type(values: engine_options.Values) -> click.ParamType[Any]:
+    """What the command line reads for an engine's option; `Section.switch` is for those that are true or false."""
+    match values:
+        case Whole(low, high, shows_range):
+            return (IntegerParam if shows_range else WideIntegerParam)(low, high)
+        case Number(low, high, low_open):
+            return NumberParam(low, high, min_open=low_open)
+        case engine_options.OneOf(words):
+            return click.Choice(words)
+        case engine_options.Size():
+            return SizeParam()
+        case engine_options.JsonObject():
+            return JsonObjectParam()
+        case engine_options.Switch():
+            return SwitchParam()
+        case engine_options.Text():
+            return TEXT

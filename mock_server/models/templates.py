@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mock_server.engine.wording import Setting, WordedError
 from streamgauge.nearest import did_you_mean
 
 _CHATML_TURNS = """\
@@ -57,7 +58,7 @@ TEMPLATES = {
 }
 
 
-class TemplateError(ValueError):
+class TemplateError(WordedError, ValueError):
     """There is no such template; the message says which there are."""
 
 
@@ -66,7 +67,9 @@ def find_template(template_type: str) -> str:
     found = TEMPLATES.get(template_type.lower())
     if found is None:
         hint = did_you_mean(template_type, TEMPLATES)
-        raise TemplateError(f"--template-type {template_type} is not known; there are: {', '.join(TEMPLATES)}.{hint}")
+        raise TemplateError(
+            Setting("template_type", template_type), f" is not known; there are: {', '.join(TEMPLATES)}.{hint}"
+        )
     return found
 
 
@@ -77,4 +80,4 @@ def read_template(file_or_text: str) -> str:
     try:
         return Path(file_or_text).expanduser().read_text(encoding="utf-8")
     except OSError as error:
-        raise TemplateError(f"--chat-template {file_or_text} cannot be read: {error.strerror}") from None
+        raise TemplateError(Setting("chat_template", file_or_text), f" cannot be read: {error.strerror}") from None

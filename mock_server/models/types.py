@@ -9,6 +9,8 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mock_server.engine.wording import Setting, WordedError
+
 
 @dataclass(frozen=True, slots=True)
 class ModelType:
@@ -23,7 +25,7 @@ class ModelType:
         return self.template is not None
 
 
-class UnknownModelTypeError(ValueError):
+class UnknownModelTypeError(WordedError, ValueError):
     """There is no such type; the message names the nearest."""
 
 
@@ -34,7 +36,9 @@ def find_model_type(name: str) -> ModelType:
         near = difflib.get_close_matches(name.lower(), MODEL_TYPES, n=3)
         hint = f" Near it: {', '.join(near)}." if near else ""
         raise UnknownModelTypeError(
-            f"model type {name!r} is not known.{hint} Any model can be named by --model-id-or-path instead."
+            f"model type {name!r} is not known.{hint} Any model can be named by ",
+            Setting("model_id_or_path"),
+            " instead.",
         )
     return found
 

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from mock_server.engine.base import Engine
 from mock_server.engine.errors import EngineDeadError, EngineStartError
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.engine import VllmEngine
 from mock_server.engine.vllm.factory import missing_vllm
 from mock_server.models.source import ModelSource
 from mock_server.offline.engine_arguments import (
-    dtype_name,
+    as_keyword,
     engine_arguments,
-    in_python_words,
     lora_arguments,
     read_source,
 )
@@ -145,7 +145,7 @@ def get_vllm_engine(
     """
     source = read_source(model_type, None if model_id_or_path is None else os.fspath(model_id_or_path))
     named = {
-        "dtype": dtype_name(torch_dtype),
+        "dtype": None if torch_dtype is None else dtype_name(torch_dtype),
         "revision": revision,
         "gpu_memory_utilization": gpu_memory_utilization,
         "tensor_parallel_size": tensor_parallel_size,
@@ -178,7 +178,7 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     except BaseException as error:
         _end(core, loop, os.getpid())
         if isinstance(error, EngineStartError):
-            raise EngineStartError(_explained(str(error), source)) from error.__cause__
+            raise EngineStartError(_explained(error, source)) from error.__cause__
         raise
     facts = core.facts
     return LocalEngine(
@@ -203,9 +203,9 @@ async def _start_unheard(core: Engine) -> None:
     await core.start()
 
 
-def _explained(message: str, source: ModelSource) -> str:
+def _explained(error: EngineStartError, source: ModelSource) -> str:
     """A folder that is misspelt looks like a hub id, and what is said then is about a download."""
-    words = in_python_words(message)
+    words = error.spelled(as_keyword)
     is_named = source.type is None or source.path != source.type.hub_id
     if not is_named or Path(source.path).exists():
         return words

@@ -9,26 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mock_server.engine.base import GenerationParams
+from mock_server.engine.base import SAMPLING, GenerationParams
+from mock_server.engine.ranges import SEEDS, Number, Range, Whole
 from streamgauge.nearest import did_you_mean
 
-_INF = float("inf")
 _ALIASES = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "num_return_sequences": "n"}
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "max_new_tokens": (1, _INF),
-    "min_new_tokens": (0, _INF),
-    "temperature": (0, _INF),
-    "top_k": (-1, _INF),
-    "top_p": (1e-9, 1),
-    "min_p": (0, 1),
-    "repetition_penalty": (1e-9, _INF),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
-    "n": (1, _INF),
-    "logprobs": (0, _INF),
-    "seed": (-(2**63), 2**63 - 1),
+_RANGES: Mapping[str, Range] = {
+    **SAMPLING,
+    "temperature": Number(0),  # transformers has no upper limit
+    "max_new_tokens": Whole(1),
+    "min_new_tokens": Whole(0),
+    "n": Whole(1),
+    "logprobs": Whole(0),
+    "seed": SEEDS,
 }
-_WHOLE = frozenset({"max_new_tokens", "min_new_tokens", "top_k", "n", "logprobs", "seed"})
 _MAY_BE_NONE = frozenset({"logprobs", "seed"})
 _SWITCHES = frozenset({"do_sample", "ignore_eos"})
 _REFUSED = {
@@ -92,23 +86,19 @@ class GenerationConfig:
     def params(self, room: int, *, whole: bool) -> GenerationParams:
         """For a prompt that leaves room for so many tokens; `whole`: nothing is wanted before the end."""
         granted = min(self.max_new_tokens, room)
-        stop_strings = bool(self.stop)
+        sampling = {name: getattr(self, name) for name in SAMPLING} | {"top_k": max(self.top_k, 0)}
+        if not self.do_sample:
+            sampling["temperature"] = 0.0
         return GenerationParams(
             max_tokens=granted,
             min_tokens=min(self.min_new_tokens, granted),
             n=self.n,
-            temperature=self.temperature if self.do_sample else 0.0,
-            top_p=self.top_p,
-            top_k=max(self.top_k, 0),
-            min_p=self.min_p,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
+            **sampling,
             seed=self.seed,
             stop_token_ids=frozenset(self.stop_token_ids),
             ignore_eos=self.ignore_eos,
             logprobs=self.logprobs,
-            final_only=whole and not stop_strings,
+            final_only=whole and not self.stop,
         )
 
 
@@ -126,19 +116,11 @@ def _checked(name: str, value: Any) -> Any:
 
 def _number(name: str, value: Any) -> int | float:
     """Numbers of numpy become Python's own: the engine takes no others."""
-    low, high = _RANGES[name]
-    is_whole = name in _WHOLE
+    within = _RANGES[name]
     is_number = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
-    if not is_number or not low <= value <= high or (is_whole and value != int(value)):
-        limits = f"at least {_plain(low)}" if high == _INF else f"from {_plain(low)} to {_plain(high)}"
-        raise ValueError(
-            f"generation_config.{name} must be a {'whole ' if is_whole else ''}number, {limits} (got {value!r})"
-        )
-    return int(value) if is_whole else float(value)
-
-
-def _plain(limit: float) -> str:
-    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+    if not is_number or not within.holds(value):
+        raise ValueError(f"generation_config.{name} must be {within} (got {value!r})")
+    return int(value) if isinstance(within, Whole) else float(value)
 
 
 def _stop_strings(value: Any) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mock_server.engine.base import Adapter, Engine
 from mock_server.engine.errors import AdapterError
-from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
-from mock_server.offline.engine_arguments import in_python_words
+from mock_server.engine.hf.adapter_files import AdapterFiles
+from mock_server.offline.engine_arguments import as_keyword
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Adapters:
         name, path = request.lora_name, _full_path(request.lora_path)
         async with self._changing:
             if self._paths.get(name) != path:
-                await asyncio.to_thread(self._check, Adapter(name, path))
-                await self._make_room(name)
                 try:
+                    await asyncio.to_thread(self._check, Adapter(name, path))
+                    await self._make_room(name)
                     await self._engine.add_adapter(Adapter(name, path))
                 except AdapterError as error:
-                    raise AdapterError(in_python_words(str(error))) from error
+                    raise AdapterError(error.spelled(as_keyword)) from error
             self._paths.pop(name, None)
             self._paths[name] = path  # the last one is the one used last
         return name
@@ -59,12 +59,7 @@ class Adapters:
             raise AdapterError(
                 "lora_request needs an engine with room for adapters: make it by get_vllm_engine(…, enable_lora=True)"
             )
-        files = AdapterFiles.read(adapter)
-        if files.rank > self._max_rank:
-            raise AdapterError(
-                f"adapter {adapter.name} has rank {files.rank}, the engine is made for {self._max_rank}: make it by"
-                f" get_vllm_engine(…, max_lora_rank={smallest_max_rank(files.rank)})"
-            )
+        AdapterFiles.read(adapter).check_rank(self._max_rank)
 
 
 def _full_path(path: str) -> str:

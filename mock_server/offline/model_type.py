@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mock_server.models.types import MODEL_TYPES, UnknownModelTypeError, find_model_type
-from mock_server.offline.engine_arguments import in_python_words
+from mock_server.offline.engine_arguments import as_keyword
 from mock_server.offline.template import GENERATION, OWN
 from streamgauge.nearest import did_you_mean
 
@@ -39,4 +39,4 @@ def get_default_template_type(model_type: str | None) -> str:
     try:
         return find_model_type(model_type).template or GENERATION
     except UnknownModelTypeError as error:
-        raise UnknownModelTypeError(in_python_words(str(error))) from None
+        raise UnknownModelTypeError(error.spelled(as_keyword)) from None

@@ -113,6 +113,7 @@ class GenerationEndpoint(Endpoint):
             continuous_usage=include_usage and wanted is not None and bool(wanted.continuous_usage_stats),
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
+            is_plain=generation.is_plain,
         )
         if generation.runs[0].params.prompt_logprobs is not None:
             check_prompt_likelihoods(
@@ -161,16 +162,16 @@ class GenerationEndpoint(Endpoint):
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
-            for index, text, finish_reason, _, logprobs, token_ids in deltas:
-                choice = choices[index]
-                choice.token_ids += token_ids
-                choice.pieces.append(text)
-                if logprobs is not None:
-                    choice.logprobs.add(logprobs)
-                    likelihoods += len(token_ids) * likelihoods_each
+            for delta in deltas:
+                choice = choices[delta.index]
+                choice.token_ids += delta.token_ids
+                choice.pieces.append(delta.text)
+                if delta.logprobs is not None:
+                    choice.logprobs.add(delta.logprobs)
+                    likelihoods += len(delta.token_ids) * likelihoods_each
                     check_answer_likelihoods(likelihoods)
-                if finish_reason is not None:
-                    choice.finish_reason = finish_reason
+                if delta.finish_reason is not None:
+                    choice.finish_reason = delta.finish_reason
             if likelihoods - counted >= _LIKELIHOODS_A_CHOICE:
                 share.grow((likelihoods - counted) // _LIKELIHOODS_A_CHOICE)
                 counted = likelihoods

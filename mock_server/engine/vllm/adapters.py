@@ -12,6 +12,7 @@ from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, EngineError
 from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.vllm.problems import last_line
+from mock_server.engine.wording import Setting
 
 if TYPE_CHECKING:
     from mock_server.engine.vllm.library import VllmCore
@@ -57,7 +58,7 @@ class VllmAdapters:
         except Exception as error:
             said = f"vLLM refuses the adapter {adapter.name}"
             public = f"{said}; the server's log says why"
-            raise AdapterError(f"{said}: {last_line(str(error))}", public) from error
+            raise AdapterError(f"{said}: {last_line(str(error))}", public=public) from error
         self._loaded[adapter.name] = LoadedAdapter(adapter, number, request)
 
     def _check_room(self) -> None:
@@ -65,7 +66,8 @@ class VllmAdapters:
         if self._limit is not None and taken >= self._limit:
             raise AdapterError(
                 f"there is room for {self._limit} adapters, and all of it is taken: unload one, or start the server"
-                f" with --max-loras {taken + 1}"
+                " with ",
+                Setting("max_loras", taken + 1),
             )
 
     def _check_files(self, adapter: Adapter) -> None:

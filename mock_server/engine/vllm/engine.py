@@ -27,14 +27,15 @@ from mock_server.engine.base import (
     Feature,
     GenerationParams,
 )
-from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError, EngineStartError, RequestRefusedError
+from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError, RequestRefusedError
 from mock_server.engine.hf.text import HfText
 from mock_server.engine.vllm.adapter_check import base_rows_are_clean
 from mock_server.engine.vllm.adapters import LoadedAdapter, VllmAdapters
 from mock_server.engine.vllm.batch_gate import BatchGate
 from mock_server.engine.vllm.environment import forget, prepare
-from mock_server.engine.vllm.problems import start_problem
+from mock_server.engine.vllm.problems import start_error
 from mock_server.engine.vllm.stream import VllmStream
+from mock_server.engine.wording import Setting
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -107,7 +108,7 @@ class VllmEngine:
         except EngineError:
             raise
         except Exception as error:
-            raise EngineStartError(start_problem(error, log_file, self._arguments)) from error
+            raise start_error(error, log_file, self._arguments) from error
         self._core = core
         self._text = HfText(core.tokenizer, max_model_len=core.facts.max_model_len, **self._templates)
         self._info = _make_info(core, self._text)
@@ -274,7 +275,9 @@ class VllmEngine:
                 raise AdapterError(
                     f"this build of vLLM answers requests for the base model with the adapter {adapter.name} when both"
                     " run at once, so none of its answers can be trusted. Use another build; or, to serve all the same,"
-                    " --lora-self-test false."
+                    " ",
+                    Setting("lora_self_test", False),
+                    ".",
                 )
 
     async def remove_adapter(self, name: str) -> None:
@@ -282,7 +285,9 @@ class VllmEngine:
 
     def _loaded(self) -> VllmAdapters:
         if self._adapters is None:
-            raise AdapterError("this server was started without room for adapters: start it with --enable-lora true")
+            raise AdapterError(
+                "this server was started without room for adapters: start it with ", Setting("enable_lora", True)
+            )
         return self._adapters
 
     def _running_core(self) -> VllmCore:

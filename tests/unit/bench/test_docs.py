@@ -24,7 +24,7 @@ from bench.records.moments import (
     REQUEST_SHIFT,
     UNKNOWN_TOKENS,
     Kind,
-    Moments,
+    MomentLog,
     doubt_code,
 )
 from bench.records.record import OUTCOMES
@@ -104,7 +104,7 @@ def test_the_described_format_of_the_moments_reads_them_back() -> None:
     kinds = page.partition("kind: ")[2].partition(" |")[0].split(", ")
     assert [int(part.split()[0]) for part in kinds if part[0].isdecimal()] == [int(kind) for kind in Kind]
     code = page.partition("```python\n")[2].partition("```")[0].partition("\n")[2]
-    noted = Moments()
+    noted = MomentLog()
     noted.note(-3, Kind.SEND, 5)
     noted.rows.extend((7, 9 << REQUEST_SHIFT | Kind.VISIBLE << KIND_SHIFT | doubt_code(40_000) << DOUBT_SHIFT | 2))
     found: dict[str, Any] = {"rows": np.frombuffer(noted.rows.tobytes(), dtype="<i8").reshape(-1, 2)}

@@ -10,9 +10,10 @@ from starlette.types import ASGIApp
 from mock_server.app import create_app
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta, DeltaStream, GenerationParams
-from mock_server.engine.registry import EngineOptions
+from mock_server.engine.kind import ServedModel
 from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.factories import make_simulated
+from mock_server.engine.sim.options import SimulatedOptions
 from mock_server.engine.sim.scripted import ScriptedEngine
 from mock_server.settings import Settings
 
@@ -63,7 +64,7 @@ class BrokenEngine(ScriptedEngine):
 
 
 def test_an_engine_that_does_not_run_is_a_503_everywhere_it_matters() -> None:
-    app = create_app(make_simulated(EngineOptions(model="sim-chat")))  # its lifespan never begins
+    app = create_app(make_simulated(ServedModel("sim-chat"), SimulatedOptions()))  # its lifespan never begins
     for response in (request(app, "GET", "/health"), request(app, "POST", "/v1/completions", {"prompt": "a"})):
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"

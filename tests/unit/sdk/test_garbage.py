@@ -1,4 +1,4 @@
-"""Whatever a server sends, the parsers end, raise only their own errors, and hold no more than they must."""
+"""Whatever a server sends, the parsers end, raise only SDK errors, and need little memory."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_odd_values_in_each_place(text: bytes) -> None:
 
 
 def all_of_events(kind: type[Any], data: bytes) -> str:
-    """What they amount to, in words; only the SDK's errors pass."""
+    """The result as text; only SDK errors may occur."""
     reader: StreamReader[Any] = StreamReader(kind, Deadline(Timeouts(stall=1)))
     said = ""
     for read in (lambda: reader.feed(Block(data, 0)), reader.feed_eof):

@@ -11,6 +11,7 @@ from bench.cli.load_test import load_test
 from bench.cli.vllm_options import REFUSED, refusal_of
 from bench.load.embedded import ServerChoice
 from bench.load.plan import Limits
+from bench.workload.arrivals import Constant, Gamma, Poisson
 from streamgauge.option_sections import dashed
 from tests.unit.bench.options import URL, parse, refusal
 
@@ -50,12 +51,12 @@ def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
         (("--backend", "openai-chat"), "endpoint", "chat"),
         (("--request-rate", "inf"), "streams", 64),
         (("--request-rate", "4"), "streams", None),
-        (("--request-rate", "4"), "arrivals", "poisson"),
+        (("--request-rate", "4"), "arrivals", Poisson(4)),
         (("--request-rate", "4", "--concurrency", "9"), "streams", 9),
-        (("--request-rate", "4.5", "--arrivals", "constant"), "rate", 4.5),
-        (("--request-rate", "4", "--burstiness", "inf"), "arrivals", "constant"),
-        (("--request-rate", "4", "--burstiness", "0.5"), "arrivals", "gamma"),
-        (("--request-rate", "4", "--burstiness", "0.5"), "burstiness", 0.5),
+        (("--request-rate", "4.5", "--arrivals", "constant"), "arrivals", Constant(4.5)),
+        (("--request-rate", "4", "--burstiness", "inf"), "arrivals", Constant(4)),
+        (("--request-rate", "4", "--burstiness", "1"), "arrivals", Poisson(4)),
+        (("--request-rate", "4", "--burstiness", "0.5"), "arrivals", Gamma(4, 0.5)),
         (("--no-stream",), "streamed", False),
         (("--strict",), "strict", True),
         (("--temperature", "0", "--extra-body", '{"a": 1}'), "extra_body", {"a": 1, "temperature": 0.0}),

@@ -16,7 +16,7 @@ from bench.load.health_watch import TICK_MS, HealthWatch
 from bench.records.health import Health
 from bench.records.lags import LagCounter, Lags
 from bench.units import NS_PER_MS
-from bench.wire import PlainWire
+from bench.wire import SdkWire
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -35,7 +35,7 @@ def hold_the_loop(milliseconds: int) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_pause_is_seen_by_all_ticks_it_swallowed(loop: str) -> None:
     async def main() -> Health:
-        watch = HealthWatch(PlainWire(1))
+        watch = HealthWatch(SdkWire(1))
         watch.start()
         await asyncio.sleep(0)
         hold_the_loop(10 * TICK_MS)
@@ -54,7 +54,7 @@ def test_cpu_time_and_collections_are_counted_and_the_hook_is_taken_back() -> No
     hooks = len(gc.callbacks)
 
     async def main() -> Health:
-        watch = HealthWatch(PlainWire(1))
+        watch = HealthWatch(SdkWire(1))
         watch.start()
         hold_the_loop(20)
         gc.collect()
@@ -80,7 +80,7 @@ def test_each_tick_has_its_chores() -> None:
             if len(done) == 2:
                 enough.set()
 
-        watch = HealthWatch(PlainWire(1), chore)
+        watch = HealthWatch(SdkWire(1), chore)
         watch.start()
         await enough.wait()
         watch.stop()

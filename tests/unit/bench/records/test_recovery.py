@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.moments import Kind, Moments
+from bench.records.moments import Kind, MomentLog
 from bench.records.record import OUTCOMES
 from bench.records.recovery import is_incomplete, recover
 from bench.records.result import Result
@@ -24,7 +24,7 @@ KILLED = {"health": None, "begun_ns": None, "stopped_ns": None, "ended_ns": None
 
 def kept(parent: Path, facts: Run, requests: int = 12) -> RunFolder:
     """A folder with all moments of some requests, as the driver records them."""
-    noted = Moments()
+    noted = MomentLog()
     folder = RunFolder(parent, datetime(2026, 1, 2, tzinfo=UTC), noted)
     folder.save_run(facts)
     for one in back_to_back(requests):
@@ -104,7 +104,7 @@ def test_a_request_in_progress_at_the_end_counts_as_given_up(tmp_path: Path) -> 
     folder = kept(tmp_path, run(**KILLED))
     folder.close()
     with (folder.path / "moments.bin").open("ab") as file:
-        late = Moments()
+        late = MomentLog()
         late.note(12, Kind.SCHED, ms(1200))
         late.note(12, Kind.VISIBLE, ms(1250), 1)
         file.write(late.rows.tobytes())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bench.outcome import Outcome
-from bench.records.moments import MOST_TOKENS, Kind, Moments
+from bench.records.moments import MOST_TOKENS, Kind, MomentLog
 from bench.records.record import OUTCOMES, UNKNOWN, Columns
 from bench.records.restore import restore
 from tests.unit.bench.rows import columns, ms, row
 
 
 def noted(*moments: tuple[int, Kind, float, int]) -> list[bytes]:
-    kept = Moments()
+    kept = MomentLog()
     for request, kind, at, tokens in moments:
         kept.note(request, kind, ms(at), tokens)
     return [kept.rows.tobytes()]

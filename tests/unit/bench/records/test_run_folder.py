@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from bench.records.moments import Kind, Moments
+from bench.records.moments import Kind, MomentLog
 from bench.records.record import WARMUP
 from bench.records.result import Result
 from bench.records.run_folder import ResultError, RunFolder, load_records, load_run, to_json, write_bytes, write_json
@@ -32,7 +32,7 @@ ROWS = [
 
 
 def keep(parent: Path, *rows: Row, phase: str = "load") -> RunFolder:
-    noted = Moments()
+    noted = MomentLog()
     folder = RunFolder(parent, BEGAN, noted)
     folder.save_run(run())
     for one in rows:
@@ -61,7 +61,7 @@ def test_a_folder_can_be_named_by_a_file_in_it(tmp_path: Path) -> None:
 
 
 def test_flushed_records_are_on_disk(tmp_path: Path) -> None:
-    noted = Moments()
+    noted = MomentLog()
     folder = RunFolder(tmp_path, BEGAN, noted)
     for number, one in enumerate(ROWS, 1):
         folder.keep(one.record)
@@ -93,7 +93,7 @@ def test_a_result_reads_back(tmp_path: Path) -> None:
 
 
 def test_runs_that_begin_in_the_same_second_have_their_own_folders(tmp_path: Path) -> None:
-    folders = [RunFolder(tmp_path, BEGAN, Moments()) for _ in range(3)]
+    folders = [RunFolder(tmp_path, BEGAN, MomentLog()) for _ in range(3)]
     assert [folder.id for folder in folders] == ["2026-01-02-030405", "2026-01-02-030405-2", "2026-01-02-030405-3"]
     for folder in folders:
         folder.close()

@@ -14,11 +14,11 @@ from click import unstyle
 from bench.load.attempt import Attempt, Tally
 from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, Limits, Start
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.report.live import Gauges, LiveView, Silence, make_watcher
 from bench.target import Deadline, Timeouts
 from bench.units import NS_PER_S
-from bench.wire import PlainWire
+from bench.wire import SdkWire
 from tests.unit.bench.runs import run
 
 
@@ -39,14 +39,14 @@ def attempts(n: int, tally: Tally) -> set[Attempt]:
             Start(number, 0),
             phase="load",
             slot=number,
-            query=0,
+            prompt_number=0,
             request_id="r",
             length=128,
             asked_tokens=None,
             is_exact=False,
             streamed=True,
             deadline=Deadline(Timeouts()),
-            moments=Moments(),
+            moments=MomentLog(),
             tally=tally,
         )
         for number in range(n)
@@ -55,7 +55,7 @@ def attempts(n: int, tally: Tally) -> set[Attempt]:
 
 def test_rates_cover_the_last_second() -> None:
     tally = Tally()
-    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     lines(gauges, 100)
     tally.tokens, tally.ok = 500, 10
     lines(gauges, 100.5)
@@ -75,7 +75,7 @@ def test_the_end_of_sending_is_shown_and_no_line_is_too_wide() -> None:
     plan = begun(Limits(requests=10, duration_s=60))
     tally = Tally()
     tally.under_way |= attempts(3, tally)
-    gauges = Gauges(run(), plan, tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(), plan, tally, HealthWatch(SdkWire(1)))
     assert "60.0 s left or 10 requests left" in lines(gauges, 100)[0]
     plan.stop(101 * NS_PER_S)
     assert "waiting for the last 3 answers" in lines(gauges, 102)[0]
@@ -86,7 +86,7 @@ def test_the_end_of_sending_is_shown_and_no_line_is_too_wide() -> None:
 @pytest.mark.parametrize("width", [40, 55, 56, 80])
 def test_a_narrow_view_has_the_same_content(width: int) -> None:
     tally = Tally()
-    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     tally.ok, tally.failed, tally.tokens = 30, 2, 1500
     shown = lines(gauges, 101, width)
     assert len(shown) == 6
@@ -122,7 +122,7 @@ def test_the_terminal_is_left_as_it_was_found() -> None:
         async def main() -> None:
             view.stage("warming up")
             plan = begun(Limits(duration_s=15))
-            with view.load(run(), plan, Tally(), HealthWatch(PlainWire(1))):
+            with view.load(run(), plan, Tally(), HealthWatch(SdkWire(1))):
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
 

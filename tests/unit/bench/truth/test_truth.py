@@ -15,7 +15,7 @@ from bench.answer.events import ChunkError, Reading
 from bench.answer.judgement import judge_stream
 from bench.outcome import Outcome
 from bench.records.certificate import load_certificate, machine_name, save_certificate
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import Record
 from bench.records.result import Figures, Verdict
 from bench.records.run import Certificate
@@ -33,7 +33,7 @@ from tests.unit.bench.runs import run
 @given(st.sampled_from(sorted(SHAPES)), st.integers(17, 60))
 def test_each_shape_reads_as_its_script_says(shape: str, tokens: int) -> None:
     script = make_script(Order(shape, tokens))
-    reading, decoder, arrived = Reading(0, Moments().rows), EventDecoder(), []
+    reading, decoder, arrived = Reading(0, MomentLog().rows), EventDecoder(), []
     outcome: str | None = None
     for number, write in enumerate(script.writes):
         before = reading.events

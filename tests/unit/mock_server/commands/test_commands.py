@@ -10,8 +10,11 @@ from click.testing import CliRunner
 from mock_server.commands import cli
 from mock_server.commands.deploy import deploy
 from mock_server.commands.option_types import TEXT, HostParam
-from mock_server.engine.registry import EngineOptionError, EngineOptions, make_engine
+from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.kind import ServedModel
+from mock_server.engine.registry import make_engine
 from mock_server.engine.sim.factories import parse_script
+from mock_server.engine.sim.options import SimulatedOptions
 from streamgauge.version import version_line
 from tests.support.serving import ROOT
 
@@ -175,12 +178,12 @@ def test_a_script_is_read_with_its_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["sim", "scripted"])
 def test_engines_are_made_by_name(name: str) -> None:
-    engine = make_engine(name, EngineOptions(model="m", max_model_len=77))
+    engine = make_engine(name, ServedModel("m"), SimulatedOptions(max_model_len=77))
     assert engine.info.name == name
     assert engine.info.max_model_len == 77
 
 
 def test_batch_limits_change_the_profile() -> None:
-    assert make_engine("sim", EngineOptions(model="m", max_num_seqs=5000)).info.profile == "demo"
+    assert make_engine("sim", ServedModel("m"), SimulatedOptions(max_num_seqs=5000)).info.profile == "demo"
     with pytest.raises(EngineOptionError, match="at least 256, the sequences that run at once"):
-        make_engine("sim", EngineOptions(model="m", max_num_batched_tokens=100))
+        make_engine("sim", ServedModel("m"), SimulatedOptions(max_num_batched_tokens=100))

@@ -1,4 +1,5 @@
 import importlib.util
+import inspect
 import os
 import pickle
 import subprocess
@@ -8,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from mock_server.engine.errors import AdapterError, EngineStartError
+from mock_server.engine.wording import Setting
 from mock_server.models.types import MODEL_TYPES
 from mock_server.offline import ModelType, get_default_template_type, get_template, get_vllm_engine
-from mock_server.offline.engine_arguments import engine_arguments, in_python_words
+from mock_server.offline.engine_arguments import KEYWORDS, as_keyword, engine_arguments
 from mock_server.offline.template import GENERATION, OWN
 from sdk import local
 from tests.support.checkpoints import write_adapter, write_base
@@ -61,8 +64,8 @@ def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None
         ("qwen-7b-caht", None, "Near it: qwen-7b-chat"),
         (None, None, "name a model"),
         (None, "", "model_id_or_path is empty"),
-        (None, empty, r"model_id_or_path .*empty has no config\.json"),
-        (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path .*gone: there is no such folder"),
+        (None, empty, r"model_id_or_path='.*empty' has no config\.json"),
+        (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path='.*gone': there is no such folder"),
         (None, adapter, r"is an adapter: name its base model here.*lora_request=LoRARequest"),
     ):
         with pytest.raises(ValueError, match=told):
@@ -139,15 +142,24 @@ def test_an_engine_is_not_pickled() -> None:
         pickle.dumps(engine)
 
 
-def test_the_command_lines_remedies_become_keywords() -> None:
-    assert in_python_words("lower --max-model-len.") == "lower max_model_len."
-    assert in_python_words("a smaller --kv-cache-memory-bytes, such as 1G") == (
-        "a smaller engine_kwargs['kv_cache_memory_bytes'], such as 2**30"
-    )
-    assert in_python_words("serve all the same: --lora-self-test false") == "serve all the same: lora_self_test = False"
-    assert in_python_words("if you trust it: --trust-remote-code true.") == (
-        "if you trust it: engine_kwargs['trust_remote_code'] = True."
-    )
+def test_errors_name_settings_as_keyword_arguments() -> None:
+    error = EngineStartError("lower ", Setting("max_model_len"), ", or ", Setting("kv_cache_memory_bytes", 2**30, "1G"))
+    assert str(error) == "lower --max-model-len, or --kv-cache-memory-bytes 1G"
+    assert error.spelled(as_keyword) == "lower max_model_len, or engine_kwargs={'kv_cache_memory_bytes': 1073741824}"
+    switches = AdapterError(Setting("lora_self_test", False), " or ", Setting("trust_remote_code", True))
+    assert str(switches) == "--lora-self-test false or --trust-remote-code true"
+    assert switches.spelled(as_keyword) == "lora_self_test=False or engine_kwargs={'trust_remote_code': True}"
+    assert pickle.loads(pickle.dumps(error)).spelled(as_keyword) == error.spelled(as_keyword)
+
+
+def test_the_keyword_arguments_that_errors_name_exist() -> None:
+    assert set(inspect.signature(get_vllm_engine).parameters) >= KEYWORDS
+
+
+def test_a_folder_around_an_adapter_leads_to_the_adapter(tmp_path: Path) -> None:
+    inner = write_adapter(tmp_path / "checkpoint" / "default")
+    with pytest.raises(ValueError, match=f"is an adapter: name its base model here.*LoRARequest.*{inner}"):
+        get_vllm_engine(None, model_id_or_path=tmp_path / "checkpoint")
 
 
 def test_a_script_without_a_main_guard_is_not_run_again_by_its_processes(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_top_k_nought_and_minus_one_are_all_tokens() -> None:
         ("num_beams", 4, "beam search is not served"),
         ("skip_special_tokens", False, "never part of a response"),
         ("max_new_tokens", 0, r"max_new_tokens must be a whole number, at least 1 \(got 0\)"),
-        ("top_p", 1.5, "from 1e-09 to 1 .got 1.5"),
+        ("top_p", 1.5, "top_p must be a number above 0 and at most 1 .got 1.5"),
         ("temperature", "hot", "temperature must be a number"),
         ("temperature", None, "temperature must be a number"),
         ("temperature", float("nan"), "temperature must be a number"),

@@ -325,7 +325,7 @@ def test_an_adapter_speaks_for_a_call_and_the_base_for_the_next(tmp_path: Path) 
 def test_an_adapter_that_does_not_fit_is_refused_with_the_remedy(tmp_path: Path) -> None:
     wide = LoRARequest("wide", 1, str(write_adapter(tmp_path / "wide", rank=20)))
     with local_engine(max_lora_rank=8) as engine:
-        with pytest.raises(AdapterError, match=r"rank 20.*made for 8.*max_lora_rank=32"):
+        with pytest.raises(AdapterError, match=r"rank 20.*at most 8.*max_lora_rank=32"):
             inference_vllm(engine, TEMPLATE, asked("who"), lora_request=wide)
         with pytest.raises(AdapterError, match="does not exist"):
             inference_vllm(engine, TEMPLATE, asked("who"), lora_request=LoRARequest("gone", 1, str(tmp_path / "no")))

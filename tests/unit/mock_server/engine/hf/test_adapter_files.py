@@ -4,7 +4,8 @@ import pytest
 
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, AdapterNotFoundError
-from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
+from mock_server.engine.hf.adapter_files import AdapterFiles
+from mock_server.engine.lora_ranks import smallest_max_rank
 from tests.support.checkpoints import BASE_SHAPES, write_adapter, write_base
 
 Q_PROJ = "model.layers.0.self_attn.q_proj"
@@ -61,7 +62,9 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, content: s
 def test_a_rank_that_is_too_large_has_a_remedy(tmp_path: Path) -> None:
     found = read(write_adapter(tmp_path / "a", rank=20))
     found.check_rank(32)
-    with pytest.raises(AdapterError, match="has rank 20, the server is made for 16: start it with --max-lora-rank 32"):
+    with pytest.raises(
+        AdapterError, match="has rank 20, and the engine takes at most 16: start it with --max-lora-rank 32"
+    ):
         found.check_rank(16)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.engine.vllm.problems import last_line, root_cause, start_problem
+from mock_server.engine.vllm.problems import last_line, root_cause, start_error
 
 TRACEBACK = """\
 2026-01-02 03:04:05,006 ERROR vllm.v1.engine.core: EngineCore failed to start.
@@ -20,7 +20,7 @@ def problem(error: Exception, log: str, folder: Path) -> str:
     file = folder / "errors"
     if log:
         file.write_text(log)
-    return start_problem(error, file, {"model": "/models/m"})
+    return str(start_error(error, file, {"model": "/models/m"}))
 
 
 def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> Non
 
 def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
     assert problem(FAILED, "", tmp_path) == (
-        "vLLM cannot serve /models/m: its engine's process failed; the log above tells why."
+        "vLLM cannot serve /models/m: its engine's process failed; see the log above."
     )
 
 
@@ -42,12 +42,12 @@ def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
     [
         (
             "Available memory on node 0 (10.6/14.3 GiB) is less than requested memory for kv (200.0 GiB).",
-            "Ask for less:",
+            "Ask for less, such as --kv-cache-memory-bytes 1G",
         ),
-        ("CUDA out of memory. Tried to allocate 2 GiB", "Ask for less:"),
-        ("No available memory for the cache blocks.", "Give the cache more"),
-        ("User-specified max_model_len (100000) is greater than the derived one", "a shorter context"),
-        ("We couldn't connect to 'https://huggingface.co' to load the files", "make the hub reachable"),
+        ("CUDA out of memory. Tried to allocate 2 GiB", "Ask for less, such as --kv-cache-memory-bytes 1G"),
+        ("No available memory for the cache blocks.", "Give the cache more memory"),
+        ("User-specified max_model_len (100000) is greater than the derived one", "Choose a shorter context"),
+        ("We couldn't connect to 'https://huggingface.co' to load the files", "make sure that the hub is reachable"),
         ("Please pass the argument `trust_remote_code=True`", "--trust-remote-code true"),
         ("Cannot find the config file for gptq", "leave --quantization out"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.answer.server_words import error_of, stray_words, unfit_answer, words_of
+from bench.answer.server_message import error_of, stray_text, text_of, unfit_answer
 from bench.outcome import Outcome
 from bench.target import Head
 
@@ -40,7 +40,7 @@ def head(status: int = 200, **headers: str) -> Head:
     ],
 )
 def test_a_body_in_one_line(body: bytes, words: str) -> None:
-    assert words_of(body) == words
+    assert text_of(body) == words
 
 
 @pytest.mark.parametrize(
@@ -109,18 +109,18 @@ EVENT = b'data: {"choices":[]}\n\n'
     ],
 )
 def test_what_stands_beside_the_events_of_a_stream(end: bytes, is_whole: bool, error: str | None, stray: str) -> None:
-    assert stray_words(end, is_whole=is_whole) == (error, stray)
+    assert stray_text(end, is_whole=is_whole) == (error, stray)
 
 
 @given(st.text(min_size=1).filter(lambda text: text == text.strip()), st.integers(0, 3), st.booleans())
 def test_an_error_is_found_wherever_it_stands(message: str, events: int, pretty: bool) -> None:
     error = json.dumps({"error": {"message": message}}, indent=2 if pretty else None).encode()
-    found, _ = stray_words(EVENT * events + error + b"\n", is_whole=True)
+    found, _ = stray_text(EVENT * events + error + b"\n", is_whole=True)
     assert found == message
 
 
 @given(st.binary(max_size=400), st.booleans())
 def test_any_bytes_can_be_told(body: bytes, streamed: bool) -> None:
-    assert "\n" not in words_of(body)
+    assert "\n" not in text_of(body)
     assert unfit_answer(head(), body, streamed=streamed)[1]
-    stray_words(body, is_whole=streamed)
+    stray_text(body, is_whole=streamed)

@@ -1,19 +1,15 @@
-"""How long a server that refuses is left alone, and how long one that is silent is waited for. Pure, time is given."""
+"""How long a slot waits after the server refused its request. Pure."""
 
 from __future__ import annotations
 
 from random import Random
 
-from bench.units import NS_PER_S
-
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 # A server may ask for more, but a run is short.
 LONGEST_RETRY_AFTER_S = 10.0
 
-DEFAULT_GIVE_UP_AFTER_S = 10.0
 
-
-class Rest:
+class Backoff:
     """The pauses of one slot after requests that were refused: twice as long each time, as long as that goes on.
 
     Up to half of a pause is left to chance, so that slots which were refused together do not come back together.
@@ -36,23 +32,3 @@ class Rest:
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refusals - 1, 30))
         pause_s *= self._draw.uniform(0.5, 1.0)
         return max(pause_s, min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
-
-
-class Outage:
-    """Requests that nobody answered, one after the other; over once anything answers."""
-
-    __slots__ = ("_limit_ns", "since_ns")
-
-    def __init__(self, give_up_after_s: float) -> None:
-        self._limit_ns = round(give_up_after_s * NS_PER_S)
-        self.since_ns: int | None = None
-
-    def end(self) -> None:
-        """Something was answered."""
-        self.since_ns = None
-
-    def lasts_too_long(self, now_ns: int) -> bool:
-        """A request was not answered; whether that has gone on for as long as is waited."""
-        if self.since_ns is None:
-            self.since_ns = now_ns
-        return now_ns - self.since_ns >= self._limit_ns

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S, Outage, Rest
+from bench.load.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_RETRY_AFTER_S, Backoff
+from bench.load.outage import Outage
 from bench.load.plan import ClosedLoop, Limits, OpenLoop
 from bench.outcome import Outcome
 from bench.target import Timeouts
@@ -24,16 +25,16 @@ S = 1_000_000_000
 
 @given(st.integers(0, 10_000), st.integers(1, 80))
 def test_pauses_double_up_to_a_second_and_half_of_each_is_left_to_chance(slot: int, refusals: int) -> None:
-    rest = Rest(slot)
+    backoff = Backoff(slot)
     for number in range(refusals):
         most = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**number)
-        assert most / 2 <= rest.pause_s(None) <= most
-    rest.end()
-    assert rest.pause_s(None) <= FIRST_PAUSE_S
+        assert most / 2 <= backoff.pause_s(None) <= most
+    backoff.end()
+    assert backoff.pause_s(None) <= FIRST_PAUSE_S
 
 
 def test_slots_that_were_refused_together_do_not_come_back_together() -> None:
-    assert len({Rest(slot).pause_s(None) for slot in range(64)}) > 60
+    assert len({Backoff(slot).pause_s(None) for slot in range(64)}) > 60
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_slots_that_were_refused_together_do_not_come_back_together() -> None:
     [(0.0, None), (0.2, 0.2), (3.0, 3.0), (60.0, LONGEST_RETRY_AFTER_S), (1e9, LONGEST_RETRY_AFTER_S)],
 )
 def test_a_wait_that_the_server_asks_for_is_kept_up_to_a_limit(asked: float, given: float | None) -> None:
-    pause = Rest(0).pause_s(asked)
+    pause = Backoff(0).pause_s(asked)
     assert pause == given if given is not None else pause <= FIRST_PAUSE_S
 
 

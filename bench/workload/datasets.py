@@ -10,19 +10,19 @@ from bench.units import plural
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """One prompt: `messages` for chat, `prompt` for completions; `output_len` is the answer's length in tokens."""
+class Prompt:
+    """One prompt: `messages` for chat, `text` for completions; `output_len` is the length of the answer in tokens."""
 
     output_len: int
-    prompt: str = ""
+    text: str = ""
     messages: list[dict[str, Any]] | None = None
 
 
 class Workload(Protocol):
-    """Gives request n its query; negative numbers are warm-up requests."""
+    """Gives request n its prompt; negative numbers are warm-up requests."""
 
-    def query(self, request: int) -> tuple[int, Query]:
-        """The number of the prompt within the workload, and the query itself."""
+    def prompt(self, request: int) -> tuple[int, Prompt]:
+        """The number of the prompt within the workload, and the prompt itself."""
         ...
 
     def describe(self) -> str:
@@ -37,28 +37,28 @@ class PromptList:
     earlier one's, can answer for the model; None sends the prompts as they are.
     """
 
-    def __init__(self, queries: list[Query], *, name: str, seed: int, nonce: str | None) -> None:
-        self._queries = queries
+    def __init__(self, prompts: list[Prompt], *, name: str, seed: int, nonce: str | None) -> None:
+        self._prompts = prompts
         self._name = name
         self._seed = seed
         self._nonce = nonce
         self._round = -1
         self._order: list[int] = []
 
-    def query(self, request: int) -> tuple[int, Query]:
-        turn, position = divmod(request, len(self._queries))
+    def prompt(self, request: int) -> tuple[int, Prompt]:
+        turn, position = divmod(request, len(self._prompts))
         if turn != self._round or not self._order:
             self._round = turn
-            self._order = list(range(len(self._queries)))
+            self._order = list(range(len(self._prompts)))
             Random(f"{self._seed}/order/{turn}").shuffle(self._order)
         number = self._order[position]
-        query = self._queries[number]
+        prompt = self._prompts[number]
         if self._nonce is not None:
-            query = _begin_with(f"[{self._nonce} {request}] ", query)
-        return number, query
+            prompt = _begin_with(f"[{self._nonce} {request}] ", prompt)
+        return number, prompt
 
     def describe(self) -> str:
-        return f"{plural(len(self._queries), 'prompt')} of {self._name}"
+        return f"{plural(len(self._prompts), 'prompt')} of {self._name}"
 
 
 class SyntheticPrompts:
@@ -82,22 +82,22 @@ class SyntheticPrompts:
         stock = Random(f"{seed}/stock")
         self._tails = [" ".join(stock.choices(words, k=count - self._lead)) for _ in range(self._STOCK)]
 
-    def query(self, request: int) -> tuple[int, Query]:
+    def prompt(self, request: int) -> tuple[int, Prompt]:
         draw = Random(f"{self._key}/{request}")
         number = request % self._STOCK
         text = " ".join(filter(None, (*draw.choices(self._words, k=self._lead), self._tails[number])))
         if self._chat:
-            return number, Query(self._output_len, messages=[{"role": "user", "content": text}])
-        return number, Query(self._output_len, prompt=text)
+            return number, Prompt(self._output_len, messages=[{"role": "user", "content": text}])
+        return number, Prompt(self._output_len, text=text)
 
     def describe(self) -> str:
         return self._name
 
 
-def _begin_with(tag: str, query: Query) -> Query:
-    if query.messages is None:
-        return replace(query, prompt=tag + query.prompt)
-    first, *rest = query.messages
+def _begin_with(tag: str, prompt: Prompt) -> Prompt:
+    if prompt.messages is None:
+        return replace(prompt, text=tag + prompt.text)
+    first, *rest = prompt.messages
     content = first["content"]
     tagged = tag + content if isinstance(content, str) else [{"type": "text", "text": tag}, *content]
-    return replace(query, messages=[first | {"content": tagged}, *rest])
+    return replace(prompt, messages=[first | {"content": tagged}, *rest])

@@ -1,4 +1,4 @@
-"""What a server does with what it is asked for: seen in two short answers before the load, told in one line. Pure."""
+"""What a server honours of what it is asked for, seen in two short answers before the load. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 
 from bench.load.driver import WARMUP_TOKENS
 from bench.load.preflight import Agreement
-from bench.load.settings import Settings
+from bench.load.settings import LoadSettings
 from bench.outcome import Outcome
 from bench.records.record import Record
-from bench.workload.body import BodyForm, Kind
-from bench.workload.queries import Query
+from bench.workload.body import BodyForm, EndpointKind
+from bench.workload.datasets import Prompt
 
-Ask = Callable[[BodyForm, Query], Awaitable[Record]]
+Ask = Callable[[BodyForm, Prompt], Awaitable[Record]]
 
 _SHORT_QUESTION = "Answer with one word and nothing else: is water wet?"
 
 
-def short_query(kind: Kind) -> Query:
+def short_prompt(kind: EndpointKind) -> Prompt:
     """A question that a model would answer in fewer tokens than it is asked for."""
     if kind == "completions":
-        return Query(WARMUP_TOKENS, prompt=_SHORT_QUESTION)
-    return Query(WARMUP_TOKENS, messages=[{"role": "user", "content": _SHORT_QUESTION}])
+        return Prompt(WARMUP_TOKENS, text=_SHORT_QUESTION)
+    return Prompt(WARMUP_TOKENS, messages=[{"role": "user", "content": _SHORT_QUESTION}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ServerBehaviour:
     """What the server was seen to honour; None for what could not be seen. `wrong_length` is a length not kept."""
 
     keeps_length: bool | None = None
@@ -47,38 +47,38 @@ class Manners:
     wrong_length: Length | None = None
 
 
-async def observe(ask: Ask, agreed: Agreement) -> tuple[Agreement, Manners]:
+async def observe(ask: Ask, agreed: Agreement) -> tuple[Agreement, ServerBehaviour]:
     """Ask once more, for an answer that is short by nature, and see what became of both requests.
 
     A server that does not know the field for the length is asked by its other name.
     """
-    query = short_query(agreed.form.kind)
-    second = await ask(agreed.form, query)
-    manners = judge(agreed.form, agreed.answer, second)
-    too_long = manners.wrong_length is not None and manners.wrong_length.got > manners.wrong_length.asked
+    prompt = short_prompt(agreed.form.kind)
+    second = await ask(agreed.form, prompt)
+    behaviour = behaviour_of(agreed.form, agreed.answer, second)
+    too_long = behaviour.wrong_length is not None and behaviour.wrong_length.got > behaviour.wrong_length.asked
     if too_long and agreed.form.features.length_field == "max_tokens":
         features = replace(agreed.form.features, length_field="max_completion_tokens")
         other = replace(agreed.form, features=features)
-        third = await ask(other, query)
+        third = await ask(other, prompt)
         if third.outcome is Outcome.OK and _wrong_length(third) is None and _tokens(third) is not None:
-            return replace(agreed, form=other), judge(other, third, third)
-    return agreed, manners
+            return replace(agreed, form=other), behaviour_of(other, third, third)
+    return agreed, behaviour
 
 
-def judge(form: BodyForm, first: Record, second: Record) -> Manners:
+def behaviour_of(form: BodyForm, first: Record, second: Record) -> ServerBehaviour:
     """What two answers tell, one after the other."""
     answered = [record for record in (first, second) if record.outcome is Outcome.OK]
     keeps_connections = None if second.outcome is not Outcome.OK else not second.opened
     if not form.features.fixed_length:
-        return Manners(None, keeps_connections)
+        return ServerBehaviour(None, keeps_connections)
     wrong = next(filter(None, map(_wrong_length, answered)), None)
     if wrong is not None:
-        return Manners(False, keeps_connections, wrong)
+        return ServerBehaviour(False, keeps_connections, wrong)
     known = any(_tokens(record) is not None for record in answered)
-    return Manners(True if known else None, keeps_connections)
+    return ServerBehaviour(True if known else None, keeps_connections)
 
 
-def settle_length(settings: Settings, form: BodyForm, manners: Manners) -> tuple[bool, list[str]]:
+def settle_length(settings: LoadSettings, form: BodyForm, behaviour: ServerBehaviour) -> tuple[bool, list[str]]:
     """Whether answers have to have the length asked for, and a note where the server decides otherwise.
 
     They have to only where somebody asked for a length: otherwise another one is told, and no failure.
@@ -86,10 +86,10 @@ def settle_length(settings: Settings, form: BodyForm, manners: Manners) -> tuple
     if settings.fixed_length is False:
         return False, []
     required = settings.fixed_length is True
-    if form.features.fixed_length and manners.wrong_length is None:
+    if form.features.fixed_length and behaviour.wrong_length is None:
         return required, []
-    if manners.wrong_length is not None:
-        why = f"the server does not keep the length asked for ({manners.wrong_length})"
+    if behaviour.wrong_length is not None:
+        why = f"the server does not keep the length asked for ({behaviour.wrong_length})"
     else:
         why = "the server refuses min_tokens and ignore_eos"
     if required:
@@ -98,9 +98,9 @@ def settle_length(settings: Settings, form: BodyForm, manners: Manners) -> tuple
     return False, [f"{why}: answers end where the model ends them"]
 
 
-def give_up_length(agreed: Agreement, manners: Manners, *, required: bool) -> Agreement:
+def drop_length(agreed: Agreement, behaviour: ServerBehaviour, *, required: bool) -> Agreement:
     """The form without what the server pays no heed to, unless a length is required all the same."""
-    if manners.wrong_length is None or required:
+    if behaviour.wrong_length is None or required:
         return agreed
     return replace(agreed, form=replace(agreed.form, features=replace(agreed.form.features, fixed_length=False)))
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from bench.load.driver import WARMUP_TOKENS
-from bench.load.manners import Length, Manners, give_up_length, observe, settle_length, short_query
 from bench.load.plan import Limits
 from bench.load.preflight import Agreement
-from bench.load.settings import Settings
+from bench.load.server_behaviour import Length, ServerBehaviour, drop_length, observe, settle_length, short_prompt
+from bench.load.settings import LoadSettings
 from bench.outcome import Outcome
 from bench.records.record import WARMUP, Record
 from bench.workload.body import BodyForm, Features
-from bench.workload.queries import Query
+from bench.workload.datasets import Prompt
 from tests.unit.bench.rows import row
 from tests.unit.bench.runs import run
 from tests.unit.bench.test_summary import result_of
@@ -47,24 +47,26 @@ def answer(
     )
 
 
-def observed(first: Record, *others: Record, form: BodyForm = FORM) -> tuple[Agreement, Manners, list[BodyForm]]:
+def observed(
+    first: Record, *others: Record, form: BodyForm = FORM
+) -> tuple[Agreement, ServerBehaviour, list[BodyForm]]:
     """What is made of the first answer, and those to what is asked then."""
     asked: list[BodyForm] = []
     left = list(others)
 
-    async def ask(form: BodyForm, query: Query) -> Record:
+    async def ask(form: BodyForm, prompt: Prompt) -> Record:
         asked.append(form)
-        assert "one word" in json.dumps(query.messages)
+        assert "one word" in json.dumps(prompt.messages)
         return left.pop(0)
 
-    agreed, manners = asyncio.run(observe(ask, Agreement(form, [], first)))
+    agreed, behaviour = asyncio.run(observe(ask, Agreement(form, [], first)))
     assert left == []
-    return agreed, manners, asked
+    return agreed, behaviour, asked
 
 
 def test_a_server_that_keeps_to_what_it_is_asked() -> None:
-    agreed, manners, asked = observed(answer(opened=True), answer())
-    assert manners == Manners(keeps_length=True, keeps_connections=True)
+    agreed, behaviour, asked = observed(answer(opened=True), answer())
+    assert behaviour == ServerBehaviour(keeps_length=True, keeps_connections=True)
     assert agreed.form == FORM
     assert asked == [FORM]
 
@@ -82,9 +84,9 @@ def test_a_server_that_keeps_to_what_it_is_asked() -> None:
 )
 def test_a_length_that_is_not_kept_is_seen(first: Record, second: Record, wrong: Length) -> None:
     again = answer(wrong.got, finish=wrong.finish_reason)
-    _, manners, _ = observed(first, second, *([again] if wrong.got > wrong.asked else []))
-    assert manners.keeps_length is False
-    assert manners.wrong_length == wrong
+    _, behaviour, _ = observed(first, second, *([again] if wrong.got > wrong.asked else []))
+    assert behaviour.keeps_length is False
+    assert behaviour.wrong_length == wrong
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,9 @@ def test_a_length_that_is_not_kept_is_seen(first: Record, second: Record, wrong:
     ],
 )
 def test_a_length_that_may_be_kept_is_not_doubted(first: Record, second: Record, keeps: bool | None) -> None:
-    _, manners, _ = observed(first, second)
-    assert manners.keeps_length is keeps
-    assert manners.wrong_length is None
+    _, behaviour, _ = observed(first, second)
+    assert behaviour.keeps_length is keeps
+    assert behaviour.wrong_length is None
 
 
 def test_connections_that_are_closed_are_seen() -> None:
@@ -110,43 +112,43 @@ def test_connections_that_are_closed_are_seen() -> None:
 
 
 def test_a_server_that_knows_the_length_by_its_other_name_is_asked_by_that() -> None:
-    agreed, manners, asked = observed(answer(200, finish="stop"), answer(200, finish="stop"), answer(16))
+    agreed, behaviour, asked = observed(answer(200, finish="stop"), answer(200, finish="stop"), answer(16))
     assert agreed.form.features.length_field == "max_completion_tokens"
-    assert manners.keeps_length is True
+    assert behaviour.keeps_length is True
     assert asked == [FORM, agreed.form]
 
 
 def test_a_server_that_knows_neither_name_is_asked_by_the_first() -> None:
     long = answer(200, finish="stop")
-    agreed, manners, _ = observed(long, long, long)
+    agreed, behaviour, _ = observed(long, long, long)
     assert agreed.form == FORM
-    assert manners.wrong_length == Length(16, 200, "stop")
+    assert behaviour.wrong_length == Length(16, 200, "stop")
 
 
 def test_what_was_refused_is_not_doubted_again() -> None:
     refused = BodyForm("chat", "m", Features(fixed_length=False), {})
-    _, manners, _ = observed(answer(3, finish="stop", asked=None), answer(3, finish="stop", asked=None), form=refused)
-    assert manners == Manners(keeps_length=None, keeps_connections=True)
+    _, behaviour, _ = observed(answer(3, finish="stop", asked=None), answer(3, finish="stop", asked=None), form=refused)
+    assert behaviour == ServerBehaviour(keeps_length=None, keeps_connections=True)
 
 
-def settings(**fields: Any) -> Settings:
-    return Settings(**({"streams": 1, "limits": Limits(requests=1)} | fields))
+def settings(**fields: Any) -> LoadSettings:
+    return LoadSettings(**({"streams": 1, "limits": Limits(requests=1)} | fields))
 
 
-WRONG = Manners(False, True, Length(16, 20, "stop"))
+WRONG = ServerBehaviour(False, True, Length(16, 20, "stop"))
 SAID = "the server does not keep the length asked for (asked for 16 tokens, it sent 20, finish reason 'stop')"
 
 
 def test_a_length_binds_only_who_asked_for_it() -> None:
     refused = BodyForm("chat", "m", Features(fixed_length=False), {})
-    assert settle_length(settings(), FORM, Manners(True, True)) == (False, [])
-    assert settle_length(settings(fixed_length=True), FORM, Manners(True, True)) == (True, [])
-    assert settle_length(settings(fixed_length=True), FORM, Manners()) == (True, [])
-    assert settle_length(settings(fixed_length=False), refused, Manners()) == (False, [])
-    exact, notes = settle_length(settings(), refused, Manners())
+    assert settle_length(settings(), FORM, ServerBehaviour(True, True)) == (False, [])
+    assert settle_length(settings(fixed_length=True), FORM, ServerBehaviour(True, True)) == (True, [])
+    assert settle_length(settings(fixed_length=True), FORM, ServerBehaviour()) == (True, [])
+    assert settle_length(settings(fixed_length=False), refused, ServerBehaviour()) == (False, [])
+    exact, notes = settle_length(settings(), refused, ServerBehaviour())
     assert not exact
     assert notes == ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
-    exact, notes = settle_length(settings(fixed_length=True), refused, Manners())
+    exact, notes = settle_length(settings(fixed_length=True), refused, ServerBehaviour())
     assert exact
     assert "count as length_mismatch" in notes[0]
     assert settle_length(settings(), FORM, WRONG) == (False, [f"{SAID}: answers end where the model ends them"])
@@ -157,15 +159,15 @@ def test_a_length_binds_only_who_asked_for_it() -> None:
 
 def test_fields_that_are_ignored_are_left_out_unless_the_length_is_required() -> None:
     agreed = Agreement(FORM, [], answer())
-    assert give_up_length(agreed, Manners(True, True), required=False) is agreed
-    assert give_up_length(agreed, WRONG, required=True) is agreed
-    assert not give_up_length(agreed, WRONG, required=False).form.features.fixed_length
+    assert drop_length(agreed, ServerBehaviour(True, True), required=False) is agreed
+    assert drop_length(agreed, WRONG, required=True) is agreed
+    assert not drop_length(agreed, WRONG, required=False).form.features.fixed_length
 
 
 def test_the_short_question_suits_the_endpoint() -> None:
-    assert short_query("chat").messages
-    assert short_query("completions").prompt
-    assert {short_query("chat").output_len, short_query("completions").output_len} == {WARMUP_TOKENS}
+    assert short_prompt("chat").messages
+    assert short_prompt("completions").text
+    assert {short_prompt("chat").output_len, short_prompt("completions").output_len} == {WARMUP_TOKENS}
 
 
 def answers(*, length: int | None, took: int = 100, required: bool = False) -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.own_limits import check_ports, check_rate
 from bench.load.plan import Limits
+from bench.load.resource_limits import check_ports, check_rate
 from bench.load.settings import UsageError
 from bench.outcome import Outcome
 from bench.records.record import Record

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.outcome import Outcome
-from bench.target import Head, error_words, excerpt, read_address
+from bench.target import Head, error_message, excerpt, read_address
 
 # Bytes: of JSON that is looked through for an error, and of a page.
 _MOST_READ, _MOST_PAGE = 1024 * 1024, 8 * 1024
@@ -22,7 +22,7 @@ _NOT_TEXT = re.compile(rb"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.IGNOREC
 _FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 
 
-def words_of(body: bytes) -> str:
+def text_of(body: bytes) -> str:
     """The body in one line: the message of an error, the title of a page, the beginning of a text."""
     if _PAGE.match(body):
         body = body[:_MOST_PAGE]
@@ -48,7 +48,7 @@ def unfit_answer(head: Head, body: bytes, *, streamed: bool, wanted: str = "an a
     if streamed and isinstance(content, dict) and content.get("choices"):
         return Outcome.PROTOCOL, f"{status} with a whole answer where a stream was due; --no-stream measures those"
     kind = f" ({head.media_type})" if head.media_type else ""
-    return Outcome.PROTOCOL, f"{status}, but the body{kind} is not {wanted}: {words_of(body)}"
+    return Outcome.PROTOCOL, f"{status}, but the body{kind} is not {wanted}: {text_of(body)}"
 
 
 def encoding_of(head: Head) -> str:
@@ -57,7 +57,7 @@ def encoding_of(head: Head) -> str:
     return "" if said == "identity" else said
 
 
-def stray_words(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
+def stray_text(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
     """What the end of a stream says beside its events: the message of an error, and any other text.
 
     With `is_whole` the stream begins there; else the first line may be the rest of one.
@@ -67,7 +67,7 @@ def stray_words(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
     stray = b"\n".join(line for line in lines if line.strip() and not _FIELD.match(line))
     candidates = [stray, *stray.splitlines()]
     said = next((words for text in candidates if (words := _error(_read(text))) is not None), None)
-    return said, words_of(stray) if stray else ""
+    return said, text_of(stray) if stray else ""
 
 
 def _redirect(where: str) -> str:
@@ -92,7 +92,7 @@ def _error(content: Any) -> str | None:
         return None
     is_error = content.get("error") or content.get("object") == "error" or isinstance(content.get("detail"), str | list)
     if is_error or ("choices" not in content and isinstance(content.get("message"), str)):
-        return error_words(content)
+        return error_message(content)
     return None
 
 

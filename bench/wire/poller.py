@@ -33,7 +33,7 @@ OnRead = Callable[[], int]
 OnReady = Callable[[int], None]
 
 
-class Hub:
+class Poller:
     """Calls `on_read()` of each socket that has something to read, again if that returns as much as a read can bring;
     and `on_ready(events)` when it ends as well, or may be written to if that was asked.
 

@@ -1,0 +1,4 @@
+"""`from mock_server import ScriptedEngine, TimedDelta` replaces this path, which stays for programs that use it."""
+
+from mock_server.engine.sim.scripted import ScriptedEngine as ScriptedEngine
+from mock_server.engine.sim.scripted import TimedDelta as TimedDelta
