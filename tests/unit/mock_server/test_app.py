@@ -1,5 +1,7 @@
 """The application without a server: what the router and a defect answer."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
 
