@@ -18,8 +18,8 @@ def other_names(source: str) -> list[tuple[int, str]]:
 
 
 def _is_usual(name: str, kind: ast.expr | None) -> bool:
-    if isinstance(kind, ast.Name) and kind.id == "StopIteration":  # it is no error: it carries a coroutine's result
-        return name == "end"
+    if isinstance(kind, ast.Name) and kind.id == "StopIteration" and name == "end":
+        return True  # not an error: it carries a coroutine's result
     return name == "error" or name.endswith("_error")
 
 
