@@ -22,6 +22,7 @@ CLASSES = [
     ("sdk.transport.httpx", "HttpxTransport"),
     ("sdk.transport.httpx", "AsyncHttpxTransport"),
     ("mock_server.app", "create_app"),
+    ("mock_server.settings", "ServerSettings"),
     ("mock_server.settings", "Settings"),
 ]
 

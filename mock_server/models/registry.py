@@ -11,7 +11,7 @@ from mock_server.answer.bodies import ModelCard
 from mock_server.engine.base import Adapter, Engine
 from mock_server.errors import bad_request, model_not_found, name_taken
 from mock_server.request_limits import MAX_LOADED_ADAPTERS
-from mock_server.settings import Settings, check_name, is_name
+from mock_server.settings import ServerSettings, check_name, is_name
 from streamgauge.nearest import did_you_mean
 
 
@@ -25,7 +25,7 @@ class Target(NamedTuple):
 class ModelRegistry:
     """Names to targets and cards, base first; adapters come and go in the engine and here together."""
 
-    def __init__(self, settings: Settings, engine: Engine, *, created: int) -> None:
+    def __init__(self, settings: ServerSettings, engine: Engine, *, created: int) -> None:
         self._settings = settings
         self._engine = engine
         self._created = created

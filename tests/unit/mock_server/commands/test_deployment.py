@@ -1,5 +1,7 @@
 """What the options of `deploy` amount to, from the command line's own parser to the engine's arguments."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What becomes of rows under way when their stream is left, or their engine ends."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator
 

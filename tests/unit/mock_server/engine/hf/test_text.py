@@ -1,5 +1,7 @@
 """Where a tokenizer's work is done: short texts at once, long ones in a thread, and never two at a time."""
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from collections.abc import Iterator

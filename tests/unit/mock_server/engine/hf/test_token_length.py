@@ -1,5 +1,7 @@
 """What a text's length tells about its tokens: only where each of its characters must take part in one."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The check of adapters against engines of the kind that it looks for, scripted."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator
 
