@@ -61,7 +61,7 @@ def test_repeating_an_option_adds_nothing_else(args: list[str]) -> None:
         (["--engine", "scripted", "--script", "itl_ms=-1"], "must be at least 0"),
         (["--time-scale", "0"], "0.0 is not in the range x>0"),
         (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "--max-num-batched-tokens must be at least 9"),
-        (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Near it: qwen-7b-chat"),
+        (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Nearest: qwen-7b-chat"),
         (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
         (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is not a hub id"),
         (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
