@@ -1,4 +1,4 @@
-"""The files of a server that speaks TLS, tried before anything starts: what is wrong with them is one line."""
+"""Checks the TLS certificate and key before anything starts, and reports a problem in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_certificate(certfile: str | None, keyfile: str | None) -> None:
         if path is not None:
             _check_readable(option, path)
     try:
-        # a password would be asked for on the terminal, which nobody may be at
+        # otherwise OpenSSL asks for a password on the terminal, where there may be nobody
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password=lambda: b"")
     except ssl.SSLError as error:
         raise DeployError(*_problem(error, certfile, keyfile)) from None
@@ -39,8 +39,8 @@ def _problem(error: ssl.SSLError, certfile: str, keyfile: str | None) -> tuple[P
     if keyfile is None:
         return (
             certificate,
-            " must hold a certificate and its key, unencrypted and in PEM form; ",
+            " must contain a certificate and its key, unencrypted and in PEM form; ",
             Setting("ssl_keyfile"),
-            " names a key in a file of its own",
+            " names a separate file with the key",
         )
     return (certificate, " and ", Setting("ssl_keyfile", keyfile), " must be in PEM form, the key unencrypted")

@@ -1,4 +1,4 @@
-"""`deploy`: serve a model until told to stop."""
+"""`deploy`: serve a model until stopped."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from streamgauge.option_sections import CONTEXT
 @click.command(
     cls=OptionsCommand,
     context_settings=CONTEXT,
-    epilog="A switch without a value is true. Options with ... take several values, in a row or repeated.",
+    epilog="A switch without a value is true. Options with ... take several values: in a row or repeatedly.",
 )
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:
     """Serve a model over OpenAI's API.
 
-    A named model is run by vLLM. Without a model, a simulated engine answers. Once the server answers, it prints one
+    If you name a model, vLLM runs it. Otherwise a simulated engine answers. When the server is ready, it prints one
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
@@ -95,7 +95,7 @@ def _bind(options: dict[str, Any]) -> Listener | UnixListener:
 
 
 def _only_line_on_stdout() -> Callable[[str], None]:
-    """Standard output holds the ready line alone: what libraries and their processes print there is log, too."""
+    """Keeps standard output for the ready line: output of libraries and their processes goes to the log."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
+"""Reads the options of `deploy`: which engine, under which names, with which arguments."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _CHAT_OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What `deploy` is to do."""
+    """What `deploy` serves."""
 
     engine: str
     settings: ServerSettings
     model: ServedModel
     options: CommonOptions
-    """Of the engine's own type."""
+    """They have the engine's own type."""
 
 
 def read_deployment(options: Options, said: Collection[str], engines_of: Mapping[str, Collection[str]]) -> Deployment:
-    """`said` are the options that were given, `engines_of` the engines that an option is for.
+    """`said` are the options that were given; `engines_of` has the engines of each option.
 
     Raises `DeployError` and `EngineOptionError`.
     """
@@ -64,7 +64,7 @@ def _check_address(said: Collection[str]) -> None:
 
 
 def _check_chat(options: Options, said: Collection[str]) -> None:
-    """Options that would have no effect."""
+    """Refuses options that would have no effect."""
     for name in said:
         if options["no_chat"] and name in _CHAT_OPTIONS and options[name] is not False:
             raise DeployError(
@@ -165,7 +165,7 @@ def _tool_format(options: Options, engine: str) -> str | None:
             Setting("enable_auto_tool_choice"),
             " needs ",
             Setting("tool_call_parser"),
-            ": how does the model write its calls?",
+            ", the format in which the model writes calls",
         )
     if options["enable_auto_tool_choice"] is False:
         return ""
@@ -174,7 +174,7 @@ def _tool_format(options: Options, engine: str) -> str | None:
 
 
 def _cors(options: Options) -> Cors | None:
-    """Raises `DeployError` for what says how pages may call while none may."""
+    """Raises `DeployError` for options about pages if no page may call."""
     if options["allowed_origins"]:
         return Cors(
             origins=_any_or_some(options["allowed_origins"]),
@@ -191,7 +191,7 @@ def _cors(options: Options) -> Cors | None:
 
 
 def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
-    """Values one by one, or as vLLM takes them, a JSON list."""
+    """Values one by one, or a JSON list as vLLM takes it."""
     if len(values) == 1 and values[0].startswith("["):
         try:
             values = json.loads(values[0])
@@ -201,7 +201,7 @@ def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _allowed_hosts(options: Options) -> tuple[str, ...]:
-    """Besides loopback names. Any name where others may connect, or only through a socket's file: unless told."""
+    """Names besides loopback names. By default, any name on a Unix socket or where other machines may connect."""
     if options["allowed_hosts"]:
         return _any_or_some(options["allowed_hosts"])
     on_loopback = options["uds"] is None and is_loopback(name_of(options["host"]))
@@ -221,7 +221,7 @@ def _model(options: Options, settings: ServerSettings, source: ModelSource | Non
                     Setting("chat_template"),
                     " and ",
                     Setting("template_type"),
-                    " name the same thing; keep one of them",
+                    " both name a chat template: keep one of them",
                 )
             template = find_template(options["template_type"])
         fallback = find_template(source.type.template) if source.type and source.type.template else None

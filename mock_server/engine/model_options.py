@@ -44,12 +44,12 @@ class SamplingOptions(CommonOptions):
     max_new_tokens: int | None = option(
         POSITIVE,
         ANSWERS,
-        "Tokens of an answer at most. [default: the rest of the context for chats, 16 for completions]",
+        "Maximum number of tokens in an answer. [default: the rest of the context for chats, 16 for completions]",
     )
     temperature: float | None = option(SAMPLING["temperature"], ANSWERS, "0 is greedy. [default: the model's]")
     top_p: float | None = option(SAMPLING["top_p"], ANSWERS, "Nucleus sampling. [default: the model's]")
     top_k: int | None = option(
-        SAMPLING["top_k"], ANSWERS, "Sample from so many likeliest tokens. [default: the model's]"
+        SAMPLING["top_k"], ANSWERS, "Sample from this many likeliest tokens. [default: the model's]"
     )
     repetition_penalty: float | None = option(
         SAMPLING["repetition_penalty"], ANSWERS, "Above 1 discourages repetition. [default: the model's]"
@@ -57,7 +57,7 @@ class SamplingOptions(CommonOptions):
     do_sample: bool | None = option(SWITCH, ANSWERS, "Sample; false is greedy.")
 
     def sampling_defaults(self, override: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What a request that says nothing gets instead of the model's own defaults, `override` included.
+        """Replacements for the model's own defaults, including those of `override`.
 
         Raises `EngineOptionError`.
         """
@@ -67,7 +67,7 @@ class SamplingOptions(CommonOptions):
         if self.do_sample is False:
             if said.get("temperature"):
                 temperature = Setting("temperature", f"{said['temperature']:g}")
-                raise EngineOptionError(Setting("do_sample", False), " is greedy, ", temperature, " is not; keep one")
+                raise EngineOptionError(Setting("do_sample", False), " is greedy, ", temperature, " is not: keep one")
             said["temperature"] = 0.0
         for name, value in said.items():
             if defaults.get(name, value) != value:
@@ -75,14 +75,14 @@ class SamplingOptions(CommonOptions):
                     Setting("override_generation_config"),
                     " and ",
                     Setting(name),
-                    f" differ about {name}; keep one of them",
+                    f" disagree about {name}: keep one of them",
                 )
         return {**defaults, **said}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraOptions(CommonOptions):
-    """How adapters are served; None = as many, and of such rank, as the adapters named need."""
+    """How adapters are served. None: as many, and of as high a rank, as the named adapters need."""
 
     enable_lora: bool | None = option(
         SWITCH, ADAPTERS, "Serve adapters. [default: if one is named]", aliases=("--vllm-enable-lora",)

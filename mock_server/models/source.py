@@ -1,4 +1,4 @@
-"""Which model is meant: from a type, a hub id, a folder or a checkpoint to where it is and what it is called."""
+"""Finds a model's location and name from a type, a hub id, a folder or a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mock_server.models.swift_args import SwiftArgs, read_swift_args
 from mock_server.models.types import MODEL_TYPES, ModelType, UnknownModelTypeError, find_model_type, model_type_of
 
 DEFAULT_ADAPTER = "default-lora"
-"""What an adapter given as --ckpt-dir is called."""
+"""The name of an adapter that is given as --ckpt-dir."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _UNFIT_FOR_A_NAME = re.compile(r"[\s,]+")
@@ -26,11 +26,11 @@ Origin = Callable[[Any], tuple[Part, ...]]
 
 
 class ModelSourceError(WordedError, ValueError):
-    """The options do not lead to a model; the message says why and what to do."""
+    """No model can be found. The message gives the reason and the remedy."""
 
 
 class AdapterGivenError(ModelSourceError):
-    """An adapter was given in place of a model; it is in `folder`."""
+    """An adapter, in `folder`, was given instead of a model."""
 
     def __init__(self, folder: Path, *parts: Part) -> None:
         super().__init__(*parts)
@@ -39,7 +39,7 @@ class AdapterGivenError(ModelSourceError):
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """`path` is a folder or a hub id; `adapter` is one that the model was named by."""
+    """`path` is a folder or a hub id. `adapter` is the adapter that was given instead of the model, if any."""
 
     path: str
     name: str
@@ -50,7 +50,7 @@ class ModelSource:
 def find_model(
     *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
 ) -> ModelSource | None:
-    """None when nothing was said. Raises `ModelSourceError`."""
+    """None if nothing was given. Raises `ModelSourceError`."""
     known = _known_type(model_type)
     if ckpt_dir is not None:
         return _from_checkpoint(Path(ckpt_dir).expanduser(), model_id_or_path, known)
@@ -71,7 +71,7 @@ def _given(path: object) -> tuple[Part, ...]:
 
 
 def _from_path(path: str, known: ModelType | None, origin: Origin = _given) -> ModelSource:
-    """`origin` puts a path in the words of whoever named it."""
+    """`origin` describes in messages where a path comes from."""
     folder = Path(path).expanduser()
     if folder.is_dir():
         _check_model_folder(folder, origin)
@@ -90,16 +90,16 @@ def _check_model_folder(folder: Path, origin: Origin) -> None:
     if is_adapter(folder):
         by_name = Setting("lora_modules", f"name={folder}")
         raise AdapterGivenError(
-            folder, *origin(folder), " is an adapter: name it by ", Setting("ckpt_dir"), ", or by ", by_name
+            folder, *origin(folder), " is an adapter: name it with ", Setting("ckpt_dir"), ", or with ", by_name
         )
     if not (folder / checkpoint.CONFIG).is_file():
-        inner = folder / "default"  # where ms-swift puts an adapter
+        inner = folder / "default"  # where ms-swift saves an adapter
         if is_adapter(inner):
             raise AdapterGivenError(
-                inner, *origin(folder), " holds an adapter in a folder of its own: ", Setting("ckpt_dir", str(inner))
+                inner, *origin(folder), " contains an adapter in a subfolder: ", Setting("ckpt_dir", str(inner))
             )
         raise ModelSourceError(
-            *origin(folder), f" has no {checkpoint.CONFIG}: it does not hold a model in Hugging Face's form"
+            *origin(folder), f" has no {checkpoint.CONFIG}: it does not contain a model in Hugging Face's format"
         )
 
 
@@ -123,15 +123,15 @@ def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelTyp
 
 
 def _type_of(trained: SwiftArgs) -> ModelType | None:
-    """By ms-swift's name if it is a known type, else by the model's hub id."""
+    """The type with ms-swift's name if it is known, else that of the model's hub id."""
     by_name = MODEL_TYPES.get((trained.model_type or "").lower())
     return by_name or next(filter(None, map(model_type_of, trained.models)), None)
 
 
 def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, trained: SwiftArgs) -> ModelSource:
-    """The model that an adapter belongs to: as said, else a folder that it names, else by the hub.
+    """The model that an adapter belongs to: the given one, else a folder that the adapter names, else one on the hub.
 
-    A type that was said gives name and template, and the hub id only where no folder is found.
+    A given type determines name and template, and the hub id only if no folder is found.
     """
     if model_id_or_path is not None:
         return _from_path(model_id_or_path, known)
@@ -141,7 +141,7 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
         raise ModelSourceError(Setting("ckpt_dir"), f": {error}") from None
     named = [said, *trained.models] if said else list(trained.models)
     given = Setting("ckpt_dir", str(adapter))
-    remedy = ("name its base model by ", Setting("model_id_or_path"))
+    remedy = ("name its base model with ", Setting("model_id_or_path"))
 
     def base_of(path: object) -> tuple[Part, ...]:
         return ("the base of ", given, f", {path}")
@@ -153,7 +153,7 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
     if known is not None:
         return ModelSource(known.hub_id, known.name, known)
     if not named:
-        raise ModelSourceError(given, " does not say what model it belongs to: ", *remedy)
+        raise ModelSourceError(given, " does not name the model that it belongs to: ", *remedy)
     hub_id = next((name for name in named if _is_hub_id(name)), named[0])
     try:
         return _from_path(hub_id, None, base_of)
@@ -162,7 +162,7 @@ def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, 
 
 
 def _local_base(adapter: Path, name: str) -> Path | None:
-    """A model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
+    """The model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
     path = Path(name).expanduser()
     folders = (path, (adapter / path).resolve())
     return next((folder for folder in folders if (folder / checkpoint.CONFIG).is_file()), None)
@@ -171,8 +171,8 @@ def _local_base(adapter: Path, name: str) -> Path | None:
 def simulated_name(
     *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
 ) -> tuple[str | None, Adapter | None]:
-    """What a simulated model is called that stands for another, and the adapter that it was named by. Nothing has to
-    exist.
+    """The name of a simulated model that stands for another, and the adapter that was given instead of it, if any.
+    Nothing has to exist.
     """
     adapter = None
     base = model_id_or_path
@@ -202,5 +202,5 @@ def _base_or_other_name(adapter: Path) -> str:
 
 
 def folder_name(folder: Path) -> str:
-    """A folder's own name, fit to be a model's."""
+    """A folder's own name, changed so that it can be a model's."""
     return _UNFIT_FOR_A_NAME.sub("-", folder.resolve().name) or "model"

@@ -1,4 +1,4 @@
-"""Chat templates by type, in Jinja, for models whose tokenizer brings none."""
+"""Chat templates by type, in Jinja, for models whose tokenizer has none."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ TEMPLATES = {
 
 
 class TemplateError(WordedError, ValueError):
-    """There is no such template; the message says which there are."""
+    """An unknown template, or one that cannot be read."""
 
 
 def find_template(template_type: str) -> str:
@@ -74,7 +74,7 @@ def find_template(template_type: str) -> str:
 
 
 def read_template(file_or_text: str) -> str:
-    """A template given as a file's path or as itself. Raises `TemplateError`."""
+    """A template given as a file's path or as text. Raises `TemplateError`."""
     if "{" in file_or_text:
         return file_or_text
     try:

@@ -1,4 +1,4 @@
-"""From the keyword arguments of `get_vllm_engine` to a model and vLLM's engine arguments."""
+"""Turns the keyword arguments of `get_vllm_engine` into a model and vLLM's engine arguments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYWORDS = frozenset(
         "lora_self_test",
     }
 )
-"""Arguments of `get_vllm_engine` that messages name. It gets others by `engine_kwargs`."""
+"""Arguments of `get_vllm_engine` that messages name. Others belong in `engine_kwargs`."""
 
 
 def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSource:
@@ -38,29 +38,29 @@ def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSo
     if model_type is not None and not isinstance(model_type, str):
         raise TypeError(f"model_type must be one of ModelType, or None (got {model_type!r})")
     if model_id_or_path == "":
-        raise ValueError("model_id_or_path is empty: name a folder or a hub id, or leave it out")
+        raise ValueError("model_id_or_path must not be empty: name a folder or a hub id, or leave it out")
     try:
         source = find_model(model_type=model_type, model_id_or_path=model_id_or_path)
     except AdapterGivenError as error:
         raise ValueError(
             f"model_id_or_path {error.folder} is an adapter: name its base model here, and the adapter in each call"
-            f" by lora_request=LoRARequest({DEFAULT_ADAPTER!r}, 1, {str(error.folder)!r})"
+            f" with lora_request=LoRARequest({DEFAULT_ADAPTER!r}, 1, {str(error.folder)!r})"
         ) from None
     except ModelSourceError as error:
         raise ValueError(error.spelled(as_keyword)) from None
     if source is None:
-        raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id by model_id_or_path")
+        raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id with model_id_or_path")
     return source
 
 
 def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's, as far as they were said. Raises `ValueError`, `TypeError`, and `ImportError` for a backend that is not
-    installed.
-    """
+    """vLLM's arguments that were given. Raises `ValueError`, `TypeError`, and `ImportError` for a missing backend."""
     arguments = {name: value for name, value in named.items() if value is not None}
     for name, value in others.items():
         if arguments.get(name, value) != value:
-            raise ValueError(f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one")
+            raise ValueError(
+                f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one of them"
+            )
         arguments[name] = value
     for name in ("tensor_parallel_size", "max_num_seqs", "max_loras"):
         check_at_least_one(name, arguments.get(name))
@@ -70,7 +70,7 @@ def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dic
 
 
 def _check_backend(backend: Any) -> None:
-    """Classes, and their dotted names, are vLLM's to find. Raises `ValueError`, `ImportError`."""
+    """Checks names of backends. vLLM finds classes and their dotted names. Raises `ValueError`, `ImportError`."""
     if isinstance(backend, str) and backend not in EXECUTORS and "." not in backend:
         raise ValueError(
             f"distributed_executor_backend must be one of {', '.join(EXECUTORS)} (got {backend!r})."
@@ -79,12 +79,12 @@ def _check_backend(backend: Any) -> None:
     if backend == "ray" and find_spec("ray") is None:
         raise ImportError(
             "distributed_executor_backend='ray' needs Ray, which is not installed: pip install ray. Ranks on one"
-            " machine need none: leave it out."
+            " machine do not need it: leave it out."
         )
 
 
 def check_at_least_one(name: str, value: Any) -> None:
-    """A whole number, or None. Raises `TypeError`, `ValueError`."""
+    """Accepts a whole number of at least 1, or None. Raises `TypeError`, `ValueError`."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Adapters by request: loaded when first asked for, the one unused longest makes room for another."""
+"""Adapters by request: loaded on first use. The least recently used one makes room for another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mock_server.offline.engine_arguments import as_keyword
 
 @dataclass(frozen=True, slots=True)
 class LoRARequest:
-    """An adapter's name, a number of its own (as vLLM wants one), and its folder. vLLM's own class serves as well."""
+    """An adapter's name, a unique number (as in vLLM), and its folder. vLLM's own class works as well."""
 
     lora_name: str
     lora_int_id: int
@@ -22,7 +22,7 @@ class LoRARequest:
 
 
 class Adapters:
-    """Those that an engine has loaded; `limit` is how many fit, None when the engine swaps them by itself."""
+    """The adapters that an engine has loaded. `limit` is how many fit; None if the engine swaps them itself."""
 
     def __init__(self, engine: Engine, *, limit: int | None, max_rank: int) -> None:
         self._engine = engine
@@ -32,7 +32,7 @@ class Adapters:
         self._changing = asyncio.Lock()
 
     async def load(self, request: LoRARequest) -> str:
-        """The name that the engine knows it by. Raises `AdapterError`."""
+        """Loads the adapter and returns its name in the engine. Raises `AdapterError`."""
         name, path = request.lora_name, _full_path(request.lora_path)
         async with self._changing:
             if self._paths.get(name) != path:
@@ -43,7 +43,7 @@ class Adapters:
                 except AdapterError as error:
                     raise AdapterError(error.spelled(as_keyword)) from error
             self._paths.pop(name, None)
-            self._paths[name] = path  # the last one is the one used last
+            self._paths[name] = path  # the last one is the most recently used
         return name
 
     async def _make_room(self, name: str) -> None:
@@ -57,7 +57,7 @@ class Adapters:
     def _check(self, adapter: Adapter) -> None:
         if not self._max_rank:
             raise AdapterError(
-                "lora_request needs an engine with room for adapters: make it by get_vllm_engine(…, enable_lora=True)"
+                "lora_request needs an engine with room for adapters: make it with get_vllm_engine(…, enable_lora=True)"
             )
         AdapterFiles.read(adapter).check_rank(self._max_rank)
 

@@ -26,13 +26,13 @@ class _Constants(type):
 
 
 class ModelType(metaclass=_Constants):
-    """An attribute for each type that is known; iterating gives them all."""
+    """Has an attribute for each known type. Iterating yields all types."""
 
 
 def get_default_template_type(model_type: str | None) -> str:
-    """How models of a type are prompted; None (a folder of no known type) means the tokenizer's own template.
+    """The template of a model type. None (a folder of unknown type) means the tokenizer's own template.
 
-    Raises `ValueError` that names the nearest types.
+    Raises `ValueError`, which names the nearest types.
     """
     if model_type is None:
         return OWN

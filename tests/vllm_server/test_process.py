@@ -50,7 +50,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     said = refusal("--model", str(tmp_path), code=2)
     assert (
         said
-        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not hold a model in Hugging Face's form"
+        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not contain a model in Hugging Face's format"
     )
 
 

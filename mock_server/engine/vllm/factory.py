@@ -23,7 +23,7 @@ def make_vllm(model: ServedModel, options: VllmOptions) -> Engine:
         raise EngineOptionError(*needs_model("vllm"))
     problem = missing_vllm()
     if problem is not None:
-        raise EngineStartError(f"{problem} For simulated answers under that name say ", Setting("engine", "sim"), ".")
+        raise EngineStartError(f"{problem} For simulated answers under that name, use ", Setting("engine", "sim"), ".")
     return VllmEngine(
         {"model": model.path, **options.engine_arguments(), **lora_arguments(model, options)},
         chat_template=model.chat_template,

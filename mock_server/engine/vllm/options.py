@@ -38,11 +38,11 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         TEXT, ANSWERS, "auto (the model's), vllm (neutral), or a folder.", metavar="NAME"
     )
     override_generation_config: Mapping[str, Any] | None = option(JSON_OBJECT, ANSWERS, "Sampling defaults.")
-    max_cpu_loras: int | None = option(POSITIVE, ADAPTERS, "Adapters kept in memory, those in a batch included.")
+    max_cpu_loras: int | None = option(POSITIVE, ADAPTERS, "Adapters kept in memory, including those in a batch.")
     lora_self_test: bool = option(
         SWITCH,
         ADAPTERS,
-        "Refuse adapters that this build of vLLM mixes into the base's answers.",
+        "Refuse adapters that affect the base model's answers in this build of vLLM.",
         default=True,
     )
     dtype: str | None = option(
@@ -56,18 +56,18 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
     )
     kv_cache_memory_bytes: int | None = option(SIZE, _VLLM, "Memory of the KV cache: 512M, 4G.")
     enforce_eager: bool | None = option(SWITCH, _VLLM, "Do not compile: ready sooner, slower afterwards.")
-    enable_prefix_caching: bool | None = option(SWITCH, _VLLM, "Reuse what prompts have in common.")
+    enable_prefix_caching: bool | None = option(SWITCH, _VLLM, "Reuse the common beginnings of prompts.")
     trust_remote_code: bool | None = option(SWITCH, _VLLM, "Run code that comes with the model.")
     tokenizer: str | None = option(TEXT, _VLLM, "Tokenizer other than the model's.", metavar="ID|DIR")
     revision: str | None = option(TEXT, _VLLM, "Revision of the model on the hub.", metavar="NAME")
-    load_format: str | None = option(TEXT, _VLLM, "How weights are read; dummy makes them up.", metavar="NAME")
+    load_format: str | None = option(TEXT, _VLLM, "Format of the weights; dummy uses random ones.", metavar="NAME")
     block_size: int | None = option(POSITIVE, _VLLM, "Tokens in a block of the KV cache.")
     cpu_offload_gb: float | None = option(Number(0), _VLLM, "GiB of weights kept in the host's memory.")
-    max_logprobs: int | None = option(Whole(-1), _VLLM, "Most log probabilities for each token. [default: 20]")
-    scheduling_policy: str | None = option(OneOf(("fcfs", "priority")), _VLLM, "Who is served first.")
+    max_logprobs: int | None = option(Whole(-1), _VLLM, "Maximum number of log probabilities per token. [default: 20]")
+    scheduling_policy: str | None = option(OneOf(("fcfs", "priority")), _VLLM, "Which requests run first.")
     stream_interval: int | None = option(POSITIVE, _VLLM, "Tokens in each event of a stream.")
     limit_mm_per_prompt: Mapping[str, Any] | None = option(
-        JSON_OBJECT, _VLLM, "Most images, videos and so on in a prompt."
+        JSON_OBJECT, _VLLM, "Maximum number of images, videos and so on in a prompt."
     )
     disable_log_stats: bool | None = option(SWITCH, _VLLM, "Keep no statistics inside vLLM.")
     engine_args: Mapping[str, Any] | None = option(
@@ -85,7 +85,7 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         self.engine_arguments()
 
     def engine_arguments(self) -> dict[str, Any]:
-        """vLLM's engine arguments as far as they were given, but for those of the model and its adapters."""
+        """The engine arguments that were given, except those for the model and its adapters."""
         given = {name: getattr(self, name) for name in ENGINE_ARGUMENTS}
         arguments = {name: value for name, value in given.items() if value is not None}
         if self.dtype is not None:
@@ -98,7 +98,7 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
             if name == "model" or arguments.get(name, value) != value:
                 said_by = Setting(name)
                 raise EngineOptionError(
-                    Setting("engine_args"), f" has {name!r}, which ", said_by, " says too; keep one of them"
+                    Setting("engine_args"), f" has {name!r}, which ", said_by, " sets too: keep one of them"
                 )
             arguments[name] = value
         return arguments

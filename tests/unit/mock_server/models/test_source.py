@@ -40,9 +40,9 @@ def test_types_are_told_apart_and_have_templates_that_there_are() -> None:
 
 
 def test_an_unknown_type_is_told_the_nearest() -> None:
-    with pytest.raises(UnknownModelTypeError, match=r"'qwen-7b-caht' is not known\. Near it: qwen-7b-chat"):
+    with pytest.raises(UnknownModelTypeError, match=r"'qwen-7b-caht' is not known\. Nearest: qwen-7b-chat"):
         find_model_type("qwen-7b-caht")
-    with pytest.raises(UnknownModelTypeError, match=r"is not known\. Any model can be named"):
+    with pytest.raises(UnknownModelTypeError, match=r"is not known\. Name any model with"):
         find_model_type("x")
 
 
@@ -81,7 +81,7 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelSourceError, match=r"has no config\.json"):
         find_model(model_id_or_path=str(tmp_path))
     adapter = write_adapter(tmp_path / "a")
-    with pytest.raises(ModelSourceError, match="is an adapter: name it by --ckpt-dir"):
+    with pytest.raises(ModelSourceError, match="is an adapter: name it with --ckpt-dir"):
         find_model(model_id_or_path=str(adapter))
 
 
@@ -146,7 +146,7 @@ def test_a_folder_without_a_model_is_not_the_base(tmp_path: Path) -> None:
     typed = find_model(ckpt_dir=str(adapter), model_type="qwen-7b-chat")
     assert typed is not None
     assert typed.path == "Qwen/Qwen-7B-Chat"
-    with pytest.raises(ModelSourceError, match=r"has no config\.json.*; name its base model by --model-id-or-path"):
+    with pytest.raises(ModelSourceError, match=r"has no config\.json.*; name its base model with --model-id-or-path"):
         find_model(ckpt_dir=str(adapter))
 
 
@@ -207,7 +207,7 @@ class TestSwift:
 
     def test_its_own_form_of_an_adapter_is_pointed_at(self, tmp_path: Path) -> None:
         inner = write_adapter(tmp_path / "checkpoint-9" / "default")
-        with pytest.raises(ModelSourceError, match=f"in a folder of its own: --ckpt-dir {inner}$"):
+        with pytest.raises(ModelSourceError, match=f"in a subfolder: --ckpt-dir {inner}$"):
             find_model(ckpt_dir=str(tmp_path / "checkpoint-9"))
 
 
@@ -227,7 +227,7 @@ def test_a_simulated_model_is_called_as_the_real_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("base", "says"),
-    [("/gone", "there is no such folder, .*; name its base model by"), (None, "does not say what model")],
+    [("/gone", "there is no such folder, .*; name its base model with"), (None, "does not name the model")],
 )  # fmt: skip
 def test_a_base_that_cannot_be_found_has_a_remedy(tmp_path: Path, base: str | None, says: str) -> None:
     with pytest.raises(ModelSourceError, match=says):

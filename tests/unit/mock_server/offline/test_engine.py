@@ -40,9 +40,9 @@ def test_each_type_has_its_template() -> None:
     assert get_default_template_type(ModelType.qwen_7b_chat) == "qwen"
     assert get_default_template_type(ModelType.qwen_7b) == GENERATION
     assert get_default_template_type(None) == OWN
-    with pytest.raises(ValueError, match=r"'qwen-7b-chatt' is not known\. Near it: qwen-7b-chat"):
+    with pytest.raises(ValueError, match=r"'qwen-7b-chatt' is not known\. Nearest: qwen-7b-chat"):
         get_default_template_type("qwen-7b-chatt")
-    with pytest.raises(ValueError, match="can be named by model_id_or_path instead"):
+    with pytest.raises(ValueError, match="Name any model with model_id_or_path instead"):
         get_default_template_type("banana")
 
 
@@ -52,7 +52,7 @@ def test_the_tokenizers_own_template_comes_first_unless_the_type_is_preferred() 
     assert get_template("qwen", MUTE).source == "qwen"
     assert get_template(OWN, CHATTY, "be brief").default_system == "be brief"
     assert get_template(GENERATION, CHATTY).source == GENERATION
-    with pytest.raises(ValueError, match="no chat template of its own: name one of chatml"):
+    with pytest.raises(ValueError, match="no chat template: name one of chatml"):
         get_template(OWN, MUTE)
     with pytest.raises(ValueError, match=r"'qwenn' is not known.*Did you mean qwen\?"):
         get_template("qwenn", CHATTY)
@@ -63,9 +63,9 @@ def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None
     empty = tmp_path / "empty"
     empty.mkdir()
     for model_type, path, told in (
-        ("qwen-7b-caht", None, "Near it: qwen-7b-chat"),
+        ("qwen-7b-caht", None, "Nearest: qwen-7b-chat"),
         (None, None, "name a model"),
-        (None, "", "model_id_or_path is empty"),
+        (None, "", "model_id_or_path must not be empty"),
         (None, empty, r"model_id_or_path='.*empty' has no config\.json"),
         (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path='.*gone': there is no such folder"),
         (None, adapter, r"is an adapter: name its base model here.*lora_request=LoRARequest"),
@@ -129,7 +129,7 @@ def test_a_fork_can_end_without_the_engine_and_the_engine_goes_on() -> None:
         [sys.executable, "-W", "ignore", "-c", FORKS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert ended.stdout.splitlines() == [
-        "the engine lives in the process that this one was forked from: make another by get_vllm_engine",
+        "the engine runs in the process that this one was forked from: make another one with get_vllm_engine",
         "True",
     ]
 

@@ -57,8 +57,8 @@ def test_top_k_nought_and_minus_one_are_all_tokens() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("max_length", 20, "max_length cannot be set: it would count the prompt too: set max_new_tokens"),
-        ("num_beams", 4, "beam search is not served"),
+        ("max_length", 20, "max_length cannot be set: it would include the prompt; set max_new_tokens"),
+        ("num_beams", 4, "beam search is not supported"),
         ("skip_special_tokens", False, "never part of a response"),
         ("max_new_tokens", 0, r"max_new_tokens must be a whole number, at least 1 \(got 0\)"),
         ("top_p", 1.5, "top_p must be a number above 0 and at most 1 .got 1.5"),
@@ -73,11 +73,11 @@ def test_top_k_nought_and_minus_one_are_all_tokens() -> None:
         ("seed", 2**70, "seed must be a whole number, from -9223372036854775808 to"),
         ("do_sample", "no", "do_sample must be True or False .got 'no'"),
         ("ignore_eos", None, "ignore_eos must be True or False"),
-        ("stop", 5, "stop must be strings"),
+        ("stop", 5, "stop must be non-empty strings"),
         ("stop_token_ids", 5, "stop_token_ids must be a list of token ids .got 5"),
         ("stop_token_ids", ["a"], "stop_token_ids must be a list of token ids"),
         ("stop_token_ids", [-5], "stop_token_ids must be a list of token ids"),
-        ("stop", [""], "none of them empty"),
+        ("stop", [""], "must be non-empty strings"),
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_set(name: str, value: Any, told: str) -> None:

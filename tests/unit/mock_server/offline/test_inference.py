@@ -124,8 +124,8 @@ def test_an_observation_goes_on_from_the_last_answer() -> None:
     [
         ({}, r"request_list\[1\]\['query'\] must be a string \(got None\)"),
         ({"query": 3}, r"got 3"),
-        ({"query": "q", "sytem": "s"}, r"has a key 'sytem'.*Did you mean system"),
-        ({"query": "q", "images": ["a.png"]}, r"\['images'\] cannot be served"),
+        ({"query": "q", "sytem": "s"}, r"has an unknown key 'sytem'.*Did you mean system"),
+        ({"query": "q", "images": ["a.png"]}, r"\['images'\] is not supported"),
         ({"query": "q", "system": 1}, r"\['system'\] must be a string or None"),
         ({"query": "q", "history": [["only"]]}, r"\['history'\]\[0\] must be a pair"),
         ({"query": "q", "history": ["ab"]}, r"\['history'\]\[0\] must be a pair"),
@@ -155,8 +155,8 @@ def test_other_wrong_arguments_are_named(engine: LocalEngine) -> None:
         inference_vllm(engine, TEMPLATE, {"query": "q"})  # type: ignore[call-overload]
     for arguments, options, told in (
         ((engine, TEMPLATE, None), {}, r"request_list must be a list of dicts \(got NoneType\)"),
-        ((None, TEMPLATE, []), {}, "engine must be what get_vllm_engine returns"),
-        ((engine, "qwen", []), {}, "template must be what get_template returns"),
+        ((None, TEMPLATE, []), {}, "engine must be an engine from get_vllm_engine"),
+        ((engine, "qwen", []), {}, "template must be a template from get_template"),
         ((engine, TEMPLATE, []), {"generation_config": {"n": 1}}, r"must be a GenerationConfig \(got dict\)"),
         ((engine, TEMPLATE, []), {"generation_info": []}, "generation_info must be a dict to fill"),
         ((engine, TEMPLATE, []), {"lora_request": "tuned"}, "lora_request must be a LoRARequest"),
