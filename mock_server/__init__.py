@@ -1,1 +1,3 @@
-"""An OpenAI-compatible server over one small engine protocol, with a simulated engine that behaves under load."""
+"""An OpenAI-compatible server over a small engine protocol, with a simulated engine that behaves like a real one under
+load.
+"""
