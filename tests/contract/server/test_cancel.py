@@ -35,7 +35,7 @@ def test_leaving_a_stream_frees_the_engine(
     wait_until_running(http, 1)
     connection.close()
     wait_until_idle(http)
-    assert "does not let go" not in caplog.text  # as where the work has to be given up
+    assert "does not end the request" not in caplog.text  # as where the work has to be given up
 
 
 def test_leaving_a_whole_answer_frees_the_engine(

@@ -41,5 +41,5 @@ def test_health_version_and_what_is_not_there(http: httpx.Client) -> None:
     assert set(http.get("/version").json()) == {"version"}
     assert "GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
     wrong_method = http.get("/v1/chat/completions")
-    assert "does not answer GET" in error_of(wrong_method, 405)["message"]
+    assert "does not support GET" in error_of(wrong_method, 405)["message"]
     assert wrong_method.headers["allow"] == "POST"

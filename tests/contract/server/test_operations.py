@@ -44,8 +44,8 @@ def test_load_tells_what_is_under_way(server: Serving, http: httpx.Client, facts
 
 
 def test_what_is_nowhere_and_what_is_asked_wrongly(http: httpx.Client) -> None:
-    assert "There is nothing at GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
-    assert "does not answer GET" in error_of(http.get(COMPLETIONS), 405)["message"]
+    assert "There is no route GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
+    assert "does not support GET" in error_of(http.get(COMPLETIONS), 405)["message"]
 
 
 def test_every_route_is_described_and_every_reference_leads_somewhere(http: httpx.Client) -> None:

@@ -52,7 +52,7 @@ def test_an_engine_that_cannot_says_so(
 ) -> None:
     error = refused(script_only, path, {**body_of(path), **fields, "stream": stream})
     assert (error["param"], error["code"]) == (next(iter(fields)), "unsupported_parameter")
-    assert "engine does not do" in error["message"]
+    assert "engine does not support" in error["message"]
 
 
 @pytest.mark.parametrize("engine_name", ["sim", "scripted"], indirect=True, scope="session")

@@ -79,7 +79,7 @@ def test_a_defect_is_a_500_that_tells_nothing_of_the_inside() -> None:
     response = request(app, "POST", "/v1/completions", {"prompt": "a"})
     assert response.status_code == 500
     assert response.json()["error"] == {
-        "message": "The server failed; its log tells more", "type": "server_error", "param": None, "code": None,
+        "message": "The server failed; its log has the details", "type": "server_error", "param": None, "code": None,
     }  # fmt: skip
     assert 'finished_reason="error",model_name="sim-chat"} 1.0' in request(app, "GET", "/metrics").text
 

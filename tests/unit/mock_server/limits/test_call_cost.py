@@ -66,4 +66,4 @@ def test_they_are_nested_so_deep() -> None:
     check("[" * MAX_NESTING + "]" * MAX_NESTING)
     error = refused("{}", '{"a":' * (MAX_NESTING + 1) + "1" + "}" * (MAX_NESTING + 1))
     assert error.param == "messages.0.tool_calls.1.function.arguments"
-    assert "objects and arrays more than 200 deep: nest fewer of them" in error.message
+    assert "objects and arrays nested more than 200 deep: nest fewer of them" in error.message

@@ -86,7 +86,7 @@ def test_what_is_nested_less_deep_is_taken(depth: int) -> None:
 
 
 def test_what_is_nested_too_deep_is_refused_everywhere() -> None:
-    says = "objects and arrays more than 200 deep: nest fewer of them"
+    says = "objects and arrays nested more than 200 deep: nest fewer of them"
     assert_refused(nested(MAX_NESTING + 1, "items"), says)
     assert_refused(nested(MAX_NESTING, None), says)
     assert_taken(nested(MAX_NESTING - 1, None))
@@ -116,7 +116,7 @@ def test_alternatives_may_be_nested_so_deep(depth: int) -> None:
 
 
 def test_alternatives_nested_deeper_are_refused() -> None:
-    says = "oneOf, anyOf or allOf nested in one another more than 16 deep: merge some"
+    says = "oneOf, anyOf or allOf nested more than 16 deep: merge some"
     assert_refused({"not": alternatives(MAX_ALTERNATIVES_NESTING + 1)}, says)
     assert_taken({"properties": nested(MAX_ALTERNATIVES_NESTING + 1, "anyOf")})  # the names of properties
 
@@ -130,7 +130,7 @@ def test_parentheses_may_be_nested_so_deep() -> None:
     assert_taken({"pattern": "(a)" * 5_000})
     assert_taken({"pattern": r"\(" * 100 + "[(]" * 100})
     assert_taken({"title": groups(MAX_GROUP_NESTING + 1)})
-    says = "regular expression with parentheses more than 60 deep: nest fewer of them"
+    says = "regular expression with parentheses nested more than 60 deep: nest fewer of them"
     for schema in ({"pattern": groups(MAX_GROUP_NESTING + 1)}, {"patternProperties": {groups(61): True}}):
         assert_refused(schema, says)
     assert_refused({"pattern": "[]" + groups(61)}, says)  # JavaScript's empty set

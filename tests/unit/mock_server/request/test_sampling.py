@@ -100,7 +100,7 @@ def test_log_probabilities_have_a_limit() -> None:
     assert refusal(5, prompt_logprobs=21).param == "prompt_logprobs"
     with pytest.raises(ApiError, match="top_logprobs must be at most 20"):
         of_chat(logprobs=True, top_logprobs=21)
-    with pytest.raises(ApiError, match="needs logprobs"):
+    with pytest.raises(ApiError, match="requires logprobs"):
         of_chat(top_logprobs=2)
 
 
@@ -148,7 +148,7 @@ def test_min_tokens_stays_within_max_tokens_and_within_the_room() -> None:
 
 
 def test_ids_outside_the_vocabulary_are_refused() -> None:
-    assert "must be below 1000" in refusal(5, stop_token_ids=[1000]).message
+    assert "must be below the vocabulary size, 1000" in refusal(5, stop_token_ids=[1000]).message
     check_token_ids([0, 999], 1000, "prompt")
     check_token_ids([], 1000, "prompt")
 
