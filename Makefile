@@ -16,7 +16,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock clean
+.PHONY: help setup bench test test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -81,6 +81,7 @@ check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
 	@.venv/bin/ruff check -q .
 	@.venv/bin/mypy
+	@.venv/bin/mypy -m scripts.release
 	@.venv/bin/mypy tests/typing/public.py tests/typing/in_process.py
 
 check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
@@ -93,6 +94,9 @@ format: setup  ## format and sort imports
 
 lock: setup  ## renew constraints.txt and its kin (all but vLLM's) to the newest versions that fit, and their hashes
 	@scripts/lock.sh
+
+release: setup  ## check the changelog, build, and try the wheel in bare environments; publishes nothing and sets no tag
+	@$(PY) -m scripts.release
 
 clean:  ## remove what setup and runs made
 	rm -rf .venv .venv-*/ .cache dist build runs .mypy_cache .ruff_cache .hypothesis

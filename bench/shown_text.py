@@ -12,16 +12,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from streamgauge.hidden_characters import BLANK, escaped, without_piles
+
 MOST_CHARACTERS = 2000
 _MOST_IN_STRUCTS = 10_000  # commands may be long
 _FILE_NAME_BYTES = 100
-# Letters, symbols and marks by their category, blank by their look; or no wider than nothing (Default_Ignorable),
-# without the two that choose between text and emoji.
-_BLANK = frozenset(
-    "\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f"
-    + "".join(map(chr, (*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
-)
-_MOST_MARKS = 4  # in a row: scripts need a few, hundreds cover the lines above and below
 _NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
 _UNFIT_FOR_NAMES = re.compile(r"[^\w.+=@ -]")
 
@@ -31,10 +26,9 @@ Shown = TypeVar("Shown", bound=msgspec.Struct)
 def shown(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text on one line of at most `most` characters; text that is fit to be shown already stays as it is."""
     line = text[:most]
-    if not line.isprintable() or not _BLANK.isdisjoint(line):
+    if not line.isprintable() or not BLANK.isdisjoint(line):
         line = "".join(map(_visible, line))
-    if not line.isascii():
-        line = _without_piles(line)
+    line = without_piles(line)
     return line if len(line) <= most and len(text) <= most else line[: most - 1] + "…"
 
 
@@ -54,21 +48,12 @@ def file_name_part(text: str) -> str:
     return name.encode("utf-8", "replace")[:_FILE_NAME_BYTES].decode("utf-8", "ignore")
 
 
-def _without_piles(line: str) -> str:
-    """Marks above and below a letter beyond a few are escaped."""
-    marks, parts = 0, []
-    for character in line:
-        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
-        parts.append(character if marks <= _MOST_MARKS else ascii(character)[1:-1])
-    return "".join(parts)
-
-
 def _visible(character: str) -> str:
-    if character.isprintable() and character not in _BLANK:
+    if character.isprintable() and character not in BLANK:
         return character
     if unicodedata.category(character) == "Zs":
         return " "
-    return ascii(character)[1:-1]
+    return escaped(character)
 
 
 def _shown_within(content: Any) -> Any:
@@ -83,7 +68,7 @@ def _shown_within(content: Any) -> Any:
 
 def _json_escape(found: re.Match[str]) -> str:
     character = found[0]
-    if character.isprintable() and character not in _BLANK:
+    if character.isprintable() and character not in BLANK:
         return character
     code = ord(character)
     if code <= 0xFFFF:

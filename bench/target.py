@@ -16,13 +16,13 @@ from bench.answer_limits import FIRST_ANSWER_S, MOST_ERROR_BYTES, MOST_QUESTION_
 from bench.headers import Header
 from bench.outcome import Outcome, status_outcome
 from bench.redaction import Redactor
-from bench.workload.body import BodyForm, Kind
-from bench.workload.queries import Query
+from bench.workload.body import BodyForm, EndpointKind
+from bench.workload.datasets import Prompt
 from sdk.address import Address, parse_address
-from sdk.answer import status_error
 from sdk.body import excerpt, read_json, whole_characters
 from sdk.content import split_content
 from sdk.deadline import Deadline, Timeouts
+from sdk.error_body import status_error
 from sdk.errors import (
     ConfigError,
     ConnectError,
@@ -40,12 +40,12 @@ from sdk.errors import (
 from sdk.reported import error_facts
 from sdk.sse import EventDecoder, TypedEvent
 from sdk.transport.base import AsyncExchange, Head, Origin, Request
+from sdk.transport.connect_errors import connect_error
 from sdk.transport.connection import Connection as PoolConnection
 from sdk.transport.direct import DirectTransport
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import ResponseParser, encode_request
 from sdk.transport.pool import Pool
-from sdk.transport.reason import connect_error
 
 __all__ = [
     "AsyncExchange",
@@ -73,7 +73,7 @@ __all__ = [
     "TypedEvent",
     "connect_error",
     "encode_request",
-    "error_words",
+    "error_message",
     "event_error_message",
     "excerpt",
     "read_address",
@@ -86,7 +86,7 @@ __all__ = [
 
 _AFTER_PATH = re.compile(r"([?#])[^'\s]+")
 _IN_PATHS = "/%:@!$&'()*+,;=~"  # RFC 3986 §3.3, and what is quoted already
-_PATHS: dict[Kind, str] = {"chat": "/chat/completions", "completions": "/completions"}
+_PATHS: dict[EndpointKind, str] = {"chat": "/chat/completions", "completions": "/completions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class TargetAddress:
     path: str | None = None
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> EndpointKind | None:
         """The endpoint that the path names, None when it names none."""
         if self.path is None:
             return None
         return "chat" if self.path.rstrip("/").endswith("/chat/completions") else "completions"
 
-    def endpoint(self, kind: Kind) -> str:
+    def endpoint(self, kind: EndpointKind) -> str:
         """The request target of prompts."""
         return self.path or self.api.target(_PATHS[kind])
 
@@ -124,9 +124,9 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     try:
         api = parse_address(url)
     except ConfigError as error:
-        said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
-        said = _AFTER_PATH.sub(r"\1…", said)  # people put keys there
-        raise ValueError(said) from None
+        advice = "give the key as --api-key" if error.instead == "api_key" else error.remedy
+        said = f"{error.problem}; {advice}" if advice else error.problem
+        raise ValueError(_AFTER_PATH.sub(r"\1…", said)) from None  # people put keys there
     given = url.rstrip("/")
     if endpoint is None:
         path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)
@@ -167,7 +167,7 @@ class Target:
         """The limits of one request, from now on; `first` is one before the load, which must not take half an hour."""
         return Deadline(self._first_timeouts if first else self._timeouts)
 
-    def prompt_request(self, form: BodyForm, query: Query, request_id: str, max_tokens: int | None = None) -> Request:
+    def prompt_request(self, form: BodyForm, prompt: Prompt, request_id: str, max_tokens: int | None = None) -> Request:
         """The request that asks for one answer as a stream."""
         return Request(
             "POST",
@@ -178,7 +178,7 @@ class Target:
                 ("Accept", "text/event-stream" if form.stream else "application/json"),
                 ("X-Request-Id", request_id),
             ),
-            msgspec.json.encode(form.build(query, max_tokens)),
+            msgspec.json.encode(form.build(prompt, max_tokens)),
         )
 
     async def get(self, path: str) -> tuple[Head, bytes]:
@@ -245,7 +245,7 @@ def status_failure(head: Head, body: bytes) -> StatusError:
     return status_error(head, body)
 
 
-def error_words(payload: Any) -> str | None:
+def error_message(payload: Any) -> str | None:
     """The message and code of an error object, None when `payload` is not one."""
     facts = error_facts(payload)
     if facts is None:
@@ -256,7 +256,7 @@ def error_words(payload: Any) -> str | None:
 
 def event_error_message(payload: Any) -> str:
     """What an error event says."""
-    said = error_words(payload)
+    said = error_message(payload)
     if said is None:
         return f"the server sent an event that is not a completion chunk: {payload!r:.120}"
     return f"error in the stream: {said}"

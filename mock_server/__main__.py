@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamgauge.install import install_command
 
-_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "rstr", "uvicorn", "yaml")
+_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "uvicorn", "yaml")
 _SCRIPT = "streamgauge"
 
 

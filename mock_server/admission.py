@@ -15,29 +15,29 @@ _LARGE_SHARE = 32
 class ChoicesShare:
     """What one request holds of the choices in progress, until the end of its `with`."""
 
-    __slots__ = ("_traffic", "count")
+    __slots__ = ("_admission", "count")
 
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self.count = 0
 
     def __enter__(self) -> ChoicesShare:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._traffic.resize(self, 0)
+        self._admission.resize(self, 0)
 
     def resize(self, count: int) -> None:
         """Before the answer has begun. Raises an `ApiError` (429) when there are too many."""
-        self._traffic.resize(self, count)
+        self._admission.resize(self, count)
 
     def grow(self, count: int) -> None:
         """For an answer that takes more memory than was known. Raises an `ApiError` (429)."""
         if count:
-            self._traffic.grow(self, count)
+            self._admission.grow(self, count)
 
 
-class Traffic:
+class Admission:
     """Takes up to `max_requests` at once, and so many choices of them all; 0: any number.
 
     Closed for good by `close`; what is inside may finish.
@@ -109,7 +109,7 @@ class Traffic:
         self._choices += count
 
     def begin_reading(self, limit: asyncio.Timeout) -> None:
-        """Registers a body whose time is up when the traffic is closed."""
+        """Registers a body whose time is up when the server stops admitting requests."""
         self._being_read.add(limit)
         if self.is_closed:
             limit.reschedule(0)

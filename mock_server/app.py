@@ -19,19 +19,19 @@ from mock_server.engine.base import Engine
 from mock_server.errors import ApiError, server_failed
 from mock_server.http.api_keys import ApiKeyMiddleware, key_digests
 from mock_server.http.callers import HostCheck, OriginCheck
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.response_tally import ResponseTally
 from mock_server.routes import all_routes
-from mock_server.routes.fast_route import ShortcutApp
-from mock_server.settings import Settings
+from mock_server.routes.fast_route import FastRouteApp
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
+def create_app(engine: Engine, settings: ServerSettings | None = None) -> FastAPI:
     """The server's routes over `engine`, which starts and stops with the application (ASGI lifespan)."""
-    state = ServerState(engine, settings or Settings())
+    state = ServerState(engine, settings or ServerSettings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,7 +51,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
     routes = all_routes(state)
     tally = ResponseTally(state.metrics, routes)
-    app = ShortcutApp(
+    app = FastRouteApp(
         title="streamgauge",
         openapi_url=None,
         routes=routes,
@@ -65,7 +65,7 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
+def _middleware(settings: ServerSettings, tally: ResponseTally) -> list[Middleware]:
     """CORS stands outside of all but the Host check: a browser must be able to read a refusal."""
     chain = [Middleware(HostCheck, allowed_hosts=settings.allowed_hosts, tally=tally)]
     if (cors := settings.cors) is not None:
@@ -110,4 +110,4 @@ class _ErrorResponse(Response):
         self._error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Exchange(scope, receive, send).send_error(self._error)
+        await AsgiExchange(scope, receive, send).send_error(self._error)

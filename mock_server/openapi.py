@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from mock_server.answer import bodies as responses
+from mock_server.answer import bodies as answers
 from mock_server.request import bodies as requests
 
 Json = dict[str, Any]
@@ -50,18 +50,18 @@ class _Operation:
 
 _OPERATIONS = (
     _Operation("/v1/chat/completions", "post", "A chat's answer", _GENERATION, requests.ChatRequest,
-               responses.ChatCompletion, responses.ChatCompletionChunk),
+               answers.ChatCompletion, answers.ChatCompletionChunk),
     _Operation("/v1/completions", "post", "A prompt's continuation", _GENERATION, requests.CompletionRequest,
-               responses.Completion, responses.Completion),
-    _Operation("/v1/models", "get", "The models served", (401,), answer=responses.ModelList),
-    _Operation("/v1/models/{model_id}", "get", "One model", (401, 404), answer=responses.ModelCard),
+               answers.Completion, answers.Completion),
+    _Operation("/v1/models", "get", "The models served", (401,), answer=answers.ModelList),
+    _Operation("/v1/models/{model_id}", "get", "One model", (401, 404), answer=answers.ModelCard),
     _Operation("/v1/load_lora_adapter", "post", "Serve an adapter from now on", _CHANGING,
                requests.LoadAdapterRequest, is_text=True),
     _Operation("/v1/unload_lora_adapter", "post", "Serve an adapter no longer", _CHANGING,
                requests.UnloadAdapterRequest, is_text=True),
-    _Operation("/tokenize", "post", "Text to tokens", _READING, requests.TokenizeRequest, responses.TokenizeResponse),
+    _Operation("/tokenize", "post", "Text to tokens", _READING, requests.TokenizeRequest, answers.TokenizeResponse),
     _Operation("/detokenize", "post", "Tokens to text", _READING, requests.DetokenizeRequest,
-               responses.DetokenizeResponse),
+               answers.DetokenizeResponse),
     _Operation("/health", "get", "Whether requests can be served, and the engine's counters", (503,)),
     _Operation("/ready", "get", "Whether requests can be served", (503,)),
     _Operation("/ping", "get", "Whether requests can be served", (503,), is_text=True),
@@ -90,7 +90,7 @@ def openapi_document(version: str, root_path: str = "") -> Json:
 
 
 def _schemas() -> tuple[Json, Refs]:
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(responses.ErrorBody, "validation")]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(answers.ErrorBody, "validation")]
     for operation in _OPERATIONS:
         models = (operation.request, operation.answer, operation.event)
         wanted += [(model, "validation") for model in models if model is not None]
@@ -116,7 +116,7 @@ def _responses(operation: _Operation, refs: Refs) -> Iterator[tuple[str, Json]]:
     if operation.event is not None:
         content[_EVENTS] = {"schema": {"type": "string", "description": _events_in_words(operation.event)}}
     yield "200", {"description": "Done.", "content": content}
-    failed = {"application/json": {"schema": refs[responses.ErrorBody, "validation"]}}
+    failed = {"application/json": {"schema": refs[answers.ErrorBody, "validation"]}}
     for status in operation.statuses:
         yield str(status), {"description": _STATUSES[status], "content": failed}
 

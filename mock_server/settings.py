@@ -25,7 +25,7 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     """Raises `ValueError` for names that are empty, clash, or have spaces or commas."""
 
     model_names: tuple[str, ...] = ("sim-chat",)
@@ -83,6 +83,10 @@ class Settings:
             if name in taken:
                 raise ValueError(f"the name {name!r} is given twice; each model and adapter needs its own")
             taken.add(name)
+
+
+Settings = ServerSettings
+"""An earlier name, kept for programs that import it."""
 
 
 def check_name(name: str) -> None:

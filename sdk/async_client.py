@@ -9,30 +9,32 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-import sdk  # annotations name what is loaded only when something reads them
+import sdk  # for annotations: their names are loaded only when something reads them
 from sdk.answer_limit import ArrivingBody
+from sdk.base_client import BaseClient, ClientOptions
+from sdk.call import Answered, Once, Reply, Send, Step, Wait, with_call_facts
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
-from sdk.event_loop import LoopTransports, sleep
-from sdk.flight import LoopFlights
-from sdk.flow import Answered, Once, Reply, Send, Step, Wait, tell
+from sdk.loop_transports import LoopTransports
 from sdk.messages import History, Roles
-from sdk.request import Question
-from sdk.settings import ClientOptions, Settings, needs_proxy, question, typed_config
+from sdk.request import Question, question, typed_config
+from sdk.single_flight import LoopSingleFlight
 from sdk.stream import AsyncStream
 from sdk.transport.base import AsyncExchange, AsyncTransport, Origin
 from sdk.transport.direct import DirectTransport
+from sdk.transport.event_loop import sleep
+from sdk.transport.proxy import needs_proxy
 
 T = TypeVar("T")
 AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 
 
-class AsyncInferenceClient(Settings):
-    """Asks one API from asyncio. May be made anywhere and used from any number of event loops, one after another.
+class AsyncInferenceClient(BaseClient):
+    """Asks one API from asyncio. It may be created anywhere and used from several event loops, one after another.
 
-    Connections are kept per loop and closed when it ends, so closing the client is a courtesy, not a duty. Arguments
-    are those of `InferenceClient`; `transport` replaces the direct one (a function that makes it, called once a loop).
+    Connections belong to a loop and close when it ends, so closing the client is optional. The arguments are those of
+    `InferenceClient`, but `transport` is a function that creates the transport; it is called once for each loop.
     """
 
     def __init__(
@@ -43,13 +45,13 @@ class AsyncInferenceClient(Settings):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, **options)
-        # no bound method: a client that holds itself would keep its connections until the garbage is collected
+        # not a bound method: a client that refers to itself would keep its connections until a garbage collection
         make = transport or partial(_default_transport, self.address.origin)
         self._transports = LoopTransports(make, transport or _general_transport)
-        self._flights = LoopFlights()
+        self._single_flight = LoopSingleFlight()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
-        """The models served, asked anew. Raises as `chat`."""
+        """The models that the server offers, fetched at each call. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return await self._drive(self._caller.models(deadline), deadline)
 
@@ -70,9 +72,9 @@ class AsyncInferenceClient(Settings):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> sdk.ChatCompletionResponse:
-        """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
+        """The answer to a chat; `messages` is a question or a list of messages, `fields` are those of `XRequestConfig`.
 
-        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        The other arguments are those of `inference_client`; `config` is short for `request_config`. Raises
         TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
         asked = question(
@@ -106,7 +108,7 @@ class AsyncInferenceClient(Settings):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[ChatCompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         asked = question(
             model,
             messages,
@@ -146,7 +148,7 @@ class AsyncInferenceClient(Settings):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[CompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=True, chat=False)
         asked = question(model, prompt, request_config=made)
         return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse, self)
@@ -167,7 +169,7 @@ class AsyncInferenceClient(Settings):
         roles: Roles | None = None,
         timeout: float | Timeouts | None = None,
     ) -> Coroutine[Any, Any, sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyAsyncStream]:
-        """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
+        """Chat or completion, whole or streamed, by the arguments and the model's card; see `inference_client`."""
         asked = question(
             model,
             query,
@@ -180,7 +182,7 @@ class AsyncInferenceClient(Settings):
             is_multimodal=is_multimodal,
             roles=roles,
         )
-        return self._infer(asked, is_chat_request, timeout)  # the arguments are read now, whenever it is awaited
+        return self._infer(asked, is_chat_request, timeout)  # the arguments are read now, even if it is awaited later
 
     async def _infer(
         self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None
@@ -195,7 +197,7 @@ class AsyncInferenceClient(Settings):
         return answered.whole_completion()
 
     async def aclose(self) -> None:
-        """Drop the connections of the running loop."""
+        """Close the connections of the running loop."""
         await self._transports.aclose()
 
     async def __aenter__(self) -> AsyncInferenceClient:
@@ -211,21 +213,21 @@ class AsyncInferenceClient(Settings):
         try:
             return await self._drive(self._caller.ask(asked, deadline, is_chat), deadline)
         except SDKError as error:
-            raise tell(error, asked, deadline) from error.__cause__
+            raise with_call_facts(error, asked, deadline) from error.__cause__
 
-    async def _drive(self, flow: Generator[Step, Any, T], deadline: Deadline) -> T:
+    async def _drive(self, call: Generator[Step, Any, T], deadline: Deadline) -> T:
         transport = await self._transports.of_running_loop()
         try:
-            step = next(flow)
+            step = next(call)
             while True:
                 try:
                     reply = await (
                         _send(step, transport, deadline) if isinstance(step, Send) else self._pause(step, deadline)
                     )
                 except SDKError as error:
-                    step = flow.throw(error)
+                    step = call.throw(error)
                 else:
-                    step = flow.send(reply)
+                    step = call.send(reply)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -234,7 +236,7 @@ class AsyncInferenceClient(Settings):
         if isinstance(step, Wait):
             await sleep(step.seconds)
         else:
-            await self._flights.run(step.key, deadline, lambda: self._drive(step.flow(), deadline))
+            await self._single_flight.run(step.key, deadline, lambda: self._drive(step.call(), deadline))
 
 
 def _default_transport(origin: Origin) -> AsyncTransport:
@@ -242,8 +244,8 @@ def _default_transport(origin: Origin) -> AsyncTransport:
 
 
 def _general_transport() -> AsyncTransport:
-    """For proxies and for trio."""
-    from sdk.transport.httpx import AsyncHttpxTransport  # brings httpx2, which few programs need
+    """The transport for proxies and for trio."""
+    from sdk.transport.httpx import AsyncHttpxTransport  # imports httpx2, which few programs need
 
     return AsyncHttpxTransport()
 
@@ -261,6 +263,6 @@ async def _read_body(exchange: AsyncExchange, deadline: Deadline, body: Arriving
             deadline.progress(block.arrived_ns)
     except TransportError:
         if exchange.head.status < 400:
-            raise  # else the status says more than the end of its body
+            raise  # with an error status, the status matters more than the end of its body
     await exchange.aclose()
     return body.whole()

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-
-def version() -> str:
-    """As installed; a checkout that was never installed does not know."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("streamgauge")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+# the only place: pyproject.toml reads it from here
+__version__ = "0.1.0"
 
 
 def version_line() -> str:
     """What `--version` prints."""
-    return f"streamgauge {version()}"
+    return f"streamgauge {__version__}"

@@ -19,8 +19,8 @@ _OPENING = re.compile(rb'"(?:content|text|reasoning|reasoning_content)": ?"')
 _COUNTS = re.compile(rb'"(completion_tokens|total_tokens)": ?(\d+)')
 
 
-class Plain:
-    """Takes the plain chunks of one stream, noting a row for each in `rows`. Made by `learn`.
+class ChunkShape:
+    """Takes the plain chunks of one stream, noting a row for each in `rows`. Made by `learn_shape`.
 
     `events` counts those taken, `last_ns` and `last_doubt_ns` are of the last one; whoever accounts for the stream
     reads and resets them. `tokens` is how many tokens there were so far.
@@ -100,7 +100,7 @@ class Plain:
         return self._heads[length]
 
 
-def learn(piece: bytes, completion_tokens: int | None) -> Plain | None:
+def learn_shape(piece: bytes, completion_tokens: int | None) -> ChunkShape | None:
     """What takes pieces like this one, whose usage says so many tokens (None for no usage); None if it has no text.
 
     It is a guess: what `example` means has to be looked at.
@@ -119,7 +119,7 @@ def learn(piece: bytes, completion_tokens: int | None) -> Plain | None:
     if opening is None or closing <= opening.end() or b"\\" in payload[opening.end() : closing]:
         return None
     tail, counts = _counting_tail(payload[closing:], completion_tokens)
-    return Plain(payload[: opening.end()], tail, counts, size != size.lower())
+    return ChunkShape(payload[: opening.end()], tail, counts, size != size.lower())
 
 
 def _counting_tail(tail: bytes, completion_tokens: int | None) -> tuple[bytes, tuple[int, ...]]:

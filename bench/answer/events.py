@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from bench.answer.chunk_shape import Plain, learn
+from bench.answer.chunk_shape import ChunkShape, learn_shape
 from bench.answer.odd_fields import MOST_COUNT, mend
 from bench.records.moments import (
     DOUBT_SHIFT,
@@ -159,8 +159,8 @@ class Reading:
         "_is_single",
         "_last_kind",
         "_lessons_left",
-        "_plain",
         "_rows",
+        "_shape",
         "_tokens",
         "done_ns",
         "empty",
@@ -188,7 +188,7 @@ class Reading:
         self._full_first: Arrival = (0, 0)  # of the events with text
         self._full_last: Arrival = (0, 0)  # while the last event is an empty one
         self._last_kind = _EMPTY
-        self._plain: Plain | None = None
+        self._shape: ChunkShape | None = None
         self._lessons_left = _LESSONS
         self.first_tokens = -1
         self.usage: Usage | None = None
@@ -227,11 +227,11 @@ class Reading:
         if grown <= 0 and (carried is None or (carried == _EMPTY and grown == 0)):
             return 0
         self._note(_EMPTY if carried is None else carried, grown, arrived_ns, doubt_ns)
-        if self._plain is not None:
-            self._plain.tokens = self._tokens
+        if self._shape is not None:
+            self._shape.tokens = self._tokens
         return grown if grown > 0 else 1
 
-    def learn(self, piece: bytes) -> Plain | None:
+    def learn_shape(self, piece: bytes) -> ChunkShape | None:
         """What takes pieces of the response like the one whose event was taken last; None for what has no such shape.
 
         It then accounts for them by itself; what it took is added here before the next event is.
@@ -240,22 +240,22 @@ class Reading:
             return None
         self._lessons_left -= 1
         told = self.completion_tokens if self._is_continuous else None
-        plain = learn(piece, told)
-        if plain is None or not self._means_a_token(plain, told):
+        shape = learn_shape(piece, told)
+        if shape is None or not self._means_a_token(shape, told):
             return None
-        plain.rows, plain.tokens = self._rows, self._tokens
-        plain.word = self._base | self._last_kind << KIND_SHIFT | (UNKNOWN_TOKENS if told is None else 1)
-        self._plain = plain
-        return plain
+        shape.rows, shape.tokens = self._rows, self._tokens
+        shape.word = self._base | self._last_kind << KIND_SHIFT | (UNKNOWN_TOKENS if told is None else 1)
+        self._shape = shape
+        return shape
 
-    def _means_a_token(self, plain: Plain, told: int | None) -> bool:
+    def _means_a_token(self, shape: ChunkShape, told: int | None) -> bool:
         """Whether chunks of a shape are nothing but a text, of the kind of the last event, and one token more."""
         tokens = 0 if told is None else told + 1
         usage = None if self.usage is None or told is None else replace(self.usage, completion_tokens=tokens)
         kinds = []
         for text in (b"x", b""):
             try:
-                chunk = _decode(plain.example(text, tokens))
+                chunk = _decode(shape.example(text, tokens))
             except (ValueError, RecursionError):
                 return False
             if chunk.error is not None or not chunk.choices or chunk.choices[0].finish_reason:
@@ -267,20 +267,20 @@ class Reading:
 
     def stop_plain(self) -> None:
         """Have the next event parsed, whatever it looks like."""
-        if self._plain is not None:
-            self._plain.retire()
+        if self._shape is not None:
+            self._shape.retire()
 
     def add_plain(self) -> int:
         """Add what was taken as plain since the last event, to be called before the next one is; how many it was."""
-        plain = self._plain
-        taken = 0 if plain is None else plain.events
-        if plain is not None and taken:
+        shape = self._shape
+        taken = 0 if shape is None else shape.events
+        if shape is not None and taken:
             self.events += taken
-            self.last_ns, self.last_doubt_ns = plain.last_ns, plain.last_doubt_ns
+            self.last_ns, self.last_doubt_ns = shape.last_ns, shape.last_doubt_ns
             self._lessons_left = _LESSONS
-            plain.events = 0
+            shape.events = 0
             if self._is_continuous and self.usage is not None:
-                self._tokens = self.usage.completion_tokens = plain.tokens
+                self._tokens = self.usage.completion_tokens = shape.tokens
         return taken
 
     def _note(self, kind: int, grown: int, arrived_ns: int, doubt_ns: int) -> None:
@@ -337,7 +337,7 @@ class Reading:
     @property
     def plain_events(self) -> int:
         """What was taken as plain and not added yet."""
-        return 0 if self._plain is None else self._plain.events
+        return 0 if self._shape is None else self._shape.events
 
     @property
     def completion_tokens(self) -> int | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench.cli.option_sections import dashes
 from bench.cli.program import program_name
 from bench.cli.vllm_options import refusal_of
 from bench.headers import HIDDEN, hide_value
+from streamgauge.nearest import nearest
+from streamgauge.option_sections import dashed
 
 Value = str | bool | list[str] | dict[str, Any]
 
@@ -38,11 +38,11 @@ class Entry:
 
     def shown(self) -> Value:
         """The value as a result may hold it."""
-        if dashes(self.key) == "api-key":
+        if dashed(self.key) == "api-key":
             return HIDDEN
-        if dashes(self.key) == "header" and isinstance(self.value, list):
+        if dashed(self.key) == "header" and isinstance(self.value, list):
             return [hide_value(text) for text in self.value]
-        if dashes(self.key) == "server-args" and isinstance(self.value, str):
+        if dashed(self.key) == "server-args" and isinstance(self.value, str):
             from bench.cli.rerun_command import hide_server_keys
 
             return hide_server_keys(self.value)
@@ -136,15 +136,15 @@ class _Reader:
         return node.value
 
     def _option(self, key: str, line: int) -> click.Option:
-        name = dashes(key)
+        name = dashed(key)
         if name in self._options and name not in _NOT_IN_FILES:
             return self._options[name]
         if name in _NOT_IN_FILES:
             raise self._wrong(f"{key} is for the command line alone", line)
         if instead := refusal_of(f"--{name}"):
             raise self._wrong(f"{key} of vllm bench serve is not carried here: {instead}", line)
-        near = get_close_matches(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES], 1)
-        hint = f"did you mean {near[0]}?" if near else f"keys are the long options of {program_name()} --help"
+        near = nearest(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES])
+        hint = f"did you mean {near}?" if near else f"keys are the long options of {program_name()} --help"
         raise self._wrong(f"unknown option {key}; {hint}", line)
 
     def _value(self, key: str, line: int, option: click.Option, node: Any) -> Value:
@@ -165,7 +165,7 @@ class _Reader:
         if not isinstance(node.value, str) or word not in (*_TRUE, *_FALSE):
             got = f" (got {node.value!r})" if isinstance(node.value, str) else ""
             raise self._wrong(f"{key} must be true or false{got}", line)
-        return (word in _TRUE) != (f"--{dashes(key)}" in option.secondary_opts)
+        return (word in _TRUE) != (f"--{dashed(key)}" in option.secondary_opts)
 
     def _several(self, key: str, line: int, node: Any) -> list[str]:
         """The words of an option that takes several: a list, `name: value` pairs, or a list of those."""

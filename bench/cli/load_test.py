@@ -11,21 +11,23 @@ from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli import values
 from bench.cli.config_file import use_config
 from bench.cli.option_rules import read_settings
-from bench.cli.option_sections import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.option_sources import settle, with_source
 from bench.cli.output_options import writing_options
 from bench.cli.vllm_options import BACKENDS
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.settings import (
     API_KEY_VARIABLE,
     DEFAULT_OUTPUT_LEN,
     DEFAULT_SEED,
     DEFAULT_STREAMS,
-    Settings,
+    LoadSettings,
     UsageError,
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS
 from bench.units import format_duration
+from bench.workload.arrivals import PROCESSES
+from streamgauge.option_sections import CONTEXT
 
 _EPILOG = "Recomputing a report from its records: PROGRAM report RUN. Exit codes: 0 done, 1 some or all \
 requests failed or --strict and not trusted, 2 wrong use or a server that cannot be measured as asked, 130 interrupted \
@@ -83,7 +85,7 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     type=values.text,
     help="Engine of the server that is started: sim, scripted, vllm.  [default: sim]",
 )
-@server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by hub id or folder.")
+@server("--model-id-or-path", metavar="ID|DIR", help="Real model that it serves, by poller id or folder.")
 @server("--model-type", metavar="NAME", help="The same by type: qwen-7b-chat, smollm2-135m-instruct …")
 @server("--ckpt-dir", metavar="DIR", help="The same by a fine-tuned model or an adapter.")
 @server("--server-profile", metavar="NAME", help="Speed of its simulated engine: demo, instant, …")
@@ -122,8 +124,8 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
 @load(
     "--arrivals",
     metavar="NAME",
-    type=values.one_of("poisson", "constant", "gamma"),
-    help="How the rate's requests are spread: poisson, constant, gamma (--burstiness).  [default: poisson]",
+    type=values.one_of(*PROCESSES),
+    help=f"How the rate's requests are spread: {', '.join(PROCESSES)} (--burstiness).  [default: poisson]",
 )
 @load(
     "--burstiness",
@@ -248,7 +250,7 @@ server, load, requests, limits, output = map(section, ("Server", "Load", "Reques
     help="YAML file of these options, such as concurrency: 64. What is typed goes first.",
 )
 @version_option
-def load_test(**options: Any) -> Settings:
+def load_test(**options: Any) -> LoadSettings:
     """Measure how fast a language-model server answers, with figures that can be believed.
 
     Keeps --concurrency streams open for --duration, and reports TTFT, ITL, TPOT, E2E and throughput, with the checks

@@ -9,16 +9,13 @@ from collections.abc import Sequence
 
 import click
 
+from bench.cli.exits import FAILED, INTERRUPTED, OK, WRONG_USE, fail
 from bench.cli.load_test import load_test
 from bench.cli.program import program_name
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
 from bench.cli.usage_errors import explain
-from bench.load.settings import OutputError, Settings, UsageError
-from bench.shown_text import shown
-from bench.terminal import say
-
-OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+from bench.load.settings import LoadSettings, OutputError, UsageError
 
 COMMANDS = {"report": report, "selftest": selftest}
 
@@ -70,10 +67,10 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         program = program_name() + (f" {name}" if name else "")
         outcome = command.main(rest, prog_name=program, standalone_mode=False, obj=rest)
-        if isinstance(outcome, Settings):
-            from bench.cli.runner import carry_out
+        if isinstance(outcome, LoadSettings):
+            from bench.cli.runner import run_load_test
 
-            return carry_out(outcome)
+            return run_load_test(outcome)
     except UsageError as error:
         return fail(str(error), WRONG_USE)
     except click.Abort:
@@ -81,10 +78,3 @@ def _dispatch(arguments: list[str]) -> int:
     except click.ClickException as error:
         return fail(explain(error, rest), WRONG_USE)
     return outcome if isinstance(outcome, int) else OK
-
-
-def fail(message: str, code: int) -> int:
-    """Say what is wrong in one line on standard error; a log that is quoted has more of them."""
-    lines = "\n".join(map(shown, message.split("\n")))
-    say(f"{click.style('error:', fg='red', bold=True)} {lines}", sys.stderr)
-    return code

@@ -10,14 +10,13 @@ from typing import Any, Literal
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.cli.api_key import read_key
-from bench.cli.option_sections import dashes
 from bench.cli.output_files import check_file, check_json
 from bench.cli.program import program_name
 from bench.cli.rerun_command import again_line
 from bench.cli.vllm_options import BACKENDS, RANDOM_INPUT_LEN
-from bench.load.arrivals import Process
+from bench.figures.catalogue import LATENCIES, LIMITED
 from bench.load.embedded import ServerChoice
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
 from bench.load.proxies import unused_proxy
 from bench.load.settings import (
@@ -25,14 +24,16 @@ from bench.load.settings import (
     DEFAULT_OUTPUT_LEN,
     DEFAULT_RESULT_DIR,
     DEFAULT_STREAMS,
+    LoadSettings,
     Output,
-    Settings,
     UsageError,
     choose_address,
 )
 from bench.records.run import DEFAULT_PERCENTILES, DEFAULT_ROWS, ConfigFacts, View
 from bench.target import TargetAddress, Timeouts
+from bench.workload.arrivals import Arrivals, Gamma, Poisson, arrivals_by_burstiness, make_arrivals
 from bench.workload.body import OWNED_FIELDS, SAMPLING
+from streamgauge.option_sections import dashed
 
 Options = Mapping[str, Any]
 _MODEL_SOURCES = ("model_type", "model_id_or_path", "ckpt_dir")
@@ -41,7 +42,7 @@ _EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
 
 def read_settings(
     options: Options, environment: Mapping[str, str], arguments: Sequence[str], config: ConfigFacts | None = None
-) -> Settings:
+) -> LoadSettings:
     """The settings that the options amount to. Raises UsageError."""
     named = options["endpoint"]
     path = named if named is not None and named.startswith("/") else None
@@ -56,14 +57,12 @@ def read_settings(
     server, model = _server(options, address)
     key, key_source = read_key(options, options["headers"], environment)
     input_len, prompts = _dataset(options)
-    rate, arrivals, burstiness = _arrivals(options)
+    arrivals = _arrivals(options)
     _check_goodput(options)
-    return Settings(
-        streams=options["streams"] or (DEFAULT_STREAMS if rate is None else None),
+    return LoadSettings(
+        streams=options["streams"] or (DEFAULT_STREAMS if arrivals is None else None),
         limits=_limits(options),
-        rate=rate,
         arrivals=arrivals,
-        burstiness=burstiness,
         streamed=options["stream"],
         address=address,
         address_source=source,
@@ -122,30 +121,34 @@ def read_output(options: Options) -> Output:
 
 def _check_goodput(options: Options) -> None:
     """An answer in one piece has no moments but its end, so that no request could meet the other limits."""
-    unmet = [name for name in options["goodput"] or () if name != "e2e"]
+    limited = options["goodput"] or ()
+    unmet = [name for name in limited if LATENCIES[name].needs_stream]
     if not options["stream"] and unmet:
-        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only e2e")
-    gaps = [name for name in unmet if name in ("tpot", "max_gap")]
+        left = ", ".join(name for name in LIMITED if not LATENCIES[name].needs_stream)
+        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only {left}")
+    gaps = [name for name in limited if LATENCIES[name].needs_gap]
     if gaps and options["output_len"] == 1 and options["prompts"] is None:
         raise UsageError(f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)")
 
 
-def _arrivals(options: Options) -> tuple[float | None, Process | None, float]:
-    """The rate, how it is spread, and the shape of that."""
-    rate, name, shape = options["request_rate"], options["arrivals"], options["burstiness"]
+def _arrivals(options: Options) -> Arrivals | None:
+    """How the requests of a rate are spread; None for a closed loop."""
+    rate, name, burstiness = options["request_rate"], options["arrivals"], options["burstiness"]
     if rate is None:
         for option in ("arrivals", "burstiness"):
             if options[option] is not None:
                 raise UsageError(f"--{option} spreads the requests of a rate: give --request-rate as well")
-        return None, None, 1.0
-    if shape is None:
-        if name == "gamma":
+        return None
+    if burstiness is None:
+        if name == Gamma.name:
             raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunches")
-        return rate, name or "poisson", 1.0
-    named: Process = "constant" if shape == float("inf") else "poisson" if shape == 1 else "gamma"
-    if name not in (None, named):
-        raise UsageError(f"--arrivals {name} and --burstiness {shape:g}, which is {named}, exclude each other")
-    return rate, named, 1.0 if named == "constant" else shape
+        return make_arrivals(name or Poisson.name, rate)
+    arrivals = arrivals_by_burstiness(rate, burstiness)
+    if name not in (None, arrivals.name):
+        raise UsageError(
+            f"--arrivals {name} and --burstiness {burstiness:g}, which is {arrivals.name}, exclude each other"
+        )
+    return arrivals
 
 
 def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoice, str | None]:
@@ -159,7 +162,7 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
         raise UsageError(
             f"--{named} {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
         )
-    model = [part for name, value in sources.items() for part in ("--" + dashes(name), value)]
+    model = [part for name, value in sources.items() for part in ("--" + dashed(name), value)]
     try:
         more = shlex.split(options["server_args"] or "")
     except ValueError as error:

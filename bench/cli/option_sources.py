@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from bench.cli.config_file import config_of, is_from_file
-from bench.cli.option_sections import dashes
 from bench.records.run import ConfigFacts
+from streamgauge.option_sections import dashed
 
 _ADDRESS = ("base_url", "host", "port")
 _EMBEDDED = ("engine", "server_profile", "server_args", "model_type", "model_id_or_path", "ckpt_dir")
@@ -35,7 +35,7 @@ def settle(ctx: click.Context, options: Mapping[str, Any]) -> tuple[dict[str, An
     for one, other in (pair for both in _RIVALS for pair in (both, both[::-1])):
         if typed & set(one):
             settled |= {name: None for name in other if is_from_file(ctx, name)}
-    used = {dashes(entry.key): entry.shown() for name, entry in config.entries.items() if is_from_file(ctx, name)}
+    used = {dashed(entry.key): entry.shown() for name, entry in config.entries.items() if is_from_file(ctx, name)}
     return settled, ConfigFacts(file=str(config.path), options=used)
 
 

@@ -9,9 +9,10 @@ import click
 
 from bench.cli import values
 from bench.cli.option_rules import read_output
-from bench.cli.option_sections import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.output_options import writing_options
 from bench.load.settings import UsageError
+from streamgauge.option_sections import CONTEXT
 
 output = section("Output")
 

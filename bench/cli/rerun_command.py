@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
-from bench.cli.option_sections import dashes, spread
+from bench.cli.option_sections import SEVERAL_VALUES
 from bench.headers import HIDDEN, hide_value
+from streamgauge.option_sections import dashed, repeat_options
 
 _KEY = "--api-key"
 
@@ -16,13 +17,13 @@ def again_line(program: str, arguments: Sequence[str], seed: int) -> str:
     kept: list[str] = []
     option = ""  # whose value comes next
     seeded = False
-    for argument in spread(arguments):
+    for argument in repeat_options(arguments, SEVERAL_VALUES):
         if option:
             kept += [] if option == _KEY else [_HIDE[option](argument)]
             option = ""
             continue
         typed, equals, value = argument.partition("=")
-        name = dashes(typed)
+        name = dashed(typed)
         seeded = seeded or name == "--seed"
         if name == _KEY:
             option = "" if equals else name
@@ -47,7 +48,7 @@ def hide_server_keys(text: str) -> str:
     for word in words:
         name, equals, _ = word.partition("=")
         if word.startswith("-"):
-            follows_key = dashes(name) == _KEY
+            follows_key = dashed(name) == _KEY
             hidden.append(f"{name}={HIDDEN}" if follows_key and equals else word)
         else:
             hidden.append(HIDDEN if follows_key else word)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from bench.cli.exits import FAILED, INTERRUPTED, OK, fail
 from bench.load.embedded import EmbeddedServerError
 from bench.load.preflight import TargetError
 from bench.load.session import Finished, Interruption, Watcher, measure
-from bench.load.settings import STDOUT, Settings, UsageError
+from bench.load.settings import STDOUT, LoadSettings, UsageError
 from bench.records.result import Result
 from bench.report.live import make_watcher
 from bench.terminal import can_move_cursor, columns_of, say
@@ -29,10 +30,8 @@ _Done = TypeVar("_Done")
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def carry_out(settings: Settings) -> int:
+def run_load_test(settings: LoadSettings) -> int:
     """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
-    from bench.cli.main import FAILED, INTERRUPTED, OK, fail
-
     interruption = Interruption(_leave)
     try:
         watcher = make_watcher(settings.live, sys.stderr, os.environ)
@@ -57,7 +56,7 @@ def carry_out(settings: Settings) -> int:
     return FAILED if failed or (settings.strict and result.verdict.level != "trusted") else OK
 
 
-def _report(finished: Finished, settings: Settings) -> Result:
+def _report(finished: Finished, settings: LoadSettings) -> Result:
     """Print the result and keep it."""
     from bench.cli.output import present
     from bench.summary import summarize
@@ -75,7 +74,6 @@ def _report(finished: Finished, settings: Settings) -> Result:
 
 def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
     """Test the bench itself and print; the exit code. Raises UsageError for a file that cannot be written."""
-    from bench.cli.main import FAILED, INTERRUPTED, OK, fail
     from bench.cli.output import write_out
     from bench.records.certificate import save_certificate
     from bench.report.selftest import SelfTestReport
@@ -149,4 +147,4 @@ def _leave() -> None:
     if can_move_cursor(sys.stderr, os.environ):
         sys.stderr.write(SHOW_CURSOR)
         sys.stderr.flush()
-    os._exit(130)
+    os._exit(INTERRUPTED)

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from bench.cli import values
-from bench.cli.option_sections import CONTEXT, SectionedCommand, section, version_option
+from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.output_files import check_json
+from streamgauge.option_sections import CONTEXT
 
 scope, output = map(section, ("Scope", "Output"))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
 from bench.cli.config_file import config_of, is_from_file
-from bench.cli.option_sections import dashes
 from bench.cli.vllm_options import refusal_of
+from streamgauge.nearest import nearest
+from streamgauge.option_sections import dashed
 
 _COMMANDS = ("report", "selftest")
 
@@ -29,23 +29,23 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
         return f"{_as_written(error.param, arguments)} {error.message}"
     if error.message.startswith("Got unexpected extra argument"):
         words = error.message.partition("(")[2].rstrip(")")
-        near = get_close_matches(words.partition(" ")[0], _COMMANDS, 1)
+        near = nearest(words.partition(" ")[0], _COMMANDS)
         if near:
-            return f"unknown command {words.partition(' ')[0]}; did you mean {near[0]}?"
+            return f"unknown command {words.partition(' ')[0]}; did you mean {near}?"
         return f"unexpected words {words!r}: options begin with --, and a command such as report comes first"
     return error.format_message().rstrip(".")
 
 
 def _unknown(name: str, ctx: click.Context | None) -> str:
-    option = dashes(name)
+    option = dashed(name)
     if (instead := refusal_of(option)) is not None:
         return f"{option} of vllm bench serve is not carried here: {instead}"
     known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
-    near = get_close_matches(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")], 1)
-    return f"unknown option {name}; " + (f"did you mean --{near[0]}?" if near else "--help lists all")
+    near = nearest(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")])
+    return f"unknown option {name}; " + (f"did you mean --{near}?" if near else "--help lists all")
 
 
 def _as_written(param: click.Parameter, arguments: Sequence[str]) -> str:
     """The one of an option's names that was used."""
-    written = {dashes(argument.partition("=")[0]) for argument in arguments}
+    written = {dashed(argument.partition("=")[0]) for argument in arguments}
     return next((name for name in param.opts if name in written), param.opts[0] if param.opts else str(param.name))

@@ -7,10 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic_ns
 
-from bench.answer.chunk_shape import PIECE_END, Plain
+from bench.answer.chunk_shape import PIECE_END, ChunkShape
 from bench.answer.events import ChunkError, Reading
-from bench.answer.server_words import encoding_of, error_of, stray_words, unfit_answer, words_of
-from bench.answer.whole import WholeAnswer, read_whole
+from bench.answer.judgement import judge_stream, judge_whole
+from bench.answer.server_message import encoding_of, error_of, stray_text, text_of, unfit_answer
+from bench.answer.whole_answer import WholeAnswer, read_whole
 from bench.answer_limits import (
     EXCESS_S,
     MOST_ERROR_BYTES,
@@ -20,8 +21,8 @@ from bench.answer_limits import (
     most_events,
 )
 from bench.load.plan import Start
-from bench.outcome import Outcome, judge, judge_whole
-from bench.records.moments import Kind, Moments
+from bench.outcome import Outcome
+from bench.records.moments import Kind, MomentLog
 from bench.records.record import OUTCOMES, Record
 from bench.target import (
     ConnectionLostError,
@@ -91,7 +92,7 @@ class Attempt:
         "opened",
         "outcome",
         "phase",
-        "query",
+        "prompt_number",
         "queued_ns",
         "reading",
         "reopened",
@@ -110,17 +111,18 @@ class Attempt:
         *,
         phase: str,
         slot: int,
-        query: int,
+        prompt_number: int,
         request_id: str,
         length: int,
         asked_tokens: int | None,
         is_exact: bool,
         streamed: bool,
         deadline: Deadline,
-        moments: Moments,
+        moments: MomentLog,
         tally: Tally,
     ) -> None:
-        self.start, self.phase, self.slot, self.query, self.request_id = start, phase, slot, query, request_id
+        self.start, self.phase, self.slot = start, phase, slot
+        self.prompt_number, self.request_id = prompt_number, request_id
         self._asked_tokens, self._streamed, self._deadline = asked_tokens, streamed, deadline
         self._exact_tokens = asked_tokens if is_exact else None
         self._moments, self._tally = moments, tally
@@ -197,13 +199,13 @@ class Attempt:
             raise EndlessAnswerError(self.reading.events, self._length)
         return self.reading.done_ns is not None
 
-    def learn(self, data: bytes) -> Plain | None:
+    def learn_shape(self, data: bytes) -> ChunkShape | None:
         """What takes pieces like the last one of a read, which was nothing but whole HTTP chunks."""
         if not self._ended_with_event:
             return None
         self._ended_with_event = False
         begin = data.rfind(PIECE_END, 0, -1) + len(PIECE_END)
-        return self.reading.learn(data[begin:] if begin >= len(PIECE_END) else data)
+        return self.reading.learn_shape(data[begin:] if begin >= len(PIECE_END) else data)
 
     def catch_up(self) -> None:
         """Account for what was taken as plain, so that the time limits know of it."""
@@ -222,7 +224,7 @@ class Attempt:
             self.reading.stop_plain()
 
     def took_plain(self, arrived_ns: int, doubt_ns: int) -> None:
-        """Some were taken by what `learn` gave, all in one read."""
+        """Some were taken by what `learn_shape` gave, all in one read."""
         if doubt_ns:
             self._note_merged(arrived_ns)
 
@@ -314,7 +316,7 @@ class Attempt:
         reading.drop_empty_usage()
         if reading.error is not None:
             return Outcome.STREAM_ERROR, reading.error
-        outcome, said = judge(reading, cut=cut, asked_tokens=self._exact_tokens)
+        outcome, said = judge_stream(reading, cut=cut, asked_tokens=self._exact_tokens)
         if outcome is Outcome.TRUNCATED:
             return self._judge_end(said, cut)
         return outcome, said
@@ -325,7 +327,7 @@ class Attempt:
     def _judge_end(self, said: str | None, cut: str | None) -> tuple[Outcome, str | None]:
         """What to make of a stream that stopped early: its last bytes may say why, though not as an event."""
         end, is_whole = b"".join(self._end), len(self._end) < _END_READS
-        error, stray = stray_words(end, is_whole=is_whole)
+        error, stray = stray_text(end, is_whole=is_whole)
         if error is not None:
             return Outcome.STREAM_ERROR, f"error in the stream, sent without `data:`: {error}"
         if cut is None and not self._has_events and self._head is not None:
@@ -337,7 +339,7 @@ class Attempt:
             failure = status_failure(head, body)
             self.retry_after_s = failure.retry_after_s
             outcome, said = refusal(failure)
-            return outcome, said if failure.server_message else f"HTTP {head.status}: {words_of(body)}"
+            return outcome, said if failure.server_message else f"HTTP {head.status}: {text_of(body)}"
         if encoding := encoding_of(head):
             return Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
         if cut is not None:
@@ -360,7 +362,7 @@ class Attempt:
             request=self.start.request,
             phase=self.phase,
             slot=self.slot,
-            query=self.query,
+            query=self.prompt_number,
             sched_ns=self.start.sched_ns,
             send_ns=self.sent_ns,
             send_took_ns=self.send_took_ns,

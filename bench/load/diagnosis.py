@@ -8,11 +8,11 @@ from bench.outcome import Outcome
 from bench.records.record import Record
 from bench.remedies import remedy
 from bench.target import ProtocolError, SDKError, Target, TargetAddress
-from bench.workload.body import BodyForm, Kind
-from bench.workload.queries import Query
+from bench.workload.body import BodyForm, EndpointKind
+from bench.workload.datasets import Prompt
 
 _MISSING = (404, 405, 501)
-_OTHER: dict[Kind, Kind] = {"chat": "completions", "completions": "chat"}
+_OTHER: dict[EndpointKind, EndpointKind] = {"chat": "completions", "completions": "chat"}
 
 
 async def explain_refusal(target: Target, form: BodyForm, record: Record) -> str:
@@ -23,7 +23,7 @@ async def explain_refusal(target: Target, form: BodyForm, record: Record) -> str
         return key_message(target, url, said)
     line = f"a first request to {url} failed, nothing was measured: {said}"
     if record.outcome is Outcome.TIMEOUT_CONNECT:
-        return line + plain_hint(target)
+        return line + plain_http_hint(target)
     advice = await _endpoint_advice(target, form, record)
     advice = advice or remedy(record.outcome, record.status, said, under_load=False)
     return f"{line}; {advice}" if advice else line
@@ -35,7 +35,7 @@ def key_message(target: Target, url: str, said: str) -> str:
     return f"{url} {what} ({said}); give it with --api-key or OPENAI_API_KEY, or a gateway's own header with --header"
 
 
-def plain_hint(target: Target) -> str:
+def plain_http_hint(target: Target) -> str:
     """What to try when a TLS handshake does not come about; empty for an address without TLS."""
     address = str(target.address)
     return f"; does it speak plain http? Try --base-url http{address[5:]}" if address.startswith("https:") else ""
@@ -61,12 +61,12 @@ async def _endpoint_advice(target: Target, form: BodyForm, record: Record) -> st
     return f"{usual.endpoint(other)} is not there either: check the path in --base-url"
 
 
-async def _answers(target: Target, form: BodyForm, kind: Kind, path: str) -> bool:
+async def _answers(target: Target, form: BodyForm, kind: EndpointKind, path: str) -> bool:
     """Whether the endpoint at that path takes a plain request for one token."""
     asked = replace(form, kind=kind, features=replace(form.features, usage=False, fixed_length=False), stream=False)
-    query = Query(1, prompt="Hi", messages=[{"role": "user", "content": "Hi"}])
+    prompt = Prompt(1, text="Hi", messages=[{"role": "user", "content": "Hi"}])
     try:
-        await target.post(path, asked.build(query))
+        await target.post(path, asked.build(prompt))
     except ProtocolError:  # it answered, if not in JSON
         return True
     except SDKError:

@@ -8,18 +8,19 @@ from time import monotonic_ns
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S, LOOK_S, Drain
 from bench.load.attempt import Attempt, Tally
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S, Outage, Rest
+from bench.load.backoff import Backoff
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S, Outage
 from bench.load.plan import ClosedLoop, OpenLoop, Start
-from bench.load.slots import Lanes
+from bench.load.slots import Slots
 from bench.outcome import Outcome
-from bench.records.moments import Kind, Moments
+from bench.records.moments import Kind, MomentLog
 from bench.records.record import LOAD, WARMUP, Record
 from bench.target import Deadline, Request, RequestTimeoutError, Target
-from bench.timer import Alarm
 from bench.units import NS_PER_S
 from bench.wire import Wire
 from bench.workload.body import BodyForm
-from bench.workload.queries import Query, Workload
+from bench.workload.datasets import Prompt, Workload
+from streamgauge.timers import make_alarm
 
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
@@ -41,7 +42,7 @@ class Driver:
         form: BodyForm,
         workload: Workload,
         keep: Callable[[Record], None],
-        moments: Moments,
+        moments: MomentLog,
         *,
         run_id: str,
         exact_length: bool,
@@ -76,7 +77,7 @@ class Driver:
         plan.begin(monotonic_ns())
         if isinstance(plan, ClosedLoop):
             for slot in range(plan.streams):
-                self._spawn(self._slot(slot, plan))
+                self._spawn(self._closed_slot(slot, plan))
         else:
             self._spawn(self._pace(plan))
         while self._tasks:
@@ -103,17 +104,17 @@ class Driver:
         slot: int,
         phase: str,
         max_tokens: int | None = None,
-        query: Query | None = None,
+        prompt: Prompt | None = None,
         *,
         first: bool = False,
     ) -> Record:
-        """One request from its start to its record, which is kept before it is returned; `query` replaces its own.
+        """One request from its start to its record, which is kept before it is returned; `prompt` replaces its own.
 
         `first`: sent before the load, to find out which fields the server accepts.
         """
-        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, query, first=first)
+        attempt, request, deadline = self._prepare(start, slot, phase, max_tokens, prompt, first=first)
         try:
-            await self._carry_out(attempt, request, deadline)
+            await self._exchange(attempt, request, deadline)
         finally:
             record = attempt.record()
             self._keep(record)
@@ -151,17 +152,17 @@ class Driver:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fail(fault)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
-    def _fail(self, fault: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """A fault of the bench itself ends the run: it must not look like a quiet stream."""
-        self._fault = self._fault or fault
+        self._fault = self._fault or error
         self.cancel()
 
-    async def _slot(self, slot: int, plan: ClosedLoop) -> None:
+    async def _closed_slot(self, slot: int, plan: ClosedLoop) -> None:
         """Send one request after the other."""
-        free_ns, last, rest = plan.begun_ns, None, Rest(slot)
+        free_ns, last, backoff = plan.begun_ns, None, Backoff(slot)
         try:
             await self._wire.turn()
             while (start := plan.take(free_ns, monotonic_ns())) is not None:
@@ -173,19 +174,19 @@ class Driver:
                 last = await self._attempt(start, slot, plan)
                 if last.was_refused:
                     refused, last = last, None
-                    await self._rest(refused, rest, plan)
+                    await self._back_off(refused, backoff, plan)
                     free_ns = refused.free_ns
                 else:
-                    rest.end()
+                    backoff.end()
                     free_ns = last.free_ns
                 await self._wire.turn()
         finally:
             if last is not None:
                 self._settle(last)
 
-    async def _rest(self, refused: Attempt, rest: Rest, plan: ClosedLoop) -> None:
+    async def _back_off(self, refused: Attempt, backoff: Backoff, plan: ClosedLoop) -> None:
         """Leave a server that refused alone for a moment; the slot counts as busy with it."""
-        resume_ns = refused.free_ns + rest.pause_s(refused.retry_after_s) * NS_PER_S
+        resume_ns = refused.free_ns + backoff.pause_s(refused.retry_after_s) * NS_PER_S
         refused.freed_ns = round(min(resume_ns, plan.until_ns))
         self._settle(refused)
         while (left_ns := refused.freed_ns - monotonic_ns()) > 0 and not self._over.is_set():
@@ -197,27 +198,27 @@ class Driver:
 
     async def _pace(self, plan: OpenLoop) -> None:
         """Start each request at its moment, or as soon after as the plan's limit lets it; ends with the last one."""
-        lanes = Lanes(plan.most)
+        slots = Slots(plan.most)
         over = asyncio.get_running_loop().create_future()
 
         def on_time() -> None:
             while (start := plan.take(monotonic_ns())) is not None:
-                slot = lanes.enter(start)
+                slot = slots.enter(start)
                 if slot is not None:
-                    self._spawn(self._lane(start, slot, plan, lanes))
+                    self._spawn(self._open_slot(start, slot, plan, slots))
             if plan.due_ns is not None:
                 alarm.set(plan.due_ns)
             elif not over.done():
                 over.set_result(None)
 
-        alarm = Alarm(on_time)
+        alarm = make_alarm(on_time)
         try:
             on_time()
             await over
         finally:
             alarm.close()
 
-    async def _lane(self, start: Start, slot: int, plan: OpenLoop, lanes: Lanes) -> None:
+    async def _open_slot(self, start: Start, slot: int, plan: OpenLoop, slots: Slots) -> None:
         """Send a request, and then those that had to wait for it."""
         following: Start | None = start
         free_ns = start.sched_ns
@@ -225,14 +226,14 @@ class Driver:
             attempt = await self._attempt(following, slot, plan, queued_ns=max(free_ns - following.sched_ns, 0))
             asyncio.get_running_loop().call_soon(self._settle, attempt)
             free_ns = attempt.free_ns
-            following = lanes.leave(slot, stop=self.gave_up is not None)
+            following = slots.leave(slot, stop=self.gave_up is not None)
 
     async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop, queued_ns: int = 0) -> Attempt:
         """One request of the load. Whoever asked for it has to settle it, unless this raises."""
         attempt, request, deadline = self._prepare(start, slot, LOAD)
         attempt.queued_ns = queued_ns
         try:
-            await self._carry_out(attempt, request, deadline)
+            await self._exchange(attempt, request, deadline)
         except BaseException:
             self._settle(attempt)
             raise
@@ -274,8 +275,8 @@ class Driver:
         try:
             record = attempt.record()
             self._keep(record)
-        except Exception as fault:  # raised again by `run`: nobody waits for this callback
-            self._fail(fault)
+        except Exception as error:  # raised again by `run`: nobody waits for this callback
+            self._fail(error)
             return
         if record.outcome is Outcome.OK and record.first_ns is not None and record.send_ns is not None:
             tally.ttft_ns.append(record.first_ns - record.send_ns)
@@ -286,19 +287,19 @@ class Driver:
         slot: int,
         phase: str,
         max_tokens: int | None = None,
-        query: Query | None = None,
+        prompt: Prompt | None = None,
         *,
         first: bool = False,
     ) -> tuple[Attempt, Request, Deadline]:
-        number, query = self._workload.query(start.request) if query is None else (0, query)
+        number, prompt = self._workload.prompt(start.request) if prompt is None else (0, prompt)
         is_exact = self._exact_length and max_tokens is None
-        length = query.output_len if max_tokens is None else min(max_tokens, query.output_len)
+        length = prompt.output_len if max_tokens is None else min(max_tokens, prompt.output_len)
         deadline = self._target.deadline(first=first)
         attempt = Attempt(
             start,
             phase=phase,
             slot=slot,
-            query=number,
+            prompt_number=number,
             request_id=f"{self._run_id}-{start.request}",
             length=length,
             asked_tokens=length if is_exact or self._form.features.fixed_length else None,
@@ -308,9 +309,9 @@ class Driver:
             moments=self._moments,
             tally=self.tally,
         )
-        return attempt, self._target.prompt_request(self._form, query, attempt.request_id, max_tokens), deadline
+        return attempt, self._target.prompt_request(self._form, prompt, attempt.request_id, max_tokens), deadline
 
-    async def _carry_out(self, attempt: Attempt, request: Request, deadline: Deadline) -> None:
+    async def _exchange(self, attempt: Attempt, request: Request, deadline: Deadline) -> None:
         """Send and receive; how it ended is in the attempt, also when this is cancelled."""
         self._moments.note(attempt.start.request, Kind.SCHED, attempt.start.sched_ns)
         self.tally.under_way.add(attempt)

@@ -9,14 +9,6 @@ from importlib import metadata
 from typing import Any
 
 
-def tool_version() -> str:
-    """This tool's name and version."""
-    try:
-        return f"streamgauge {metadata.version('streamgauge')}"
-    except metadata.PackageNotFoundError:
-        return "streamgauge (from source)"
-
-
 def describe_environment(loop: str) -> dict[str, Any]:
     """Facts that change what a client can measure. Nothing that names a person or a key."""
     return {

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import msgspec
 
 from bench.answer.odd_fields import MOST_COUNT
-from bench.answer.server_words import unfit_answer, words_of
-from bench.load.diagnosis import key_message, plain_hint
+from bench.answer.server_message import text_of, unfit_answer
+from bench.load.diagnosis import key_message, plain_http_hint
 from bench.load.driver import WARMUP_TOKENS, Driver
 from bench.load.plan import Start
 from bench.load.proxies import proxy_note
-from bench.load.settings import Settings
+from bench.load.settings import LoadSettings
 from bench.outcome import Outcome, status_outcome
 from bench.records.record import WARMUP, Record
 from bench.records.run import Negotiated
@@ -31,10 +30,11 @@ from bench.target import (
     TLSError,
 )
 from bench.units import plural
-from bench.workload.body import BodyForm, Kind, concessions
-from bench.workload.prompts import bundled_queries, load_queries
-from bench.workload.queries import PromptList, Query, SyntheticPrompts, Workload
+from bench.workload.body import BodyForm, EndpointKind, concessions
+from bench.workload.datasets import Prompt, PromptList, SyntheticPrompts, Workload
+from bench.workload.prompts import bundled_prompts, load_prompts
 from bench.workload.synthetic import WORDS, single_tokens
+from streamgauge.nearest import nearest
 
 # Of models: characters of a name, how many are named in a message, and how much of each.
 _MOST_NAME, _MOST_NAMES, _MOST_SHOWN_NAME = 1024, 20, 80
@@ -121,12 +121,12 @@ def _unserved_message(name: str, served: list[str]) -> str:
     """Which models there are instead of the one asked for, as far as a line has room."""
     told = [shown(other, _MOST_SHOWN_NAME) for other in served[:_MOST_NAMES]]
     more = f" and {plural(len(served) - len(told), 'other')}" if len(served) > len(told) else ""
-    near = get_close_matches(name, told, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, told)
+    hint = f"; did you mean {near}?" if near else ""
     return f"model {name!r} is not served here; served: {', '.join(told)}{more}{hint}"
 
 
-def choose_kind(settings: Settings, model: Model) -> Kind:
+def choose_kind(settings: LoadSettings, model: Model) -> EndpointKind:
     """Chat or completions: as asked, else as the path says, else as the model card says, else chat."""
     if settings.endpoint is not None:
         return settings.endpoint
@@ -136,16 +136,16 @@ def choose_kind(settings: Settings, model: Model) -> Kind:
 
 
 async def make_workload(
-    settings: Settings, target: Target, model: Model, kind: Kind, nonce: str | None
+    settings: LoadSettings, target: Target, model: Model, kind: EndpointKind, nonce: str | None
 ) -> tuple[Workload, list[str]]:
     """What is sent, and notes on how far it is what was asked for. Raises PromptFileError or TargetError."""
     seed, output_len = settings.seed, settings.output_len
     if settings.input_len is None:
         if settings.prompts is None:
-            queries, name = bundled_queries(kind, output_len), "the built-in set"
+            prompts, name = bundled_prompts(kind, output_len), "the built-in set"
         else:
-            queries, name = load_queries(settings.prompts, kind, output_len), settings.prompts.name
-        return PromptList(queries, name=name, seed=seed, nonce=nonce), []
+            prompts, name = load_prompts(settings.prompts, kind, output_len), settings.prompts.name
+        return PromptList(prompts, name=name, seed=seed, nonce=nonce), []
     length = settings.input_len
     if model.max_model_len is not None and length + output_len > model.max_model_len:
         raise TargetError(
@@ -165,7 +165,7 @@ async def make_workload(
     return workload, [note] if note else []
 
 
-async def _count_by_server(target: Target, model: Model, kind: Kind) -> tuple[list[str], int] | None:
+async def _count_by_server(target: Target, model: Model, kind: EndpointKind) -> tuple[list[str], int] | None:
     """The words that the server's tokenizer counts singly, by /tokenize in vLLM's form; None where it has none."""
 
     async def count_tokens(text: str) -> int:
@@ -228,14 +228,14 @@ async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyFo
 class Probe(Protocol):
     """Sends one short request."""
 
-    def __call__(self, form: BodyForm, query: Query | None = None) -> Awaitable[Record]: ...
+    def __call__(self, form: BodyForm, prompt: Prompt | None = None) -> Awaitable[Record]: ...
 
 
 def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]) -> Probe:
     """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
 
-    async def probe(form: BodyForm, query: Query | None = None) -> Record:
-        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, query, first=True)
+    async def probe(form: BodyForm, prompt: Prompt | None = None) -> Record:
+        return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, prompt, first=True)
 
     return probe
 
@@ -256,7 +256,7 @@ def _unlisted(target: Target, asked: str | None, why: str, *, is_missing: bool =
 def _status_words(error: SDKError) -> str:
     """What the server said; of a page, what it is about."""
     if isinstance(error, StatusError) and not error.server_message:
-        return f"HTTP {error.status}: {words_of(error.body)}"
+        return f"HTTP {error.status}: {text_of(error.body)}"
     return error.message
 
 
@@ -268,7 +268,7 @@ def _silent_message(target: Target, error: SDKError) -> str:
         said = _status_words(error)
         advice = remedy(outcome, error.status, said, under_load=False)
         return f"{_models_url(target)} failed, nothing was measured: {said}; {advice}"
-    hint = plain_hint(target) if isinstance(error, ConnectTimeoutError) else ""
+    hint = plain_http_hint(target) if isinstance(error, ConnectTimeoutError) else ""
     if is_plain and not isinstance(error, RequestTimeoutError):
         hint = "; does it speak https?"
     if isinstance(error, ConnectTimeoutError) and target.unused_proxy is not None:
@@ -277,11 +277,13 @@ def _silent_message(target: Target, error: SDKError) -> str:
 
 
 def _absent_message(target: Target, error: ConnectError) -> str:
-    said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    said = target.redact(error.problem).replace(str(target.address.api.origin), str(target.address), 1)
     proxy = "" if target.unused_proxy is None else f" ({proxy_note(target.unused_proxy)})"
     if isinstance(error, TLSError):  # somebody is there
-        said = said.removesuffix(", or give the transport an ssl_context")
-        is_plain = said.endswith("does it speak plain http?")
-        return (said.removesuffix("; does it speak plain http?") + plain_hint(target) if is_plain else said) + proxy
-    advice = "Check the name in --base-url." if said.endswith("does not resolve") else "Is the server up?"
+        if error.reason == "certificate":
+            said += "; to trust it, name its authority in SSL_CERT_FILE"
+        return said + (plain_http_hint(target) if error.reason == "plain http" else "") + proxy
+    if error.remedy:
+        said += f"; {error.remedy}"
+    advice = "Check the name in --base-url." if error.reason == "unresolved" else "Is the server up?"
     return f"{said}. {advice} Leave --base-url out to use the embedded one.{proxy}"

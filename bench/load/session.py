@@ -14,15 +14,12 @@ from typing import Protocol
 
 import msgspec
 
-from bench.load.arrivals import gaps_s
 from bench.load.attempt import Tally
 from bench.load.diagnosis import explain_refusal
 from bench.load.driver import Driver
 from bench.load.embedded import EmbeddedServer, embedded_server
-from bench.load.environment import describe_environment, tool_version
-from bench.load.health import HealthWatch
-from bench.load.manners import give_up_length, observe, settle_length
-from bench.load.own_limits import allow_streams, check_rate
+from bench.load.environment import describe_environment
+from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, OpenLoop
 from bench.load.preflight import (
     RefusedError,
@@ -34,11 +31,13 @@ from bench.load.preflight import (
     probe_with,
 )
 from bench.load.proxies import proxy_note
+from bench.load.resource_limits import allow_streams, check_rate
 from bench.load.scrape import Scrape
-from bench.load.settings import Settings, UsageError
+from bench.load.server_behaviour import drop_length, observe, settle_length
+from bench.load.settings import LoadSettings, UsageError
 from bench.outcome import Outcome
 from bench.records.certificate import load_certificate, machine_name
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import Record
 from bench.records.run import LoadFacts, Run, TargetFacts
 from bench.records.run_folder import RunFolder
@@ -48,7 +47,8 @@ from bench.target import Target, TargetAddress, read_address
 from bench.units import plural
 from bench.wire import Wire, make_wire
 from bench.workload.body import BodyForm, Features
-from bench.workload.queries import Workload
+from bench.workload.datasets import Workload
+from streamgauge.version import version_line
 
 # An open loop without a limit: what it needs is not known beforehand.
 _MOST_CONNECTIONS = 65_536
@@ -123,7 +123,7 @@ class _Server:
         return None if status is None else f"the embedded server ended during the run (exit {status})"
 
 
-async def measure(settings: Settings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
+async def measure(settings: LoadSettings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
     """Carry out a run. Raises UsageError, PromptFileError, TargetError or EmbeddedServerError before any load."""
     began = datetime.now(UTC).astimezone()
     limit_notes = allow_streams(settings.streams)
@@ -146,7 +146,7 @@ async def measure(settings: Settings, interruption: Interruption, watcher: Watch
 
 
 @contextlib.asynccontextmanager
-async def _served(settings: Settings, watcher: Watcher) -> AsyncIterator[_Server]:
+async def _served(settings: LoadSettings, watcher: Watcher) -> AsyncIterator[_Server]:
     if settings.address is not None:
         yield _Server(settings.address)
         return
@@ -200,7 +200,7 @@ class _Keeper:
 
 
 async def _prepare(
-    settings: Settings,
+    settings: LoadSettings,
     server: _Server,
     target: Target,
     wire: Wire,
@@ -214,7 +214,7 @@ async def _prepare(
     kind = choose_kind(settings, model)
     nonce = None if settings.cache == "keep" else secrets.token_hex(3)
     workload, notes = await make_workload(settings, target, model, kind, nonce)
-    keeper, moments = _Keeper(target.redact), Moments()
+    keeper, moments = _Keeper(target.redact), MomentLog()
     run_id = f"bench-{nonce or secrets.token_hex(3)}"
 
     def make_driver(form: BodyForm, exact_length: bool = False) -> Driver:
@@ -239,17 +239,18 @@ async def _prepare(
         agreed = await negotiate(probe, wanted)
     except RefusedError as error:
         raise TargetError(await explain_refusal(target, wanted, error.record), wrong_use=error.wrong_use) from None
-    agreed, manners = await observe(probe, agreed)
-    exact_length, length_notes = settle_length(settings, agreed.form, manners)
-    agreed = give_up_length(agreed, manners, required=exact_length)
+    agreed, behaviour = await observe(probe, agreed)
+    exact_length, length_notes = settle_length(settings, agreed.form, behaviour)
+    agreed = drop_length(agreed, behaviour, required=exact_length)
     notes += length_notes + limit_notes
     if exact_length and length_notes:
         watcher.warn(length_notes[0])
     if settings.unused_proxy is not None:
         notes.append(proxy_note(settings.unused_proxy))
     keeps_length = agreed.form.features.fixed_length
-    if settings.rate is not None and settings.streams is None and keeps_length and settings.prompts is None:
-        check_rate(settings.rate, settings.limits, settings.output_len, agreed.answer)
+    arrivals = settings.arrivals
+    if arrivals is not None and settings.streams is None and keeps_length and settings.prompts is None:
+        check_rate(arrivals.rate, settings.limits, settings.output_len, agreed.answer)
     driver = make_driver(agreed.form, exact_length)
     warmup = _default_warmup(settings) if settings.warmup is None else settings.warmup
     watcher.stage(f"warming up with {plural(warmup, 'request')}")
@@ -262,7 +263,7 @@ async def _prepare(
     keeper.open(folder)
     environment = describe_environment(loop_name)
     run = Run(
-        tool=tool_version(),
+        tool=version_line(),
         id=folder.id,
         started=began.isoformat(timespec="seconds"),
         again=settings.again,
@@ -280,7 +281,7 @@ async def _prepare(
         ),
         load=_load_facts(settings, workload, warmup, nonce, agreed.form.features.fixed_length, exact_length),
         negotiated=msgspec.structs.replace(
-            agreed.facts(), keeps_length=manners.keeps_length, keeps_connections=manners.keeps_connections
+            agreed.facts(), keeps_length=behaviour.keeps_length, keeps_connections=behaviour.keeps_connections
         ),
         view=settings.view,
         environment=environment,
@@ -292,14 +293,17 @@ async def _prepare(
 
 
 def _load_facts(
-    settings: Settings, workload: Workload, warmup: int, nonce: str | None, fixed_length: bool, length_required: bool
+    settings: LoadSettings,
+    workload: Workload,
+    warmup: int,
+    nonce: str | None,
+    fixed_length: bool,
+    length_required: bool,
 ) -> LoadFacts:
     return LoadFacts(
         plan="closed" if settings.arrivals is None else "open",
         streams=settings.streams,
-        rate=settings.rate,
-        arrivals=settings.arrivals,
-        burstiness=settings.burstiness if settings.arrivals == "gamma" else None,
+        **({} if settings.arrivals is None else settings.arrivals.facts()),
         streamed=settings.streamed,
         duration_s=settings.limits.duration_s,
         requests=settings.limits.requests,
@@ -316,7 +320,7 @@ def _load_facts(
 
 
 async def _load(
-    prepared: _Prepared, settings: Settings, server: _Server, interruption: Interruption, watcher: Watcher
+    prepared: _Prepared, settings: LoadSettings, server: _Server, interruption: Interruption, watcher: Watcher
 ) -> Finished:
     driver, run, folder = prepared.driver, prepared.run, prepared.folder
     plan = make_plan(settings)
@@ -362,17 +366,16 @@ async def _load(
     return Finished(run, folder)
 
 
-def make_plan(settings: Settings) -> ClosedLoop | OpenLoop:
+def make_plan(settings: LoadSettings) -> ClosedLoop | OpenLoop:
     """The plan that was asked for."""
-    if settings.arrivals is None or settings.rate is None:
+    if settings.arrivals is None:
         return ClosedLoop(settings.streams or 1, settings.limits)
-    gaps = gaps_s(settings.arrivals, settings.rate, settings.burstiness, settings.seed)
-    return OpenLoop(gaps, settings.limits, settings.streams)
+    return OpenLoop(settings.arrivals.gaps_s(settings.seed), settings.limits, settings.streams)
 
 
-def _default_warmup(settings: Settings) -> int:
+def _default_warmup(settings: LoadSettings) -> int:
     """One request for each connection that the load will use, as far as that can be told."""
     streams = settings.streams or _WARMUP_STREAMS
-    if settings.rate is not None:
-        streams = min(streams, math.ceil(settings.rate))
+    if settings.arrivals is not None:
+        streams = min(streams, math.ceil(settings.arrivals.rate))
     return min(streams, settings.limits.requests or streams)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S
 from bench.headers import Header
-from bench.load.arrivals import Process
 from bench.load.embedded import ServerChoice
-from bench.load.patience import DEFAULT_GIVE_UP_AFTER_S
+from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
 from bench.records.run import ConfigFacts, View
 from bench.target import TargetAddress, Timeouts, read_address
+from bench.workload.arrivals import Arrivals
 
 DEFAULT_STREAMS = 64
 DEFAULT_DURATION_S = 15.0
@@ -35,9 +35,6 @@ class OutputError(Exception):
     """Something that was measured cannot be printed or written where it was to go."""
 
 
-FORMATS = ("console", "markdown", "csv", "json", "vllm")
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
     """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `save_dir`.
@@ -55,19 +52,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LoadSettings:
     """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
     `unused_proxy` is the variable of a proxy that is passed by.
 
-    With `arrivals` it is an open loop at `rate`, and `streams` is None or the most that may be under way at once.
+    With `arrivals` it is an open loop, and `streams` is None or the most that may be under way at once.
     `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
     """
 
     streams: int | None
     limits: Limits
-    rate: float | None = None
-    arrivals: Process | None = None
-    burstiness: float = 1.0
+    arrivals: Arrivals | None = None
     streamed: bool = True
     address: TargetAddress | None = None
     address_source: str | None = None

@@ -1,4 +1,4 @@
-"""Which request of an open loop travels in which lane: as many lanes as are needed at once, up to a limit. Pure."""
+"""Numbers the requests of an open loop that are under way by slots: as many as are needed, up to a limit. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from bench.load.plan import Start
 
 
-class Lanes:
+class Slots:
     """Numbers requests under way, lowest free number first; `most` is how many there may be, None for no limit."""
 
     def __init__(self, most: int | None) -> None:
@@ -18,7 +18,7 @@ class Lanes:
         self._waiting: deque[Start] = deque()
 
     def enter(self, start: Start) -> int | None:
-        """The lane for a request that is due; None where it has to wait for one."""
+        """The slot for a request that is due; None where it has to wait for one."""
         if self._free:
             return heapq.heappop(self._free)
         if self._most is not None and self._used >= self._most:
@@ -27,11 +27,11 @@ class Lanes:
         self._used += 1
         return self._used - 1
 
-    def leave(self, lane: int, *, stop: bool = False) -> Start | None:
-        """A request has ended: the one that has waited longest takes its lane. With `stop` nobody does any more."""
+    def leave(self, slot: int, *, stop: bool = False) -> Start | None:
+        """A request has ended: the one that has waited longest takes its slot. With `stop` nobody does any more."""
         if stop:
             self._waiting.clear()
         if self._waiting:
             return self._waiting.popleft()
-        heapq.heappush(self._free, lane)
+        heapq.heappush(self._free, slot)
         return None

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from bench.load.embedded import own_cores, stop_process
-from bench.load.environment import describe_environment, tool_version
+from bench.load.environment import describe_environment
 from bench.load.plan import Limits
 from bench.load.session import Finished, Interruption, Watcher, measure
-from bench.load.settings import Settings, UsageError
+from bench.load.settings import LoadSettings, UsageError
 from bench.records.certificate import machine_name
 from bench.records.record import Record
 from bench.records.result import Result, Verdict
@@ -29,6 +29,7 @@ from bench.target import Target, Timeouts, read_address
 from bench.truth.comparison import Comparison, compare
 from bench.truth.log import Truth, read_log
 from bench.truth.script import SHAPES, TOKENS, Order
+from streamgauge.version import version_line
 
 READY_LIMIT_S = 30.0
 SHAPE_STREAMS, SHAPE_TTFT_MS, SHAPE_ITL_MS = 32, 20.0, 2.0
@@ -102,7 +103,7 @@ class SelfTester:
 
     async def _trial(self, name: str, about: str, order: Order, streams: int, duration_s: float) -> Trial:
         with tempfile.TemporaryDirectory() as scratch:
-            settings = Settings(
+            settings = LoadSettings(
                 streams=streams,
                 limits=Limits(duration_s=duration_s),
                 address=read_address(self._url),
@@ -189,7 +190,7 @@ async def self_test(
             if not _is_certified(loads[-1]):
                 break
     return SelfTest(
-        tool=tool_version(),
+        tool=version_line(),
         started=started,
         environment=environment,
         shapes=shapes,

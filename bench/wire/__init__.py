@@ -7,7 +7,7 @@ import sys
 from bench.target import Origin
 from bench.wire.base import Wire
 from bench.wire.kernel import KernelWire
-from bench.wire.sdk_wire import PlainWire
+from bench.wire.sdk_wire import SdkWire
 
 __all__ = ["Wire", "make_wire"]
 
@@ -16,4 +16,4 @@ def make_wire(origin: Origin, max_connections: int) -> Wire:
     """The most exact wire to a server, on the running loop."""
     if origin.scheme == "http" and sys.platform == "linux":
         return KernelWire(origin)
-    return PlainWire(max_connections)
+    return SdkWire(max_connections)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bench.answer.chunk_shape import Plain
-from bench.load.health import WireHealth
+from bench.answer.chunk_shape import ChunkShape
+from bench.records.health import WireHealth
 from bench.records.lags import LagCounter
 from bench.target import Deadline, Head, Request
 from bench.units import NS_PER_S
@@ -43,7 +43,7 @@ class Receiver(Protocol):
 class PieceReceiver(Receiver, Protocol):
     """A receiver that can also do with the bytes of whole HTTP chunks, which saves parsing most of them."""
 
-    def learn(self, data: bytes) -> Plain | None:
+    def learn_shape(self, data: bytes) -> ChunkShape | None:
         """The read that `take` had last was these whole chunks; what can take the next of that kind by its look."""
         ...
 

@@ -8,18 +8,14 @@ import struct
 import sys
 from functools import partial
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from bench.answer.chunk_shape import Plain
+from bench.answer.chunk_shape import ChunkShape
 from bench.records.lags import BIN_SHIFT, BINS
 from bench.units import NS_PER_S
 from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock
-from bench.wire.hub import ENDING, READ, READ_BYTES, WRITE, Hub
-
-if TYPE_CHECKING:
-    from bench.wire.drain import Drain
-    from bench.wire.exchange import Exchange
+from bench.wire.poller import ENDING, READ, READ_BYTES, WRITE, Poller
 
 # From <asm-generic/socket.h>; Python has no name for it. The stamp is a struct timespec of CLOCK_REALTIME.
 SO_TIMESTAMPNS = 35
@@ -49,8 +45,24 @@ _MOST_PUT_OFF = 32
 _MOST_PUT_OFF_BYTES = 4096
 
 
-class Connection:
-    """A connected socket; carries one exchange at a time."""
+class AnswerReader(Protocol):
+    """What a connection hands on to: an exchange, or the drain that takes its place."""
+
+    def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
+        """The last byte of the request was handed to the kernel, after the server had kept it waiting for so long."""
+        ...
+
+    def feed(self, data: bytes, arrived_ns: int) -> None:
+        """The bytes that one read brought."""
+        ...
+
+    def feed_eof(self, cause: OSError | None) -> None:
+        """The connection was closed or broke."""
+        ...
+
+
+class KernelConnection:
+    """A connected socket. It carries one request at a time, whose answer goes to `reader`."""
 
     __slots__ = (
         "_backlog",
@@ -59,65 +71,65 @@ class Connection:
         "_drained_ns",
         "_empty_for_ns",
         "_fd",
-        "_hub",
         "_is_reading_on",
         "_lag_bins",
         "_packets",
+        "_poller",
         "_reads",
         "_receive",
         "_send_began_ns",
         "_socket",
         "_unsent",
         "_watch",
-        "exchange",
         "free_since_ns",
         "is_open",
         "is_sure",
-        "plain",
+        "reader",
+        "shape",
     )
 
-    def __init__(self, connected: socket.socket, hub: Hub, clock: KernelClock, watch: WireWatch) -> None:
+    def __init__(self, connected: socket.socket, poller: Poller, clock: KernelClock, watch: WireWatch) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket = connected
         self._receive = connected.recvmsg
         self._fd = connected.fileno()
-        self._hub, self._clock, self._watch = hub, clock, watch
+        self._poller, self._clock, self._watch = poller, clock, watch
         self._lag_bins = watch.lag.bins
-        self._drained_ns = hub.now_ns
+        self._drained_ns = poller.now_ns
         self._packets = self._reads = self._empty_for_ns = self._doubt_ns = 0
         self._unsent = memoryview(b"")
         self._send_began_ns = 0
         self._backlog: list[_Read] = []
-        self.exchange: Exchange | Drain | None = None
-        self.plain: Plain | None = None  # takes what it knows of the exchange by its look
+        self.reader: AnswerReader | None = None
+        self.shape: ChunkShape | None = None  # takes what it knows of the answer by its look
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
         self._is_reading_on = False
-        hub.add(self._fd, self.read_now, self._on_ready)
+        poller.add(self._fd, self.read_now, self._on_ready)
 
     @property
     def is_sending(self) -> bool:
         """Whether a part of the request has not gone out yet."""
         return bool(self._unsent)
 
-    def start(self, exchange: Exchange, payload: bytes) -> None:
-        """Begin an exchange with its request. Raises OSError."""
-        self.exchange = exchange
+    def start(self, reader: AnswerReader, payload: bytes) -> None:
+        """Send a request whose answer goes to `reader`. Raises OSError."""
+        self.reader = reader
         self._unsent = memoryview(payload)
         self._send_began_ns = 0
-        self._send(exchange)
+        self._send(reader)
         if self._unsent:
-            self._hub.watch(self._fd, READ | WRITE)
+            self._poller.watch(self._fd, READ | WRITE)
 
     def close(self) -> None:
-        """Close the socket now. What an exchange on it makes of that is its own affair."""
+        """Close the socket now. Its reader is not told."""
         if not self.is_open:
             return
         self.is_open = False
         self._backlog = []
         self._watch.retransmits += self.retransmits()
-        self._hub.remove(self._fd)
+        self._poller.remove(self._fd)
         self._socket.close()
 
     def retransmits(self) -> int:
@@ -127,7 +139,7 @@ class Connection:
             return _u32(info, _TOTAL_RETRANS_AT) + _u32(info, _OUT_OF_ORDER_AT)
         return 0
 
-    def _send(self, exchange: Exchange | Drain) -> None:
+    def _send(self, reader: AnswerReader) -> None:
         before_ns = monotonic_ns()
         self._send_began_ns = self._send_began_ns or before_ns
         try:
@@ -137,7 +149,7 @@ class Connection:
         now_ns = monotonic_ns()
         self._unsent = self._unsent[sent:]
         if not self._unsent:
-            exchange.mark_sent(now_ns, now_ns - before_ns, before_ns - self._send_began_ns)
+            reader.mark_sent(now_ns, now_ns - before_ns, before_ns - self._send_began_ns)
 
     def _on_ready(self, events: int) -> None:
         if events & WRITE:
@@ -150,9 +162,9 @@ class Connection:
         where a server sends faster than its bytes are parsed.
         """
         self._is_reading_on = False
-        began_ns, read = self._hub.now_ns, READ_BYTES
+        began_ns, read = self._poller.now_ns, READ_BYTES
         while self.is_open and (read == READ_BYTES or (read and events & ENDING)):
-            if self._hub.now_ns - began_ns > _MOST_READING_NS:
+            if self._poller.now_ns - began_ns > _MOST_READING_NS:
                 self._read_on_later(events)
                 return
             read = self.read_now()
@@ -160,22 +172,22 @@ class Connection:
     def _read_on_later(self, events: int) -> None:
         if not self._is_reading_on:
             self._is_reading_on = True
-            self._hub.defer(partial(self._read_rest, events))
+            self._poller.defer(partial(self._read_rest, events))
 
     def _send_rest(self) -> None:
-        exchange = self.exchange
-        if exchange is None:
+        reader = self.reader
+        if reader is None:
             return
         try:
-            self._send(exchange)
+            self._send(reader)
         except OSError:
             return  # the read that follows tells what happened, after what had still arrived
         if not self._unsent:
-            self._hub.watch(self._fd, READ)
+            self._poller.watch(self._fd, READ)
 
     def read_now(self) -> int:
         """Read once and hand on what came, with the moment of its arrival; how many bytes it was."""
-        hub = self._hub
+        poller = self._poller
         try:
             data, ancillary, _, _ = self._receive(READ_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
@@ -183,8 +195,8 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return 0
-        empty_ns, before_ns = hub.empty_ns, hub.now_ns
-        now_ns = hub.now_ns = monotonic_ns()
+        empty_ns, before_ns = poller.empty_ns, poller.now_ns
+        now_ns = poller.now_ns = monotonic_ns()
         if empty_ns < self._drained_ns:
             empty_ns = self._drained_ns
         if len(data) < READ_BYTES:
@@ -200,20 +212,20 @@ class Connection:
         else:
             lag_ns = self._strange_lag(lag_ns, now_ns - empty_ns)
         self._reads += 1
-        plain = self.plain
-        if plain is not None and self.is_sure and plain.take(data, now_ns - lag_ns):
+        shape = self.shape
+        if shape is not None and self.is_sure and shape.take(data, now_ns - lag_ns):
             return len(data)
-        exchange = self.exchange
-        if exchange is None:
+        reader = self.reader
+        if reader is None:
             self.close()  # an idle connection has nothing to say: its end, or bytes that belong to no request
         elif not data:
             self._lost(None)
-        elif hub.is_behind or self._backlog:
+        elif poller.is_behind or self._backlog:
             self._put_off(data, now_ns - lag_ns, now_ns - lag_ns - empty_ns)
         else:
             self._empty_for_ns = now_ns - lag_ns - empty_ns
             self._doubt_ns = -1
-            exchange.feed(data, now_ns - lag_ns)
+            reader.feed(data, now_ns - lag_ns)
         return len(data)
 
     def _put_off(self, data: bytes, arrived_ns: int, empty_for_ns: int) -> None:
@@ -222,8 +234,8 @@ class Connection:
         """
         backlog = self._backlog
         if not backlog:
-            self._hub.defer(self.catch_up)
-            self.plain = None  # what comes next waits behind it
+            self._poller.defer(self.catch_up)
+            self.shape = None  # what comes next waits behind it
         backlog.append((data, arrived_ns, empty_for_ns, self.is_sure))
         if len(backlog) == _MOST_PUT_OFF or len(data) > _MOST_PUT_OFF_BYTES:
             self.catch_up()
@@ -236,14 +248,14 @@ class Connection:
         is_one = len(backlog) == 1
         came_alone = not is_one and self._count_packets() == 0
         for data, arrived_ns, empty_for_ns, is_sure in backlog:
-            exchange, plain = self.exchange, self.plain
-            if exchange is None:
+            reader, shape = self.reader, self.shape
+            if reader is None:
                 self.close()  # bytes behind the end of an answer
                 return
             self.is_sure, self._empty_for_ns = is_sure, empty_for_ns
             self._doubt_ns = -1 if is_one else 0 if came_alone and is_sure else max(empty_for_ns, 0)
-            if plain is None or not is_sure or not plain.take(data, arrived_ns):
-                exchange.feed(data, arrived_ns)
+            if shape is None or not is_sure or not shape.take(data, arrived_ns):
+                reader.feed(data, arrived_ns)
 
     def doubt_ns(self) -> int:
         """How much earlier than its stamp something in the last read may have arrived: 0 if all came in one packet.
@@ -282,10 +294,10 @@ class Connection:
 
     def _lost(self, error: OSError | None) -> None:
         self.catch_up()
-        exchange = self.exchange
+        reader = self.reader
         self.close()
-        if exchange is not None:
-            exchange.feed_eof(error)
+        if reader is not None:
+            reader.feed_eof(error)
 
 
 def _u32(info: bytes, at: int) -> int:

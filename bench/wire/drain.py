@@ -7,24 +7,24 @@ from collections.abc import Callable
 
 from bench.target import ProtocolError, ResponseParser
 from bench.wire.base import GRACE_S
-from bench.wire.connection import Connection
+from bench.wire.connection import KernelConnection
 
 
-class Drain:
+class ConnectionDrain:
     """Takes the place of an exchange on its connection. `on_end` is called when that has ended, well or not."""
 
     __slots__ = ("_connection", "_on_end", "_parser", "_timer")
 
     def __init__(
         self,
-        connection: Connection,
+        connection: KernelConnection,
         parser: ResponseParser,
         loop: asyncio.AbstractEventLoop,
-        on_end: Callable[[Connection], None],
+        on_end: Callable[[KernelConnection], None],
     ) -> None:
         self._connection, self._parser, self._on_end = connection, parser, on_end
         self._timer = loop.call_later(GRACE_S, self.stop)
-        connection.exchange, connection.plain = self, None
+        connection.reader, connection.shape = self, None
 
     def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
         """The answer was there before the request had been taken in."""
@@ -49,7 +49,7 @@ class Drain:
 
     def _end(self, *, is_reusable: bool) -> None:
         self._timer.cancel()
-        self._connection.exchange = None
+        self._connection.reader = None
         if not is_reusable:
             self._connection.close()
         self._on_end(self._connection)

@@ -6,12 +6,12 @@ import asyncio
 import math
 from time import monotonic_ns
 
-from bench.answer.chunk_shape import PIECE_END, Plain
+from bench.answer.chunk_shape import PIECE_END, ChunkShape
 from bench.answer_limits import MOST_FRAMING_BYTES
 from bench.target import ConnectionLostError, Deadline, ProtocolError, ResponseParser
 from bench.units import NS_PER_S
 from bench.wire.base import PATIENCE_S, PieceReceiver
-from bench.wire.connection import Connection
+from bench.wire.connection import KernelConnection
 
 
 class _Parser(ResponseParser):
@@ -30,7 +30,7 @@ class _Parser(ResponseParser):
         self.is_between_chunks = True
 
 
-class Exchange:
+class KernelExchange:
     """Feeds a receiver as bytes arrive. `ended` is done when the answer is over; its result says what broke it.
 
     `over_ns` is when that was: the arrival of the last bytes that were waited for. `sent_ns` is when the request had
@@ -46,8 +46,8 @@ class Exchange:
         "_is_ending",
         "_loop",
         "_misses",
-        "_plain",
         "_receiver",
+        "_shape",
         "_timer",
         "_timer_at_ns",
         "ended",
@@ -57,7 +57,7 @@ class Exchange:
     )
 
     def __init__(
-        self, connection: Connection, deadline: Deadline, receiver: PieceReceiver, loop: asyncio.AbstractEventLoop
+        self, connection: KernelConnection, deadline: Deadline, receiver: PieceReceiver, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._connection = connection
         self._deadline = deadline
@@ -65,7 +65,7 @@ class Exchange:
         self._loop = loop
         self.parser = _Parser()
         self._between = False
-        self._plain: Plain | None = None
+        self._shape: ChunkShape | None = None
         self._misses = self._framing_bytes = 0
         self._has_head = self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
@@ -110,8 +110,8 @@ class Exchange:
             # A size line that has only half arrived leaves the parser between chunks, but does not end so.
             self._between = parser.is_between_chunks and data.endswith(b"\r\n")
             if between and self._between and not enough:
-                self._learn(data)
-            connection.plain = self._plain if self._between else None
+                self._learn_shape(data)
+            connection.shape = self._shape if self._between else None
         except Exception as error:  # handed on to who waits, a fault of the bench included
             self._end(error, arrived_ns)
             return
@@ -128,15 +128,15 @@ class Exchange:
 
     def _take_plain(self, data: bytes, arrived_ns: int) -> int:
         """Take the plain chunks that a read of several begins with; how many bytes they were."""
-        plain, connection, last = self._plain, self._connection, len(data) - len(PIECE_END)
+        shape, connection, last = self._shape, self._connection, len(data) - len(PIECE_END)
         at, found = 0, data.find(PIECE_END)
-        if plain is None or found in (-1, last):  # one alone was tried before
+        if shape is None or found in (-1, last):  # one alone was tried before
             return 0
         doubt_ns = connection.doubt_ns()
         while found != -1:
             is_sure = found == last and connection.is_sure
             end = found + len(PIECE_END)
-            if not plain.take(data[at:end], arrived_ns, 0 if is_sure else doubt_ns):
+            if not shape.take(data[at:end], arrived_ns, 0 if is_sure else doubt_ns):
                 break
             at, found = end, data.find(PIECE_END, end)
         if at:
@@ -144,12 +144,12 @@ class Exchange:
             self._receiver.took_plain(arrived_ns, doubt_ns)
         return at
 
-    def _learn(self, data: bytes) -> None:
+    def _learn_shape(self, data: bytes) -> None:
         """What was parsed may show how the next chunks look; the shape known may be out of date."""
         self._misses += 1
-        if self._plain is None or self._misses > 1:
+        if self._shape is None or self._misses > 1:
             self._misses = 0
-            self._plain = self._receiver.learn(data)
+            self._shape = self._receiver.learn_shape(data)
 
     def feed_eof(self, cause: OSError | None) -> None:
         """The connection was closed or broke."""
@@ -166,12 +166,12 @@ class Exchange:
         """Nobody waits any more; what had arrived is handed over still."""
         self._connection.catch_up()
         self._disarm()
-        self._connection.exchange = self._connection.plain = None
+        self._connection.reader = self._connection.shape = None
         self._connection.close()
 
     def _end(self, error: Exception | None, at_ns: int) -> None:
         self._disarm()
-        self._connection.exchange = self._connection.plain = None
+        self._connection.reader = self._connection.shape = None
         if not self.leaves_reusable:
             self._connection.close()
         if not self.ended.done():
@@ -191,7 +191,7 @@ class Exchange:
     def _release(self) -> None:
         """The end of the body takes its time: the next request does not wait for it."""
         self._disarm()
-        self._connection.plain = None
+        self._connection.shape = None
         if not self.ended.done():
             self.over_ns = monotonic_ns()
             self.ended.set_result(None)

@@ -9,7 +9,7 @@ from collections import deque
 from time import monotonic_ns
 from typing import Any
 
-from bench.load.health import WireHealth
+from bench.records.health import WireHealth
 from bench.target import (
     ConnectError,
     ConnectionLostError,
@@ -22,10 +22,10 @@ from bench.target import (
 from bench.units import NS_PER_MS, NS_PER_S
 from bench.wire.base import PieceReceiver, WireWatch, may_reopen
 from bench.wire.clock import KernelClock
-from bench.wire.connection import Connection
-from bench.wire.drain import Drain
-from bench.wire.exchange import Exchange
-from bench.wire.hub import Hub
+from bench.wire.connection import KernelConnection
+from bench.wire.drain import ConnectionDrain
+from bench.wire.exchange import KernelExchange
+from bench.wire.poller import Poller
 
 # uvicorn closes an idle connection after 5 s: leave it before it leaves us.
 _IDLE_NS = 4 * NS_PER_S
@@ -44,15 +44,15 @@ class KernelWire:
         self._origin = origin
         self._loop = asyncio.get_running_loop()
         self.clock = KernelClock()
-        self._hub = Hub(self._loop)
+        self._poller = Poller(self._loop)
         self._addresses: list[_Address] = []
-        self._connections: set[Connection] = set()
-        self._free: list[Connection] = []
-        self._drains: deque[tuple[Connection, Drain]] = deque()
+        self._connections: set[KernelConnection] = set()
+        self._free: list[KernelConnection] = []
+        self._drains: deque[tuple[KernelConnection, ConnectionDrain]] = deque()
 
     async def turn(self) -> None:
         """As `Wire` has it."""
-        await self._hub.turn()
+        await self._poller.turn()
 
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
         """As `Wire` has it."""
@@ -71,10 +71,10 @@ class KernelWire:
         await self._exchange(connection, payload, deadline, receiver, reused=False)
 
     async def _exchange(
-        self, connection: Connection, payload: bytes, deadline: Deadline, receiver: PieceReceiver, *, reused: bool
+        self, connection: KernelConnection, payload: bytes, deadline: Deadline, receiver: PieceReceiver, *, reused: bool
     ) -> bool:
         """Send and receive on a connection; false where that was dead before, so that another may be opened."""
-        exchange = Exchange(connection, deadline, receiver, self._loop)
+        exchange = KernelExchange(connection, deadline, receiver, self._loop)
         started_ns = monotonic_ns()
         try:
             connection.start(exchange, payload)
@@ -97,7 +97,7 @@ class KernelWire:
 
     def refresh(self) -> None:
         """Follow the clocks, and see which sockets have nothing."""
-        self._hub.glance()
+        self._poller.glance()
         step_ns = self.clock.refresh()
         if step_ns is not None:
             self.watch.clock_steps_ns.append(step_ns)
@@ -119,9 +119,9 @@ class KernelWire:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-        self._hub.close()
+        self._poller.close()
 
-    def _take_free(self) -> Connection | None:
+    def _take_free(self) -> KernelConnection | None:
         oldest_ns = monotonic_ns() - _IDLE_NS
         while self._free:
             connection = self._free.pop()
@@ -131,16 +131,16 @@ class KernelWire:
             self._connections.discard(connection)
         return None
 
-    def _give_back(self, connection: Connection, exchange: Exchange) -> None:
+    def _give_back(self, connection: KernelConnection, exchange: KernelExchange) -> None:
         if connection.is_open and not exchange.parser.complete:  # the end of the body is still to come
-            self._drains.append((connection, Drain(connection, exchange.parser, self._loop, self._set_free)))
+            self._drains.append((connection, ConnectionDrain(connection, exchange.parser, self._loop, self._set_free)))
             if len(self._drains) > _MOST_DRAINS:
                 self._drains[0][1].stop()
         else:
             exchange.parser.discard()
             self._set_free(connection)
 
-    def _set_free(self, connection: Connection) -> None:
+    def _set_free(self, connection: KernelConnection) -> None:
         if self._drains:
             self._drains = deque(drain for drain in self._drains if drain[0] is not connection)
         if connection.is_open:
@@ -149,11 +149,11 @@ class KernelWire:
         else:
             self._connections.discard(connection)
 
-    async def _connect(self, deadline: Deadline) -> Connection:
+    async def _connect(self, deadline: Deadline) -> KernelConnection:
         deadline.enter("connect")
         try:
             async with asyncio.timeout(deadline.remaining_s()):
-                connection = Connection(await self._open(), self._hub, self.clock, self.watch)
+                connection = KernelConnection(await self._open(), self._poller, self.clock, self.watch)
         except TimeoutError as error:
             expired = deadline.error()
             if expired is None:  # the kernel's own limit, shorter than ours

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from time import monotonic_ns
 
-from bench.load.health import WireHealth
+from bench.records.health import WireHealth
 from bench.target import (
     ConnectionLostError,
     Deadline,
@@ -32,7 +32,7 @@ class _Unbounded:
 _UNBOUNDED = _Unbounded()
 
 
-class PlainWire:
+class SdkWire:
     """Over the SDK's keep-alive connections. Belongs to the running loop."""
 
     def __init__(self, max_connections: int) -> None:

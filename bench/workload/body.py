@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.workload.queries import Query
+from bench.workload.datasets import Prompt
 
-Kind = Literal["chat", "completions"]
+EndpointKind = Literal["chat", "completions"]
 
 # Every field that the bench sets itself, and what sets it: `--extra-body` must leave these alone.
 OWNED_FIELDS = {
@@ -43,21 +43,21 @@ class BodyForm:
     none of `OWNED_FIELDS` but the sampling parameters, which nothing else here sets.
     """
 
-    kind: Kind
+    kind: EndpointKind
     model: str
     features: Features
     extra: dict[str, Any]
     stream: bool = True
 
-    def build(self, query: Query, max_tokens: int | None = None) -> dict[str, Any]:
-        """The JSON object that asks for this query, for at most `max_tokens` when given."""
+    def build(self, prompt: Prompt, max_tokens: int | None = None) -> dict[str, Any]:
+        """The JSON object that asks for this prompt, for at most `max_tokens` when given."""
         features = self.features
-        length = query.output_len if max_tokens is None else min(max_tokens, query.output_len)
+        length = prompt.output_len if max_tokens is None else min(max_tokens, prompt.output_len)
         body: dict[str, Any] = {"model": self.model}
         if self.kind == "chat":
-            body["messages"] = query.messages
+            body["messages"] = prompt.messages
         else:
-            body["prompt"] = query.prompt
+            body["prompt"] = prompt.text
         body["stream"] = self.stream
         if self.stream and features.usage:
             options = {"include_usage": True}

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from bench.workload.body import Kind
-from bench.workload.queries import Query
+from bench.workload.body import EndpointKind
+from bench.workload.datasets import Prompt
 
 _MOST_TOKENS = 2**31 - 1
 LENGTH_FIELDS = ("output_len", "max_tokens", "output_tokens")
@@ -32,14 +32,14 @@ class _Line:
         return PromptFileError(f"{self.name}, line {self.number}: {what}")
 
 
-def bundled_queries(kind: Kind, output_len: int) -> list[Query]:
+def bundled_prompts(kind: EndpointKind, output_len: int) -> list[Prompt]:
     """The questions that ship with the package, Chinese and English, short and long."""
     text = resources.files("bench.workload").joinpath("prompts.jsonl").read_text("utf-8")
     return _parse(text, "prompts.jsonl", kind, output_len)
 
 
-def load_queries(path: Path, kind: Kind, output_len: int) -> list[Query]:
-    """The queries of a file, one JSON object a line; a line's own length goes before `output_len`.
+def load_prompts(path: Path, kind: EndpointKind, output_len: int) -> list[Prompt]:
+    """The prompts of a file, one JSON object a line; a line's own length goes before `output_len`.
 
     Raises PromptFileError when the file cannot be read or a line is wrong.
     """
@@ -54,16 +54,16 @@ def load_queries(path: Path, kind: Kind, output_len: int) -> list[Query]:
     return _parse(text, str(path), kind, output_len)
 
 
-def _parse(text: str, name: str, kind: Kind, output_len: int) -> list[Query]:
-    queries = list(_queries(text, name, kind, output_len))
-    if not queries:
+def _parse(text: str, name: str, kind: EndpointKind, output_len: int) -> list[Prompt]:
+    prompts = list(_prompts(text, name, kind, output_len))
+    if not prompts:
         raise PromptFileError(
             f'{name}: no prompts in it; write one a line, such as {{"prompt": "Why is the sky blue?"}}'
         )
-    return queries
+    return prompts
 
 
-def _queries(text: str, name: str, kind: Kind, output_len: int) -> Iterator[Query]:
+def _prompts(text: str, name: str, kind: EndpointKind, output_len: int) -> Iterator[Prompt]:
     for number, content in enumerate(text.split("\n"), 1):
         if not content.strip():
             continue
@@ -74,7 +74,7 @@ def _queries(text: str, name: str, kind: Kind, output_len: int) -> Iterator[Quer
             raise line.wrong(f"not JSON ({error})") from None
         if not isinstance(item, dict):
             raise line.wrong(f'a JSON object was expected, such as {{"prompt": "…"}}, not {content.strip()[:40]}')
-        yield _query(item, line, kind, _length(item, line, output_len))
+        yield _prompt(item, line, kind, _length(item, line, output_len))
 
 
 def _length(item: dict[str, Any], line: _Line, output_len: int) -> int:
@@ -89,7 +89,7 @@ def _length(item: dict[str, Any], line: _Line, output_len: int) -> int:
     return value
 
 
-def _query(item: dict[str, Any], line: _Line, kind: Kind, output_len: int) -> Query:
+def _prompt(item: dict[str, Any], line: _Line, kind: EndpointKind, output_len: int) -> Prompt:
     prompt, messages = item.get("prompt"), item.get("messages")
     if (prompt is None) == (messages is None):
         found = "both" if prompt is not None else f"only {', '.join(map(repr, item)) or 'nothing'}"
@@ -97,12 +97,12 @@ def _query(item: dict[str, Any], line: _Line, kind: Kind, output_len: int) -> Qu
     if messages is not None:
         if kind != "chat":
             raise line.wrong("'messages' are for the chat endpoint; give 'prompt', or --endpoint chat")
-        return Query(output_len, messages=_messages(messages, line))
+        return Prompt(output_len, messages=_messages(messages, line))
     if not isinstance(prompt, str) or not prompt:
         raise line.wrong(f"'prompt' must be text that is not empty (got {prompt!r:.60})")
     if kind == "chat":
-        return Query(output_len, messages=[{"role": "user", "content": prompt}])
-    return Query(output_len, prompt=prompt)
+        return Prompt(output_len, messages=[{"role": "user", "content": prompt}])
+    return Prompt(output_len, text=prompt)
 
 
 def _messages(messages: Any, line: _Line) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mock_server.answer.choice import ChoiceText
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.answer.interleaving import interleaved
 from mock_server.answer.logprobs import Logprobs, LogprobsWriter
 from mock_server.engine.base import (
@@ -26,11 +27,6 @@ from mock_server.engine.errors import EngineError
 _BATCHES_A_TURN = 32
 _LONGEST_TURN_S = 0.002  # twenty requests may each have one in a pass
 _POSITIONS_A_TURN = 500
-
-ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
-"""The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
-here, log probabilities where they were asked for, and the tokens. (A plain tuple: one for each token.)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,6 @@ class Generation:
         "_is_heavy",
         "_logprobs",
         "_open",
-        "_plain",
         "_prompt_only",
         "_pushing",
         "_request_id",
@@ -83,6 +78,7 @@ class Generation:
         "_unechoed",
         "completion_tokens",
         "is_finished",
+        "is_plain",
         "num_choices",
         "prompt_tokens",
     )
@@ -111,12 +107,15 @@ class Generation:
         self._text = text
         self._choices: list[ChoiceText] = []
         self._open = self.num_choices = sum(run.params.n for run in runs)
+        self.is_plain = self.num_choices == 1 and runs[0].echo is None and text.logprobs is None
+        """The request wants one choice and nothing of it but its text and its tokens. Most requests do, so a token of
+        theirs takes a shorter way here, in the metrics and in the events.
+        """
         self._is_heavy = self.num_choices > 1 or text.logprobs is not None
         self.is_finished = False
         """Every choice has its finish reason."""
         self._unechoed: dict[int, Echo] = {}
         self._echoed_logprobs: dict[int, Logprobs] = {}
-        self._plain: ChoiceText | None = None
         self.prompt_tokens = sum(len(run.token_ids) for run in runs)
         self.completion_tokens = 0
 
@@ -191,8 +190,6 @@ class Generation:
                 await asyncio.sleep(0)
         if several:
             self._interleaved = interleaved(self._streams)
-        elif self.num_choices == 1 and not self._unechoed and self._logprobs is None and not self._text.stop_strings:
-            self._plain = self._choices[0]
 
     def _add_choices(self, run: PromptRun) -> None:
         first = len(self._choices)
@@ -220,7 +217,7 @@ class Generation:
             raise _ended_too_soon() from None
         if self._unechoed and self._logprobs is not None and number not in self._echoed_logprobs:
             await self._write_prompt(number, self._logprobs)
-        return self._texts(number * self._choices_each, deltas)
+        return self._plain_texts(deltas) if self.is_plain else self._texts(number * self._choices_each, deltas)
 
     def listen(self, callback: Callable[[], None] | None) -> bool:
         """From here on `callback`, which takes the batch, is called for each one in place of `next_batch`.
@@ -241,26 +238,26 @@ class Generation:
         deltas = self._pushing.take()
         if not deltas:
             raise _ended_too_soon()
-        if self._plain is not None:
-            return self._plain_texts(self._plain, deltas)
-        return self._texts(0, deltas)
+        return self._plain_texts(deltas) if self.is_plain else self._texts(0, deltas)
 
-    def _plain_texts(self, choice: ChoiceText, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
-        """As `_texts`, for a request that wants one choice and its text alone: most do, and each token passes here."""
+    def _plain_texts(self, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
+        """As `_texts`, for a plain generation: nearly every token passes here."""
+        choice = self._choices[0]
         texts: list[ChoiceDelta] = []
-        for _, token_ids, engine_finish_reason, _ in deltas:
-            text, finish_reason = choice.push(token_ids, engine_finish_reason)
-            texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
+        for delta in deltas:
+            token_ids = delta.token_ids
+            text, finish_reason = choice.push(token_ids, delta.finish_reason)
+            if finish_reason is not None:  # a stop string may have come before the last tokens
+                before = texts[-1].completion_tokens if texts else self.completion_tokens
+                token_ids = token_ids[: choice.completion_tokens - before]
+                self.is_finished = True
+            texts.append(ChoiceDelta(0, text, finish_reason, choice.completion_tokens, None, token_ids))
             if finish_reason is not None:  # the rest is not part of the answer
                 break
         self.completion_tokens = choice.completion_tokens
-        if choice.finish_reason is not None:
-            self.is_finished = True
         return texts
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
-        if self._plain is not None:
-            return self._plain_texts(self._plain, deltas)
         texts = []
         for position, token_ids, engine_finish_reason, positions in deltas:
             index = first_choice + position
@@ -286,7 +283,7 @@ class Generation:
                 logprobs = self._logprobs.write(token_ids[:shown], positions[:shown], choice.offsets)
             if index in self._unechoed:
                 text, logprobs = self._echoed(index, text, logprobs)
-            texts.append((index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
+            texts.append(ChoiceDelta(index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
         return texts
 
     async def _write_prompt(self, number: int, writer: LogprobsWriter[Any]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from mock_server.commands.arguments import CONTEXT, dashed
 from mock_server.commands.deploy import deploy
 from mock_server.logs.output import json_line, logs_json
+from streamgauge.option_sections import CONTEXT, dashed
 from streamgauge.version import version_line
 
 _DEFAULT = "deploy"

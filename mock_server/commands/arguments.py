@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import click
 
 from mock_server.commands.option_types import TEXT, SwitchParam
+from streamgauge.option_sections import SectionedOption, dashed, repeat_options, write_sections
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Decorator = Callable[[_F], _F]
-_HELP_WIDTH = 34
+_NAME_WIDTH = 34
 _TYPED = "streamgauge.typed"
-
-
-def dashed(name: str) -> str:
-    """An option's or command's name as it is known here."""
-    return name.replace("_", "-")
-
-
-CONTEXT = {"token_normalize_func": dashed, "help_option_names": ["-h", "--help"], "max_content_width": 112}
-
-
-def repeat_option(args: Sequence[str], options: Collection[str]) -> list[str]:
-    """`--x a b` as `--x a --x b`, for the options that take several values."""
-    expanded: list[str] = []
-    current: str | None = None
-    takes_more = False
-    for arg in args:
-        if arg.startswith("--"):
-            name = dashed(arg.split("=")[0])
-            current = name if name in options else None
-            takes_more = "=" in arg
-        elif current is not None and not arg.startswith("-"):
-            if takes_more:
-                expanded.append(current)
-            takes_more = True
-        expanded.append(arg)
-    return expanded
 
 
 def options_of(command: click.Command) -> dict[str, click.Option]:
@@ -58,12 +33,11 @@ def typed_options(ctx: click.Context) -> set[str]:
     return typed
 
 
-class SectionedOption(click.Option):
-    """An option that knows the heading that it stands under, and which engines it is for."""
+class EngineOption(SectionedOption):
+    """An option that also knows which engines it is for."""
 
-    def __init__(self, *args: Any, section: str, engines: Collection[str] = (), **attributes: Any) -> None:
+    def __init__(self, *args: Any, engines: Collection[str] = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        self.section = section
         self.engines = engines
 
 
@@ -74,18 +48,11 @@ class OptionsCommand(click.Command):
         options = options_of(self)
         words = [dashed(arg.split("=")[0]).removeprefix("--") for arg in args if arg.startswith("--")]
         ctx.meta[_TYPED] = {options[word].name for word in words if word in options}
-        several = {f"--{name}" for name, option in options.items() if option.multiple}
-        return super().parse_args(ctx, repeat_option(args, several))
+        several = {f"--{name}": None for name, option in options.items() if option.multiple}
+        return super().parse_args(ctx, repeat_options(args, several))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "section", "Help"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records, col_max=_HELP_WIDTH)
+        write_sections(self, ctx, formatter, name_width=_NAME_WIDTH)
 
 
 class Section:
@@ -96,7 +63,7 @@ class Section:
 
     def __call__(self, *names: str, **attributes: Any) -> Callable[[_F], _F]:
         given = {"type": TEXT, **self._attributes, **attributes}
-        return click.option(*names, cls=SectionedOption, **given)
+        return click.option(*names, cls=EngineOption, **given)
 
     def switch(self, *names: str, help: str, default: bool | None = None) -> Callable[[_F], _F]:
         """True when it stands alone; takes `true` or `false` after it."""

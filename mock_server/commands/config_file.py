@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -12,10 +11,12 @@ from typing import Any
 
 import click
 
-from mock_server.commands.arguments import dashed, options_of, typed_options
+from mock_server.commands.arguments import options_of, typed_options
 from mock_server.commands.option_types import AdapterParam, JsonObjectParam
 from mock_server.commands.wrong_use import WrongUseError
 from mock_server.engine.wording import WordedError
+from streamgauge.nearest import did_you_mean
+from streamgauge.option_sections import dashed
 
 _META = "streamgauge.config"
 _NOT_IN_FILES = ("config", "help", "version")
@@ -118,9 +119,8 @@ class _Reader:
             return key, option
         if name in _NOT_IN_FILES:
             raise self._problem(f"{key} is only for the command line", line)
-        near = difflib.get_close_matches(name.lstrip("-"), self._names(), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"See {self._ctx.command_path} --help."
-        raise self._problem(f"{key} is not an option. {hint}", line)
+        hint = did_you_mean(name.lstrip("-"), self._names()) or f" See {self._ctx.command_path} --help."
+        raise self._problem(f"{key} is not an option.{hint}", line)
 
     def _names(self) -> Collection[str]:
         return [name for name in self._options if name not in _NOT_IN_FILES]

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from mock_server.commands.api_keys import read_keys
-from mock_server.commands.arguments import CONTEXT, OptionsCommand, SectionedOption
+from mock_server.commands.arguments import EngineOption, OptionsCommand
 from mock_server.commands.certificate import check_certificate
 from mock_server.commands.config_file import with_source
 from mock_server.commands.deploy_options import deploy_options
@@ -28,6 +28,7 @@ from mock_server.logs.stray_output import stray_lines_as_json
 from mock_server.process.descriptors import connection_limit
 from mock_server.process.listener import Listener, ListenError
 from mock_server.process.unix_listener import UnixListener
+from streamgauge.option_sections import CONTEXT
 
 
 @click.command(
@@ -44,7 +45,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, SectionedOption)}
+    engines_of = {param.name or "": param.engines for param in deploy.params if isinstance(param, EngineOption)}
     try:
         options["api_key"] = read_keys(options["api_key"], options["api_key_file"], os.environ)
         options["max_connections"] = _connection_limit(options["max_connections"])

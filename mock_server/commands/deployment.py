@@ -18,7 +18,7 @@ from mock_server.http.root_path import checked_root_path
 from mock_server.models.source import ModelSource, ModelSourceError, find_model, simulated_name
 from mock_server.models.templates import TemplateError, find_template, read_template
 from mock_server.request_limits import RequestLimits
-from mock_server.settings import Cors, Settings
+from mock_server.settings import Cors, ServerSettings
 
 Options = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ class Deployment:
     """What `deploy` serves."""
 
     engine: str
-    settings: Settings
+    settings: ServerSettings
     model: ServedModel
     options: CommonOptions
     """They have the engine's own type."""
@@ -101,7 +101,7 @@ def _source(options: Options, engine: str) -> ModelSource | None:
     return source
 
 
-def _settings(options: Options, engine: str, source: ModelSource | None) -> Settings:
+def _settings(options: Options, engine: str, source: ModelSource | None) -> ServerSettings:
     is_chat = source.type.is_chat if source is not None and source.type is not None else None
     default_name: str | None
     if source is not None:
@@ -110,7 +110,7 @@ def _settings(options: Options, engine: str, source: ModelSource | None) -> Sett
         default_name, adapter = simulated_name(**{name: options[name] for name in MODEL_OPTIONS})
     named_adapter = [] if adapter is None else [adapter]
     try:
-        return Settings(
+        return ServerSettings(
             model_names=options["served_model_name"]
             or (default_name or ("sim-base" if options["no_chat"] else "sim-chat"),),
             is_chat=False if options["no_chat"] else is_chat,
@@ -208,7 +208,7 @@ def _allowed_hosts(options: Options) -> tuple[str, ...]:
     return () if on_loopback else ("*",)
 
 
-def _model(options: Options, settings: Settings, source: ModelSource | None) -> ServedModel:
+def _model(options: Options, settings: ServerSettings, source: ModelSource | None) -> ServedModel:
     """Raises `DeployError`."""
     name = settings.model_names[0]
     if source is None:

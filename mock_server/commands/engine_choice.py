@@ -7,9 +7,9 @@ from typing import Any
 
 from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.kind import EngineKind
-from mock_server.engine.option_names import nearest
 from mock_server.engine.registry import ENGINES, FOR_MODELS, WITHOUT_MODEL, find_kind
 from mock_server.engine.wording import Setting
+from streamgauge.nearest import did_you_mean
 
 NATIVE = "native"
 """Not an engine: `vllm serve` replaces this server. It takes the options of vLLM."""
@@ -46,7 +46,7 @@ def choose_engine(options: Mapping[str, Any]) -> str:
         pt, vllm = Setting("infer_backend", "pt"), Setting("infer_backend", "vllm")
         raise DeployError("transformers cannot run models yet (", pt, "): use ", vllm)
     raise DeployError(
-        Setting("engine", chosen), f" is not known; there are: {', '.join(NAMES)}.{nearest(chosen, NAMES)}"
+        Setting("engine", chosen), f" is not known; there are: {', '.join(NAMES)}.{did_you_mean(chosen, NAMES)}"
     )
 
 

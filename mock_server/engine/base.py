@@ -90,7 +90,7 @@ class PushStream(DeltaStream, Protocol):
     """A stream that can also call its reader, which avoids waking a task for each batch."""
 
     def listen(self, callback: Callable[[], None] | None) -> None:
-        """Calls `callback`, which must `take`, whenever something is ready. Do not iterate meanwhile. None: stop."""
+        """Calls `callback`, which must use `take`, when something is ready. Do not iterate meanwhile. None: stop."""
 
     def take(self) -> Sequence[Delta]:
         """Returns everything that is ready, without waiting. Raises `EngineError` if the engine has failed."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server.errors import unauthorized
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.response_tally import ResponseTally
 from mock_server.http.root_path import own_path
 
@@ -32,7 +32,7 @@ class ApiKeyMiddleware:
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            exchange = Exchange(scope, receive, send, lambda status: self._tally.add(scope, status))
+            exchange = AsgiExchange(scope, receive, send, lambda status: self._tally.add(scope, status))
             await exchange.send_error(unauthorized(problem))
 
     def _problem(self, authorization: bytes | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server.errors import ApiError, host_not_allowed, origin_not_allowed, two_hosts
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.host_names import ANY, HostNames
 from mock_server.http.response_tally import ResponseTally
 
@@ -77,4 +77,4 @@ def _is_own(origin: bytes, host: bytes | None) -> bool:
 
 
 async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send, tally: ResponseTally) -> None:
-    await Exchange(scope, receive, send, lambda status: tally.add(scope, status)).send_error(error)
+    await AsgiExchange(scope, receive, send, lambda status: tally.add(scope, status)).send_error(error)

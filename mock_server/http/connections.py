@@ -20,7 +20,7 @@ MOST_HEAD_BYTES = 32 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Connection(Protocol):
+class AcceptedConnection(Protocol):
     """What the server can drop."""
 
     def drop(self) -> None:
@@ -54,21 +54,21 @@ class Connections:
         self._most = most
         self._most_half_open = most_half_open
         self._now = now
-        self._open: set[Connection] = set()
+        self._open: set[AcceptedConnection] = set()
         # not plain dictionaries: finding the first entry of one that loses its first entries takes longer and longer
-        self._half_open: OrderedDict[Connection, float] = OrderedDict()
-        self._waiting: OrderedDict[Connection, float] = OrderedDict()
-        self._heads: dict[Connection, int] = {}
+        self._half_open: OrderedDict[AcceptedConnection, float] = OrderedDict()
+        self._waiting: OrderedDict[AcceptedConnection, float] = OrderedDict()
+        self._heads: dict[AcceptedConnection, int] = {}
         """Bytes of incomplete heads; the one that began first is the first."""
         self._head_bytes = 0
-        self._unread: dict[Connection, float] = {}
+        self._unread: dict[AcceptedConnection, float] = {}
         self._is_watching = False
         self._warning = RareWarning(now)
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: AcceptedConnection) -> bool:
         """A new connection, half-open. Makes room for it; False if there is none because all others are busy."""
         if self._most and len(self._open) >= self._most:
             oldest = self._oldest()
@@ -94,33 +94,33 @@ class Connections:
         self._half_open[connection] = self._now()
         return True
 
-    def _oldest(self) -> Connection | None:
+    def _oldest(self) -> AcceptedConnection | None:
         half_open, since = next(iter(self._half_open.items()), (None, 0.0))
         waiting = next(iter(self._waiting), None)
         is_stale = half_open is not None and self._now() - since >= _GRACE_S
         return half_open if is_stale or waiting is None else waiting
 
-    def is_half_open(self, connection: Connection) -> None:
+    def is_half_open(self, connection: AcceptedConnection) -> None:
         if connection not in self._half_open and connection in self._open:
             self._waiting.pop(connection, None)
             self._half_open[connection] = self._now()
 
-    def is_waiting(self, connection: Connection) -> None:
+    def is_waiting(self, connection: AcceptedConnection) -> None:
         if connection not in self._waiting and connection in self._open:
             self._half_open.pop(connection, None)
             self._waiting[connection] = self._now()
 
-    def is_busy(self, connection: Connection) -> None:
+    def is_busy(self, connection: AcceptedConnection) -> None:
         self._half_open.pop(connection, None)
         self._waiting.pop(connection, None)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: AcceptedConnection) -> None:
         self._open.discard(connection)
         self._unread.pop(connection, None)
         self.has_head(connection)
         self.is_busy(connection)
 
-    def holds_head(self, connection: Connection, size: int, most_bytes: int = MOST_HEAD_BYTES) -> None:
+    def holds_head(self, connection: AcceptedConnection, size: int, most_bytes: int = MOST_HEAD_BYTES) -> None:
         """So many bytes of an incomplete head have come. The oldest such head makes room if all are too large."""
         if connection not in self._open:
             return
@@ -130,18 +130,18 @@ class Connections:
             self._warning.log(f"incomplete request heads took more than {most_bytes} bytes: the oldest was dropped")
             self._drop(next(iter(self._heads)))
 
-    def has_head(self, connection: Connection) -> None:
+    def has_head(self, connection: AcceptedConnection) -> None:
         """Its head is complete."""
         self._head_bytes -= self._heads.pop(connection, 0)
 
-    def leaves_unread(self, connection: Connection) -> bool:
+    def leaves_unread(self, connection: AcceptedConnection) -> bool:
         """Its client does not read its answer for the moment. True if `bound_unread` is to be called soon."""
         if connection in self._open:
             self._unread[connection] = self._now()
         is_first, self._is_watching = not self._is_watching, True
         return is_first
 
-    def reads(self, connection: Connection) -> None:
+    def reads(self, connection: AcceptedConnection) -> None:
         self._unread.pop(connection, None)
 
     def bound_unread(self, most_bytes: int = MOST_UNREAD_BYTES) -> bool:
@@ -167,6 +167,6 @@ class Connections:
             self._warning.log("a client left its answer unread while others were refused: its connection was dropped")
             self._drop(connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: AcceptedConnection) -> None:
         self.remove(connection)
         connection.drop()

@@ -36,7 +36,7 @@ class ClientGoneError(Exception):
     """The client closed the connection before its response was complete."""
 
 
-class Exchange:
+class AsgiExchange:
     """`request_id` is the client's `X-Request-Id` when it is usable, else made up; each response carries it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, on_end: Callable[[int], None] | None = None) -> None:

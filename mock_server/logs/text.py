@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from streamgauge.hidden_characters import escaped
+
 
 def printable(text: str) -> str:
     """With line ends, controls, and characters that turn text around or cannot be seen written as escapes."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
+    return "".join(character if character.isprintable() else escaped(character) for character in text)
 
 
 def printable_lines(text: str) -> str:
     """The same for text of several lines."""
     return "\n".join(map(printable, text.splitlines()))
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

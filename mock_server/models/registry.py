@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -12,9 +11,8 @@ from mock_server.answer.bodies import ModelCard
 from mock_server.engine.base import Adapter, Engine
 from mock_server.errors import bad_request, model_not_found, name_taken
 from mock_server.request_limits import MAX_LOADED_ADAPTERS
-from mock_server.settings import Settings, check_name, is_name
-
-_LONGEST_COMPARED = 64
+from mock_server.settings import ServerSettings, check_name, is_name
+from streamgauge.nearest import did_you_mean
 
 
 class Target(NamedTuple):
@@ -27,7 +25,7 @@ class Target(NamedTuple):
 class ModelRegistry:
     """Maps names to targets and cards, base first. Adds and removes adapters here and in the engine together."""
 
-    def __init__(self, settings: Settings, engine: Engine, *, created: int) -> None:
+    def __init__(self, settings: ServerSettings, engine: Engine, *, created: int) -> None:
         self._settings = settings
         self._engine = engine
         self._created = created
@@ -56,15 +54,9 @@ class ModelRegistry:
             return Target(name, None)
         if name in self._adapters:
             return Target(name, name)
-        hint = f" Did you mean {near}?" if (near := self._near(name)) is not None else ""
-        raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(self.names())}.{hint}")
-
-    def _near(self, name: str) -> str | None:
-        """Compares only names of ordinary lengths: the time grows with the product of the lengths."""
-        if len(name) > _LONGEST_COMPARED:
-            return None
-        comparable = [served for served in self.names() if len(served) <= _LONGEST_COMPARED]
-        return next(iter(difflib.get_close_matches(name, comparable, n=1, cutoff=0.6)), None)
+        served = self.names()
+        hint = did_you_mean(name, served)
+        raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(served)}.{hint}")
 
     async def add_adapters(self) -> None:
         """Adds the adapters of the settings. Call it once the engine has started. Raises `AdapterError`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from mock_server.engine.wording import Setting, WordedError
+from streamgauge.nearest import did_you_mean
 
 _CHATML_TURNS = """\
 {%- for message in messages %}
@@ -66,8 +66,7 @@ def find_template(template_type: str) -> str:
     """Raises `TemplateError`."""
     found = TEMPLATES.get(template_type.lower())
     if found is None:
-        near = difflib.get_close_matches(template_type, TEMPLATES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(template_type, TEMPLATES)
         raise TemplateError(
             Setting("template_type", template_type), f" is not known; there are: {', '.join(TEMPLATES)}.{hint}"
         )

@@ -151,10 +151,10 @@ class Batch:
             await generation.start()
             texts = [""] * generation.num_choices
             while not generation.is_finished:
-                for index, text, _, _, logprobs, *_ in await generation.next_batch():
-                    texts[index] += text
-                    if index == 0 and isinstance(logprobs, ChatLogprobs):
-                        run.logprobs.append(logprobs)
+                for delta in await generation.next_batch():
+                    texts[delta.index] += delta.text
+                    if delta.index == 0 and isinstance(delta.logprobs, ChatLogprobs):
+                        run.logprobs.append(delta.logprobs)
                 run.texts = list(texts)
                 run.num_generated_tokens = generation.completion_tokens
                 if not generation.is_finished:

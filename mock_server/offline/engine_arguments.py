@@ -8,10 +8,10 @@ from typing import Any
 
 from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.lora_ranks import check_max_rank
-from mock_server.engine.option_names import nearest
 from mock_server.engine.vllm.options import EXECUTORS
 from mock_server.engine.wording import Setting
 from mock_server.models.source import DEFAULT_ADAPTER, AdapterGivenError, ModelSource, ModelSourceError, find_model
+from streamgauge.nearest import did_you_mean
 
 KEYWORDS = frozenset(
     {
@@ -74,7 +74,7 @@ def _check_backend(backend: Any) -> None:
     if isinstance(backend, str) and backend not in EXECUTORS and "." not in backend:
         raise ValueError(
             f"distributed_executor_backend must be one of {', '.join(EXECUTORS)} (got {backend!r})."
-            f"{nearest(backend, EXECUTORS)}"
+            f"{did_you_mean(backend, EXECUTORS)}"
         )
     if backend == "ray" and find_spec("ray") is None:
         raise ImportError(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mock_server.engine.base import SAMPLING, GenerationParams
-from mock_server.engine.option_names import nearest
 from mock_server.engine.ranges import SEEDS, Number, Range, Whole
+from streamgauge.nearest import did_you_mean
 
 _ALIASES = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "num_return_sequences": "n"}
 _RANGES: Mapping[str, Range] = {
@@ -67,7 +67,7 @@ class GenerationConfig:
                 raise ValueError(f"generation_config.{name} cannot be set: {_REFUSED[name]}")
             names = [field.name for field in dataclasses.fields(self)]
             if name not in names:
-                raise AttributeError(f"generation_config has no {name!r}.{nearest(name, [*names, *_ALIASES])}")
+                raise AttributeError(f"generation_config has no {name!r}.{did_you_mean(name, [*names, *_ALIASES])}")
             object.__setattr__(self, name, _checked(name, value))
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mock_server.engine.option_names import nearest
 from mock_server.models.types import MODEL_TYPES, UnknownModelTypeError, find_model_type
 from mock_server.offline.engine_arguments import as_keyword
 from mock_server.offline.template import GENERATION, OWN
+from streamgauge.nearest import did_you_mean
 
 _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
 
@@ -15,7 +15,7 @@ _NAMES = {name.replace("-", "_"): name for name in MODEL_TYPES}
 class _Constants(type):
     def __getattr__(cls, name: str) -> str:
         if name not in _NAMES:
-            raise AttributeError(f"ModelType has no {name!r}.{nearest(name, _NAMES)}")
+            raise AttributeError(f"ModelType has no {name!r}.{did_you_mean(name, _NAMES)}")
         return _NAMES[name]
 
     def __dir__(cls) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, Required, TypedDict
 
 from mock_server.engine.base import ChatTurn
-from mock_server.engine.option_names import nearest
+from streamgauge.nearest import did_you_mean
 
 _KEYS = ("query", "history", "system")
 _MEDIA = ("images", "audios", "videos", "objects")
@@ -119,9 +119,8 @@ def _check_keys(request: Mapping[str, Any], where: str) -> None:
         if key in _MEDIA and request[key]:
             raise RowError(f"{where}[{key!r}] is not supported: models here read text only")
         if key not in (*_KEYS, *_MEDIA):
-            raise RowError(
-                f"{where} has an unknown key {key!r}; known keys are {', '.join(_KEYS)}.{nearest(str(key), _KEYS)}"
-            )
+            hint = did_you_mean(str(key), _KEYS)
+            raise RowError(f"{where} has an unknown key {key!r}; known keys are {', '.join(_KEYS)}.{hint}")
 
 
 def _read_history(history: Any, where: str) -> tuple[tuple[str, str], ...]:

@@ -9,8 +9,8 @@ from typing import Any
 from mock_server.engine.base import ChatOptions, ChatTurn
 from mock_server.engine.errors import RequestRefusedError
 from mock_server.engine.hf.text import render_prompt
-from mock_server.engine.option_names import nearest
 from mock_server.models.templates import TEMPLATES
+from streamgauge.nearest import did_you_mean
 
 GENERATION = "default-generation"
 """For base models: the query is the prompt."""
@@ -69,7 +69,7 @@ def get_template(
     if template_type not in known:
         raise ValueError(
             f"template_type {template_type!r} is not known; there are: {', '.join(known)}."
-            f"{nearest(template_type, known)}"
+            f"{did_you_mean(template_type, known)}"
         )
     own: str | None = getattr(tokenizer, "chat_template", None)
     if template_type == GENERATION:

@@ -17,7 +17,7 @@ from mock_server.http.body_writer import BodyWriter, offer
 from mock_server.http.connections import Connections, RareWarning
 from mock_server.http.response_tally import NO_HANDLER, UNKNOWN_METHOD
 from mock_server.process.descriptors import descriptor_limit
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal while it is still sending
@@ -55,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.on_body = self._pieces.append  # type: ignore[method-assign, assignment]
         super().__init__(*args, **kwargs)
         self._server = _server_of(self.config.app)
-        settings = self._server.settings if self._server is not None else Settings()
+        settings = self._server.settings if self._server is not None else ServerSettings()
         self._connections = self._server.connections if self._server is not None else Connections()
         self._max_head_bytes = settings.max_head_bytes
         self._read_timeout_s = settings.read_timeout_s

@@ -25,7 +25,7 @@ from mock_server.process.http_protocol import HttpProtocol
 from mock_server.process.listener import Listener
 from mock_server.process.tls import TlsServer, tls_context
 from mock_server.process.unix_listener import UnixListener
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _ACCEPTED_AT_ONCE = 8
@@ -60,7 +60,7 @@ def print_line(line: str) -> None:
 
 def serve(
     engine: Engine,
-    settings: Settings,
+    settings: ServerSettings,
     listener: Listener | UnixListener,
     options: ServeOptions = ServeOptions(),
     *,
@@ -224,18 +224,18 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """New requests are refused, those under way may finish; what outlasts its time ends with an error event."""
-        traffic = self._state.traffic
-        traffic.close()
-        drained = asyncio.create_task(traffic.wait_until_empty())
+        admission = self._state.admission
+        admission.close()
+        drained = asyncio.create_task(admission.wait_until_empty())
         forced = asyncio.create_task(self._forced.wait())
         await asyncio.wait(
             {drained, forced}, timeout=self._options.shutdown_timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
         drained.cancel()
         forced.cancel()
-        if traffic.under_way:
+        if admission.under_way:
             if self.death is None:
-                traffic.cut_off()
+                admission.cut_off()
             await self._state.engine.stop()
         aborting = asyncio.create_task(self._abort_connections(), name="end of connections")
         await super().shutdown(sockets)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mock_server.engine.base import Adapter
 from mock_server.errors import ApiError
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.request.bodies import LoadAdapterRequest, UnloadAdapterRequest
 from mock_server.routes.endpoint import Endpoint
 
 
 class LoadAdapter(Endpoint):
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._refuse_unless_allowed()
         request = await self.state.bodies.request(exchange, LoadAdapterRequest)
         adapter = Adapter(request.lora_name, request.lora_path)
@@ -27,7 +27,7 @@ class LoadAdapter(Endpoint):
 
 
 class UnloadAdapter(LoadAdapter):
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._refuse_unless_allowed()
         request = await self.state.bodies.request(exchange, UnloadAdapterRequest)
         await self.state.models.unload(request.lora_name)

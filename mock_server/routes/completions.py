@@ -14,7 +14,7 @@ from mock_server.answer.frames import CompletionFrames, FrameOptions
 from mock_server.answer.generation import Echo, Generation, PromptRun, TextOptions
 from mock_server.answer.logprobs import CompletionLogprobsWriter
 from mock_server.engine.base import GenerationParams
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.limits.request_cost import check_prompts, check_request, in_choices
 from mock_server.models.registry import Target
 from mock_server.request.bodies import CompletionRequest
@@ -64,13 +64,13 @@ class CompletionForm(AnswerForm):
 class Completions(GenerationEndpoint):
     id_prefix = "cmpl-"
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: AsgiExchange) -> None:
         request = await self.read(exchange, CompletionRequest)
         target = self.state.models.resolve(request.model)
         refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
         choices = check_request(request, self.state.settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)) as share:
+        with self.state.admission.choices(in_choices(choices, exchange.body_bytes)) as share:
             runs = await self._runs(request)
             repeated = check_prompts(request, runs, self.state.settings.limits)
             if repeated:
@@ -79,7 +79,7 @@ class Completions(GenerationEndpoint):
 
     async def _generate(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         request: CompletionRequest,
         target: Target,
         runs: list[PromptRun],

@@ -25,7 +25,7 @@ from mock_server.errors import (
     engine_unavailable,
     server_failed,
 )
-from mock_server.http.exchange import ClientGoneError, Exchange
+from mock_server.http.exchange import AsgiExchange, ClientGoneError
 from mock_server.http.response_tally import mark_counted
 from mock_server.logs.output import current_request
 from mock_server.state import ServerState
@@ -43,7 +43,7 @@ class Endpoint(ABC):
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, lambda status: self._count(scope, status))
+        exchange = AsgiExchange(scope, receive, send, lambda status: self._count(scope, status))
         current_request.set(exchange.request_id)
         try:
             await self._answer(exchange)
@@ -57,7 +57,7 @@ class Endpoint(ABC):
         self.state.metrics.responses[scope["method"], self.path, status] += 1
         mark_counted(scope)
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: AsgiExchange) -> None:
         try:
             await self.handle(exchange)
         except ApiError as error:
@@ -73,12 +73,12 @@ class Endpoint(ABC):
 
     def error_of(self, error: EngineError) -> ApiError:
         """An engine's failure as the client sees it. If the server stopped the engine, that is the shutdown."""
-        if isinstance(error, EngineDeadError) and self.state.traffic.is_cut_off:
+        if isinstance(error, EngineDeadError) and self.state.admission.is_cut_off:
             return cut_off()
         return api_error(error)
 
     @abstractmethod
-    async def handle(self, exchange: Exchange) -> None: ...
+    async def handle(self, exchange: AsgiExchange) -> None: ...
 
 
 def api_error(error: EngineError) -> ApiError:

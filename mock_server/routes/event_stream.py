@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.answer.frames import Frames, error_event
-from mock_server.answer.generation import ChoiceDelta, Generation
+from mock_server.answer.generation import Generation
 from mock_server.engine.errors import EngineError
 from mock_server.errors import ApiError, server_failed
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.telemetry.metrics import RequestMeter
 
 
@@ -24,7 +25,7 @@ class EventStream:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         frames: Frames,
         generation: Generation,
         meter: RequestMeter,

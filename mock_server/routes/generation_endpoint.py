@@ -18,7 +18,7 @@ from mock_server.answer.logprobs import WrittenLogprobs, prompt_logprobs_json
 from mock_server.engine.base import FinishReason
 from mock_server.engine.errors import EngineBusyError
 from mock_server.errors import ApiError
-from mock_server.http.exchange import ClientGoneError, Exchange
+from mock_server.http.exchange import AsgiExchange, ClientGoneError
 from mock_server.limits.request_cost import check_answer_likelihoods, check_prompt_likelihoods
 from mock_server.request.bodies import GenerationRequest
 from mock_server.request_limits import BYTES_A_CHOICE, BYTES_A_LIKELIHOOD
@@ -70,9 +70,9 @@ class GenerationEndpoint(Endpoint):
 
     id_prefix: str
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         try:
-            with self.state.traffic.one():
+            with self.state.admission.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as error:
             refusal = error if isinstance(error, ApiError) else self.error_of(error)
@@ -81,9 +81,9 @@ class GenerationEndpoint(Endpoint):
             raise refusal from None
 
     @abstractmethod
-    async def answer(self, exchange: Exchange) -> None: ...
+    async def answer(self, exchange: AsgiExchange) -> None: ...
 
-    async def read(self, exchange: Exchange, model: type[_R]) -> _R:
+    async def read(self, exchange: AsgiExchange, model: type[_R]) -> _R:
         """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
         request = await self.state.bodies.request(exchange, model)
         always = self.state.settings.stop_strings
@@ -91,7 +91,7 @@ class GenerationEndpoint(Endpoint):
 
     async def respond(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         request: GenerationRequest,
         model_name: str,
         generation: Generation,
@@ -113,6 +113,7 @@ class GenerationEndpoint(Endpoint):
             continuous_usage=include_usage and wanted is not None and bool(wanted.continuous_usage_stats),
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
+            is_plain=generation.is_plain,
         )
         if generation.runs[0].params.prompt_logprobs is not None:
             check_prompt_likelihoods(
@@ -142,7 +143,7 @@ class GenerationEndpoint(Endpoint):
 
     async def _gather(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         options: FrameOptions,
         generation: Generation,
         meter: RequestMeter,
@@ -161,16 +162,16 @@ class GenerationEndpoint(Endpoint):
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
-            for index, text, finish_reason, _, logprobs, token_ids in deltas:
-                choice = choices[index]
-                choice.token_ids += token_ids
-                choice.pieces.append(text)
-                if logprobs is not None:
-                    choice.logprobs.add(logprobs)
-                    likelihoods += len(token_ids) * likelihoods_each
+            for delta in deltas:
+                choice = choices[delta.index]
+                choice.token_ids += delta.token_ids
+                choice.pieces.append(delta.text)
+                if delta.logprobs is not None:
+                    choice.logprobs.add(delta.logprobs)
+                    likelihoods += len(delta.token_ids) * likelihoods_each
                     check_answer_likelihoods(likelihoods)
-                if finish_reason is not None:
-                    choice.finish_reason = finish_reason
+                if delta.finish_reason is not None:
+                    choice.finish_reason = delta.finish_reason
             if likelihoods - counted >= _LIKELIHOODS_A_CHOICE:
                 share.grow((likelihoods - counted) // _LIKELIHOODS_A_CHOICE)
                 counted = likelihoods

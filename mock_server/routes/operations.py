@@ -8,21 +8,21 @@ from dataclasses import asdict
 from pydantic_core import to_json
 
 from mock_server.errors import shutting_down
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.routes.endpoint import Endpoint
 from mock_server.state import ServerState
-from streamgauge.version import version
+from streamgauge.version import __version__
 
 
 class Ready(Endpoint):
     """200 while requests may come: the engine can serve, and the server is not about to end."""
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._check()
         await exchange.send_json(200, to_json({"status": "ready"}))
 
     def _check(self) -> None:
-        if self.state.traffic.is_closed:
+        if self.state.admission.is_closed:
             raise shutting_down()
         self.state.engine.check_health()
 
@@ -30,7 +30,7 @@ class Ready(Endpoint):
 class Health(Ready):
     """As `Ready`, with the engine's counters."""
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._check()
         engine = self.state.engine
         info = {"name": engine.info.name, "profile": engine.info.profile}
@@ -41,7 +41,7 @@ class Health(Ready):
 class Ping(Ready):
     """As `Ready`, for those who ask by this name."""
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._check()
         await exchange.send_text("")
 
@@ -49,8 +49,8 @@ class Ping(Ready):
 class Load(Endpoint):
     """How many generations are under way, in vLLM's form."""
 
-    async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"server_load": self.state.traffic.under_way}))
+    async def handle(self, exchange: AsgiExchange) -> None:
+        await exchange.send_json(200, to_json({"server_load": self.state.admission.under_way}))
 
 
 class Metrics(Endpoint):
@@ -60,7 +60,7 @@ class Metrics(Endpoint):
         super().__init__(state, path)
         self._turn = asyncio.Lock()
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         from mock_server.telemetry.exposition import (  # prometheus_client is slow to import and seldom asked for
             CONTENT_TYPE,
             exposition,
@@ -75,8 +75,8 @@ class Metrics(Endpoint):
 
 
 class Version(Endpoint):
-    async def handle(self, exchange: Exchange) -> None:
-        await exchange.send_json(200, to_json({"version": version()}))
+    async def handle(self, exchange: AsgiExchange) -> None:
+        await exchange.send_json(200, to_json({"version": __version__}))
 
 
 class Description(Endpoint):
@@ -84,9 +84,9 @@ class Description(Endpoint):
 
     _written: bytes | None = None
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         if self._written is None:
             from mock_server.openapi import openapi_document  # seldom asked for
 
-            self._written = to_json(openapi_document(version(), self.state.settings.root_path))
+            self._written = to_json(openapi_document(__version__, self.state.settings.root_path))
         await exchange.send_json(200, self._written)

@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from mock_server.answer.generation import ChoiceDelta, Generation
+from mock_server.answer.choice_delta import ChoiceDelta
+from mock_server.answer.generation import Generation
 from mock_server.engine.base import Scheduled
 
 _INTERVALS_S = (
@@ -32,7 +33,7 @@ class Histogram:
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
+        self.bounds = tuple(map(float, bounds))  # quicker to compare with than integers
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
@@ -86,7 +87,6 @@ class RequestMeter:
         "_generation",
         "_has_ended",
         "_metrics",
-        "_only_choice",
         "_read_prompts",
         "_seen",
         "elapsed_s",
@@ -98,7 +98,6 @@ class RequestMeter:
         self._generation = generation
         self._arrived_at = time.monotonic()
         self._choices = [_ChoiceMeter() for _ in range(generation.num_choices)]
-        self._only_choice = self._choices[0] if len(self._choices) == 1 else None
         self._read_prompts: set[int] = set()
         self._seen = 0
         self.elapsed_s = 0.0
@@ -106,15 +105,13 @@ class RequestMeter:
         self._has_ended = False
 
     def batch(self, deltas: Sequence[ChoiceDelta]) -> None:
-        """Deltas that came at one moment."""
-        if not deltas:
-            return
+        """Deltas that came at one moment: the last batch of the generation."""
         now = time.monotonic()
-        completion_tokens = deltas[-1][3]
-        seen, self._seen = self._seen, completion_tokens
-        self._metrics.generation_tokens += completion_tokens - seen
-        if (choice := self._only_choice) is not None:
-            tokens = completion_tokens - seen
+        seen, self._seen = self._seen, self._generation.completion_tokens
+        tokens = self._seen - seen
+        self._metrics.generation_tokens += tokens
+        if self._generation.is_plain:
+            choice = self._choices[0]
             if tokens and choice.tokens:  # nearly every token
                 self._metrics.inter_token_latency_s.add((now - choice.last_at) / tokens, tokens)
                 choice.last_at = now
@@ -123,9 +120,9 @@ class RequestMeter:
                 self._gained(0, tokens, now)
             return
         gained: Counter[int] = Counter()
-        for index, _, _, tokens, _, _ in deltas:
-            gained[index] += tokens - seen
-            seen = tokens
+        for delta in deltas:
+            gained[delta.index] += delta.completion_tokens - seen
+            seen = delta.completion_tokens
         for index, tokens in gained.items():
             self._gained(index, tokens, now)
 

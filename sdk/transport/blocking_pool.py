@@ -1,4 +1,4 @@
-"""Keep-alive sockets for threads, by origin: last in, first out, with a fair queue when all are busy."""
+"""Keep-alive sockets for threads, by origin: last in, first out, with a fair queue if all are busy."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import PoolTimeoutError, SDKError
 from sdk.transport.base import Origin
 from sdk.transport.connect import connect
+from sdk.transport.connect_errors import connect_error
 from sdk.transport.http1 import ResponseParser
-from sdk.transport.lane import IDLE_S, MAX_CONNECTIONS, Lane
-from sdk.transport.reason import connect_error
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS, OriginPool
 
 
 class BlockingConnection:
-    """A connected socket, the lane its place is in, the pool's `epoch` it was asked for in, when it was last of use."""
+    """A connected socket.
 
-    __slots__ = ("__weakref__", "epoch", "free_since_ns", "lane", "parser", "socket")
+    `origin_pool` counts it, `epoch` is the pool's at the time of the request, `free_since_ns` when it last became free.
+    """
 
-    def __init__(self, connected: socket.socket, lane: _Lane, epoch: int) -> None:
-        self.socket = connected
-        self.lane = lane
-        self.epoch = epoch
-        self.parser = ResponseParser()
-        self.free_since_ns = 0
+    __slots__ = ("__weakref__", "epoch", "free_since_ns", "origin_pool", "parser", "socket")
+
+    def __init__(self, connected: socket.socket, origin_pool: _OriginPool, epoch: int) -> None:
+        self.socket: socket.socket = connected
+        self.origin_pool: _OriginPool = origin_pool
+        self.epoch: int = epoch
+        self.parser: ResponseParser = ResponseParser()
+        self.free_since_ns: int = 0
         _CONNECTIONS.add(self)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits to be read: on an idle connection that could only be its end."""
+        """Whether no bytes wait to be read: on an idle connection, they could only be its end."""
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         return not poll.poll(0)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # the other end was first
+        with contextlib.suppress(OSError):  # the peer closed first
             self.socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads
         self.socket.close()
 
 
 class _Waiter:
-    """Who waits for a connection. A bare lock: an Event's own lock cannot be taken again by the garbage collector."""
+    """A place in the queue. A bare lock: the garbage collector might need an Event's own lock while that is held."""
 
     __slots__ = ("_turn", "connection")
 
@@ -59,27 +62,27 @@ class _Waiter:
         self.connection: BlockingConnection | None = None
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether the turn came in time."""
+        """Wait for the turn; returns whether it came in time."""
         return self._turn.acquire(timeout=-1 if seconds is None else seconds)
 
     def serve(self, connection: BlockingConnection | None) -> None:
-        """Hand over a connection, or (None) a place to make one."""
+        """Hand over a connection, or with None the right to make one."""
         self.connection = connection
         self._turn.release()
 
 
-_Lane = Lane[BlockingConnection, _Waiter]
+_OriginPool = OriginPool[BlockingConnection, _Waiter]
 _CONNECTIONS: WeakSet[BlockingConnection] = WeakSet()
 _POOLS: WeakSet[BlockingPool] = WeakSet()
 _is_quiet = attrgetter("is_quiet")
 
 
 def _is_waiting(waiter: _Waiter) -> bool:
-    return True  # who gives up leaves the queue under the lock
+    return True  # one that gives up leaves the queue under the lock
 
 
 class BlockingPool:
-    """Hands out sockets and takes them back; at most `max_connections` to an origin. Threads may share it."""
+    """Lends sockets, at most `max_connections` for each origin. Threads may share it."""
 
     def __init__(
         self,
@@ -96,78 +99,80 @@ class BlockingPool:
         _POOLS.add(self)
 
     def start_over(self) -> None:
-        """Begin empty, with a lock that nobody holds: what a fork copied is the parent's."""
+        """Begin empty, with a free lock: after a fork, the connections belong to the parent."""
         self._lock = Lock()
-        self._lanes: dict[Origin, _Lane] = {}
-        self._gone: deque[_Lane] = deque()
+        self._by_origin: dict[Origin, _OriginPool] = {}
+        self._gone: deque[_OriginPool] = deque()
         self._epoch += 1
         self._settled_epoch = self._epoch
 
     @property
     def in_use(self) -> int:
         """Connections that carry an exchange or are being made."""
-        return sum(lane.in_use for lane in list(self._lanes.values()))
+        return sum(origin_pool.in_use for origin_pool in list(self._by_origin.values()))
 
     @property
     def idle(self) -> int:
         """Open connections that wait for a request."""
-        return sum(len(lane.free) for lane in list(self._lanes.values()))
+        return sum(len(origin_pool.free) for origin_pool in list(self._by_origin.values()))
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a connection."""
-        return sum(len(lane.waiters) for lane in list(self._lanes.values()))
+        return sum(len(origin_pool.waiters) for origin_pool in list(self._by_origin.values()))
 
     def __repr__(self) -> str:
-        origins = ", ".join(map(str, list(self._lanes))) or "no origin"
+        origins = ", ".join(map(str, list(self._by_origin))) or "no origin"
         return f"<BlockingPool {origins}: {self.in_use} in use, {self.idle} idle, {self.waiting} waiting>"
 
     def acquire(self, origin: Origin, deadline: Deadline, *, fresh: bool = False) -> tuple[BlockingConnection, bool]:
-        """A connection for one exchange, and whether it was made for it (always, when `fresh`).
+        """A connection for one exchange, and whether it is new (always with `fresh`).
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
         epoch = self._epoch
-        lane = self._lanes.get(origin) or self._lanes.setdefault(origin, Lane(self._max_connections, self._idle_ns))
+        origin_pool = self._by_origin.get(origin) or self._by_origin.setdefault(
+            origin, OriginPool(self._max_connections, self._idle_ns)
+        )
         connection: BlockingConnection | None = None
         useless: list[BlockingConnection] = []
         waiter = None
         with self._lock:
             if not fresh:
-                connection, useless = lane.take_free(monotonic_ns(), _is_quiet)
+                connection, useless = origin_pool.take_free(monotonic_ns(), _is_quiet)
                 for _ in useless:
-                    self._give_up_place(lane)
-            if connection is None and not lane.take_place():
+                    self._give_up_place(origin_pool)
+            if connection is None and not origin_pool.take_place():
                 waiter = _Waiter()
-                lane.waiters.append(waiter)
+                origin_pool.waiters.append(waiter)
         for other in useless:
             other.close()
         self._settle()
         if connection is None and waiter is not None:
-            connection = self._wait_turn(lane, waiter, deadline)
+            connection = self._wait_turn(origin_pool, waiter, deadline)
         if connection is not None:
             return connection, False
         try:
-            return BlockingConnection(self._connect(origin, deadline), lane, epoch), True
+            return BlockingConnection(self._connect(origin, deadline), origin_pool, epoch), True
         except BaseException:
-            self._leave_place(lane)
+            self._leave_place(origin_pool)
             raise
 
     def release(self, connection: BlockingConnection) -> None:
-        """Take back a connection whose exchange ended cleanly; closed if the pool was meanwhile."""
-        lane = connection.lane
+        """Take back a connection whose exchange ended cleanly; close it if the pool was closed meanwhile."""
+        origin_pool = connection.origin_pool
         useless: list[BlockingConnection] = []
         with self._lock:
             is_current = connection.epoch == self._epoch
             if is_current:
                 now_ns = connection.free_since_ns = monotonic_ns()
-                waiter = lane.give_back(connection, _is_waiting)
+                waiter = origin_pool.give_back(connection, _is_waiting)
                 if waiter is not None:
                     waiter.serve(connection)
-                useless = lane.expired(now_ns)
+                useless = origin_pool.expired(now_ns)
                 for other in useless:
-                    lane.free.remove(other)
-                    self._give_up_place(lane)
+                    origin_pool.free.remove(other)
+                    self._give_up_place(origin_pool)
         for other in useless:
             other.close()
         if is_current:
@@ -176,25 +181,25 @@ class BlockingPool:
             self.discard(connection)
 
     def discard(self, connection: BlockingConnection) -> None:
-        """Close a connection and let another be made in its place."""
+        """Close a connection, so that another may take its place."""
         connection.close()
-        self._leave_place(connection.lane)
+        self._leave_place(connection.origin_pool)
 
     def close(self) -> None:
-        """Close every connection that is idle; those in use close when their exchange ends."""
+        """Close every idle connection; those in use close when their exchange ends."""
         self._epoch += 1
         self._settle()
 
-    # The garbage collector runs in the midst of any allocation, ours under the lock included, and it may find a stream
-    # to close or a transport to finalize. So neither waits for the lock: they say what is to be done and whoever
-    # holds the lock does it on letting go.
+    # The garbage collector may run during any allocation, including ours under the lock, and may close a stream or
+    # finalize a transport. So neither waits for the lock: they record the work, and the holder of the lock does it when
+    # it releases the lock.
 
-    def _leave_place(self, lane: _Lane) -> None:
-        self._gone.append(lane)
+    def _leave_place(self, origin_pool: _OriginPool) -> None:
+        self._gone.append(origin_pool)
         self._settle()
 
     def _settle(self) -> None:
-        """Do what was left to do, unless the lock is held: its holder comes here when it lets go."""
+        """Do the recorded work unless the lock is held: its holder calls this after it releases the lock."""
         while (self._gone or self._settled_epoch != self._epoch) and self._lock.acquire(blocking=False):
             try:
                 while self._gone:
@@ -206,37 +211,37 @@ class BlockingPool:
                 self._lock.release()
 
     def _close_idle(self) -> None:
-        for lane in list(self._lanes.values()):
-            while lane.free:
-                lane.free.pop().close()
-                self._give_up_place(lane)
+        for origin_pool in list(self._by_origin.values()):
+            while origin_pool.free:
+                origin_pool.free.pop().close()
+                self._give_up_place(origin_pool)
 
-    def _wait_turn(self, lane: _Lane, waiter: _Waiter, deadline: Deadline) -> BlockingConnection | None:
-        """Queue until a connection is handed over, or (None) a place to make one."""
+    def _wait_turn(self, origin_pool: _OriginPool, waiter: _Waiter, deadline: Deadline) -> BlockingConnection | None:
+        """Queue for a connection; None means the right to make one."""
         deadline.enter("pool")
         try:
             served = waiter.wait(deadline.remaining_s())
-        except BaseException:  # Ctrl-C: pass on what may have come meanwhile
-            self._leave_queue(lane, waiter)
+        except BaseException:  # Ctrl-C: pass on a connection that arrived meanwhile
+            self._leave_queue(origin_pool, waiter)
             raise
         if not served:
-            self._leave_queue(lane, waiter)
-            raise deadline.error() or PoolTimeoutError("no connection of the pool came free in time")
+            self._leave_queue(origin_pool, waiter)
+            raise deadline.error() or PoolTimeoutError("no connection in the pool became free in time")
         return waiter.connection
 
-    def _leave_queue(self, lane: _Lane, waiter: _Waiter) -> None:
+    def _leave_queue(self, origin_pool: _OriginPool, waiter: _Waiter) -> None:
         with self._lock:
-            was_waiting = lane.leave_queue(waiter)
+            was_waiting = origin_pool.leave_queue(waiter)
         if was_waiting:
             self._settle()
         elif waiter.connection is not None:
             self.release(waiter.connection)
         else:
-            self._leave_place(lane)
+            self._leave_place(origin_pool)
 
     @staticmethod
-    def _give_up_place(lane: _Lane) -> None:
-        waiter = lane.give_up_place(_is_waiting)
+    def _give_up_place(origin_pool: _OriginPool) -> None:
+        waiter = origin_pool.give_up_place(_is_waiting)
         if waiter is not None:
             waiter.serve(None)
 
@@ -255,7 +260,7 @@ class BlockingPool:
             if self._ssl_context is None:
                 self._ssl_context = ssl.create_default_context()
             left_s = deadline.remaining_s()
-            if left_s == 0.0:  # a socket takes 0 to mean "do not block"
+            if left_s == 0.0:  # for a socket, 0 means "do not block"
                 raise TimeoutError
             connected.settimeout(left_s)
             return self._ssl_context.wrap_socket(connected, server_hostname=origin.host)
@@ -267,9 +272,9 @@ class BlockingPool:
 
 
 def _leave_to_parent() -> None:
-    """In a forked child: the sockets are the parent's, and what arrives on them is."""
+    """In a forked child: the sockets and their data belong to the parent."""
     for connection in _CONNECTIONS:
-        connection.socket.close()  # without a shutdown, which would end it for the parent too
+        connection.socket.close()  # not shut down, which would end the connection for the parent too
     for pool in _POOLS:
         pool.start_over()
 

@@ -153,7 +153,7 @@ def test_requests_and_statistics_are_logged_when_asked_for() -> None:
 @pytest.mark.parametrize("script", [True, False])
 def test_usage_errors_name_the_command_that_was_used(tmp_path: Path, script: bool) -> None:
     installed = tmp_path / "streamgauge"
-    installed.write_text("from sdk.console import main\nmain()\n")
+    installed.write_text("from streamgauge.console import main\nmain()\n")
     command = [sys.executable, *([str(installed)] if script else ["-m", "mock_server"]), "deploy", "--port", "x"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=env, check=False)

@@ -18,7 +18,7 @@ from mock_server.engine.base import Adapter
 from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.checkpoints import write_base
 from tests.support.serving import Serving, serving
 
@@ -44,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     script = paced_script(author, ttft_s=1e-3, itl_s=1e-3)
     engine = CheckingEngine(script, RealClock(), author.tokenizer, max_model_len=1000, author=author)
     engine.base = write_base(tmp_path_factory.mktemp("secret-base"))
-    with serving(engine, Settings(runtime_adapters=True)) as found:
+    with serving(engine, ServerSettings(runtime_adapters=True)) as found:
         yield found
 
 

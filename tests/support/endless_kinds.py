@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdk import RetryPolicy
-from sdk.event_loop import sleep
+from sdk.transport.event_loop import sleep
 from tests.support.open_sockets import sockets_to
 from tests.support.ways import WAYS, Asker, ask
 from tests.support.wire import HEADERS, Peer, WireServer

@@ -1,4 +1,4 @@
-"""Never run: mypy reads it, and each `assert_type` says what a caller's editor must know."""
+"""Never run: mypy reads it, and each `assert_type` is a type that a caller's editor must show."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from sdk import (
     InferenceClient,
     ModelList,
     Stream,
+    Timeouts,
     XRequestConfig,
     get_model_list_client,
     get_model_list_client_async,
     inference_client,
     inference_client_async,
 )
+from sdk.deadline import Deadline
 
 whole = XRequestConfig(seed=42)
 assert_type(whole, XRequestConfig[Literal[False]])
@@ -112,3 +114,9 @@ async def clients() -> None:
         assert_type(await other.complete("m", "q"), CompletionResponse)
         assert_type(await other.complete_stream("m", "q"), AsyncStream[CompletionStreamResponse])
         assert_type(await other.models(), ModelList)
+
+
+def phases(timeouts: Timeouts) -> None:
+    Deadline(timeouts).enter("stall")
+    Deadline(timeouts).enter("stal")  # type: ignore[arg-type]
+    timeouts.limit_ns("first_bite")  # type: ignore[arg-type]

@@ -48,10 +48,8 @@ def refusal(*args: str, code: int = 1, env: dict[str, str] | None = None) -> str
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     said = refusal("--model", str(tmp_path), code=2)
-    assert (
-        said
-        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not contain a model in Hugging Face's format"
-    )
+    problem = "has no config.json: it does not contain a model in Hugging Face's format"
+    assert said == f"Error: --model-id-or-path {tmp_path} {problem}"
 
 
 def test_a_folder_that_is_not_there() -> None:

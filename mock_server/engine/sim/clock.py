@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from mock_server.engine.sim.timer import Timer, make_timer
+from streamgauge.timers import Alarm, make_alarm
 
 _log = logging.getLogger(__name__)
 
-_Alarm = tuple[float, int, Callable[[], None]]
+_Entry = tuple[float, int, Callable[[], None]]
 
 
 class Clock(Protocol):
@@ -36,7 +36,7 @@ class _Alarms:
     """Future times and what to do then. Equal times keep their order."""
 
     def __init__(self) -> None:
-        self._heap: list[_Alarm] = []
+        self._heap: list[_Entry] = []
         self._order = itertools.count()
 
     def __bool__(self) -> bool:
@@ -79,11 +79,11 @@ class RealClock:
         self._scale = time_scale
         self._origin_s = time.monotonic()
         self._alarms = _Alarms()
-        self._timer: Timer | None = None
+        self._timer: Alarm | None = None
         self._armed_at = float("inf")
 
     def start(self) -> None:
-        self._timer = make_timer(asyncio.get_running_loop(), self._ring)
+        self._timer = make_alarm(self._ring)
 
     def stop(self) -> None:
         self._alarms.clear()
@@ -106,7 +106,7 @@ class RealClock:
         if self._timer is None:
             raise RuntimeError("the clock is not running: call start() first")
         self._armed_at = when
-        self._timer.arm(self._origin_s + when / self._scale)
+        self._timer.set(int((self._origin_s + when / self._scale) * 1e9))
 
     def _ring(self) -> None:
         self._armed_at = float("inf")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from mock_server.engine.sim.cost_model import StepCosts
+from streamgauge.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ def find_profile(name: str) -> Profile:
     """Raises `ValueError`, which lists the known names."""
     profile = PROFILES.get(name)
     if profile is None:
-        near = difflib.get_close_matches(name, PROFILES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, PROFILES)
         raise ValueError(f"no profile is called {name!r}; there are: {', '.join(PROFILES)}.{hint}")
     return profile

@@ -30,10 +30,10 @@ from mock_server.engine.errors import (
     EngineStartError,
     RequestRefusedError,
 )
-from mock_server.engine.option_names import nearest
 from mock_server.engine.vllm.call_schema import call_list_schema
 from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
+from streamgauge.nearest import did_you_mean
 
 # Since 0.32, the errors that a client causes have one base class; before, they are ValueErrors and two more.
 _CLIENT_ERRORS: tuple[type[Exception], ...] = (
@@ -214,7 +214,8 @@ def _known(arguments: Mapping[str, Any]) -> dict[str, Any]:
     names = [field.name for field in fields(AsyncEngineArgs)]
     for name in arguments:
         if name not in names:
-            raise EngineStartError(f"vLLM {vllm.__version__} has no engine argument {name!r}.{nearest(name, names)}")
+            hint = did_you_mean(name, names)
+            raise EngineStartError(f"vLLM {vllm.__version__} has no engine argument {name!r}.{hint}")
     return dict(arguments)
 
 

@@ -22,7 +22,7 @@ class VllmStream:
         on_end: Callable[[], None],
     ) -> None:
         self.prompt_logprobs: Sequence[PositionLogprobs | None] | None = None
-        self.first_token_at: float | None = None  # vLLM's own metrics tell
+        self.first_token_at: float | None = None  # vLLM's own metrics have it
         self.generated_tokens = 0
         self._outputs = outputs
         self._num_copies = num_copies

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import chat, chat_events, error_of, refused, texts
 from tests.support.serving import Serving
@@ -93,8 +93,10 @@ def test_a_request_under_way_ends_on_the_adapter_that_it_began_on(http: httpx.Cl
     assert texts(chunks)[0] == expected
 
 
-def test_adapters_are_fixed_unless_loading_is_switched_on(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    fixed = started(Settings(model_names=("fixed",)))
+def test_adapters_are_fixed_unless_loading_is_switched_on(
+    started: Callable[[ServerSettings], Serving], facts: Facts
+) -> None:
+    fixed = started(ServerSettings(model_names=("fixed",)))
     for path, body in ((LOAD, {"lora_name": "x", "lora_path": facts.adapters[0].path}), (UNLOAD, {"lora_name": "x"})):
         error = error_of(httpx.post(fixed.root + path, json=body), 403)
         assert error["code"] == "adapters_are_fixed"

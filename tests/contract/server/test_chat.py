@@ -6,7 +6,7 @@ from itertools import accumulate
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import QUESTION, chat, chat_events, complete, recount, refused, texts
 from tests.support.serving import Serving
@@ -203,8 +203,10 @@ def test_a_base_model_has_no_chat(base_server: Serving) -> None:
     )
 
 
-def test_an_adapter_of_a_base_model_has_no_chat_either(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    served = started(Settings(model_names=("sim-base",), is_chat=False, adapters=facts.adapters[1:]))
+def test_an_adapter_of_a_base_model_has_no_chat_either(
+    started: Callable[[ServerSettings], Serving], facts: Facts
+) -> None:
+    served = started(ServerSettings(model_names=("sim-base",), is_chat=False, adapters=facts.adapters[1:]))
     with httpx.Client(base_url=served.root) as http:
         error = refused(http, "/v1/chat/completions", {"model": "my_tuner", "messages": QUESTION})
         assert complete(http, model="my_tuner", max_tokens=1)["model"] == "my_tuner"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, error_of, refused
 from tests.support.serving import Serving
 
@@ -122,8 +122,8 @@ def test_tokenize_wants_a_prompt_or_messages(http: httpx.Client) -> None:
     assert refused(http, "/detokenize", {"tokens": [-1]})["param"] == "tokens.0"
 
 
-def test_a_body_that_is_too_large_is_refused(started: Callable[[Settings], Serving]) -> None:
-    small = started(Settings(max_body_bytes=1000))
+def test_a_body_that_is_too_large_is_refused(started: Callable[[ServerSettings], Serving]) -> None:
+    small = started(ServerSettings(max_body_bytes=1000))
     response = httpx.post(f"{small.url}/completions", json={"prompt": "x" * 2000})
     assert error_of(response, 413)["code"] == "request_too_large"
     assert httpx.post(f"{small.url}/completions", json={"prompt": "x" * 200}).status_code == 200

@@ -17,7 +17,7 @@ from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.cost_model import StepCosts
 from mock_server.engine.sim.profiles import Profile
 from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.test_tools import TOOLS
 from tests.contract.server.wire import (
@@ -55,11 +55,11 @@ def counts(http: httpx.Client) -> dict[str, float]:
 
 
 @pytest.fixture
-def fresh(started: Callable[[Settings], Serving], facts: Facts) -> Iterator[httpx.Client]:
+def fresh(started: Callable[[ServerSettings], Serving], facts: Facts) -> Iterator[httpx.Client]:
     """A server that nobody has asked anything."""
     if not facts.makes_sense:
         pytest.skip("vLLM counts for itself")
-    with httpx.Client(base_url=started(Settings()).root, timeout=120) as http:
+    with httpx.Client(base_url=started(ServerSettings()).root, timeout=120) as http:
         yield http
 
 
@@ -156,7 +156,7 @@ def test_choices_and_prompts_are_counted_each(fresh: httpx.Client) -> None:
 
 
 def test_who_leaves_and_who_is_refused_are_told_apart(
-    started: Callable[[Settings], Serving], fresh: httpx.Client, facts: Facts
+    started: Callable[[ServerSettings], Serving], fresh: httpx.Client, facts: Facts
 ) -> None:
     before = counts(fresh)
     root = str(fresh.base_url).rstrip("/")

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from mock_server.errors import ApiError
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import wait_until_idle
 from tests.support.serving import Serving
@@ -218,7 +218,7 @@ def test_each_status_is_its_error_class(status: int, kind: type[openai.APIStatus
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await Exchange(scope, receive, send).send_error(refusal)
+            await AsgiExchange(scope, receive, send).send_error(refusal)
 
     transport = httpx.ASGITransport(app)
 

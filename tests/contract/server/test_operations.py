@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from mock_server.app import create_app
-from mock_server.settings import Cors, Settings
+from mock_server.settings import Cors, ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import COMPLETIONS, QUESTION, error_of, post, wait_until_idle, wait_until_running
 from tests.support.serving import Serving, simulated_engine
@@ -65,8 +65,8 @@ def test_every_route_is_described_and_every_reference_leads_somewhere(http: http
     assert set(references) <= set(schemas)
 
 
-def test_one_request_too_many_is_asked_to_come_back(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    narrow = started(Settings(max_requests=1))
+def test_one_request_too_many_is_asked_to_come_back(started: Callable[[ServerSettings], Serving], facts: Facts) -> None:
+    narrow = started(ServerSettings(max_requests=1))
     body = {"messages": QUESTION, "max_tokens": facts.endless, "ignore_eos": True}
     with httpx.Client(base_url=narrow.root, timeout=120) as http:
         taking_the_place = post(narrow.root, body)
@@ -86,8 +86,8 @@ def test_one_request_too_many_is_asked_to_come_back(started: Callable[[Settings]
 class TestPagesInBrowsers:
     @pytest.fixture(scope="class")
     @staticmethod
-    def open_server(started: Callable[[Settings], Serving]) -> Serving:
-        return started(Settings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
+    def open_server(started: Callable[[ServerSettings], Serving]) -> Serving:
+        return started(ServerSettings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
 
     def test_a_known_page_may_ask_and_read_even_a_refusal(self, open_server: Serving) -> None:
         asking = {"origin": "https://page.example", "access-control-request-method": "POST",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from mock_server.settings import Cors, Settings
+from mock_server.settings import Cors, ServerSettings
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION
 from tests.support.serving import Serving
 
@@ -21,9 +21,9 @@ Counts = Counter[tuple[str, str, int]]
 
 
 @pytest.fixture(scope="module")
-def http(started: Callable[[Settings], Serving]) -> Iterator[httpx.Client]:
+def http(started: Callable[[ServerSettings], Serving]) -> Iterator[httpx.Client]:
     """A server with everything around it: keys, and pages of another origin."""
-    served = started(Settings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
+    served = started(ServerSettings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
     with httpx.Client(base_url=served.root, timeout=120) as client:
         yield client
 

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from bench.load.driver import Driver
 from bench.load.plan import ClosedLoop, Limits, OpenLoop
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import Record
 from bench.target import Target, Timeouts, read_address
 from bench.wire.kernel import KernelWire
-from bench.wire.sdk_wire import PlainWire
+from bench.wire.sdk_wire import SdkWire
 from bench.workload.body import BodyForm, Features
-from bench.workload.queries import PromptList, Query
+from bench.workload.datasets import Prompt, PromptList
 from tests.support.wire import HEADERS, Peer
 from tests.unit.bench.answer.test_events import chat, usage_only
 
@@ -25,7 +25,7 @@ def frame(payload: bytes) -> bytes:
 
 TOKENS = [frame(chat(role="assistant", content="")), frame(chat(content="a")), frame(chat(content="b"))]
 WHOLE = [*TOKENS, frame(chat(content="", finish="stop")), frame(usage_only(3)), frame(b"[DONE]")]
-QUERIES = [Query(3, messages=[{"role": "user", "content": "hi"}])]
+PROMPTS = [Prompt(3, messages=[{"role": "user", "content": "hi"}])]
 
 
 def stream(peer: Peer, frames: list[bytes]) -> None:
@@ -45,7 +45,7 @@ def answering(*frames: bytes) -> Callable[[Peer], None]:
     return play
 
 
-WIRES = {"kernel": lambda url: KernelWire(url.api.origin), "plain": lambda url: PlainWire(100)}
+WIRES = {"kernel": lambda url: KernelWire(url.api.origin), "plain": lambda url: SdkWire(100)}
 
 
 class Drive(Protocol):
@@ -63,7 +63,7 @@ def run_load(
     exact_length: bool = False,
     streamed: bool = True,
     keep: Callable[[Record], None] | None = None,
-    queries: list[Query] | None = None,
+    prompts: list[Prompt] | None = None,
     interrupt: Callable[[Driver], None] | None = None,
     **options: Any,
 ) -> tuple[list[Record], Driver]:
@@ -77,9 +77,9 @@ def run_load(
             target,
             wire,
             BodyForm("chat", "m", Features(), {}, streamed),
-            PromptList(queries or QUERIES, name="one", seed=1, nonce=None),
+            PromptList(prompts or PROMPTS, name="one", seed=1, nonce=None),
             keep or kept.append,
-            Moments(),
+            MomentLog(),
             run_id="t",
             exact_length=exact_length,
             **options,

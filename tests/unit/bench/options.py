@@ -9,13 +9,13 @@ import click
 
 from bench.cli.load_test import load_test
 from bench.cli.usage_errors import explain
-from bench.load.settings import Settings, UsageError
+from bench.load.settings import LoadSettings, UsageError
 
 
-def parse(*arguments: str, **environment: str) -> Settings:
+def parse(*arguments: str, **environment: str) -> LoadSettings:
     with mock.patch.dict(os.environ, environment, clear=True):
         settings = load_test.main(list(arguments), prog_name="bench", standalone_mode=False, obj=list(arguments))
-    assert isinstance(settings, Settings)
+    assert isinstance(settings, LoadSettings)
     return settings
 
 

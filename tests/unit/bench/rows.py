@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from bench.outcome import Outcome
-from bench.records.moments import DOUBT_SHIFT, KIND_SHIFT, REQUEST_SHIFT, UNKNOWN_TOKENS, Kind, Moments, doubt_code
+from bench.records.moments import DOUBT_SHIFT, KIND_SHIFT, REQUEST_SHIFT, UNKNOWN_TOKENS, Kind, MomentLog, doubt_code
 from bench.records.record import LOAD, Columns, Record
 
 MS = 1_000_000
@@ -83,7 +83,7 @@ def columns(*rows: Row) -> Columns:
 
 def moments(*rows: Row) -> Callable[[], Iterable[bytes]]:
     """Their token events in the order in which they arrived, as a run's file has them."""
-    noted = Moments()
+    noted = MomentLog()
     events = [(ns, one.record.request, kind, told, doubt) for one in rows for ns, kind, told, doubt in one.events]
     for ns, request, kind, told, doubt in sorted(events, key=itemgetter(0)):
         tokens = UNKNOWN_TOKENS if told is None else told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.load.health import Health, WireHealth
+from bench.records.health import Health, WireHealth
 from bench.records.lags import LagCounter, Lags
 from bench.records.run import LoadFacts, Negotiated, Run, TargetFacts, View
 from tests.unit.bench.rows import MS, T0, ms

@@ -1,5 +1,7 @@
 """The application without a server: what the router and a defect answer."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
 
@@ -15,7 +17,7 @@ from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.factories import make_simulated
 from mock_server.engine.sim.options import SimulatedOptions
 from mock_server.engine.sim.scripted import ScriptedEngine
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 
 
 def request(app: ASGIApp, method: str, path: str, json: object = None) -> httpx.Response:
@@ -113,7 +115,7 @@ def test_paths_that_are_none(path: str) -> None:
 
 
 def test_two_applications_in_one_process_know_nothing_of_each_other() -> None:
-    one = create_app(BrokenEngine(), Settings(model_names=("one",)))
-    two = create_app(BrokenEngine(), Settings(model_names=("two",), api_keys=("k",)))
+    one = create_app(BrokenEngine(), ServerSettings(model_names=("one",)))
+    two = create_app(BrokenEngine(), ServerSettings(model_names=("two",), api_keys=("k",)))
     assert request(one, "GET", "/v1/models").json()["data"][0]["id"] == "one"
     assert request(two, "GET", "/v1/models").status_code == 401

@@ -1,4 +1,4 @@
-"""Whatever a server sends, the parsers end, raise only their own errors, and hold no more than they must."""
+"""Whatever a server sends, the parsers end, raise only SDK errors, and need little memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sdk.answer import status_error
+from sdk.call import decode
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
+from sdk.error_body import status_error
 from sdk.errors import SDKError
-from sdk.flow import decode
 from sdk.sse import EventDecoder
 from sdk.stream_reader import StreamReader
 from sdk.transport.base import Block, Head, Origin, Request
@@ -130,7 +130,7 @@ def test_odd_values_in_each_place(text: bytes) -> None:
 
 
 def all_of_events(kind: type[Any], data: bytes) -> str:
-    """What they amount to, in words; only the SDK's errors pass."""
+    """The result as text; only SDK errors may occur."""
     reader: StreamReader[Any] = StreamReader(kind, Deadline(Timeouts(stall=1)))
     said = ""
     for read in (lambda: reader.feed(Block(data, 0)), reader.feed_eof):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.answer.chunk_shape import PIECE_END, learn
+from bench.answer.chunk_shape import PIECE_END, learn_shape
 from bench.answer.events import ChunkError, Reading
 
 Rows = list[int]
@@ -58,20 +58,20 @@ class Stream:
         self.reading = Reading(3, self.rows)
         self.taken = 0
         self._by_look = by_look
-        self._plain: Any = None
+        self._shape: Any = None
         self._now = 0
 
     def feed(self, payload: bytes) -> None:
         self._now += 1000
         piece = frame(payload)
-        if self._plain is not None and self._plain.take(piece, self._now):
+        if self._shape is not None and self._shape.take(piece, self._now):
             self.taken += 1
             return
         self.reading.add_plain()
         before = self.reading.events
         self.reading.take(payload, self._now)
         if self._by_look and self.reading.events > before:
-            self._plain = self.reading.learn(piece)
+            self._shape = self.reading.learn_shape(piece)
 
     def end(self) -> tuple[Any, ...]:
         """All that came of it."""
@@ -100,11 +100,11 @@ def test_plain_chunks_are_known_after_the_first(server: Any) -> None:
 def test_an_uppercase_chunk_size_is_known_as_well() -> None:
     payload = vllm("some words that make it long enough", 1)
     assert frame(payload, upper=True) != frame(payload)
-    plain = learn(frame(payload, upper=True), 1)
-    assert plain is not None
-    plain.tokens = 1
-    assert plain.take(frame(vllm("some other words that make it long", 2), upper=True), 5)
-    assert not plain.take(frame(vllm("some other words that make it long", 3)), 5)
+    shape = learn_shape(frame(payload, upper=True), 1)
+    assert shape is not None
+    shape.tokens = 1
+    assert shape.take(frame(vllm("some other words that make it long", 2), upper=True), 5)
+    assert not shape.take(frame(vllm("some other words that make it long", 3)), 5)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -155,7 +155,7 @@ def test_a_chunk_damaged_anywhere_is_taken_only_if_parsing_takes_it_alike(
     ],
 )
 def test_what_has_no_plain_text_in_one_chunk_has_no_shape(piece: bytes) -> None:
-    assert learn(piece, None) is None
+    assert learn_shape(piece, None) is None
 
 
 def test_a_text_that_is_not_the_tokens_is_not_mistaken_for_it() -> None:
@@ -165,7 +165,7 @@ def test_a_text_that_is_not_the_tokens_is_not_mistaken_for_it() -> None:
     payload = b'{"choices":[{"delta":{"tool_calls":[%b]},"note":{"content":"x"}}]}' % call
     reading.take(payload, 1)
     assert reading.events == 1
-    assert reading.learn(frame(payload)) is None
+    assert reading.learn_shape(frame(payload)) is None
 
 
 def test_a_stream_that_never_fits_is_looked_at_no_more() -> None:
@@ -174,7 +174,7 @@ def test_a_stream_that_never_fits_is_looked_at_no_more() -> None:
         stamped = json.loads(openai("a", 0)) | {"created": number}
         stream.feed(json.dumps(stamped).encode())
     assert stream.taken == 0
-    assert stream.reading.learn(frame(openai("a", 0))) is None
+    assert stream.reading.learn_shape(frame(openai("a", 0))) is None
 
 
 def test_the_end_of_a_piece_is_that_of_its_event_and_its_chunk() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.answer.events import ChunkError, Reading
-from bench.answer.whole import read_whole
+from bench.answer.whole_answer import read_whole
 from bench.records.moments import KIND_SHIFT, UNKNOWN_TOKENS, Kind
 
 

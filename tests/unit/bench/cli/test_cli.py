@@ -8,10 +8,11 @@ import click
 import pytest
 
 from bench.cli.load_test import load_test
-from bench.cli.option_sections import dashes
 from bench.cli.vllm_options import REFUSED, refusal_of
 from bench.load.embedded import ServerChoice
 from bench.load.plan import Limits
+from bench.workload.arrivals import Constant, Gamma, Poisson
+from streamgauge.option_sections import dashed
 from tests.unit.bench.options import URL, parse, refusal
 
 
@@ -50,12 +51,12 @@ def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
         (("--backend", "openai-chat"), "endpoint", "chat"),
         (("--request-rate", "inf"), "streams", 64),
         (("--request-rate", "4"), "streams", None),
-        (("--request-rate", "4"), "arrivals", "poisson"),
+        (("--request-rate", "4"), "arrivals", Poisson(4)),
         (("--request-rate", "4", "--concurrency", "9"), "streams", 9),
-        (("--request-rate", "4.5", "--arrivals", "constant"), "rate", 4.5),
-        (("--request-rate", "4", "--burstiness", "inf"), "arrivals", "constant"),
-        (("--request-rate", "4", "--burstiness", "0.5"), "arrivals", "gamma"),
-        (("--request-rate", "4", "--burstiness", "0.5"), "burstiness", 0.5),
+        (("--request-rate", "4.5", "--arrivals", "constant"), "arrivals", Constant(4.5)),
+        (("--request-rate", "4", "--burstiness", "inf"), "arrivals", Constant(4)),
+        (("--request-rate", "4", "--burstiness", "1"), "arrivals", Poisson(4)),
+        (("--request-rate", "4", "--burstiness", "0.5"), "arrivals", Gamma(4, 0.5)),
         (("--no-stream",), "streamed", False),
         (("--strict",), "strict", True),
         (("--temperature", "0", "--extra-body", '{"a": 1}'), "extra_body", {"a": 1, "temperature": 0.0}),
@@ -296,7 +297,7 @@ def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -
 
 
 def test_nothing_carried_is_also_refused() -> None:
-    assert not [name for param in load_test.params for name in param.opts if refusal_of(dashes(name))]
+    assert not [name for param in load_test.params for name in param.opts if refusal_of(dashed(name))]
 
 
 def test_options_of_datasets_that_are_not_built_in_are_refused_as_such() -> None:

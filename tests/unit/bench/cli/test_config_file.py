@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli.load_test import load_test
 from bench.load.plan import Limits
-from bench.load.settings import Settings
+from bench.load.settings import LoadSettings
 from tests.unit.bench.options import parse, refusal
 
 
@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "bench.yaml"
 
 
-def read(file: Path, text: str, *arguments: str, **environment: str) -> Settings:
+def read(file: Path, text: str, *arguments: str, **environment: str) -> LoadSettings:
     file.write_text(text, "utf-8")
     return parse("--config", str(file), *arguments, **environment)
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench.cli.main import main
-from bench.load.environment import tool_version
+from streamgauge.version import version_line
 from tests.unit.bench.options import parse
 
 
@@ -26,7 +26,7 @@ def test_help_fits_the_terminal(
 def test_each_command_knows_its_version(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*command, "--version"])
-    assert (end.value.code, capsys.readouterr().out) == (0, f"{tool_version()}\n")
+    assert (end.value.code, capsys.readouterr().out) == (0, f"{version_line()}\n")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_each_command_knows_its_version(command: tuple[str, ...], capsys: pytest
     [
         (["python", "-m", "bench"], "python -m bench"),
         (["/usr/bin/python3", "/a/bin/streamgauge", "bench"], "streamgauge bench"),
-        (["/usr/bin/python3", "-m", "sdk.console", "bench"], "python -m bench"),
+        (["/usr/bin/python3", "-m", "streamgauge.console", "bench"], "python -m bench"),
     ],
 )
 def test_the_program_is_named_as_it_was_started(

@@ -1,4 +1,4 @@
-"""Concurrency over time, against counting by hand at every moment."""
+"""Concurrency over time, compared with a count at every moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.figures.stats import Ints
+from bench.arrays import Ints
 from bench.figures.window import Span, mean_concurrency, overlap_ns, steady_span
 
 intervals = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), min_size=1, max_size=30)

@@ -15,12 +15,12 @@ import pytest
 from bench.load.driver import Driver
 from bench.load.plan import Limits, OpenLoop
 from bench.outcome import Outcome
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import Record
 from bench.target import Target, Timeouts, read_address
 from bench.wire import make_wire
 from bench.workload.body import BodyForm, Features
-from bench.workload.queries import PromptList, Query
+from bench.workload.datasets import Prompt, PromptList
 from tests.support.wire import Peer, WireServer
 from tests.unit.bench.answer.test_events import chat, usage_only
 from tests.unit.bench.loads import TOKENS, WHOLE, Drive, answering, frame, run_load, stream
@@ -288,10 +288,10 @@ def test_warm_up_requests_are_short_and_not_of_the_load() -> None:
     async def main(url: str) -> list[Record]:
         address = read_address(url)
         target, wire = Target(address, api_key=None, timeouts=Timeouts()), make_wire(address.api.origin, 2)
-        queries = [Query(500, messages=[{"role": "user", "content": "hi"}])]
-        workload = PromptList(queries, name="one", seed=1, nonce=None)
+        prompts = [Prompt(500, messages=[{"role": "user", "content": "hi"}])]
+        workload = PromptList(prompts, name="one", seed=1, nonce=None)
         form = BodyForm("chat", "m", Features(), {})
-        driver = Driver(target, wire, form, workload, kept.append, Moments(), run_id="t", exact_length=True)
+        driver = Driver(target, wire, form, workload, kept.append, MomentLog(), run_id="t", exact_length=True)
         try:
             return await driver.warm_up(5, 2)
         finally:

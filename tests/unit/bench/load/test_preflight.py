@@ -11,7 +11,7 @@ import pytest
 
 from bench.load.plan import Limits
 from bench.load.preflight import Model, TargetError, choose_kind, find_model, make_workload, negotiate
-from bench.load.settings import Settings
+from bench.load.settings import LoadSettings
 from bench.outcome import Outcome, status_outcome
 from bench.records.record import Record
 from bench.target import Target, Timeouts, read_address
@@ -113,8 +113,8 @@ def test_who_closes_at_once_is_no_server_of_models() -> None:
         ask(hang_up, lambda target: find_model(target, None))
 
 
-def settings(**fields: Any) -> Settings:
-    return Settings(**({"streams": 1, "limits": Limits(requests=1)} | fields))
+def settings(**fields: Any) -> LoadSettings:
+    return LoadSettings(**({"streams": 1, "limits": Limits(requests=1)} | fields))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_synthetic_prompts_are_as_long_as_the_server_counts() -> None:
         tokenizing(words_and_template), lambda target: make_workload(wanted, target, Model("m"), "chat", "n")
     )
     assert notes == []
-    lengths = {words_and_template({"messages": workload.query(n)[1].messages}) for n in range(40)}
+    lengths = {words_and_template({"messages": workload.prompt(n)[1].messages}) for n in range(40)}
     assert lengths == {50}
     assert workload.describe() == "synthetic prompts of 50 tokens"
 
@@ -247,7 +247,7 @@ def test_without_tokenize_they_are_marked_as_approximate() -> None:
         lambda target: make_workload(settings(input_len=50), target, Model("m"), "completions", None),
     )
     assert "--input-len 50 is approximate" in notes[0]
-    assert len(workload.query(0)[1].prompt.split()) == 50
+    assert len(workload.prompt(0)[1].text.split()) == 50
 
 
 def test_prompts_that_cannot_be_are_refused() -> None:

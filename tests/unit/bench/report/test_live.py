@@ -1,4 +1,4 @@
-"""The live view: what it says, and that it leaves a terminal as it found it."""
+"""The live view: its content, and the terminal that it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from click import unstyle
 
 from bench.load.attempt import Attempt, Tally
-from bench.load.health import HealthWatch
+from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, Limits, Start
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.report.live import Gauges, LiveView, Silence, make_watcher
 from bench.target import Deadline, Timeouts
 from bench.units import NS_PER_S
-from bench.wire import PlainWire
+from bench.wire import SdkWire
 from tests.unit.bench.runs import run
 
 
@@ -33,29 +33,29 @@ def begun(limits: Limits) -> ClosedLoop:
 
 
 def attempts(n: int, tally: Tally) -> set[Attempt]:
-    """Requests under way."""
+    """Requests in progress."""
     return {
         Attempt(
             Start(number, 0),
             phase="load",
             slot=number,
-            query=0,
+            prompt_number=0,
             request_id="r",
             length=128,
             asked_tokens=None,
             is_exact=False,
             streamed=True,
             deadline=Deadline(Timeouts()),
-            moments=Moments(),
+            moments=MomentLog(),
             tally=tally,
         )
         for number in range(n)
     }
 
 
-def test_rates_are_of_the_last_second() -> None:
+def test_rates_cover_the_last_second() -> None:
     tally = Tally()
-    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     lines(gauges, 100)
     tally.tokens, tally.ok = 500, 10
     lines(gauges, 100.5)
@@ -71,11 +71,11 @@ def test_rates_are_of_the_last_second() -> None:
     assert "tok/s    1,500" in "\n".join(lines(gauges, 101.5))  # 500 at 100.5, so 1,500 in this second
 
 
-def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
+def test_the_end_of_sending_is_shown_and_no_line_is_too_wide() -> None:
     plan = begun(Limits(requests=10, duration_s=60))
     tally = Tally()
     tally.under_way |= attempts(3, tally)
-    gauges = Gauges(run(), plan, tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(), plan, tally, HealthWatch(SdkWire(1)))
     assert "60.0 s left or 10 requests left" in lines(gauges, 100)[0]
     plan.stop(101 * NS_PER_S)
     assert "waiting for the last 3 answers" in lines(gauges, 102)[0]
@@ -84,9 +84,9 @@ def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 55, 56, 80])
-def test_a_narrow_view_says_the_same(width: int) -> None:
+def test_a_narrow_view_has_the_same_content(width: int) -> None:
     tally = Tally()
-    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(PlainWire(1)))
+    gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     tally.ok, tally.failed, tally.tokens = 30, 2, 1500
     shown = lines(gauges, 101, width)
     assert len(shown) == 6
@@ -104,7 +104,7 @@ def test_only_a_terminal_has_a_view() -> None:
         assert isinstance(make_watcher(True, terminal, {"TERM": "dumb", "FORCE_COLOR": "1"}), Silence)
 
 
-def test_without_colour_the_view_moves_the_cursor_and_nothing_else() -> None:
+def test_without_colour_the_view_only_moves_the_cursor() -> None:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:
         make_watcher(True, terminal, {"TERM": "xterm", "NO_COLOR": "1"}).stage("warming up")
@@ -122,7 +122,7 @@ def test_the_terminal_is_left_as_it_was_found() -> None:
         async def main() -> None:
             view.stage("warming up")
             plan = begun(Limits(duration_s=15))
-            with view.load(run(), plan, Tally(), HealthWatch(PlainWire(1))):
+            with view.load(run(), plan, Tally(), HealthWatch(SdkWire(1))):
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
 

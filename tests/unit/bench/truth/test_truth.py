@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.answer.events import ChunkError, Reading
-from bench.outcome import Outcome, judge
+from bench.answer.judgement import judge_stream
+from bench.outcome import Outcome
 from bench.records.certificate import load_certificate, machine_name, save_certificate
-from bench.records.moments import Moments
+from bench.records.moments import MomentLog
 from bench.records.record import Record
 from bench.records.result import Figures, Verdict
 from bench.records.run import Certificate
@@ -32,7 +33,7 @@ from tests.unit.bench.runs import run
 @given(st.sampled_from(sorted(SHAPES)), st.integers(17, 60))
 def test_each_shape_reads_as_its_script_says(shape: str, tokens: int) -> None:
     script = make_script(Order(shape, tokens))
-    reading, decoder, arrived = Reading(0, Moments().rows), EventDecoder(), []
+    reading, decoder, arrived = Reading(0, MomentLog().rows), EventDecoder(), []
     outcome: str | None = None
     for number, write in enumerate(script.writes):
         before = reading.events
@@ -46,7 +47,7 @@ def test_each_shape_reads_as_its_script_says(shape: str, tokens: int) -> None:
     if outcome is None and reading.error is not None:
         outcome = Outcome.STREAM_ERROR
     if outcome is None:
-        outcome, _ = judge(reading, cut="cut" if script.cut else None, asked_tokens=tokens)
+        outcome, _ = judge_stream(reading, cut="cut" if script.cut else None, asked_tokens=tokens)
     own_length = SHAPES[shape].manner.ignores_length
     too_long = shape in ("several", "unknown", "chunks") and tokens % 6
     assert outcome == script.outcome or too_long or (own_length and tokens != NATURAL_TOKENS)

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic_ns
 
-from bench.answer.chunk_shape import Plain
+from bench.answer.chunk_shape import ChunkShape
 from bench.target import Deadline, Head, Timeouts
 from bench.wire.base import Source, WireWatch
 from bench.wire.clock import KernelClock
-from bench.wire.connection import Connection
-from bench.wire.exchange import Exchange
-from bench.wire.hub import Hub
+from bench.wire.connection import KernelConnection
+from bench.wire.exchange import KernelExchange
+from bench.wire.poller import Poller
 from tests.support.wire import HEADERS
 
-STREAMS = 300  # several slices of the hub
+STREAMS = 300  # several slices of the poller
 
 
 class Taken:
@@ -44,7 +44,7 @@ class Taken:
         self.doubts.append(source.doubt_ns())
         return False
 
-    def learn(self, data: bytes) -> Plain | None:
+    def learn_shape(self, data: bytes) -> ChunkShape | None:
         return None
 
     def took_plain(self, arrived_ns: int, doubt_ns: int) -> None: ...
@@ -57,10 +57,10 @@ class Crowd:
 
     def __init__(self, on_take: Callable[[], None] = lambda: None) -> None:
         loop = asyncio.get_running_loop()
-        self.hub = Hub(loop)
+        self.poller = Poller(loop)
         self.sockets, self.peers = [], []
         self.receivers = [Taken(on_take) for _ in range(STREAMS)]
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[KernelExchange] = []
         clock, watch = KernelClock(), WireWatch()
         with socket.create_server(("127.0.0.1", 0), backlog=STREAMS) as listener:
             for receiver in self.receivers:
@@ -68,8 +68,8 @@ class Crowd:
                 client.setblocking(False)
                 self.sockets.append(client)
                 self.peers.append(listener.accept()[0])
-                connection = Connection(client, self.hub, clock, watch)
-                exchange = Exchange(connection, Deadline(Timeouts()), receiver, loop)
+                connection = KernelConnection(client, self.poller, clock, watch)
+                exchange = KernelExchange(connection, Deadline(Timeouts()), receiver, loop)
                 connection.start(exchange, b"GET / HTTP/1.1\r\n\r\n")
                 self.exchanges.append(exchange)
 
@@ -91,7 +91,7 @@ class Crowd:
             exchange.cancel()
         for peer in self.peers:
             peer.close()
-        self.hub.close()
+        self.poller.close()
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def test_a_burst_after_a_silence_is_in_doubt_since_the_last_glance_only() -> Non
             made.send(HEADERS + chunk(b"one"))
             await until(lambda: all(receiver.blocks for receiver in made.receivers))
             glanced_ns = monotonic_ns()
-            while not made.hub.glance():
+            while not made.poller.glance():
                 glanced_ns = monotonic_ns()
             made.send(chunk(b"two"))
             made.send(chunk(b"three"))

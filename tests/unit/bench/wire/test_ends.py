@@ -14,7 +14,7 @@ import pytest
 from bench.load.plan import Limits, OpenLoop
 from bench.outcome import Outcome
 from bench.wire.base import may_reopen
-from bench.workload.queries import Query
+from bench.workload.datasets import Prompt
 from tests.support.wire import HEADERS, Peer, WireServer
 from tests.unit.bench.loads import TOKENS, WHOLE, Drive, run_load, stream
 
@@ -121,7 +121,7 @@ def test_ends_of_bodies_hold_a_bounded_number_of_connections() -> None:
 
 def test_an_answer_before_the_end_of_its_request_leaves_no_connection_for_another() -> None:
     """What the server had not read of the first request would be taken for the second."""
-    query = Query(3, messages=[{"role": "user", "content": "x" * (8 << 20)}])
+    prompt = Prompt(3, messages=[{"role": "user", "content": "x" * (8 << 20)}])
     answer = HEADERS + b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in WHOLE) + b"0\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
@@ -140,7 +140,7 @@ def test_an_answer_before_the_end_of_its_request_leaves_no_connection_for_anothe
         server = threading.Thread(target=serve)
         server.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        records, _ = run_load("kernel", url, queries=[query], requests=2)
+        records, _ = run_load("kernel", url, prompts=[prompt], requests=2)
         server.join()
     assert [record.outcome for record in records] == [Outcome.OK] * 2
     assert all(request.startswith(b"POST /v1/chat/completions") for request in begun)
@@ -282,7 +282,7 @@ def test_a_server_that_reads_slowly_is_not_a_bench_that_sends_late() -> None:
     """A prompt that is larger than what sockets hold: the server begins to read it after 60 ms."""
     limits = ("/proc/sys/net/ipv4/tcp_wmem", "/proc/sys/net/ipv4/tcp_rmem")
     size = 2 * sum(int(Path(limit).read_text().split()[2]) for limit in limits)
-    query = Query(3, messages=[{"role": "user", "content": "x" * size}])
+    prompt = Prompt(3, messages=[{"role": "user", "content": "x" * size}])
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -301,7 +301,7 @@ def test_a_server_that_reads_slowly_is_not_a_bench_that_sends_late() -> None:
         server = threading.Thread(target=serve)
         server.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        (record,), _ = run_load("kernel", url, queries=[query])
+        (record,), _ = run_load("kernel", url, prompts=[prompt])
         server.join()
     assert record.outcome is Outcome.OK
     assert record.send_ns is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import product
 
-from bench.workload.body import OWNED_FIELDS, BodyForm, Features, Kind, concessions
-from bench.workload.queries import Query
+from bench.workload.body import OWNED_FIELDS, BodyForm, EndpointKind, Features, concessions
+from bench.workload.datasets import Prompt
 
-CHAT = Query(128, messages=[{"role": "user", "content": "hi"}])
+CHAT = Prompt(128, messages=[{"role": "user", "content": "hi"}])
 
 
 def test_a_chat_request_asks_for_everything() -> None:
@@ -25,7 +25,7 @@ def test_a_chat_request_asks_for_everything() -> None:
 
 def test_a_plain_request() -> None:
     plain = Features(continuous_usage=False, usage=False, fixed_length=False, length_field="max_completion_tokens")
-    assert BodyForm("completions", "m", plain, {}).build(Query(5, prompt="Once")) == {
+    assert BodyForm("completions", "m", plain, {}).build(Prompt(5, text="Once")) == {
         "model": "m",
         "prompt": "Once",
         "stream": True,
@@ -58,7 +58,7 @@ def test_what_is_given_up_is_not_given_up_again() -> None:
 
 
 def test_every_field_that_the_bench_writes_is_kept_from_extra_body() -> None:
-    kinds: tuple[Kind, ...] = ("chat", "completions")
+    kinds: tuple[EndpointKind, ...] = ("chat", "completions")
     switches = product(kinds, (True, False), (True, False), ("max_tokens", "max_completion_tokens"))
     written = {
         name

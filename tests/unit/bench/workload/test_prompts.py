@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.workload.prompts import PromptFileError, bundled_queries, load_queries
-from bench.workload.queries import Query
+from bench.workload.datasets import Prompt
+from bench.workload.prompts import PromptFileError, bundled_prompts, load_prompts
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -22,21 +22,21 @@ def test_lines_of_each_form(tmp_path: Path) -> None:
         '{"prompt": "Why?"}\n\n{"messages": [{"role": "user", "content": "为什么?"}], "output_len": 5}\r\n'
         '{"prompt": "a", "max_tokens": 6, "topic": "else"}\n{"prompt": "b", "output_tokens": 7}',
     )
-    assert load_queries(path, "chat", 128) == [
-        Query(128, messages=[{"role": "user", "content": "Why?"}]),
-        Query(5, messages=[{"role": "user", "content": "为什么?"}]),
-        Query(6, messages=[{"role": "user", "content": "a"}]),
-        Query(7, messages=[{"role": "user", "content": "b"}]),
+    assert load_prompts(path, "chat", 128) == [
+        Prompt(128, messages=[{"role": "user", "content": "Why?"}]),
+        Prompt(5, messages=[{"role": "user", "content": "为什么?"}]),
+        Prompt(6, messages=[{"role": "user", "content": "a"}]),
+        Prompt(7, messages=[{"role": "user", "content": "b"}]),
     ]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     path = write(tmp_path, '\ufeff{"prompt": "Once"}\n')
-    assert load_queries(path, "completions", 9) == [Query(9, prompt="Once")]
+    assert load_prompts(path, "completions", 9) == [Prompt(9, text="Once")]
 
 
 def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
-    assert load_queries(write(tmp_path, '{"prompt": "Once"}'), "completions", 9) == [Query(9, prompt="Once")]
+    assert load_prompts(write(tmp_path, '{"prompt": "Once"}'), "completions", 9) == [Prompt(9, text="Once")]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
 def test_a_wrong_line_is_named_with_its_remedy(tmp_path: Path, line: str, words: str) -> None:
     path = write(tmp_path, '{"prompt": "fine"}\n' + line)
     with pytest.raises(PromptFileError) as error:
-        load_queries(path, "chat", 128)
+        load_prompts(path, "chat", 128)
     assert str(error.value).startswith(f"{path}, line 2: ")
     assert words in str(error.value)
 
@@ -72,31 +72,31 @@ def test_a_wrong_line_is_named_with_its_remedy(tmp_path: Path, line: str, words:
 def test_messages_do_not_go_to_completions(tmp_path: Path) -> None:
     path = write(tmp_path, '{"messages": [{"role": "user", "content": "a"}]}')
     with pytest.raises(PromptFileError, match="--endpoint chat"):
-        load_queries(path, "completions", 128)
+        load_prompts(path, "completions", 128)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(PromptFileError, match=r"cannot be read \(No such file"):
-        load_queries(tmp_path / "none", "chat", 1)
+        load_prompts(tmp_path / "none", "chat", 1)
     with pytest.raises(PromptFileError, match=r"cannot be read \(File name too long"):
-        load_queries(tmp_path / ("a" * 300), "chat", 1)
+        load_prompts(tmp_path / ("a" * 300), "chat", 1)
     with pytest.raises(PromptFileError, match="/dev/zero: is a device; name a file"):
-        load_queries(Path("/dev/zero"), "chat", 1)
+        load_prompts(Path("/dev/zero"), "chat", 1)
     with pytest.raises(PromptFileError, match=r"cannot be read \(Is a directory"):
-        load_queries(tmp_path, "chat", 1)
+        load_prompts(tmp_path, "chat", 1)
     with pytest.raises(PromptFileError, match="no prompts in it"):
-        load_queries(write(tmp_path, "\n  \n"), "chat", 1)
+        load_prompts(write(tmp_path, "\n  \n"), "chat", 1)
     binary = tmp_path / "b"
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(PromptFileError, match="not UTF-8"):
-        load_queries(binary, "chat", 1)
+        load_prompts(binary, "chat", 1)
 
 
 def test_the_bundled_prompts_are_varied() -> None:
-    texts = [query.prompt for query in bundled_queries("completions", 128)]
+    texts = [prompt.text for prompt in bundled_prompts("completions", 128)]
     assert len(texts) == len(set(texts)) >= 36
     chinese = [text for text in texts if any("一" <= sign <= "鿿" for sign in text)]
     assert len(texts) / 3 < len(chinese) < 2 * len(texts) / 3
     assert min(map(len, texts)) < 25
     assert max(map(len, texts)) > 400
-    assert all(query.messages for query in bundled_queries("chat", 128))
+    assert all(prompt.messages for prompt in bundled_prompts("chat", 128))

@@ -1,5 +1,7 @@
 """The effect of the options of `deploy`, from the command line's own parser to the engine's arguments."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

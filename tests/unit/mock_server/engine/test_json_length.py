@@ -1,5 +1,7 @@
 """The text of a value is counted wherever it is, one object or array at a time."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mock_server.http.root_path import checked_root_path
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.wire import CHAT, QUESTION, error_of
 from tests.support.serving import Serving, serving
 
@@ -17,7 +17,7 @@ ASKED = {"messages": QUESTION, "max_tokens": 3, "seed": 1}
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
-    with serving(settings=Settings(root_path="/llm/a", api_keys=("key",))) as server:
+    with serving(settings=ServerSettings(root_path="/llm/a", api_keys=("key",))) as server:
         yield server
 
 

@@ -1,5 +1,7 @@
 """How much the arguments of earlier calls may hold."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a JSON text holds is told from its characters as parsing it would tell."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

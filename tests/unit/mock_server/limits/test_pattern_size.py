@@ -1,5 +1,7 @@
 """How long patterns are with their counted repetitions written out."""
 
+from __future__ import annotations
+
 import re
 
 import pytest

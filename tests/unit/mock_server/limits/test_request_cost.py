@@ -1,5 +1,7 @@
 """What requests cost, and which of them no server takes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

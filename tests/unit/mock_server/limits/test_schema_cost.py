@@ -1,5 +1,7 @@
 """How deep schemas and expressions may be, and how many of them a request may have, whatever the options are."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """What happens to rows under way when their stream is left or their engine ends."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator
 

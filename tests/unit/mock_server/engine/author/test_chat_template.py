@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from mock_server.engine.author.chat_template import render_chat
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import ChatOptions, ChatTurn

@@ -1,5 +1,7 @@
 """Where a tokenizer works: on short texts immediately, on long ones in a thread, and never on two at a time."""
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from collections.abc import Iterator

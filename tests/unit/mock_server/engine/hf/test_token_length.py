@@ -1,5 +1,7 @@
 """A text's length bounds its tokens only if each of its characters must be part of one."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,11 +1,10 @@
+from __future__ import annotations
+
 import asyncio
-import time
-from collections.abc import Callable
 
 import pytest
 
 from mock_server.engine.sim.clock import RealClock, VirtualClock
-from mock_server.engine.sim.timer import LoopTimer, Timer, TimerFd
 
 
 def test_virtual_time_jumps_from_alarm_to_alarm() -> None:
@@ -52,31 +51,3 @@ def test_a_clock_that_has_not_started_raises_an_error() -> None:
         RealClock().call_at(0.0, lambda: None)
     with pytest.raises(ValueError, match=r"time_scale must be above 0 \(got 0\)"):
         RealClock(0)
-
-
-@pytest.mark.parametrize("make", [LoopTimer, TimerFd])
-def test_a_timer_fires_once_at_the_last_instant_it_was_set_to(
-    make: Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Timer],
-) -> None:
-    async def scenario() -> None:
-        rung: list[float] = []
-        done = asyncio.Event()
-
-        def ring() -> None:
-            rung.append(time.monotonic())
-            done.set()
-
-        timer = make(asyncio.get_running_loop(), ring)
-        timer.arm(time.monotonic() + 30)
-        when = time.monotonic() + 0.01
-        timer.arm(when)
-        await done.wait()
-        assert [round(at - when, 0) for at in rung] == [0]
-        done.clear()
-        timer.arm(0.0)  # long past: immediately
-        await done.wait()
-        assert len(rung) == 2
-        timer.close()
-        timer.close()
-
-    asyncio.run(scenario())

@@ -1,5 +1,7 @@
 """The check of adapters, against scripted engines with the fault that it looks for."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator
 
