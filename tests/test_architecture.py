@@ -25,6 +25,8 @@ ORDER = {
     ),
 }
 DIVIDED = {"mock_server.engine"}  # its folders are rooms of their own
+# They only pass on names under the paths that earlier versions documented.
+OLD_PATHS = {f"mock_server.engine.{name}" for name in ("clock", "scripted", "tokenizer")}
 
 
 def name_of(path: Path) -> str:
@@ -90,7 +92,7 @@ def test_imports_point_down_the_order_of_rooms(package: str) -> None:
         f"{module} -> {imported}"
         for module, others in imports(package).items()
         for imported in others
-        if module != package and imported != package and height[room(imported)] > height[room(module)]
+        if module not in {package, *OLD_PATHS} and imported != package and height[room(imported)] > height[room(module)]
     ]
     assert against == []
 

@@ -1,4 +1,4 @@
-"""Where a result goes: the report to the terminal, other forms to standard output or their files."""
+"""Prints the report of a run and writes its files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from bench.terminal import columns_of, say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
-    """Print the report in the form that was asked for, and write the files.
+    """Print the report in the requested format, and write the files.
 
-    With `--json -` the JSON has standard output to itself. What cannot be written keeps nothing else from being
-    written; then OutputError is raised, or BrokenPipeError when the reader of a pipe has gone.
+    With `--json -`, only the JSON goes to standard output. If one output fails, the others are written all the same;
+    then OutputError is raised, or BrokenPipeError if the reader of a pipe has gone.
     """
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     material = Material(result, run, columns, moments, folder, columns_of(stream), program_name())
@@ -71,7 +71,7 @@ def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
 
 
 def write_out(content: Struct, path: Path) -> None:
-    """Write JSON to a file, or to standard output for `-`. Raises OutputError when it cannot be written."""
+    """Write JSON to a file, or to standard output for `-`. Raises OutputError if it cannot be written."""
     if path == STDOUT:
         with _standard_stream():
             click.echo(to_json(content).decode(), nl=False)
@@ -84,7 +84,7 @@ def write_out(content: Struct, path: Path) -> None:
 
 @contextlib.contextmanager
 def _standard_stream() -> Iterator[None]:
-    """Around writing to standard output or standard error: raises OutputError, or BrokenPipeError."""
+    """Wraps writing to standard output or standard error. Raises OutputError or BrokenPipeError."""
     try:
         yield
     except BrokenPipeError:

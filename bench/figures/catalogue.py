@@ -1,7 +1,7 @@
 """The catalogue of latency figures: one entry per figure, with all that the bench knows of it apart from its values.
 
 Options, tables, checks, the self-test and the published schema read it. To add a figure with one value per request,
-add its entry here, its column in `bench.figures.request_table`, and its definition in docs/metrics.md.
+add its entry here, its column (a function) in `bench.figures.request_table`, and its definition in docs/metrics.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Service level objectives as people write them: `ttft:200`, `tpot:50`, `e2el:2000`; milliseconds a request."""
+"""Service level objectives as users write them: `ttft:200`, `tpot:50`, `e2el:2000`, in milliseconds per request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.figures.catalogue import LIMITED, canonical_name
 
 
 def parse_goodput(texts: Iterable[str]) -> dict[str, float]:
-    """The limits of each figure in milliseconds. Raises ValueError, whose message says what is wrong."""
+    """Read the limit of each figure in milliseconds. Raises ValueError with a message that explains what is wrong."""
     limits: dict[str, float] = {}
     for text in (part for given in texts for part in given.replace(",", " ").split()):
         name, *middle, number = text.lower().split(":") if ":" in text else (text, "")

@@ -11,9 +11,9 @@ from bench.report.material import Material
 from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
 
-# ASCII punctuation that Markdown may take for markup anywhere in a line (CommonMark §2.4 allows to escape each).
+# ASCII punctuation that may be markup anywhere in a line; all of it can be escaped (CommonMark §2.4).
 _MARKS = re.compile(r"[\\`*_<>|\[\]#!~&]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify whoever is named so, escaped or not
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify users who are mentioned, escaped or not
 _TICKS = re.compile("`+")
 _MOST_COMMAND = 10_000
 
@@ -71,7 +71,7 @@ def _latencies(result: Result, view: View) -> str:
     window = result.headline.window
     return _table(header, rows) + (
         f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
-        "p99 with its 95 % interval; client: the most that the bench itself may be off by."
+        "p99 with its 95 % interval; client: the largest error that the bench itself may have added."
     )
 
 
@@ -124,13 +124,13 @@ def _ms(value: float | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that ends no cell and begins no markup, no link, no entity, no mention of anybody."""
+    """Text that cannot end a cell or begin markup, a link, an entity or a mention."""
     text = _MARKS.sub(r"\\\g<0>", " ".join(shown(text).split()))
     return _MENTION.sub("@ ", text)
 
 
 def _code(text: str) -> str:
-    """Text as code, between more backticks than it has in a row."""
+    """Text as code, between more backticks than it contains in a row."""
     longest = max(map(len, _TICKS.findall(text)), default=0)
     fence, room = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{room}{shown(text, _MOST_COMMAND)}{room}{fence}"

@@ -1,4 +1,4 @@
-"""The figures as CSV: a row a figure and percentile, over the steady window and over the whole run."""
+"""The figures as CSV: one row per figure and percentile, over the steady window and over the whole run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show(material: Material) -> str:
 
 
 def render_csv(result: Result) -> str:
-    """All figures; an empty cell is one that does not exist."""
+    """All figures. A cell is empty if the value does not exist."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -31,7 +31,7 @@ def render_csv(result: Result) -> str:
 
 
 def _fit(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection); numbers stay what they are."""
+    """A cell that no spreadsheet interprets as a formula (OWASP, CSV injection); numbers stay unchanged."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 

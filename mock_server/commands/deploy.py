@@ -1,4 +1,4 @@
-"""`deploy`: serve a model until told to stop."""
+"""`deploy`: serve a model until stopped."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from streamgauge.option_sections import CONTEXT
 @click.command(
     cls=OptionsCommand,
     context_settings=CONTEXT,
-    epilog="A switch without a value is true. Options with ... take several values, in a row or repeated.",
+    epilog="A switch without a value is true. Options with ... take several values: in a row or repeatedly.",
 )
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:
     """Serve a model over OpenAI's API.
 
-    A named model is run by vLLM. Without a model, a simulated engine answers. Once the server answers, it prints one
+    If you name a model, vLLM runs it. Otherwise a simulated engine answers. When the server is ready, it prints one
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
@@ -55,7 +55,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
     except (DeployError, EngineOptionError) as error:
-        raise WrongUseError(with_source(str(error), ctx)) from None
+        raise WrongUseError(with_source(error, ctx)) from None
     except (ListenError, EngineError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -83,7 +83,7 @@ def _connection_limit(wanted: int | None) -> int:
     try:
         return connection_limit(wanted)
     except ValueError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(str(error), about=["max_connections"]) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:
@@ -95,7 +95,7 @@ def _bind(options: dict[str, Any]) -> Listener | UnixListener:
 
 
 def _only_line_on_stdout() -> Callable[[str], None]:
-    """Standard output holds the ready line alone: what libraries and their processes print there is log, too."""
+    """Keeps standard output for the ready line: output of libraries and their processes goes to the log."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""The options of `deploy` by heading, under vLLM's and ms-swift's names: the server's, then those of engines."""
+"""The options of `deploy` by heading, under vLLM's and ms-swift's names: the server's, then the engines'."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _POSITIVE = IntegerParam(1)
 
 
 def _limit(name: str, default: int, meaning: str) -> Callable[[_F], _F]:
-    """A count that 0 lifts."""
+    """A limit; 0 removes it."""
     return _server(name, type=IntegerParam(0), default=default, show_default=True, help=f"{meaning} 0: no limit.")
 
 
@@ -72,41 +72,41 @@ SERVER = (
     _server("--port", type=IntegerParam(0, 65535), default=8000, show_default=True, help="Port. 0 picks a free one."),
     _server("--uds", metavar="PATH", help="Unix socket to listen on, instead of an address and a port."),
     _server("--root-path", metavar="PATH", help="Prefix under which a proxy serves this server, such as /llm."),
-    _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, its main one first."),
+    _server("--served-model-name", multiple=True, metavar="NAME...", help="Names of the model, the main one first."),
     _server.switch("--require-model", default=False, help="Refuse requests that name no model, as OpenAI does."),
-    _limit("--max-requests", 0, "Most requests in progress, running or waiting; more get a 429."),
-    _limit("--max-choices", DEFAULT_LIMITS.choices, "Most choices of one request: its prompts times n."),
+    _limit("--max-requests", 0, "Maximum number of requests in progress, running or waiting; more get a 429."),
+    _limit("--max-choices", DEFAULT_LIMITS.choices, "Maximum number of choices of a request: its prompts times n."),
     _limit(
         "--max-choices-in-progress",
         DEFAULT_LIMITS.choices_in_progress,
-        "Most choices of all requests in progress; more get a 429. Long bodies count as several.",
+        "Maximum number of choices of all requests in progress; more get a 429. Long bodies count as several.",
     ),
     _limit(
         "--max-answer-tokens",
         DEFAULT_LIMITS.answer_tokens,
-        "Most tokens that a request may ask for in an answer that is not streamed.",
+        "Maximum number of tokens that a request may ask for in an answer that is not streamed.",
     ),
     _limit(
         "--max-schema-size",
         DEFAULT_LIMITS.schema_characters,
-        "Most characters of a schema, a regular expression or a grammar.",
+        "Maximum length of a schema, a regular expression or a grammar in characters.",
     ),
     _server(
         "--max-connections",
         type=_POSITIVE,
-        help=f"Most connections at once. [default: as many as file descriptors allow, up to {MOST_CONNECTIONS}]",
+        help=f"Maximum number of connections. [default: as many as file descriptors allow, up to {MOST_CONNECTIONS}]",
     ),
     _server(
         "--max-half-open",
         type=_POSITIVE,
-        help="Most connections that have not sent a complete request head. [default: half of --max-connections]",
+        help="Maximum number of connections without a complete request head. [default: half of --max-connections]",
     ),
     _server(
         "--max-body-memory",
         type=SizeParam(),
         default="96M",
         show_default=True,
-        help="Memory for all request bodies being received; what needs more gets a 503.",
+        help="Memory for all request bodies being received; a request that needs more gets a 503.",
     ),
     _server("--max-body-size", type=SizeParam(), default="32M", show_default=True, help="Largest request body."),
     _server("--max-header-size", type=SizeParam(), default="64K", show_default=True, help="Largest request head."),
@@ -115,21 +115,25 @@ SERVER = (
         type=NumberParam(0),
         default=30.0,
         show_default=True,
-        help="Seconds within which a request must come; more for long bodies. 0: any time.",
+        help="Seconds within which a request must arrive; more for long bodies. 0: no limit.",
     ),
     _server("--owned-by", default="streamgauge", show_default=True, help="Owner shown on the model's card."),
 )
 ACCESS = (
-    _access("--api-key", multiple=True, metavar="KEY...", help="Keys that clients may use. Without any, all may call."),
-    _access("--api-key-file", metavar="FILE", help=f"File of such keys, one a line. [default: the key in ${VARIABLE}]"),
+    _access(
+        "--api-key", multiple=True, metavar="KEY...", help="Accepted keys. Without any, every request is accepted."
+    ),
+    _access(
+        "--api-key-file", metavar="FILE", help=f"File of such keys, one per line. [default: the key in ${VARIABLE}]"
+    ),
     _access("--ssl-keyfile", metavar="FILE", help="Private key for TLS, in PEM form without a password."),
     _access("--ssl-certfile", metavar="FILE", help="Certificate for TLS, in PEM form."),
     _access(
         "--allowed-hosts",
         multiple=True,
         metavar="NAME...",
-        help="Names for this server in the Host header, besides localhost and the like; * allows all. [default: none on"
-        " a loopback address, else *]",
+        help="Names for this server in the Host header, besides localhost and similar names; * allows all. [default:"
+        " none on a loopback address, else *]",
     ),
     _access(
         "--allowed-origins",
@@ -151,7 +155,7 @@ LOG = (
         show_default=True,
         is_eager=True,
         callback=_start_log,
-        help="Form of each log line: text, or a JSON object.",
+        help="Format of each log line: text, or a JSON object.",
     ),
     _log(
         "--log-interval",
@@ -167,7 +171,7 @@ LOG = (
         default=5.0,
         metavar="SECONDS",
         show_default=True,
-        help="How long requests in progress may go on when the server is told to stop.",
+        help="Time that requests in progress have to finish when the server stops.",
     ),
     _log.switch(
         "--until-stdin-closes",
@@ -191,16 +195,17 @@ MODEL = (
     _model(
         "--tool-call-parser",
         type=click.Choice(TOOL_FORMATS),
-        help="Form in which the model calls tools. [default: unknown for a real model]",
+        help="Format in which the model writes tool calls. [default: unknown for a real model]",
     ),
     _model.switch(
-        "--enable-auto-tool-choice", help="Let the model decide whether to call a tool. [default: if the form is known]"
+        "--enable-auto-tool-choice",
+        help="Let the model decide whether to call a tool. [default: if the format is known]",
     ),
     _model(
         "--reasoning-parser",
         type=click.Choice(REASONING_FORMATS),
         metavar=f"[{'|'.join(REASONING_FORMATS)}]",
-        help="Form in which the model marks its thoughts. [default: unknown for a real model]",
+        help="Format in which the model marks its thoughts. [default: unknown for a real model]",
     ),
 )
 ANSWERS = (

@@ -1,4 +1,4 @@
-"""From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
+"""Reads the options of `deploy`: which engine, under which names, with which arguments."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 from mock_server.commands.engine_choice import MODEL_OPTIONS, choose_engine, kind_of
 from mock_server.commands.engine_options import read_options
 from mock_server.commands.wrong_use import DeployError
-from mock_server.engine.kind import ServedModel
+from mock_server.engine.kind import ServedModel, needs_model
 from mock_server.engine.options import CommonOptions
+from mock_server.engine.wording import Setting
 from mock_server.http.host_names import is_loopback, name_of
 from mock_server.http.root_path import checked_root_path
 from mock_server.models.source import ModelSource, ModelSourceError, find_model, simulated_name
@@ -28,25 +29,25 @@ _CHAT_OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What `deploy` is to do."""
+    """What `deploy` serves."""
 
     engine: str
     settings: ServerSettings
     model: ServedModel
     options: CommonOptions
-    """Of the engine's own type."""
+    """They have the engine's own type."""
 
 
 def read_deployment(options: Options, said: Collection[str], engines_of: Mapping[str, Collection[str]]) -> Deployment:
-    """`said` are the options that were given, `engines_of` the engines that an option is for.
+    """`said` are the options that were given; `engines_of` has the engines of each option.
 
     Raises `DeployError` and `EngineOptionError`.
     """
     engine = choose_engine(options)
     for name in said:
         if engines_of.get(name) and engine not in engines_of[name]:
-            wanted = " or ".join(engines_of[name])
-            raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
+            wanted, this = Setting("engine", " or ".join(engines_of[name])), Setting("engine", engine)
+            raise DeployError(Setting(name), " is for ", wanted, "; this is ", this)
     _check_address(said)
     _check_chat(options, said)
     source = _source(options, engine)
@@ -57,16 +58,28 @@ def read_deployment(options: Options, said: Collection[str], engines_of: Mapping
 def _check_address(said: Collection[str]) -> None:
     for name in ("host", "port"):
         if "uds" in said and name in said:
-            raise DeployError(f"--uds and {_flag(name)} cannot be combined: the server listens on one of them")
+            raise DeployError(
+                Setting("uds"), " and ", Setting(name), " cannot be combined: the server listens on one of them"
+            )
 
 
 def _check_chat(options: Options, said: Collection[str]) -> None:
-    """Options that would have no effect."""
+    """Refuses options that would have no effect."""
     for name in said:
         if options["no_chat"] and name in _CHAT_OPTIONS and options[name] is not False:
-            raise DeployError(f"--no-chat serves completions only, where {_flag(name)} has no effect: leave one out")
+            raise DeployError(
+                Setting("no_chat"),
+                " serves completions only, where ",
+                Setting(name),
+                " has no effect: leave one out",
+            )
     if options["enable_auto_tool_choice"] is False and options["tool_call_parser"] is not None:
-        raise DeployError("--enable-auto-tool-choice false leaves --tool-call-parser without effect: leave one out")
+        raise DeployError(
+            Setting("enable_auto_tool_choice", False),
+            " leaves ",
+            Setting("tool_call_parser"),
+            " without effect: leave one out",
+        )
 
 
 def _source(options: Options, engine: str) -> ModelSource | None:
@@ -75,13 +88,15 @@ def _source(options: Options, engine: str) -> ModelSource | None:
     try:
         source = find_model(**{name: options[name] for name in MODEL_OPTIONS})
     except ModelSourceError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(*error.parts) from None
     if source is None:
-        raise DeployError(f"--engine {engine} needs a model: --model-type, --model-id-or-path or --ckpt-dir")
+        raise DeployError(*needs_model(engine))
     if source.adapter is not None and options["enable_lora"] is False:
         raise DeployError(
-            f"--ckpt-dir {source.adapter.path} is an adapter, and --enable-lora is false: leave that out, or merge the"
-            " adapter into its base model first"
+            Setting("ckpt_dir", source.adapter.path),
+            " is an adapter, and ",
+            Setting("enable_lora"),
+            " is false: leave that out, or merge the adapter into its base model first",
         )
     return source
 
@@ -122,21 +137,36 @@ def _settings(options: Options, engine: str, source: ModelSource | None) -> Serv
                 answer_tokens=options["max_answer_tokens"],
                 schema_characters=options["max_schema_size"],
             ),
-            root_path=checked_root_path(options["root_path"] or ""),
+            root_path=_root_path(options),
             require_model=options["require_model"],
             tool_format=_tool_format(options, engine),
             reasoning_format=options["reasoning_parser"],
             cors=_cors(options),
         )
+    except DeployError:
+        raise
     except ValueError as error:
         raise DeployError(str(error)) from None
+
+
+def _root_path(options: Options) -> str:
+    """Raises `DeployError`."""
+    try:
+        return checked_root_path(options["root_path"] or "")
+    except ValueError as error:
+        raise DeployError(str(error), about=["root_path"]) from None
 
 
 def _tool_format(options: Options, engine: str) -> str | None:
     """Raises `DeployError`."""
     is_real = kind_of(engine).runs_models
     if options["enable_auto_tool_choice"] and options["tool_call_parser"] is None and is_real:
-        raise DeployError("--enable-auto-tool-choice needs --tool-call-parser: how does the model write its calls?")
+        raise DeployError(
+            Setting("enable_auto_tool_choice"),
+            " needs ",
+            Setting("tool_call_parser"),
+            ", the format in which the model writes calls",
+        )
     if options["enable_auto_tool_choice"] is False:
         return ""
     found: str | None = options["tool_call_parser"]
@@ -144,7 +174,7 @@ def _tool_format(options: Options, engine: str) -> str | None:
 
 
 def _cors(options: Options) -> Cors | None:
-    """Raises `DeployError` for what says how pages may call while none may."""
+    """Raises `DeployError` for options about pages if no page may call."""
     if options["allowed_origins"]:
         return Cors(
             origins=_any_or_some(options["allowed_origins"]),
@@ -154,12 +184,14 @@ def _cors(options: Options) -> Cors | None:
         )
     for name in ("allowed_methods", "allowed_headers", "allow_credentials"):
         if options[name]:
-            raise DeployError(f"{_flag(name)} needs --allowed-origins, which names the pages that may call")
+            raise DeployError(
+                Setting(name), " needs ", Setting("allowed_origins"), ", which names the pages that may call"
+            )
     return None
 
 
 def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
-    """Values one by one, or as vLLM takes them, a JSON list."""
+    """Values one by one, or a JSON list as vLLM takes it."""
     if len(values) == 1 and values[0].startswith("["):
         try:
             values = json.loads(values[0])
@@ -169,7 +201,7 @@ def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _allowed_hosts(options: Options) -> tuple[str, ...]:
-    """Besides loopback names. Any name where others may connect, or only through a socket's file: unless told."""
+    """Names besides loopback names. By default, any name on a Unix socket or where other machines may connect."""
     if options["allowed_hosts"]:
         return _any_or_some(options["allowed_hosts"])
     on_loopback = options["uds"] is None and is_loopback(name_of(options["host"]))
@@ -185,13 +217,14 @@ def _model(options: Options, settings: ServerSettings, source: ModelSource | Non
         template = read_template(options["chat_template"]) if options["chat_template"] else None
         if options["template_type"]:
             if template is not None:
-                raise DeployError("--chat-template and --template-type name the same thing; keep one of them")
+                raise DeployError(
+                    Setting("chat_template"),
+                    " and ",
+                    Setting("template_type"),
+                    " both name a chat template: keep one of them",
+                )
             template = find_template(options["template_type"])
         fallback = find_template(source.type.template) if source.type and source.type.template else None
     except TemplateError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(*error.parts) from None
     return ServedModel(name, source.path, template, fallback, settings.adapters)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""Which engine runs: the one that the options name, else the one that the model needs."""
+"""Chooses the engine: the one that the options name, else the one that the model needs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from mock_server.commands.wrong_use import DeployError
 from mock_server.engine.kind import EngineKind
 from mock_server.engine.registry import ENGINES, FOR_MODELS, WITHOUT_MODEL, find_kind
+from mock_server.engine.wording import Setting
 from streamgauge.nearest import did_you_mean
 
 NATIVE = "native"
-"""Not an engine of this server: `vllm serve` replaces it. It takes the options of vLLM."""
+"""Not an engine: `vllm serve` replaces this server. It takes the options of vLLM."""
 NAMES = (*ENGINES, NATIVE)
 MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
 
@@ -30,24 +31,28 @@ _LATER = {"pt": "transformers"}
 
 
 def choose_engine(options: Mapping[str, Any]) -> str:
-    """A model that is named is never simulated unless the options say so. Raises `DeployError`."""
+    """Never simulates a model that is named, unless the options ask for it. Raises `DeployError`."""
     engine: str | None = options["engine"]
     backend: str | None = options["infer_backend"]
     by_backend = None if backend is None else _engine_of(backend)
     if engine is not None and by_backend is not None and engine != by_backend:
-        raise DeployError(f"--engine {engine} and --infer-backend {backend} contradict each other; leave one out")
+        by_name = Setting("infer_backend", backend)
+        raise DeployError(Setting("engine", engine), " and ", by_name, " contradict each other: leave one out")
     is_named = any(options[name] is not None for name in MODEL_OPTIONS)
     chosen = engine or by_backend or (FOR_MODELS if is_named else WITHOUT_MODEL)
     if chosen in NAMES:
         return chosen
     if chosen in _LATER.values():
-        raise DeployError("models cannot be run by transformers yet (--infer-backend pt): say --infer-backend vllm")
-    raise DeployError(f"--engine {chosen} is not known; there are: {', '.join(NAMES)}.{did_you_mean(chosen, NAMES)}")
+        pt, vllm = Setting("infer_backend", "pt"), Setting("infer_backend", "vllm")
+        raise DeployError("transformers cannot run models yet (", pt, "): use ", vllm)
+    raise DeployError(
+        Setting("engine", chosen), f" is not known; there are: {', '.join(NAMES)}.{did_you_mean(chosen, NAMES)}"
+    )
 
 
 def _engine_of(backend: str) -> str | None:
     known = {"auto": None, **_LATER, **BACKENDS}
     if backend.lower() not in known:
         names = ["auto", *BACKENDS, *(name for name in _LATER if name not in BACKENDS)]
-        raise DeployError(f"--infer-backend {backend} is not known; there are: {', '.join(names)}")
+        raise DeployError(Setting("infer_backend", backend), f" is not known; there are: {', '.join(names)}")
     return known[backend.lower()]

@@ -8,6 +8,7 @@ from typing import Generic
 
 from mock_server.engine.base import Adapter, Engine
 from mock_server.engine.options import AnyOptions
+from mock_server.engine.wording import Part, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,9 @@ class EngineKind(Generic[AnyOptions]):
     """Its name in ms-swift's `--infer-backend`."""
     has_stray_output: bool = False
     """Whether its libraries and processes write past the log."""
+
+
+def needs_model(engine: str) -> tuple[Part, ...]:
+    """The message for an engine that has no model to run."""
+    model_type, path, ckpt_dir = map(Setting, ("model_type", "model_id_or_path", "ckpt_dir"))
+    return (Setting("engine", engine), " needs a model: ", model_type, ", ", path, " or ", ckpt_dir)

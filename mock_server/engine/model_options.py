@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mock_server.engine.base import SAMPLING
 from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.lora_ranks import LEAST_MAX_RANK
 from mock_server.engine.options import (
     ADAPTERS,
     ANSWERS,
@@ -17,11 +19,10 @@ from mock_server.engine.options import (
     SWITCH,
     TEXT,
     CommonOptions,
-    Number,
-    Whole,
     option,
     own_names,
 )
+from mock_server.engine.wording import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +44,20 @@ class SamplingOptions(CommonOptions):
     max_new_tokens: int | None = option(
         POSITIVE,
         ANSWERS,
-        "Tokens of an answer at most. [default: the rest of the context for chats, 16 for completions]",
+        "Maximum number of tokens in an answer. [default: the rest of the context for chats, 16 for completions]",
     )
-    temperature: float | None = option(Number(0, 2), ANSWERS, "0 is greedy. [default: the model's]")
-    top_p: float | None = option(Number(0, 1, low_open=True), ANSWERS, "Nucleus sampling. [default: the model's]")
-    top_k: int | None = option(Whole(-1), ANSWERS, "Sample from so many likeliest tokens. [default: the model's]")
+    temperature: float | None = option(SAMPLING["temperature"], ANSWERS, "0 is greedy. [default: the model's]")
+    top_p: float | None = option(SAMPLING["top_p"], ANSWERS, "Nucleus sampling. [default: the model's]")
+    top_k: int | None = option(
+        SAMPLING["top_k"], ANSWERS, "Sample from this many likeliest tokens. [default: the model's]"
+    )
     repetition_penalty: float | None = option(
-        Number(0, low_open=True), ANSWERS, "Above 1 discourages repetition. [default: the model's]"
+        SAMPLING["repetition_penalty"], ANSWERS, "Above 1 discourages repetition. [default: the model's]"
     )
     do_sample: bool | None = option(SWITCH, ANSWERS, "Sample; false is greedy.")
 
     def sampling_defaults(self, override: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What a request that says nothing gets instead of the model's own defaults, `override` included.
+        """Replacements for the model's own defaults, including those of `override`.
 
         Raises `EngineOptionError`.
         """
@@ -63,22 +66,23 @@ class SamplingOptions(CommonOptions):
         said = {name: value for name, value in said.items() if value is not None and name != "do_sample"}
         if self.do_sample is False:
             if said.get("temperature"):
-                raise EngineOptionError(
-                    f"--do-sample false is greedy, --temperature {said['temperature']:g} is not; keep one"
-                )
+                temperature = Setting("temperature", f"{said['temperature']:g}")
+                raise EngineOptionError(Setting("do_sample", False), " is greedy, ", temperature, " is not: keep one")
             said["temperature"] = 0.0
         for name, value in said.items():
             if defaults.get(name, value) != value:
-                flag = name.replace("_", "-")
                 raise EngineOptionError(
-                    f"--override-generation-config and --{flag} differ about {name}; keep one of them"
+                    Setting("override_generation_config"),
+                    " and ",
+                    Setting(name),
+                    f" disagree about {name}: keep one of them",
                 )
         return {**defaults, **said}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraOptions(CommonOptions):
-    """How adapters are served; None = as many, and of such rank, as the adapters named need."""
+    """How adapters are served. None: as many, and of as high a rank, as the named adapters need."""
 
     enable_lora: bool | None = option(
         SWITCH, ADAPTERS, "Serve adapters. [default: if one is named]", aliases=("--vllm-enable-lora",)
@@ -87,6 +91,6 @@ class LoraOptions(CommonOptions):
     max_lora_rank: int | None = option(
         POSITIVE,
         ADAPTERS,
-        "Largest rank. [default: what the adapters need, at least 16]",
+        f"Largest rank. [default: what the adapters need, at least {LEAST_MAX_RANK}]",
         aliases=("--vllm-max-lora-rank",),
     )

@@ -1,7 +1,7 @@
 """Options of engines, described without any command line: `commands` turns them into its own options.
 
-An engine's options type is a dataclass whose fields come from `option`. It has everything in one place: the name, the
-type of the values, the default and the help.
+An engine's options type is a dataclass whose fields come from `option`. Each field has the name, the
+values, the default and the help of an option in one place.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mock_server.engine.ranges import SEEDS, Range, Whole
+
 MODEL = "Model"
-ANSWERS = "Answers, where a request does not say"
+ANSWERS = "Defaults for answers"
 ADAPTERS = "Adapters"
 ENGINE = "Engine"
 """Headings under which engines' options stand beside the server's. An engine may add its own."""
@@ -28,24 +30,6 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Switch:
     """True or false."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An integer in a range."""
-
-    low: int
-    high: int | None = None
-    shows_range: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A finite number in a range; with `low_open`, the lower end is not part of it."""
-
-    low: float
-    high: float | None = None
-    low_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +49,7 @@ class OneOf:
     words: tuple[str, ...]
 
 
-Values = Text | Switch | Whole | Number | Size | JsonObject | OneOf
+Values = Text | Switch | Range | Size | JsonObject | OneOf
 """What an option takes."""
 
 TEXT = Text()
@@ -104,14 +88,12 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class CommonOptions:
-    """What every engine takes; the base of every options type."""
+    """The options of every engine, and the base of every options type."""
 
-    seed: int | None = option(
-        Whole(-(2**63), 2**63 - 1, shows_range=False), ANSWERS, "Seed of requests that bring none. [default: 0]"
-    )
-    max_model_len: int | None = option(Whole(2), ENGINE, "Context length in tokens, the answer included.")
-    max_num_seqs: int | None = option(POSITIVE, ENGINE, "Most sequences that run at once.")
-    max_num_batched_tokens: int | None = option(POSITIVE, ENGINE, "Most tokens computed in one step.")
+    seed: int | None = option(SEEDS, ANSWERS, "Seed for requests without one. [default: 0]")
+    max_model_len: int | None = option(Whole(2), ENGINE, "Context length in tokens, including the answer.")
+    max_num_seqs: int | None = option(POSITIVE, ENGINE, "Maximum number of sequences that run concurrently.")
+    max_num_batched_tokens: int | None = option(POSITIVE, ENGINE, "Maximum number of tokens computed in one step.")
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CommonOptions)

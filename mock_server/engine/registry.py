@@ -12,6 +12,7 @@ from mock_server.engine.base import Engine
 from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.kind import EngineKind, ServedModel
 from mock_server.engine.options import CommonOptions
+from mock_server.engine.wording import Setting
 from streamgauge.nearest import did_you_mean
 
 ENGINES = {
@@ -29,7 +30,7 @@ def find_kind(name: str) -> EngineKind[Any]:
     """Raises `EngineOptionError` for an unknown name."""
     if name not in ENGINES:
         raise EngineOptionError(
-            f"--engine {name} is not known; there are: {', '.join(ENGINES)}.{did_you_mean(name, ENGINES)}"
+            Setting("engine", name), f" is not known; there are: {', '.join(ENGINES)}.{did_you_mean(name, ENGINES)}"
         )
     module, _, attribute = ENGINES[name].partition(":")
     return cast(EngineKind[Any], getattr(importlib.import_module(module), attribute))

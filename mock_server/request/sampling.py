@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from mock_server.engine.base import EngineInfo, GenerationParams, StructuredOutput
+from mock_server.engine.base import SAMPLING, EngineInfo, GenerationParams, StructuredOutput
 from mock_server.errors import ApiError, bad_request
 from mock_server.request.bodies import ChatRequest, CompletionRequest, GenerationRequest
 from mock_server.request.structured import structured_output
@@ -115,13 +115,7 @@ def _generation_params(
         max_tokens=granted,
         min_tokens=min_tokens,
         n=request.n or 1,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        min_p=request.min_p,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        repetition_penalty=request.repetition_penalty,
+        **{name: getattr(request, name) for name in SAMPLING},
         seed=request.seed,
         stop_token_ids=_token_ids(request.stop_token_ids, info, "stop_token_ids"),
         ignore_eos=bool(request.ignore_eos),

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from time import monotonic_ns
 from typing import Any
-from weakref import WeakSet, finalize
+from weakref import finalize
 
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConfigError, ConnectionLostError
@@ -20,7 +20,7 @@ from sdk.transport.bounded import Bounds, briefly
 from sdk.transport.bounded_blocking import BoundedThread
 from sdk.transport.event_loop import later
 from sdk.transport.httpx_errors import raise_ours
-from sdk.transport.httpx_trace import Journey, Tap
+from sdk.transport.httpx_trace import Journey, Journeys
 from sdk.transport.proxy import variables_set
 
 # The blocking client's own timeouts only end abandoned threads: our limits pass first.
@@ -83,27 +83,6 @@ def _async_blocks(response: Any) -> AsyncGenerator[bytes, None]:
 
 async def _once(response: Any) -> AsyncGenerator[bytes, None]:
     yield response.content
-
-
-class _Journeys:
-    """The requests of one transport, and the connections that they opened in its client."""
-
-    def __init__(self, *, keeps_alive: bool, replay: bool) -> None:
-        self._taps: WeakSet[Tap] = WeakSet()
-        self._keeps_alive = keeps_alive
-        self._replay = replay
-
-    def begin(self, deadline: Deadline) -> Journey:
-        # a client with a pool reports to the trace that it has a connection; one without a pool reports nothing
-        deadline.enter("pool" if self._taps else "first_byte")
-        return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
-
-    def may_replay(self, journey: Journey) -> bool:
-        """Whether to resend a request after its connection was lost; if so, closes idle connections."""
-        if not (self._replay and journey.met_a_dead_connection):
-            return False
-        journey.shut_idle()
-        return True
 
 
 class HttpxExchange:
@@ -211,7 +190,7 @@ class HttpxTransport:
         self._owns = client is None
         self._max_connections = max_connections
         self._client = client
-        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
+        self._journeys = Journeys(keeps_alive=self._owns, replay=replay)
         if self._owns:
             self._renew()
 
@@ -346,7 +325,7 @@ class AsyncHttpxTransport:
     def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
         self._owns = client is None
         self._client = _new_client("AsyncClient", max_connections) if client is None else client
-        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
+        self._journeys = Journeys(keeps_alive=self._owns, replay=replay)
 
     async def send(self, request: Request, deadline: Deadline) -> AsyncHttpxExchange:
         bounds = Bounds(deadline)

@@ -141,6 +141,27 @@ class Journey:
         self._taps.add(Tap(stream, self._peer))
 
 
+class Journeys:
+    """The requests of one transport, and the connections that they opened in its client."""
+
+    def __init__(self, *, keeps_alive: bool, replay: bool) -> None:
+        self._taps: WeakSet[Tap] = WeakSet()
+        self._keeps_alive = keeps_alive
+        self._replay = replay
+
+    def begin(self, deadline: Deadline) -> Journey:
+        # a client with a pool reports to the trace that it has a connection; one without a pool reports nothing
+        deadline.enter("pool" if self._taps else "first_byte")
+        return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
+
+    def may_replay(self, journey: Journey) -> bool:
+        """Whether to resend a request after its connection was lost; if so, closes idle connections."""
+        if not (self._replay and journey.met_a_dead_connection):
+            return False
+        journey.shut_idle()
+        return True
+
+
 class Tap:
     """Observes one connection of a client: the requests written to it, and whether bytes come back."""
 

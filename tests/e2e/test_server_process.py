@@ -121,7 +121,7 @@ def test_an_address_that_is_not_ours_is_exit_1(args: list[str], says: str) -> No
 def test_wrong_use_is_exit_2() -> None:
     result = run("--model-type", "qwen-7b-cat")
     assert result.returncode == 2
-    assert "Near it: qwen-7b-chat" in " ".join(result.stderr.split())
+    assert "Nearest: qwen-7b-chat" in " ".join(result.stderr.split())
 
 
 def test_requests_and_statistics_are_logged_when_asked_for() -> None:

@@ -223,7 +223,7 @@ def test_an_empty_key_is_refused_at_the_start(given: str, tmp_path: Path) -> Non
         cwd=ROOT, env=env, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert ended.returncode == 2
-    assert "empty" in ended.stderr or "holds no key" in ended.stderr
+    assert "empty" in ended.stderr or "contains no key" in ended.stderr
 
 
 def test_text_from_clients_is_escaped_in_the_log(tmp_path: Path) -> None:

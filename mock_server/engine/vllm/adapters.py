@@ -14,6 +14,7 @@ from mock_server.engine.errors import AdapterError, EngineError
 from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.vllm.core_life import CoreLife
 from mock_server.engine.vllm.problems import last_line
+from mock_server.engine.wording import Setting
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ class VllmAdapters:
                 raise AdapterError(
                     f"this build of vLLM answers requests for the base model with the adapter {adapter.name} when both"
                     " run at the same time, so none of its answers can be trusted. Use another build, or serve"
-                    " it without this check: --lora-self-test false."
+                    " it without this check: ",
+                    Setting("lora_self_test", False),
+                    ".",
                 )
 
     async def _load(self, adapter: Adapter) -> None:
@@ -85,19 +88,22 @@ class VllmAdapters:
         except Exception as error:
             problem = f"vLLM refuses the adapter {adapter.name}"
             public = f"{problem}; the reason is in the server's log"
-            raise AdapterError(f"{problem}: {last_line(str(error))}", public) from error
+            raise AdapterError(f"{problem}: {last_line(str(error))}", public=public) from error
         self._loaded[adapter.name] = LoadedAdapter(adapter, number, request)
 
     def _check_enabled(self) -> None:
         if not self._is_enabled:
-            raise AdapterError("this server was started without room for adapters: start it with --enable-lora true")
+            raise AdapterError(
+                "this server was started without room for adapters: start it with ", Setting("enable_lora", True)
+            )
 
     def _check_room(self) -> None:
         taken = len(self._loaded) + len(self._leaving)
         if self._limit is not None and taken >= self._limit:
             raise AdapterError(
                 f"there is room for {self._limit} adapters, and all of it is taken: unload one, or start the server"
-                f" with --max-loras {taken + 1}"
+                " with ",
+                Setting("max_loras", taken + 1),
             )
 
     def _check_files(self, adapter: Adapter) -> None:

@@ -65,8 +65,8 @@ class CoreLife:
         """The failure of a stream as an error of ours."""
         try:
             found = self.running.translated(error)
-        except EngineDeadError as death:
-            found = death
+        except EngineDeadError as dead_error:
+            found = dead_error
         if isinstance(found, EngineDeadError):
             self._has_failed.set()
         elif type(found) is EngineError:

@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mock_server.engine.errors import EngineDeadError, EngineError, EngineStartError
+from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.vllm.environment import forget, prepare
-from mock_server.engine.vllm.problems import start_problem
+from mock_server.engine.vllm.problems import start_error
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -40,7 +40,7 @@ class CoreLoading:
         except EngineError:
             raise
         except Exception as error:
-            raise EngineStartError(start_problem(error, log_file, self._arguments)) from error
+            raise start_error(error, log_file, self._arguments) from error
 
     async def _load_in_thread(self) -> VllmCore:
         """The event loop stays free, so that this task can be cancelled."""

@@ -1,4 +1,4 @@
-"""The pages name all that there is: options, rows, outcomes and checks."""
+"""The pages describe every option, figure, outcome and check."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_formats_are_listed_with_their_option() -> None:
 
 
 def codes_of_checks() -> set[str]:
-    """Every `code="…"` that the checks are made with, off the source."""
+    """Every `code="…"` in the source of the checks."""
     tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench" / "checks").glob("*.py")))
     named = {
         keyword.value.value
@@ -96,8 +96,8 @@ def test_each_check_is_defined() -> None:
     assert {code for code in codes if f"`{code}`" not in METRICS} == set()
 
 
-def test_the_format_of_the_moments_is_whole() -> None:
-    """What the page says of the fields reads back what was written."""
+def test_the_described_format_of_the_moments_reads_them_back() -> None:
+    """The page's own description of the fields reads back what was written."""
     page = BENCH.partition("### The format of moments.bin")[2].partition("\n## ")[0]
     ends = page.partition("The ends are, from 0: ")[2].partition(". A row")[0]
     assert [name.strip("`") for name in ends.replace("\n", " ").split(", ")] == [str(outcome) for outcome in OUTCOMES]
@@ -119,7 +119,7 @@ def test_the_format_of_the_moments_is_whole() -> None:
     assert (MOST_TOKENS, UNKNOWN_TOKENS, 1 << DOUBT_UNIT_SHIFT, MOST_DOUBT) == (65_534, 65_535, 16_384, 4_095)
 
 
-def test_the_configuration_file_is_one_that_works(tmp_path: Path) -> None:
+def test_the_example_configuration_file_works(tmp_path: Path) -> None:
     page = BENCH.partition("### Configuration file")[2].partition("```yaml\n")[2].partition("```")[0]
     key, file = tmp_path / "key", tmp_path / "gateway.yaml"
     key.write_text("sk-1\n")
@@ -129,6 +129,6 @@ def test_the_configuration_file_is_one_that_works(tmp_path: Path) -> None:
     assert settings.view.goodput == {"ttft": 200, "tpot": 50}
 
 
-def test_the_exit_codes_are_told() -> None:
+def test_the_exit_codes_are_listed() -> None:
     for code in (0, 1, 2, 130):
         assert f"\n| {code} | " in BENCH

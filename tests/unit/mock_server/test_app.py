@@ -1,5 +1,7 @@
 """The application without a server: answers of the router, and answers after a defect."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
 

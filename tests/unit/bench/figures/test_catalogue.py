@@ -10,7 +10,7 @@ import pytest
 
 from bench.cli.values import ROWS, rows
 from bench.figures.catalogue import FIGURES, LATENCIES, LIMITED, PER_REQUEST, POOLED, Figure
-from bench.figures.request_table import Requests
+from bench.figures.request_table import COLUMNS, RequestTable
 from bench.figures.slo import parse_goodput
 from bench.records.result import Figures
 from bench.records.run import DEFAULT_ROWS, View
@@ -56,9 +56,12 @@ def test_the_schema_describes_every_figure() -> None:
 
 @pytest.mark.parametrize("figure", PER_REQUEST, ids=lambda figure: figure.name)
 def test_a_figure_per_request_is_a_column_with_its_errors(figure: Figure) -> None:
-    table = Requests(columns(*back_to_back(3)))
-    name = figure.name
-    assert [len(part) for part in (table.figure(name), *table.errors(name))] == [3, 3, 3]
+    table = RequestTable(columns(*back_to_back(3)))
+    assert [len(part) for part in table.figure(figure.name)] == [3, 3, 3]
+
+
+def test_every_column_of_figures_is_in_the_catalogue() -> None:
+    assert list(COLUMNS) == [figure.name for figure in PER_REQUEST]
 
 
 def test_every_figure_is_pooled_or_has_one_sample_per_request() -> None:

@@ -35,7 +35,7 @@ def material() -> Material:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_shows_a_run(material: Material, name: str) -> None:
+def test_each_format_can_show_a_run(material: Material, name: str) -> None:
     text = FORMATS[name].show(material)
     assert text.startswith(BEGINNINGS[name])
     assert text.endswith("\n")

@@ -1,5 +1,7 @@
 """Limits on the arguments of the tool calls in a conversation."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """How deep the groups of a grammar are nested."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """Counting the values of a JSON text gives the same result as parsing it."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

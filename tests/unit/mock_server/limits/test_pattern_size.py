@@ -1,5 +1,7 @@
 """The size of patterns with their counted repetitions written out."""
 
+from __future__ import annotations
+
 import re
 
 import pytest

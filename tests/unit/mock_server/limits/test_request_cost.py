@@ -1,5 +1,7 @@
 """The cost of requests, and which of them every server refuses."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """Limits on the nesting and the number of schemas and expressions in a request, whatever the options are."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,10 +1,13 @@
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest
 
-from mock_server.engine.base import EngineInfo, GenerationParams, StructuredOutput
+from mock_server.engine.base import SAMPLING, EngineInfo, GenerationParams, StructuredOutput
+from mock_server.engine.ranges import Number
 from mock_server.errors import ApiError
-from mock_server.request.bodies import ChatRequest, CompletionRequest
+from mock_server.request.bodies import INT64_MAX, ChatRequest, CompletionRequest, GenerationRequest
 from mock_server.request.sampling import chat_params, check_stream_options, check_token_ids, completion_params
 
 INFO = EngineInfo("sim", "demo", max_model_len=100, vocab_size=1000)
@@ -171,3 +174,13 @@ def test_log_probabilities_of_the_prompt_require_a_whole_answer() -> None:
     check_stream_options(whole)
     with pytest.raises(ApiError, match="cannot be streamed"):
         check_stream_options(whole.model_copy(update={"stream": True}))
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_a_request_has_each_sampling_parameter_with_its_range(name: str) -> None:
+    within = SAMPLING[name]
+    schema = GenerationRequest.model_json_schema()["properties"][name]["anyOf"][0]
+    low_key = "exclusiveMinimum" if isinstance(within, Number) and within.low_open else "minimum"
+    assert schema[low_key] == within.low
+    assert schema.get("maximum") in (within.high, INT64_MAX)
+    assert schema["type"] == ("number" if isinstance(within, Number) else "integer")
