@@ -1,4 +1,4 @@
-"""Whatever an engine raises, and whenever: the request ends, and the engine serves the others."""
+"""Whatever an engine raises, and whenever: the request ends, and the engine serves the other requests."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_base_model_says_so_on_its_card(base_server: Serving) -> None:
     assert [(card["id"], card["is_chat"]) for card in cards] == [("sim-base", False)]
 
 
-def test_health_version_and_what_is_not_there(http: httpx.Client) -> None:
+def test_health_version_and_unknown_routes(http: httpx.Client) -> None:
     health = http.get("/health")
     assert health.status_code == 200
     assert health.json()["status"] == "ok"

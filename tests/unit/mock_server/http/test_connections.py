@@ -37,7 +37,7 @@ def dropped(made: list[FakeConnection]) -> list[int]:
     return [index for index, connection in enumerate(made) if connection.is_dropped]
 
 
-def test_without_bounds_nothing_is_dropped() -> None:
+def test_without_limits_nothing_is_dropped() -> None:
     connections = Connections()
     made = added(connections, 10_000)
     assert len(connections) == 10_000
@@ -67,7 +67,7 @@ def test_a_head_that_trickles_in_keeps_its_age() -> None:
     assert dropped(made) == [0]
 
 
-def test_a_full_server_drops_the_longest_waiting_and_no_busy_one() -> None:
+def test_a_full_server_drops_the_connection_that_waited_longest_and_never_a_busy_one() -> None:
     clock = FakeClock()
     connections = Connections(3, now=clock)
     made = added(connections, 3)
@@ -83,7 +83,7 @@ def test_a_full_server_drops_the_longest_waiting_and_no_busy_one() -> None:
     assert dropped(made) == [2]
 
 
-def test_a_new_connection_is_refused_where_all_are_busy(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_connection_is_refused_if_all_others_are_busy(caplog: pytest.LogCaptureFixture) -> None:
     connections = Connections(2)
     made = added(connections, 2)
     for connection in made:
@@ -96,7 +96,7 @@ def test_a_new_connection_is_refused_where_all_are_busy(caplog: pytest.LogCaptur
     added(connections, 1)
 
 
-def test_those_that_have_not_read_for_longest_are_dropped() -> None:
+def test_connections_that_have_not_read_for_longest_are_dropped() -> None:
     connections = Connections()
     made = [FakeConnection(unread) for unread in (30, 40, 50)]
     for connection in made:
@@ -113,7 +113,7 @@ def test_those_that_have_not_read_for_longest_are_dropped() -> None:
     assert dropped(made) == [0, 1]
 
 
-def test_incomplete_heads_above_the_bound_are_dropped_from_the_first() -> None:
+def test_incomplete_heads_above_the_limit_are_dropped_oldest_first() -> None:
     connections = Connections()
     made = added(connections, 4)
     for connection in made[:3]:
