@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server over one small engine protocol, with a simulated engine that behaves under load.
+"""An OpenAI-compatible server over a small engine protocol, with a simulated engine that behaves like a loaded one.
 
 Each name is imported on first use, so `import mock_server` is cheap.
 """

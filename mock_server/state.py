@@ -1,4 +1,4 @@
-"""What the routes of one server share."""
+"""The state that the routes of one server share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mock_server.telemetry.throughput import Throughput
 
 
 class ServerState:
-    """Made with the application; nothing in it is global."""
+    """Each application has its own; nothing in it is global."""
 
     def __init__(self, engine: Engine, settings: ServerSettings) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""What one choice of a response gained at one moment, as the server's parts hand it on."""
+"""The text and tokens that one choice of a response gained at one moment."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from mock_server.engine.base import FinishReason
 
 
 class ChoiceDelta(msgspec.Struct, gc=False):
-    """One is made for each token: a msgspec struct costs little more than a tuple, a named tuple three times as much.
+    """A msgspec struct, because one is made for each token: it costs little more than a tuple, and a named tuple costs
+    three times as much.
 
-    `gc=False`: it is never part of a reference cycle.
+    `gc=False`: a delta is never part of a reference cycle.
     """
 
     index: int

@@ -1,12 +1,12 @@
-"""Server-sent events as constant JSON around one encoded text: a tenth of what building a model costs.
+"""Server-sent events, written as constant JSON around one encoded text. This costs a tenth of building a model.
 
-The bytes are those of the models in `responses`; a property test holds the two together.
+The bytes are those of the models in `bodies`; a property test compares the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from json.encoder import encode_basestring  # leaves non-ASCII text as it is, like pydantic
+from json.encoder import encode_basestring  # keeps non-ASCII text, as pydantic does
 from typing import NamedTuple
 
 from mock_server.answer.choice_delta import ChoiceDelta
@@ -17,8 +17,8 @@ _FINISH: dict[FinishReason | None, str] = {None: "null", "stop": '"stop"', "leng
 
 
 class FrameOptions(NamedTuple):
-    """What the events of one response share. `include_usage` adds the usage event, `continuous_usage`
-    the running usage on each event.
+    """Options of all events of one response. `include_usage` adds the usage event, `continuous_usage` adds the usage so
+    far to each event.
     """
 
     id: str
@@ -28,15 +28,15 @@ class FrameOptions(NamedTuple):
     include_usage: bool = False
     continuous_usage: bool = False
     token_ids: bool = False
-    """Whether the tokens of prompt and answer are told."""
+    """Whether events contain the tokens of the prompt and the answer."""
     prompts: Sequence[Sequence[int]] = ()
-    """The prompt of each choice, where its tokens are told."""
+    """The prompt of each choice, if events contain its tokens."""
     is_plain: bool = False
     """`Generation.is_plain` of the response."""
 
 
 class Frames:
-    """Prefixes and suffixes, made when first needed and kept for the response."""
+    """Makes the prefixes and suffixes when they are first needed, and keeps them for the response."""
 
     object: str
     _text_key: str
@@ -51,12 +51,12 @@ class Frames:
         self._prompt_tokens = options.prompt_tokens
         self._usage_head = f'{{"prompt_tokens":{options.prompt_tokens},"completion_tokens":'
         self._prefixes: dict[int, str] = {}
-        self._told_prompt: tuple[Sequence[int], str] = ((), "[]")
-        """The prompt that was written last: those of a prompt's choices are the same."""
+        self._last_prompt: tuple[Sequence[int], str] = ((), "[]")
+        """The prompt that was written last: the choices of a prompt share it."""
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
         self._wants_token_ids, self._wants_usage = options.token_ids, options.continuous_usage
         self._plain_prefix: str | None = None
-        """Set after the first event if events differ in nothing but their text until the last one."""
+        """Set after the first event if the events up to the last one differ in nothing but their text."""
         self._going_on = self._suffixes[None]
 
     def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null", extra: str = "") -> str:
@@ -69,7 +69,7 @@ class Frames:
         return self.delta(deltas[0]) if len(deltas) == 1 else "".join(map(self.delta, deltas))
 
     def delta(self, delta: ChoiceDelta) -> str:
-        """The event for what a choice gained; a choice's first event has the choice's opening event before it."""
+        """The event for a delta. Before a choice's first event comes its opening event, if the form has one."""
         if self._plain_prefix is not None and delta.finish_reason is None:  # nearly every token
             return self._plain_prefix + encode_basestring(delta.text) + self._going_on
         prefix = self._prefixes.get(delta.index)
@@ -103,12 +103,12 @@ class Frames:
 
     def _prompt(self, index: int) -> str:
         prompt = self._options.prompts[index]
-        if self._told_prompt[0] is not prompt:
-            self._told_prompt = prompt, _numbers(prompt)
-        return self._told_prompt[1]
+        if self._last_prompt[0] is not prompt:
+            self._last_prompt = prompt, _numbers(prompt)
+        return self._last_prompt[1]
 
     def closing(self, completion_tokens: int) -> str:
-        """The usage event if it was asked for, and the end of the stream."""
+        """The usage event if the request asks for it, and the end of the stream."""
         if not self._options.include_usage:
             return DONE
         return f'{self._head}],"usage":{self._usage(completion_tokens)}}}\n\n{DONE}'

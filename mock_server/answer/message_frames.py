@@ -1,4 +1,4 @@
-"""Events of a chat whose text is read for thoughts and calls: built as models, for they have many forms."""
+"""Events of a chat whose text can contain thoughts and calls. They have many forms, so they are built as models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mock_server.answer.message_reader import CallArguments, CallStart, Content,
 
 
 class MessageFrames(ChatFrames):
-    """A reader for each choice. `ends_with_calls`: the finish reason of an answer that called says so."""
+    """Has a reader for each choice. `ends_with_calls`: an answer with calls has the finish reason `tool_calls`."""
 
     def __init__(
         self, options: FrameOptions, new_reader: Callable[[], MessageReader], *, ends_with_calls: bool

@@ -1,4 +1,4 @@
-"""API keys: the API's routes want one of them, health and version do not."""
+"""API keys: the routes of the API require one of them; routes for the operator, such as /health, do not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GUARDED = ("/v1", "/tokenize", "/detokenize")
 
 
 class ApiKeyMiddleware:
-    """Keys are compared as digests, in constant time."""
+    """Compares keys as digests, in constant time."""
 
     def __init__(self, app: ASGIApp, digests: Sequence[bytes], tally: ResponseTally) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class ApiKeyMiddleware:
 
 
 def key_digests(keys: Sequence[str]) -> list[bytes]:
-    """In place of the keys, which would show in the application's `repr`. Raises `ValueError` for an empty key."""
+    """Digests for the application, whose `repr` would show keys. Raises `ValueError` for an empty key."""
     if not all(key.strip() for key in keys):
         raise ValueError("an API key must not be empty")
     return [_digest(key.encode()) for key in keys]

@@ -20,7 +20,7 @@ _BYTES_PER_S = 1_000  # a body that arrives at least this fast may take any time
 
 
 class BodyReading:
-    """Reads the bodies of one server."""
+    """Reads all request bodies of one server."""
 
     def __init__(self, settings: ServerSettings, admission: Admission) -> None:
         self._max_bytes = settings.max_body_bytes
@@ -81,7 +81,7 @@ class BodyReading:
             self._admission.end_reading(limit)
 
     def _ended(self, share: BodyShare | None) -> ApiError:
-        """Why a body was not received to its end."""
+        """The reason why a body was not received to its end."""
         if share is not None and share.is_given_up:
             return bodies_full(self._max_memory)
         if self._admission.is_closed:

@@ -1,4 +1,4 @@
-"""Who may call, by what browsers say: the name that a page called the server by, and the page's own origin."""
+"""Checks the Host and Origin headers: which name a page called the server by, and where the page comes from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OWN_SITES = (b"same-origin", b"none")
 
 
 class HostCheck:
-    """Refuses requests whose Host header is not a name of this server. Programs that send none are no browsers."""
+    """Refuses requests whose Host header is not a name of this server. Browsers always send one; others may omit it."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str], tally: ResponseTally) -> None:
         self._app = app
@@ -37,7 +37,9 @@ class HostCheck:
 
 
 class OriginCheck:
-    """Refuses what pages of other origins want done, whether or not the browser asked first. Reading is up to CORS."""
+    """Refuses requests from pages of other origins, except reading ones, with or without a preflight. CORS decides who
+    may read.
+    """
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str], tally: ResponseTally) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: adapters come and go at run time."""
+"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: load and unload adapters at run time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LoadAdapter(Endpoint):
         if not self.state.settings.runtime_adapters:
             raise ApiError(
                 403,
-                "Adapters cannot be loaded over the API: start the server with --runtime-lora true to allow that",
+                "Adapters cannot be loaded over the API: to allow it, start the server with --runtime-lora true",
                 code="adapters_are_fixed",
             )
 

@@ -29,7 +29,7 @@ from mock_server.routes.generation_endpoint import AnswerForm, GenerationEndpoin
 
 @dataclass(frozen=True, slots=True)
 class ChatForm(AnswerForm):
-    """`new_reader`: tells thoughts and calls from content; None: all text is content."""
+    """`new_reader` makes a reader that separates thoughts and calls from content; None: all text is content."""
 
     new_reader: Callable[[], MessageReader] | None
     ends_with_calls: bool

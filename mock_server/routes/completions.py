@@ -1,4 +1,4 @@
-"""POST /v1/completions: text, token ids, or several of either."""
+"""POST /v1/completions: continues a text, token ids, or a list of either."""
 
 from __future__ import annotations
 
@@ -128,14 +128,14 @@ class Completions(GenerationEndpoint):
         if isinstance(prompt, str):
             detokenizer = engine.detokenizer(())
             lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
-        else:  # special tokens are part of the text
+        else:  # the text includes special tokens
             decoder = getincrementaldecoder("utf-8")("replace")
             lengths = [len(decoder.decode(engine.token_bytes(token_id))) for token_id in token_ids]
         return Echo(text, [0, *accumulate(lengths[:-1])])
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompt in its four forms as a list of prompts."""
+    """The prompts of a request, whichever of the four forms it uses."""
     prompt = request.prompt
     if isinstance(prompt, str):
         return [prompt]

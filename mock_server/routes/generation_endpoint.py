@@ -1,4 +1,4 @@
-"""What chat and completions have in common: run the generation, then stream its events or gather its answer."""
+"""The common part of chat and completions: run the generation, and stream its events or gather its answer."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WholeChoice:
-    """A choice as it is gathered."""
+    """A choice of an answer that is not streamed, gathered from its deltas."""
 
     pieces: list[str] = field(default_factory=list)
     logprobs: WrittenLogprobs = field(default_factory=WrittenLogprobs)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     prompt_logprobs: list[bytes] | None = None
-    """As JSON, in pieces."""
+    """JSON, in pieces."""
 
     @property
     def text(self) -> str:
@@ -55,18 +55,18 @@ class WholeChoice:
 
 
 class AnswerForm(ABC):
-    """How one route writes what was generated: as events, or as one body."""
+    """How a route writes a generation: as events, or as one body."""
 
     @abstractmethod
     def frames(self, options: FrameOptions) -> Frames: ...
 
     @abstractmethod
     def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
-        """The body in pieces, made lazily."""
+        """The body in pieces, each made when it is needed."""
 
 
 class GenerationEndpoint(Endpoint):
-    """Subclasses read their requests and say in which form they answer."""
+    """Subclasses read their requests and choose the form of the answer."""
 
     id_prefix: str
 
@@ -84,7 +84,7 @@ class GenerationEndpoint(Endpoint):
     async def answer(self, exchange: AsgiExchange) -> None: ...
 
     async def read(self, exchange: AsgiExchange, model: type[_R]) -> _R:
-        """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
+        """The request, with the server's stop strings added to its own. Raises `ApiError`."""
         request = await self.state.bodies.request(exchange, model)
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
@@ -98,9 +98,9 @@ class GenerationEndpoint(Endpoint):
         form: AnswerForm,
         share: ChoicesShare,
     ) -> None:
-        """Answers in the form asked for; the engine is freed when the client leaves, in either form.
+        """Answers in the requested form. In either form, the engine is freed when the client disconnects.
 
-        `share` grows with an answer that is gathered.
+        `share` grows with the log probabilities of an answer that is not streamed.
         """
         wanted = request.stream_options
         include_usage = wanted is not None and bool(wanted.include_usage)
@@ -202,7 +202,7 @@ class GenerationEndpoint(Endpoint):
                 for start in range(0, len(positions), _POSITIONS_A_TURN):
                     piece = positions[start : start + _POSITIONS_A_TURN]
                     token_bytes = self.state.engine.token_bytes
-                    written[number].append(prompt_logprobs_json(piece, token_bytes, top, goes_on=start > 0))
+                    written[number].append(prompt_logprobs_json(piece, token_bytes, top, is_first=not start))
                     await asyncio.sleep(0)
             choice.prompt_logprobs = written[number]
 

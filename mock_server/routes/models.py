@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: the base model first, then its adapters."""
+"""GET /v1/models and /v1/models/{id}: the base model, followed by its adapters."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from mock_server.request.sampling import check_token_ids
 from mock_server.routes.endpoint import Endpoint
 
 _TOKENS_A_TURN = 256
-_BYTES_AS_TOKENS = 8  # a byte of text may become this many bytes of lists and of the answer
+_BYTES_AS_TOKENS = 8  # a byte of text may take this many bytes in lists and in the answer
 
 
 class _Counted(Endpoint):
-    """It counts against the most requests under way, from its first byte on."""
+    """Counts against the limit of requests in progress, from the first byte of its body."""
 
     async def handle(self, exchange: AsgiExchange) -> None:
         with self.state.admission.one():
@@ -52,7 +52,7 @@ class Tokenize(_Counted):
         await exchange.send_json(200, response.json_bytes())
 
     async def _token_strs(self, token_ids: Sequence[int]) -> list[str]:
-        """Each token's once: a text repeats few of them. Others have their turn between."""
+        """The text of each token, looked up once for each id. Other requests run in between."""
         known: dict[int, str] = {}
         token_strs = []
         for number, token_id in enumerate(token_ids, 1):
@@ -65,7 +65,7 @@ class Tokenize(_Counted):
 
     async def _token_ids(self, request: TokenizeRequest) -> list[int]:
         if (request.prompt is None) == (request.messages is None):
-            raise bad_request("give either prompt or messages", param="prompt")
+            raise bad_request("send either prompt or messages", param="prompt")
         if request.prompt is not None:
             return await self.state.engine.tokenize(request.prompt)
         engine, system = self.state.engine, self.state.settings.system

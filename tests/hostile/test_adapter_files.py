@@ -1,4 +1,4 @@
-"""Adapters from a folder that somebody else has written: what is wrong with it is a 400 or a 404 that tells no path."""
+"""Adapters in folders from others: each defect is a 400 or a 404 that reveals no path."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ NOT_THERE: dict[str, Callable[[Path], str]] = {
 }
 
 
-def test_what_is_not_an_adapter_is_always_the_same_answer(served: Serving, tmp_path: Path) -> None:
+def test_every_path_that_is_not_an_adapter_gets_the_same_answer(served: Serving, tmp_path: Path) -> None:
     answers = set()
     for number, make in enumerate(NOT_THERE.values()):
         folder = tmp_path / str(number)

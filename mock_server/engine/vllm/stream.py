@@ -1,4 +1,4 @@
-"""One request's stream of deltas over the outputs that vLLM generates for it."""
+"""One request's stream of deltas, made from the outputs that vLLM generates for it."""
 
 from __future__ import annotations
 

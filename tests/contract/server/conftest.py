@@ -1,4 +1,4 @@
-"""One suite over every engine: each test runs on each of them, behind the same wire."""
+"""One suite over every engine: each test runs on each of them, through the same API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server counts, asked for as Prometheus asks: exact, however a request ends."""
+"""The server's metrics, requested as Prometheus does: exact, however a request ends."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ ENDS: dict[str, tuple[str, dict[str, object]]] = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("reason", "fields"), ENDS.values(), ids=ENDS)
-def test_each_choice_is_counted_once_by_why_it_ended(
+def test_each_choice_is_counted_once_by_its_finish_reason(
     fresh: httpx.Client, reason: str, fields: dict[str, object], stream: bool
 ) -> None:
     before = counts(fresh)
@@ -155,7 +155,7 @@ def test_choices_and_prompts_are_counted_each(fresh: httpx.Client) -> None:
     assert after["request_params_n_sum"] - before["request_params_n_sum"] == 4  # two prompts, two choices each
 
 
-def test_who_leaves_and_who_is_refused_are_told_apart(
+def test_disconnects_and_refusals_are_counted_separately(
     started: Callable[[ServerSettings], Serving], fresh: httpx.Client, facts: Facts
 ) -> None:
     before = counts(fresh)
@@ -189,7 +189,7 @@ def test_a_scored_prompt_counts_as_prompt_tokens_without_generated_tokens(fresh:
     assert gained["generation_tokens_total"] == gained["time_to_first_token_seconds_count"] == 0
 
 
-def test_who_waits_is_counted_as_waiting_and_who_left_before_its_turn_has_read_nothing() -> None:
+def test_waiting_requests_are_counted_and_count_no_prompt_if_they_disconnect() -> None:
     profile = Profile("one at a time", "", StepCosts(base_s=0.2e-3), max_num_seqs=1)
     endless = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True, "stream": True}
     with serving(simulated_engine(profile)) as served, httpx.Client(base_url=served.root, timeout=60) as http:

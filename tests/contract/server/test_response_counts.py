@@ -1,4 +1,4 @@
-"""`http_requests_total`: each response once, under labels that no client can multiply."""
+"""`http_requests_total` counts each response once, under labels that clients cannot multiply."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_is_not_http_is_counted(http: httpx.Client, data: bytes) -> None:
     assert gained(http, before) == {("unknown", "none", 400): 1}
 
 
-def test_no_client_adds_labels(http: httpx.Client) -> None:
+def test_clients_cannot_add_labels(http: httpx.Client) -> None:
     labels = {(method, handler) for method, handler, _ in counts(http)}
     for number in range(20):
         http.request("MKCOL" if number % 2 else "GET", f"/path/{number}")

@@ -8,7 +8,7 @@ from mock_server.admission import Admission
 from mock_server.errors import ApiError
 
 
-def test_what_is_inside_may_finish_and_nothing_new_comes_in() -> None:
+def test_after_close_requests_in_progress_may_finish_and_new_ones_are_refused() -> None:
     async def main() -> None:
         admission = Admission()
         await admission.wait_until_empty()

@@ -24,7 +24,7 @@ def test_no_files_and_good_files_pass(tmp_path: Path) -> None:
     check_certificate(str(both), None)
 
 
-def test_what_is_wrong_is_said_with_the_option(tmp_path: Path) -> None:
+def test_a_problem_with_a_certificate_names_the_option(tmp_path: Path) -> None:
     def problem(certificate: Path | None, key: Path | None) -> str:
         with pytest.raises(DeployError) as caught:
             check_certificate(certificate and str(certificate), key and str(key))

@@ -93,7 +93,7 @@ from tests.support.serving import ROOT
         ),
     ],
 )
-def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: str) -> None:
+def test_wrong_use_is_explained_and_exits_with_2(args: list[str], says: str) -> None:
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
@@ -107,7 +107,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("option", TEXTS)
-def test_an_empty_variable_of_a_script_is_not_an_option_left_out(option: str) -> None:
+def test_an_empty_variable_in_a_script_is_not_an_omitted_option(option: str) -> None:
     result = CliRunner().invoke(cli, [option, ""])
     assert result.exit_code == 2
     assert "must not be empty" in result.output
@@ -145,7 +145,7 @@ def test_errors_are_objects_where_the_log_is_json(args: list[str], code: int, sa
     assert says in line["message"]
 
 
-def test_a_variable_that_was_not_filled_in_does_not_open_the_server() -> None:
+def test_an_empty_variable_does_not_open_the_server() -> None:
     result = CliRunner().invoke(cli, ["--port", "0"], env={"STREAMGAUGE_API_KEY": ""})
     assert result.exit_code == 2
     assert result.output == (
@@ -167,7 +167,7 @@ def test_the_console_script_tells_its_version(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["deploy", "--help"]])
-def test_help_is_there(args: list[str]) -> None:
+def test_commands_have_help(args: list[str]) -> None:
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 0
     assert "deploy" in result.output

@@ -1,4 +1,4 @@
-"""What the options of `deploy` amount to, from the command line's own parser to the engine's arguments."""
+"""The effect of the options of `deploy`, from the command line's own parser to the engine's arguments."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def vllm_options(*args: str) -> VllmOptions:
         (["--model", "org/x", "--engine", "native"], "native"),
     ],
 )
-def test_a_model_that_is_named_is_never_simulated_in_silence(args: list[str], engine: str) -> None:
+def test_a_named_model_is_never_simulated_silently(args: list[str], engine: str) -> None:
     assert deployment(*args).engine == engine
 
 
-def test_the_pages_first_command() -> None:
+def test_the_first_command_of_ms_swifts_page() -> None:
     found = deployment("--model_type", "qwen-7b-chat", "--tensor_parallel_size", "4", "--gpu_memory_utilization", "0.8")
     assert found.settings.model_names == ("qwen-7b-chat",)
     assert found.settings.is_chat is True
@@ -72,7 +72,7 @@ def test_a_base_model_does_not_chat_and_a_folder_chats_if_its_tokenizer_does(tmp
     assert deployment("--model", "org/x", "--no-chat").settings.is_chat is False
 
 
-def test_the_pages_adapters(tmp_path: Path) -> None:
+def test_the_adapters_of_ms_swifts_page(tmp_path: Path) -> None:
     base = write_base(tmp_path / "llama2-7b-chat")
     a, b = write_adapter(tmp_path / "a", base=str(base)), write_adapter(tmp_path / "b")
     found = deployment("--ckpt_dir", str(a), "--vllm_enable_lora", "true", "--lora_modules", f"my_tuner={b}")
@@ -155,7 +155,7 @@ def test_names_of_the_server_are_checked_where_only_this_machine_may_call(
     assert deployment(*args).settings.allowed_hosts == hosts
 
 
-def test_what_answers_begin_and_end_with() -> None:
+def test_system_and_stop_words_become_settings() -> None:
     settings = deployment("--system", "Be brief.", "--stop_words", "END", "FIN").settings
     assert (settings.system, settings.stop_strings) == ("Be brief.", ("END", "FIN"))
 
@@ -187,7 +187,7 @@ def test_room_that_is_too_small_is_refused(tmp_path: Path) -> None:
         lora_arguments(ServedModel("m", "base", adapters=(Adapter("a", "/a"),)), LoraOptions(enable_lora=False))
 
 
-def test_vllm_serve_gets_the_same_under_its_own_names(tmp_path: Path) -> None:
+def test_vllm_serve_gets_the_options_under_its_own_names(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
     adapter = write_adapter(tmp_path / "a", base=str(base))
     args = (
@@ -204,7 +204,7 @@ def test_vllm_serve_gets_the_same_under_its_own_names(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_vllm_serve_gets_what_it_knows_and_no_option_is_dropped_in_silence(tmp_path: Path) -> None:
+def test_vllm_serve_gets_the_options_it_knows_and_no_option_is_dropped_silently(tmp_path: Path) -> None:
     model = str(write_base(tmp_path / "base"))
     args = ("--engine", "native", "--model", model, "--allowed-origins", "a", "b", "--ssl-keyfile", "k")
     found = deployment(*args)
@@ -223,7 +223,7 @@ def test_vllm_serve_gets_what_it_knows_and_no_option_is_dropped_in_silence(tmp_p
     assert set(for_native) <= carried
 
 
-def test_vllm_serve_gets_one_key_by_its_environment_and_several_by_arguments() -> None:
+def test_vllm_serve_gets_one_key_in_its_environment_and_several_as_arguments() -> None:
     assert key_variable(()) == {}
     assert key_variable(("k",)) == {"VLLM_API_KEY": "k"}
     assert key_variable(("k", "l")) == {}
@@ -236,7 +236,7 @@ def test_vllm_serve_gets_one_key_by_its_environment_and_several_by_arguments() -
 
 def test_several_keys_of_a_file_do_not_become_arguments_of_vllm_serve() -> None:
     args = ("--engine", "native", "--model", "a/b", "--api-key-file", "/run/keys")
-    options = {**options_of(*args), "api_key": ("k", "l")}  # as they are read before
+    options = {**options_of(*args), "api_key": ("k", "l")}  # as read from the file
     found = read_deployment(options, (), {})
     with pytest.raises(DeployError, match="--api-key-file /run/keys: vllm serve takes several keys only as arguments"):
         exec_vllm_serve(options, (), found)

@@ -1,4 +1,4 @@
-"""The table of engines, and what each row brings."""
+"""The table of engines, and the kind in each row."""
 
 from __future__ import annotations
 

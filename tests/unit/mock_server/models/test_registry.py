@@ -32,11 +32,11 @@ REGISTRY = registry()
         ("my_tuner", Target("my_tuner", "my_tuner")),
     ],
 )
-def test_a_name_chooses_what_a_request_runs_on(name: str | None, target: Target) -> None:
+def test_a_request_chooses_base_or_adapter_by_name(name: str | None, target: Target) -> None:
     assert REGISTRY.resolve(name) == target
 
 
-def test_an_unknown_name_is_told_what_is_served_and_what_it_may_have_meant() -> None:
+def test_the_error_for_an_unknown_name_lists_served_names_and_the_nearest() -> None:
     with pytest.raises(ApiError) as caught:
         REGISTRY.resolve("my-tuner")
     assert (caught.value.status, caught.value.param, caught.value.code) == (404, "model", "model_not_found")
@@ -86,12 +86,12 @@ def test_cards_list_the_base_first_and_adapters_under_it() -> None:
         ("/models/a\x1b[2J", "base"),
     ],
 )
-def test_a_card_says_a_hub_id_but_not_where_a_folder_lies(path: str, root: str) -> None:
+def test_a_card_shows_a_hub_id_but_not_the_path_of_a_folder(path: str, root: str) -> None:
     models = ModelRegistry(ServerSettings(model_names=("base",), model_path=path), scripted_engine(), created=7)
     assert models.card("base").root == root
 
 
-def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
+def test_adapters_are_added_and_removed_in_the_engine_and_the_list_together() -> None:
     async def main() -> None:
         engine = scripted_engine()
         models = ModelRegistry(ServerSettings(model_names=("base",)), engine, created=7)
@@ -113,7 +113,7 @@ def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
     asyncio.run(main())
 
 
-def test_so_many_adapters_may_be_loaded_beyond_those_named_at_the_start() -> None:
+def test_only_so_many_adapters_may_be_loaded_besides_the_first_ones() -> None:
     async def main() -> None:
         adapters = (Adapter("my_tuner"), Adapter("other"))
         models = ModelRegistry(ServerSettings(adapters=adapters), scripted_engine(), created=7)
@@ -142,7 +142,7 @@ def test_long_names_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), [("a b", "neither spaces"), ("", "empty")])
-def test_a_name_that_an_adapter_cannot_have(name: str, says: str) -> None:
+def test_invalid_names_of_adapters_are_refused(name: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         asyncio.run(REGISTRY.load(Adapter(name, "/x")))
     assert (caught.value.status, caught.value.param) == (400, "lora_name")

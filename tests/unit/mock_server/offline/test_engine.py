@@ -27,7 +27,7 @@ CHATTY = SimpleNamespace(chat_template="{{ messages }}", encode=lambda text: [1]
 MUTE = SimpleNamespace(chat_template=None, encode=lambda text: [1, len(text)])
 
 
-def test_types_are_constants_in_the_pages_spelling() -> None:
+def test_types_are_constants_in_ms_swifts_spelling() -> None:
     assert ModelType.qwen_7b_chat == "qwen-7b-chat"
     assert ModelType.yi_1_5_6b == "yi-1_5-6b"
     assert set(ModelType) == set(MODEL_TYPES)
@@ -58,7 +58,7 @@ def test_the_tokenizers_own_template_comes_first_unless_the_type_is_preferred() 
         get_template("qwenn", CHATTY)
 
 
-def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_invalid_models_are_reported_before_anything_is_loaded(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter")
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -76,7 +76,7 @@ def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None
         get_vllm_engine(5)  # type: ignore[arg-type]
 
 
-def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
+def test_contradicting_arguments_are_reported(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
     with pytest.raises(ValueError, match="max_lora_rank must be one of 1, 8, 16"):
         get_vllm_engine(None, model_id_or_path=base, enable_lora=True, max_lora_rank=12)
@@ -93,14 +93,14 @@ def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
-def test_ray_that_is_missing_is_told() -> None:
+def test_a_missing_ray_is_reported() -> None:
     with pytest.raises(ImportError, match="needs Ray, which is not installed: pip install ray"):
         engine_arguments({"distributed_executor_backend": "ray"}, {})
     assert engine_arguments({"distributed_executor_backend": "mp"}, {})["distributed_executor_backend"] == "mp"
 
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed here")
-def test_vllm_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_missing_vllm_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"pip install -e '\.\[vllm\]'"):
         get_vllm_engine(None, model_id_or_path=write_base(tmp_path / "base"))
 
@@ -134,7 +134,7 @@ def test_a_fork_can_end_without_the_engine_and_the_engine_goes_on() -> None:
     ]
 
 
-def test_what_an_engine_raises_can_be_named() -> None:
+def test_the_errors_of_engines_are_exported() -> None:
     for name in ("AdapterError", "EngineDeadError", "EngineStartError"):
         assert issubclass(getattr(local, name), local.EngineError)
 

@@ -33,7 +33,7 @@ def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> Non
     assert said.endswith("or lower --max-model-len.")
 
 
-def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
+def test_without_a_log_file_the_message_points_to_the_log_above(tmp_path: Path) -> None:
     assert problem(FAILED, "", tmp_path) == (
         "vLLM cannot serve /models/m: its engine's process failed; see the log above."
     )
@@ -60,7 +60,7 @@ def test_a_known_cause_has_a_remedy(message: str, remedy: str, tmp_path: Path) -
     assert remedy in said
 
 
-def test_pydantics_wrapping_is_taken_off_and_long_stories_end_after_a_sentence(tmp_path: Path) -> None:
+def test_pydantics_wrapping_is_removed_and_long_messages_end_after_a_sentence(tmp_path: Path) -> None:
     story = (
         "1 validation error for ModelConfig\n  Value error, The model type `x` is not known. " + "You can try. " * 90
     )
@@ -76,7 +76,7 @@ def test_the_innermost_exception_is_the_cause() -> None:
     assert root_cause("nothing here") is None
 
 
-def test_the_last_line_of_a_traceback_says_it() -> None:
+def test_the_last_line_of_a_traceback_is_its_message() -> None:
     assert last_line("Call failed:\nTraceback\n  File x\nValueError: LoRA rank 16 is greater\n") == (
         "ValueError: LoRA rank 16 is greater"
     )
