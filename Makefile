@@ -84,9 +84,12 @@ check: setup  ## format, lint, types
 	@.venv/bin/mypy -m scripts.release
 	@.venv/bin/mypy tests/typing/public.py tests/typing/in_process.py
 
-check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
+check-pyright: setup  ## the public types as pyright reads them, all of them known (fetches it on first use)
 	@test -x .venv/bin/pyright || .venv/bin/pip install -q $(HASHED) -r hashes/pyright.txt
 	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py tests/typing/in_process.py
+	@# by PATH: with --pythonpath it finds no types of other packages here
+	@said=$$(PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=. .venv/bin/pyright --verifytypes sdk --ignoreexternal) || \
+		{ grep -A 2 error: <<<"$$said"; tail -3 <<<"$$said"; exit 1; }
 
 format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .
