@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -114,3 +115,17 @@ def test_imports_are_found_wherever_they_stand() -> None:
     assert "bench.load.driver" in graph["bench.load.session"]  # at the top of the file
     assert "bench.cli.runner" in graph["bench.cli.main"]  # in a function
     assert "bench.cli.values" in graph["bench.cli.load_test"]  # a module, imported from its package
+
+
+def test_the_page_on_the_architecture_names_files_that_exist() -> None:
+    files = {
+        f"/{path.relative_to(ROOT)}"
+        for package in (*ORDER, "sdk", "streamgauge")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = {
+        name for name in re.findall(r"`([\w/]+\.py)`", page) if "NAME" not in name and not name.startswith("tests/")
+    }
+    assert len(named) > 50
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == set()
