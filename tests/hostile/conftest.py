@@ -1,4 +1,4 @@
-"""Fixtures of the hostile tests: a server with little memory, and a second client that measures `/health` throughout."""
+"""Fixtures of the hostile tests: a server with little memory, and a second client that measures `/health`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests with hostile fields, several at the same time: each answer is well-formed, and other clients do not notice."""
+"""Requests with hostile fields, several at the same time: each answer is well-formed, others do not notice."""
 
 from __future__ import annotations
 
