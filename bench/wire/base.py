@@ -9,20 +9,16 @@ from bench.records.health import WireHealth
 from bench.records.lags import LagCounter
 from bench.target import Deadline, Head, Request
 from bench.units import NS_PER_S
+from bench.wire.timing import Timing
 
 
 class Receiver(Protocol):
     """What an answer is handed to, block by block, the moment it is read. Stamps are `time.monotonic_ns()`.
 
-    The wire sets `opened` when it makes a connection for the request, and `reopened` when it does so because a kept
-    one turned out to be dead; `waited_ns` is what it adds up of the time before the send that was spent on that, or on
-    a server that did not take the request in at once. `freed_ns` is when the wire needed nothing more for the answer.
+    The wire itself fills in `timing` what it knows of the connection.
     """
 
-    opened: bool
-    reopened: bool
-    waited_ns: int
-    freed_ns: int
+    timing: Timing
 
     def sent(self, now_ns: int, took_ns: int) -> None:
         """The last byte of the request was handed to the kernel, which happened within `took_ns` before `now_ns`.

@@ -82,7 +82,7 @@ class KernelExchange:
     def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
         """The last byte of the request was handed to the kernel, after the server had kept it waiting for so long."""
         self.sent_ns = now_ns
-        self._receiver.waited_ns += waited_ns
+        self._receiver.timing.waited_ns += waited_ns
         self._receiver.sent(now_ns, took_ns)
         self._deadline.enter("first_byte", now_ns)
         self._arm()

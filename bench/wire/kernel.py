@@ -62,12 +62,12 @@ class KernelWire:
         if kept is not None:
             if await self._exchange(kept, payload, deadline, receiver, reused=True):
                 return
-            receiver.reopened = True
-        receiver.opened = True
+            receiver.timing.reopened = True
+        receiver.timing.opened = True
         try:
             connection = await self._connect(deadline)
         finally:
-            receiver.waited_ns = monotonic_ns() - began_ns
+            receiver.timing.waited_ns = monotonic_ns() - began_ns
         await self._exchange(connection, payload, deadline, receiver, reused=False)
 
     async def _exchange(
@@ -91,7 +91,7 @@ class KernelWire:
                 return False
             raise
         finally:
-            receiver.freed_ns = exchange.over_ns
+            receiver.timing.freed_ns = exchange.over_ns
             self._give_back(connection, exchange)
         return True
 

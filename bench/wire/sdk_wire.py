@@ -57,7 +57,7 @@ class SdkWire:
             exchange.close()
             raise
         finally:
-            receiver.freed_ns = monotonic_ns()
+            receiver.timing.freed_ns = monotonic_ns()
 
     def refresh(self) -> None:
         """Nothing to look after."""
@@ -86,7 +86,7 @@ class SdkWire:
             now_ns, has_bytes = monotonic_ns(), exchange.has_bytes
             if not may_reopen(reused=not opened, has_bytes=has_bytes, sent_ns=exchange.sent_ns, now_ns=now_ns):
                 raise
-            receiver.reopened = True
+            receiver.timing.reopened = True
             connection, _ = await self._acquire(request, deadline, receiver, began_ns, fresh=True)
             exchange = connection.start(payload, deadline, opened=True)
             receiver.sent(exchange.sent_ns, 0)
@@ -104,9 +104,9 @@ class SdkWire:
             opened = True  # it was tried
             raise
         finally:
-            receiver.opened = receiver.opened or opened
+            receiver.timing.opened = receiver.timing.opened or opened
             if opened:
-                receiver.waited_ns = monotonic_ns() - began_ns
+                receiver.timing.waited_ns = monotonic_ns() - began_ns
         return connection, opened
 
     async def _wait_for_end(self, exchange: DirectExchange) -> None:
