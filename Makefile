@@ -11,12 +11,25 @@ FOREIGN := llama-cpp aimock transformers vllm
 # pip installs only files whose hashes are in hashes/
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
+# the fast tests run on each of these that is here
+PYTHONS := 3.11 3.12 3.13
+
+# the folder of the target becomes an environment of the interpreter $(1), for working on the code
+define environment
+@echo "setting up $(@D) with $$($(1) --version) …"
+@$(1) -m venv --clear $(@D) || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
+@$(@D)/bin/pip install -q $(HASHED) -r hashes/constraints.txt
+@$(@D)/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]' || \
+	{ echo "error: hashes/constraints.txt lacks what pyproject.toml needs; run: make lock" >&2; exit 1; }
+@$(@D)/bin/python -m compileall -q -j 0 $(@D)/lib sdk bench mock_server streamgauge >/dev/null || true
+@touch $@
+endef
 
 # The first Python that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean
+.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -25,19 +38,28 @@ setup: $(READY)  ## make .venv from constraints.txt, each file checked by its ha
 
 $(READY): pyproject.toml hashes/constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
-	@echo "setting up .venv with $$($(PYTHON) --version) …"
-	@$(PYTHON) -m venv --clear .venv || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@.venv/bin/pip install -q $(HASHED) -r hashes/constraints.txt
-	@.venv/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]' || \
-		{ echo "error: hashes/constraints.txt lacks what pyproject.toml needs; run: make lock" >&2; exit 1; }
-	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server streamgauge >/dev/null || true
-	@touch $@
+	$(call environment,$(PYTHON))
+
+$(PYTHONS:%=.venv-%/.ready): .venv-%/.ready: pyproject.toml hashes/constraints.txt
+	@scripts/find_python.sh $* >/dev/null
+	$(call environment,$$(scripts/find_python.sh $*))
 
 bench: setup  ## start the embedded server, load it with 64 streams, print the report
 	@$(PY) -m bench --concurrency 64 $(ARGS)
 
 test: setup  ## the fast tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
+
+$(PYTHONS:%=test-%): test-%: .venv-%/.ready
+	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not one_python" $(ARGS)
+
+test-pythons: setup  ## the fast tests on the other Pythons that are here, of 3.11, 3.12 and 3.13; test-3.12 is one
+	@own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); status=0; \
+	for version in $(PYTHONS); do \
+		if [ $$version = $$own ]; then continue; fi; \
+		if scripts/find_python.sh $$version >/dev/null; then $(MAKE) --no-print-directory test-$$version || status=1; \
+		else echo "skipped: the fast tests on Python $$version"; fi; \
+	done; exit $$status
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
 	@$(PY) -m pytest -q -n 2 -m slow --timeout 600 tests/server_slow tests/hostile $(ARGS)
@@ -75,7 +97,7 @@ $(FOREIGN:%=test-foreign-%): test-foreign-%: setup
 	@scripts/foreign.sh $*
 	@$(PY) -m pytest -q -m foreign --timeout 1500 tests/foreign/test_$(subst -,_,$*).py $(ARGS)
 
-test-all: check check-pyright test test-slow test-clients test-vllm test-foreign  ## everything that CI runs
+test-all: check check-pyright test test-pythons test-slow test-clients test-vllm test-foreign  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
@@ -84,9 +106,12 @@ check: setup  ## format, lint, types
 	@.venv/bin/mypy -m scripts.release
 	@.venv/bin/mypy tests/typing/public.py tests/typing/in_process.py
 
-check-pyright: setup  ## the public types as pyright reads them (fetches it on first use)
+check-pyright: setup  ## the public types as pyright reads them, all of them known (fetches it on first use)
 	@test -x .venv/bin/pyright || .venv/bin/pip install -q $(HASHED) -r hashes/pyright.txt
 	@.venv/bin/pyright --pythonpath $(PY) tests/typing/public.py tests/typing/in_process.py
+	@# by PATH: with --pythonpath it finds no types of other packages here
+	@said=$$(PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=. .venv/bin/pyright --verifytypes sdk --ignoreexternal) || \
+		{ grep -A 2 error: <<<"$$said"; tail -3 <<<"$$said"; exit 1; }
 
 format: setup  ## format and sort imports
 	@.venv/bin/ruff check -q --fix-only --select I .

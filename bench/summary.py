@@ -1,4 +1,4 @@
-"""One run's facts and records to its result: the whole computation, with no I/O, so that it can be done again."""
+"""Computes the result of a run from its facts and records, without I/O, so that it can be recomputed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.checks.verdict import decide
 from bench.figures import failures
 from bench.figures.design_effect import design_effects
 from bench.figures.metrics import Method, empty_figures, figures
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.steady import find_windows
 from bench.figures.token_flow import Moments, WindowFlow, flow
 from bench.records.health import Health
@@ -24,8 +24,8 @@ from bench.units import NS_PER_S
 
 
 def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
-    """All figures of a run, its checks and its verdict."""
-    requests = Requests(columns)
+    """Compute all figures of a run, its checks and its verdict."""
+    requests = RequestTable(columns)
     percents = sorted({*DEFAULT_PERCENTILES, *run.view.percentiles})
     windows = find_windows(run, requests)
     if windows is None:
@@ -40,7 +40,7 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
     checks: list[Check] = []
     if windows is not None and (counts.ok or requests.is_partial):
         checks += load_checks(requests, windows, headline, run)
-        checks += client_checks(headline, run, len(requests), int(requests.merged_reads.sum()))
+        checks += client_checks(headline, run, len(requests), int(requests.counts.merged_reads.sum()))
     else:
         checks += nothing_succeeded(run, requests)
     checks = [*own_limit(counts), *checks]
@@ -71,20 +71,20 @@ def summarize(run: Run, columns: Columns, moments: Moments) -> Result:
 
 def _figures(
     run: Run,
-    requests: Requests,
+    requests: RequestTable,
     window: WindowFlow,
     origin_ns: int,
     percents: list[float],
     moments: Iterable[bytes] | None = None,
 ) -> Figures:
-    """The figures of one window; with `moments`, the intervals of pooled figures allow for gaps that are alike."""
+    """The figures of one window. With `moments`, the intervals of pooled figures allow for similar gaps."""
     effects = None if moments is None else design_effects(requests, moments, window, percents)
     wire = None if run.health is None else run.health.wire
     method = Method(percents, None if wire is None else wire.clock_error_ms, effects, run.view.goodput)
     return figures(requests, window, origin_ns, method)
 
 
-def _client_facts(health: Health | None, requests: Requests) -> ClientFacts:
+def _client_facts(health: Health | None, requests: RequestTable) -> ClientFacts:
     if health is None:
         return ClientFacts()
     wire, lag = health.wire, health.wire.read_lag
@@ -93,7 +93,7 @@ def _client_facts(health: Health | None, requests: Requests) -> ClientFacts:
         read_lag_p50_ms=None if lag is None else lag.percentile_ms(50),
         read_lag_p99_ms=None if lag is None else lag.percentile_ms(99),
         read_lag_max_ms=None if lag is None else lag.max_ms,
-        merged_reads=int(requests.merged_reads.sum()),
+        merged_reads=int(requests.counts.merged_reads.sum()),
         unstamped_reads=wire.unstamped_reads,
         clock_error_ms=wire.clock_error_ms,
         loop_lag_p99_ms=health.loop_lag.percentile_ms(99),

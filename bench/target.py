@@ -124,9 +124,9 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     try:
         api = parse_address(url)
     except ConfigError as error:
-        said = error.message.removeprefix("url: ").replace("pass the key as api_key", "give the key as --api-key")
-        said = _AFTER_PATH.sub(r"\1…", said)  # people put keys there
-        raise ValueError(said) from None
+        advice = "give the key as --api-key" if error.instead == "api_key" else error.remedy
+        said = f"{error.problem}; {advice}" if advice else error.problem
+        raise ValueError(_AFTER_PATH.sub(r"\1…", said)) from None  # people put keys there
     given = url.rstrip("/")
     if endpoint is None:
         path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)

@@ -1,9 +1,9 @@
-"""How long imports of the SDK take, beside what a client cannot do without.
+"""The time to import the SDK, relative to the packages that every client needs.
 
     python benchmarks/import_time.py [--rounds 15]
 
-Each figure is the CPU time of fresh interpreters, medians; the programs take turns, so that a busy moment hits them
-alike. The ratio is to `import asyncio, ssl, pydantic, httptools`. Exits with 1 where a program is over its limit.
+Each figure is the median CPU time of fresh interpreters; the programs take turns, so that a busy moment affects all of
+them. The ratio is to `import asyncio, ssl, pydantic, httptools`. Exits with 1 if a program is over its limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BASE = "import asyncio, ssl, pydantic, httptools"
-# program: the most it may take, as a ratio to BASE
+# program: its limit, as a ratio to BASE
 PROGRAMS: dict[str, float | None] = {
     "pass": None,
     BASE: None,
@@ -47,7 +47,7 @@ def main() -> None:
     rounds: int = parser.parse_args().rounds
     times: dict[str, list[float]] = {program: [] for program in PROGRAMS}
     for program in PROGRAMS:
-        cpu_s(program)  # compiles what is not compiled
+        cpu_s(program)  # compiles the modules
     for _ in range(rounds):
         for program in PROGRAMS:
             times[program].append(cpu_s(program))

@@ -1,11 +1,11 @@
-"""What the SDK costs, beside the `openai` package and the floor under both, all in one run.
+"""The cost of the SDK, beside the `openai` package and a lower bound for both, measured in one run.
 
     python benchmarks/sdk.py [--rig PATH/TO/sse_server] [--rounds 3] [--only chunks]
-    python benchmarks/sdk.py --profile     # the steps of a chunk, each alone
+    python benchmarks/sdk.py --profile     # each step of a chunk alone
 
 The server runs on core 0, the client on core 1; sides take turns; figures are CPU time of the client's process,
 medians with the spread. `--rig` names a server in C that answers OpenAI's API and paces its tokens; without it the
-project's own server plays that part.
+project's own server does.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rig")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="only the works whose name begins so")
+    parser.add_argument("--only", default="", help="only works whose name begins with this")
     parser.add_argument("--profile", action="store_true", help="where the time of a chunk goes")
     options = parser.parse_args()
     if options.profile:

@@ -1,4 +1,4 @@
-"""`python -m mock_server`: the command line, `deploy` where no subcommand is said."""
+"""`python -m mock_server`: the command line. Without a subcommand it is `deploy`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamgauge.install import install_command
 
-_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "rstr", "uvicorn", "yaml")
+_NEEDED = ("click", "fastapi", "httptools", "prometheus_client", "pydantic", "uvicorn", "yaml")
 _SCRIPT = "streamgauge"
 
 
@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def _command_used() -> str:
-    """What people typed, for usage lines to repeat: the script that runs this module, or the module."""
+    """The command that the user typed, for usage lines: the script that runs this module, or the module."""
     typed = [Path(argument).name for argument in sys.orig_argv[1:2]]
     return _SCRIPT if typed == [_SCRIPT] else "python -m mock_server"
 

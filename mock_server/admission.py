@@ -1,4 +1,4 @@
-"""What is under way: the requests that a server works on, how many it takes, and whether it takes new ones."""
+"""Admission: how many requests and choices a server handles at the same time, and whether it accepts new ones."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from contextlib import contextmanager
 from mock_server.errors import shutting_down, too_many_choices, too_many_requests
 
 _LARGE_SHARE = 32
-"""Answers that have grown to this part of all choices are refused when there are too many; the others may go on."""
+"""If there are too many choices, answers that have grown to this share of the limit are refused; others continue."""
 
 
 class ChoicesShare:
-    """What one request holds of the choices in progress, until the end of its `with`."""
+    """The number of choices in progress that one request counts as, until the end of its `with`."""
 
-    __slots__ = ("_traffic", "count")
+    __slots__ = ("_admission", "count")
 
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self.count = 0
 
     def __enter__(self) -> ChoicesShare:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._traffic.resize(self, 0)
+        self._admission.resize(self, 0)
 
     def resize(self, count: int) -> None:
-        """Before the answer has begun. Raises an `ApiError` (429) when there are too many."""
-        self._traffic.resize(self, count)
+        """Call before the answer has begun. Raises an `ApiError` (429) if there are too many choices."""
+        self._admission.resize(self, count)
 
     def grow(self, count: int) -> None:
-        """For an answer that takes more memory than was known. Raises an `ApiError` (429)."""
+        """Call if an answer takes more memory than expected. Raises an `ApiError` (429)."""
         if count:
-            self._traffic.grow(self, count)
+            self._admission.grow(self, count)
 
 
-class Traffic:
-    """Takes up to `max_requests` at once, and so many choices of them all; 0: any number.
+class Admission:
+    """Admits up to `max_requests` requests at the same time, and up to `max_choices` of all their choices; 0: no limit.
 
-    Closed for good by `close`; what is inside may finish.
+    After `close` it admits no more; requests in progress may finish.
     """
 
     def __init__(
         self, max_requests: int = 0, max_choices: int = 0, *, on_refusal: Callable[[], None] = lambda: None
     ) -> None:
-        """`on_refusal` is called when something is refused because there is too much, and may end something else."""
+        """`on_refusal` is called if a request is refused because of a limit. It may end another request."""
         self._on_refusal = on_refusal
         self._max_requests = max_requests
         self._max_choices = max_choices
@@ -57,7 +57,7 @@ class Traffic:
         self._being_read: set[asyncio.Timeout] = set()
         self.is_closed = False
         self.is_cut_off = False
-        """Requests in progress are being cut off."""
+        """Whether requests in progress are being cut off."""
 
     @property
     def under_way(self) -> int:
@@ -65,7 +65,7 @@ class Traffic:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Around one request. Raises an `ApiError`: 503 once closed, 429 when there are too many."""
+        """Use around one request. Raises an `ApiError`: 503 after `close`, 429 if there are too many requests."""
         if self.is_closed:
             raise shutting_down()
         if self._max_requests and self._under_way >= self._max_requests:
@@ -81,13 +81,13 @@ class Traffic:
                 self._empty.set()
 
     def choices(self, count: int) -> ChoicesShare:
-        """Around the work on so many choices. Raises an `ApiError` (429) when there are too many."""
+        """Use around the work on `count` choices. Raises an `ApiError` (429) if there are too many."""
         share = ChoicesShare(self)
         self.resize(share, count)
         return share
 
     def resize(self, share: ChoicesShare, count: int) -> None:
-        """Raises an `ApiError` (429), and leaves the share as it is, when there are too many with it."""
+        """Raises an `ApiError` (429) and leaves the share unchanged if there would be too many choices."""
         others = self._choices - share.count
         if self._max_choices and count and others and others + count > self._max_choices:
             self._on_refusal()
@@ -96,9 +96,9 @@ class Traffic:
         share.count = count
 
     def grow(self, share: ChoicesShare, count: int) -> None:
-        """Raises an `ApiError` (429) for a share that is large when there are too many.
+        """Raises an `ApiError` (429) for a large share if there are too many choices.
 
-        That share counts no longer, so that others of its size may go on.
+        That share no longer counts, so that others of its size may continue.
         """
         is_large = share.count + count > self._max_choices // _LARGE_SHARE
         is_full = self._choices > share.count and self._choices + count > self._max_choices
@@ -109,7 +109,7 @@ class Traffic:
         self._choices += count
 
     def begin_reading(self, limit: asyncio.Timeout) -> None:
-        """Registers a body whose time is up when the traffic is closed."""
+        """Registers the time limit of a body, which expires when the server stops admitting requests."""
         self._being_read.add(limit)
         if self.is_closed:
             limit.reschedule(0)

@@ -1,4 +1,4 @@
-"""`create_app`: an engine and settings become an ASGI application. Nothing is global: make as many as you like."""
+"""`create_app` makes an ASGI application from an engine and settings. Nothing is global: a process may have several."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from mock_server.engine.base import Engine
 from mock_server.errors import ApiError, server_failed
 from mock_server.http.api_keys import ApiKeyMiddleware, key_digests
 from mock_server.http.callers import HostCheck, OriginCheck
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.response_tally import ResponseTally
 from mock_server.routes import all_routes
-from mock_server.routes.fast_route import ShortcutApp
-from mock_server.settings import Settings
+from mock_server.routes.fast_route import FastRouteApp
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
+def create_app(engine: Engine, settings: ServerSettings | None = None) -> FastAPI:
     """The server's routes over `engine`, which starts and stops with the application (ASGI lifespan)."""
-    state = ServerState(engine, settings or Settings())
+    state = ServerState(engine, settings or ServerSettings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,12 +51,12 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
 
     routes = all_routes(state)
     tally = ResponseTally(state.metrics, routes)
-    app = ShortcutApp(
+    app = FastRouteApp(
         title="streamgauge",
         openapi_url=None,
         routes=routes,
         lifespan=lifespan,
-        redirect_slashes=False,  # a redirect would lead wherever the Host header says
+        redirect_slashes=False,  # a redirect would go to any host that the Host header names
         middleware=_middleware(state.settings, tally),
         exception_handlers={HTTPException: _http_exception, Exception: _unexpected},
     )
@@ -65,8 +65,8 @@ def create_app(engine: Engine, settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
-    """CORS stands outside of all but the Host check: a browser must be able to read a refusal."""
+def _middleware(settings: ServerSettings, tally: ResponseTally) -> list[Middleware]:
+    """CORS wraps everything but the Host check, because a browser must be able to read a refusal."""
     chain = [Middleware(HostCheck, allowed_hosts=settings.allowed_hosts, tally=tally)]
     if (cors := settings.cors) is not None:
         chain.append(
@@ -87,14 +87,14 @@ def _middleware(settings: Settings, tally: ResponseTally) -> list[Middleware]:
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    """What the router refuses: an unknown path, a wrong method."""
+    """Requests that the router refuses: those with an unknown path or a wrong method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     path = request.url.path[:200]
     if status == 405:
-        message = f"{path} does not answer {request.method}"
+        message = f"{path} does not support {request.method}"
     else:
-        message = f"There is nothing at {request.method} {path}"
+        message = f"There is no route {request.method} {path}"
     return _ErrorResponse(ApiError(status, message, headers=headers))
 
 
@@ -103,11 +103,11 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 class _ErrorResponse(Response):
-    """As an endpoint would answer."""
+    """An error in the form in which endpoints send it."""
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(status_code=error.status)
         self._error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Exchange(scope, receive, send).send_error(self._error)
+        await AsgiExchange(scope, receive, send).send_error(self._error)

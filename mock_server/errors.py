@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as OpenAI's error object: message, type, param, code, and a status."""
+"""Errors of requests as OpenAI's error object: message, type, param and code, with a status."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
-_MAX_MESSAGE_LENGTH = 1000  # an echo of bad input stays small, whatever was sent
-
-
-_CLOSE = {"connection": "close"}  # the rest of the request is not read
+_MAX_MESSAGE_LENGTH = 1000  # messages quote bad input, which may be of any length
+_CLOSE = {"connection": "close"}  # the server does not read the rest of the request
 
 
 class ApiError(Exception):
-    """A refusal or failure with its HTTP status; `headers` go with the response."""
+    """A refusal or failure with its HTTP status. `headers` are added to the response."""
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ def model_not_found(message: str) -> ApiError:
 
 
 def unsupported_encoding(encoding: str) -> ApiError:
-    message = f"The body has the content encoding {encoding!r}: send it as plain JSON, without Content-Encoding"
+    message = f"The body has the content encoding {encoding!r}: send plain JSON, without Content-Encoding"
     return ApiError(415, message, code="unsupported_encoding", headers={"accept-encoding": "identity"})
 
 
@@ -93,8 +91,8 @@ def two_hosts() -> ApiError:
 
 def host_not_allowed(host: str) -> ApiError:
     message = (
-        f"The Host header {host[:100]!r} is not a name of this server: call it by a loopback name such as localhost, or"
-        " start it with --allowed-hosts and this name"
+        f"The Host header {host[:100]!r} is not a name of this server: use a loopback name such as localhost, or start"
+        " the server with --allowed-hosts and this name"
     )
     return ApiError(403, message, code="host_not_allowed")
 
@@ -108,8 +106,8 @@ def origin_not_allowed(origin: str) -> ApiError:
 
 
 def server_failed() -> ApiError:
-    """A defect; what it was is in the log and nowhere else."""
-    return ApiError(500, "The server failed; its log tells more", type="server_error")
+    """A defect. Only the log describes it."""
+    return ApiError(500, "The server failed; its log has the details", type="server_error")
 
 
 def engine_failed(message: str) -> ApiError:
@@ -125,25 +123,25 @@ def engine_busy(message: str) -> ApiError:
 
 
 def too_many_requests(limit: int) -> ApiError:
-    message = f"The server works on {limit} requests, as many as it takes (--max-requests); try again in a moment"
+    message = f"The server already handles {limit} requests, its limit (--max-requests); try again in a moment"
     return ApiError(429, message, type="rate_limit_error", code="too_many_requests", headers={"retry-after": "1"})
 
 
 def too_many_choices(limit: int) -> ApiError:
     message = (
-        f"The requests in progress have as many choices as the server works on, {limit}, or as much text"
+        f"The requests in progress already have {limit} choices or the equivalent amount of text, the server's limit"
         " (--max-choices-in-progress); try again in a moment"
     )
     return ApiError(429, message, type="rate_limit_error", code="too_many_choices", headers={"retry-after": "1"})
 
 
 def connections_full() -> ApiError:
-    message = "The server has as many connections as it takes (--max-connections); try again in a moment"
+    message = "The server has reached its limit of connections (--max-connections); try again in a moment"
     return ApiError(503, message, type="server_error", code="connections_full", headers={**_CLOSE, "retry-after": "1"})
 
 
 def bodies_full(limit: int) -> ApiError:
-    message = f"Bodies being received take more than {limit} bytes together (--max-body-memory); try again in a moment"
+    message = f"The bodies being received need more than {limit} bytes (--max-body-memory); try again in a moment"
     return ApiError(503, message, type="server_error", code="bodies_full", headers={**_CLOSE, "retry-after": "1"})
 
 
@@ -151,7 +149,7 @@ def name_taken(message: str, param: str) -> ApiError:
     return ApiError(409, message, param=param, code="name_taken")
 
 
-def shutting_down(message: str = "The server is shutting down and takes no new requests") -> ApiError:
+def shutting_down(message: str = "The server is shutting down and accepts no new requests") -> ApiError:
     return ApiError(503, message, type="server_error", code="shutting_down", headers={"retry-after": "1"})
 
 

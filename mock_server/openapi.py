@@ -1,4 +1,4 @@
-"""The server's own description in OpenAPI's form, from the models that it reads requests with and writes answers by."""
+"""The server's OpenAPI document, made from the models of its requests and answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from mock_server.answer import bodies as responses
+from mock_server.answer import bodies as answers
 from mock_server.request import bodies as requests
 
 Json = dict[str, Any]
@@ -18,16 +18,16 @@ Refs = Mapping[Any, Json]  # of a model and the mode of its schema
 _TEXT = "text/plain"
 _EVENTS = "text/event-stream"
 _STATUSES = {
-    400: "A body, a field or a value that cannot be; `param` names the field.",
-    401: "No API key, or none of the server's.",
+    400: "The body, a field or a value is not valid; `param` names the field.",
+    401: "The API key is missing or wrong.",
     403: "The Host or Origin header is not allowed, or adapters cannot be loaded over the API.",
-    404: "No such model or adapter.",
+    404: "The model or adapter does not exist.",
     409: "The name is taken.",
     413: "The body is too large.",
     415: "The body is compressed.",
-    429: "Too many requests are under way.",
-    500: "The engine failed the request, or a defect.",
-    503: "The engine cannot serve now, or the server is ending.",
+    429: "Too many requests are in progress.",
+    500: "The engine failed the request, or the server has a defect.",
+    503: "The engine cannot serve now, or the server is shutting down.",
 }
 _GENERATION = (400, 401, 403, 404, 413, 415, 429, 500, 503)
 _READING = (400, 401, 403, 404, 413, 415, 500, 503)
@@ -42,31 +42,31 @@ class _Operation:
     statuses: Sequence[int]
     request: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
-    """None: any JSON, or with `is_text` text."""
+    """None: any JSON, or text if `is_text`."""
     event: type[BaseModel] | None = None
-    """Of a stream, where there is one."""
+    """The model of a stream's events, if the route streams."""
     is_text: bool = False
 
 
 _OPERATIONS = (
     _Operation("/v1/chat/completions", "post", "A chat's answer", _GENERATION, requests.ChatRequest,
-               responses.ChatCompletion, responses.ChatCompletionChunk),
+               answers.ChatCompletion, answers.ChatCompletionChunk),
     _Operation("/v1/completions", "post", "A prompt's continuation", _GENERATION, requests.CompletionRequest,
-               responses.Completion, responses.Completion),
-    _Operation("/v1/models", "get", "The models served", (401,), answer=responses.ModelList),
-    _Operation("/v1/models/{model_id}", "get", "One model", (401, 404), answer=responses.ModelCard),
-    _Operation("/v1/load_lora_adapter", "post", "Serve an adapter from now on", _CHANGING,
+               answers.Completion, answers.Completion),
+    _Operation("/v1/models", "get", "The models served", (401,), answer=answers.ModelList),
+    _Operation("/v1/models/{model_id}", "get", "One model", (401, 404), answer=answers.ModelCard),
+    _Operation("/v1/load_lora_adapter", "post", "Load an adapter", _CHANGING,
                requests.LoadAdapterRequest, is_text=True),
-    _Operation("/v1/unload_lora_adapter", "post", "Serve an adapter no longer", _CHANGING,
+    _Operation("/v1/unload_lora_adapter", "post", "Unload an adapter", _CHANGING,
                requests.UnloadAdapterRequest, is_text=True),
-    _Operation("/tokenize", "post", "Text to tokens", _READING, requests.TokenizeRequest, responses.TokenizeResponse),
+    _Operation("/tokenize", "post", "Text to tokens", _READING, requests.TokenizeRequest, answers.TokenizeResponse),
     _Operation("/detokenize", "post", "Tokens to text", _READING, requests.DetokenizeRequest,
-               responses.DetokenizeResponse),
+               answers.DetokenizeResponse),
     _Operation("/health", "get", "Whether requests can be served, and the engine's counters", (503,)),
     _Operation("/ready", "get", "Whether requests can be served", (503,)),
     _Operation("/ping", "get", "Whether requests can be served", (503,), is_text=True),
-    _Operation("/load", "get", "How many generations are under way", ()),
-    _Operation("/metrics", "get", "What was counted, in Prometheus' text form", (), is_text=True),
+    _Operation("/load", "get", "The number of generations in progress", ()),
+    _Operation("/metrics", "get", "Metrics in Prometheus' text format", (), is_text=True),
     _Operation("/version", "get", "The server's version", ()),
 )  # fmt: skip
 
@@ -90,7 +90,7 @@ def openapi_document(version: str, root_path: str = "") -> Json:
 
 
 def _schemas() -> tuple[Json, Refs]:
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(responses.ErrorBody, "validation")]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(answers.ErrorBody, "validation")]
     for operation in _OPERATIONS:
         models = (operation.request, operation.answer, operation.event)
         wanted += [(model, "validation") for model in models if model is not None]
@@ -116,7 +116,7 @@ def _responses(operation: _Operation, refs: Refs) -> Iterator[tuple[str, Json]]:
     if operation.event is not None:
         content[_EVENTS] = {"schema": {"type": "string", "description": _events_in_words(operation.event)}}
     yield "200", {"description": "Done.", "content": content}
-    failed = {"application/json": {"schema": refs[responses.ErrorBody, "validation"]}}
+    failed = {"application/json": {"schema": refs[answers.ErrorBody, "validation"]}}
     for status in operation.statuses:
         yield str(status), {"description": _STATUSES[status], "content": failed}
 

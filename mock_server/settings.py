@@ -1,4 +1,4 @@
-"""How one server presents itself: names, kind of model, keys, limits. The engine's own options are apart."""
+"""The settings of one server: names, kind of model, keys, limits. The engine has its own options."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _LONGEST_NAME = 256
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 }
-"""Printable by Unicode's categories, and yet nothing is seen of them."""
+"""Characters that are printable by Unicode's categories, but invisible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Which web pages may call the server; `*` stands for any."""
+    """The web pages that may call the server; `*` means any."""
 
     origins: tuple[str, ...] = ("*",)
     methods: tuple[str, ...] = ("*",)
@@ -25,54 +25,55 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Raises `ValueError` for names that are empty, clash, or have spaces or commas."""
+class ServerSettings:
+    """Raises `ValueError` for names that are not valid or not unique."""
 
     model_names: tuple[str, ...] = ("sim-chat",)
-    """The model's names, the first of them on its card; all are accepted."""
+    """The model's names. All are accepted; the first is the main name."""
     is_chat: bool | None = None
-    """None: if the engine's model has a chat template."""
+    """None: yes if the engine's model has a chat template."""
     adapters: tuple[Adapter, ...] = ()
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     owned_by: str = "streamgauge"
     model_path: str = ""
-    """A hub id, which is `root` on its card, or a folder, of which the card says the last component."""
+    """A hub id, which is `root` on the model's card, or a folder, of which the card has the last component."""
     system: str | None = None
-    """The system message of conversations that bring none."""
+    """The system message of conversations that have none."""
     stop_strings: tuple[str, ...] = ()
-    """End every answer, beside those that a request brings."""
+    """Strings that end every answer, in addition to those of the request."""
     runtime_adapters: bool = False
     """Whether adapters may be loaded and unloaded over the API."""
     log_interval_s: float = 0.0
-    """Seconds between statistics lines in the log; 0 or less: none."""
+    """Seconds between statistics lines in the log; 0 or less: no such lines."""
     log_requests: bool = False
     max_body_bytes: int = 32 * 1024 * 1024
     max_head_bytes: int = 64 * 1024
-    """The largest request line with headers."""
+    """The largest size of request line and headers together."""
     read_timeout_s: float = 30.0
-    """The time for a request's head, and for its body plus one second for each 1,000 bytes; 0: no limit."""
+    """The time for a request's head, and for its body, which gets one more second for each 1,000 bytes; 0: no limit."""
     max_connections: int = 0
-    """Connections at once; 0: any number."""
+    """The largest number of connections; 0: no limit."""
     max_half_open: int = 0
-    """Of these, those without a complete head; 0: any number."""
+    """The largest number of connections without a complete request head; 0: no limit."""
     max_body_memory: int = 96 * 1024 * 1024
-    """Bytes of all bodies that are being received or parsed."""
+    """The largest size in bytes of all bodies that are being received or parsed."""
     allowed_hosts: tuple[str, ...] = ("*",)
-    """Names for this server in the Host header, besides loopback names and addresses; `*` stands for any."""
+    """Names of this server in the Host header, besides loopback names and addresses; `*` means any."""
     root_path: str = ""
-    """The prefix under which a proxy serves this server; `root_path.checked_root_path` makes it."""
+    """The prefix under which a proxy serves this server, in the form that `root_path.checked_root_path` returns."""
     require_model: bool = False
-    """Whether a request that names no model is a 400; else it gets the base model."""
+    """Whether a request that names no model is a 400. Otherwise it gets the base model."""
     max_requests: int = 0
-    """Generations that may be under way at once, running and waiting; more are refused with a 429. 0: any number."""
+    """The largest number of generations in progress, running and waiting; more are refused with a 429. 0: no limit."""
     limits: RequestLimits = DEFAULT_LIMITS
     tool_format: str | None = None
-    """How the model writes calls of tools, one of `message_reader.TOOL_FORMATS`. None: what the engine knows;
-    empty: it is not left to the model whether to call."""
+    """How the model writes tool calls: one of `message_reader.TOOL_FORMATS`. None: the engine's format; empty: tool
+    choice `auto` is refused."""
     reasoning_format: str | None = None
-    """How it marks its thoughts, one of `message_reader.REASONING_FORMATS`. None: what the engine knows, when asked."""
+    """How the model marks its thoughts: one of `message_reader.REASONING_FORMATS`. None: the engine's format, if the
+    request asks for thoughts."""
     cors: Cors | None = None
-    """None: browsers keep pages of other origins away."""
+    """None: browsers do not let pages of other origins read answers."""
 
     def __post_init__(self) -> None:
         if not self.model_names:
@@ -85,8 +86,12 @@ class Settings:
             taken.add(name)
 
 
+Settings = ServerSettings
+"""An earlier name, kept for programs that import it."""
+
+
 def check_name(name: str) -> None:
-    """Raises `ValueError` for what cannot be a model's or an adapter's name: names are shown and logged everywhere."""
+    """Raises `ValueError` unless it is a valid name of a model or an adapter. Names are shown and logged everywhere."""
     if not name:
         raise ValueError("a model's or adapter's name must not be empty")
     if len(name) > _LONGEST_NAME:

@@ -7,8 +7,9 @@ What passed is in dist/; the two commands that are left for a person are printed
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,24 +87,37 @@ def build(folder: Path) -> list[Path]:
 
 
 def try_wheel(wheel: Path, extra: str, commands: Sequence[Sequence[str]], folder: Path) -> None:
-    """Install it into an environment of its own, from files with known hashes, and run what its extra is for."""
-    folder.mkdir()
+    """Install it into its own environment, with what its extra brings, and run what the extra is for."""
     environment, elsewhere = folder / "environment", folder / "elsewhere"
-    elsewhere.mkdir()
-    wanted = folder / "wanted.txt"
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    wanted.write_text(f"streamgauge{f'[{extra}]' * bool(extra)} @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    elsewhere.mkdir(parents=True)
     programs = environment / "bin"
     with step(f"installing the wheel {f'with [{extra}]' if extra else 'without extras'}"):
         run(sys.executable, "-m", "venv", str(environment), cwd=folder)
-        install = ("pip", "install", "--disable-pip-version-check", "--require-hashes", "-c", str(HASHES))
-        run(str(programs / "python"), "-m", *install, "-r", str(wanted), cwd=folder)
+        install = (str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check")
+        wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+        plan = ("--dry-run", "--report", "report.json", "--only-binary", ":all:", "-c", str(ROOT / "constraints.txt"))
+        run(*install, *plan, wanted, cwd=folder)
+        report = json.loads((folder / "report.json").read_text())
+        (folder / "lock.txt").write_text(locked({each["metadata"]["name"] for each in report["install"]}))
+        run(*install, "--require-hashes", "--no-deps", "-r", "lock.txt", cwd=folder)
+        run(*install, "--no-index", wanted, cwd=folder)
     installed = run(str(programs / "streamgauge"), "--version", cwd=elsewhere).strip()
     if installed != version_line():
         sys.exit(f"error: the wheel reports {installed!r}, wanted is {version_line()!r}")
     for program, *arguments in commands:
         with step(f"  {' '.join((program, *arguments))}"):
             run(str(programs / program), *arguments, cwd=elsewhere)
+
+
+def locked(names: set[str]) -> str:
+    """Of these packages, the versions and the hashes that `make setup` installs too."""
+    entries = re.findall(r"^([\w.-]+)(==.*\n(?:    --hash=.*\n)+)", HASHES.read_text(), re.MULTILINE)
+    wanted = {_normal(name) for name in names}
+    return "".join(name + rest for name, rest in entries if _normal(name) in wanted)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def run(*command: str, cwd: Path) -> str:

@@ -1,6 +1,6 @@
-"""Call self-hosted language models: `inference_client` and its kin, and the clients under them.
+"""Call self-hosted language models: `inference_client`, the functions like it, and the clients they use.
 
-Every name is imported when first asked for, so that `import sdk` costs nothing that a program does not use.
+Each name is imported on first use, so that a program pays only for the parts it needs.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ _HOMES = {
     "sdk.streamed_answer": ("StreamedAnswer",),
     "sdk.types": ("ChatCompletionResponse", "CompletionResponse", "Model", "ModelList", "UsageInfo"),
 }
-# What annotations also name: it is loaded when something reads them, as `typing.get_type_hints` does.
+# Names that only annotations use. They are loaded when something reads these, as `typing.get_type_hints` does.
 _ANNOTATIONS = {"sdk.client": ("AnyStream",), "sdk.config": ("RequestFields",), "sdk.types": ("Query", "ToolChoice")}
 _HOME_OF = {name: home for homes in (_HOMES, _ANNOTATIONS) for home, names in homes.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Where a server's API lives: one place that reads what people write as host and port, base URL or full path."""
+"""The address of an API, read from a host and port, a base URL, or the full path of an endpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sdk.errors import ConfigError
 from sdk.shown_text import HIDDEN
 from sdk.transport.base import Origin
 
-# RFC 3986 §3.3, and the percent sign of what is quoted already
+# RFC 3986 §3.3, and the percent sign of a path that is already quoted
 _IN_PATHS = "/%:@!$&'()*+,;=~"
 _HOST = re.compile(r"[0-9A-Za-z._~%:\-]+")
 _ENDPOINTS = ("/chat/completions", "/completions", "/models")
@@ -18,7 +18,7 @@ _ENDPOINTS = ("/chat/completions", "/completions", "/models")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The base of an API: `prefix` is what its paths begin with, `/v1` on most servers."""
+    """The base of an API; `prefix` begins each of its paths, and is `/v1` on most servers."""
 
     origin: Origin
     prefix: str = "/v1"
@@ -34,30 +34,37 @@ class Address:
 def parse_address(url: str) -> Address:
     """Read `http://host:8000`, the same with `/v1`, or a full endpoint path; the scheme may be left out.
 
-    Raises ConfigError when it is not an http(s) address.
+    Raises ConfigError for anything that is not an http(s) address.
     """
     if not isinstance(url, str):
-        raise ConfigError(f"url: {type(url).__name__} is not an address such as http://127.0.0.1:8000/v1")
+        raise ConfigError(f"{type(url).__name__} is not an address such as http://127.0.0.1:8000/v1", field="url")
     text = url.strip()
     quoted = _without_keys(text)
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
-    except ValueError:  # brackets that do not close, say
-        raise ConfigError(f"url: {quoted!r} is not a valid address") from None
+    except ValueError:  # for example, a bracket without its counterpart
+        raise ConfigError(f"{quoted!r} is not a valid address", field="url") from None
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
-        raise ConfigError(f"url: the port in {quoted!r} is not a number from 1 to 65535")
+        raise ConfigError(f"the port in {quoted!r} is not a number from 1 to 65535", field="url")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"url: {quoted!r} is not an http(s) address such as http://127.0.0.1:8000/v1")
+        raise ConfigError(f"{quoted!r} is not an http(s) address such as http://127.0.0.1:8000/v1", field="url")
     if parts.username is not None:
-        raise ConfigError("url: a user name in the address is not sent; pass the key as api_key")
+        raise ConfigError(
+            "a user name in the address is not sent",
+            field="url",
+            remedy="pass the key as api_key",
+            instead="api_key",
+        )
     if parts.query or parts.fragment:
         extra = "query" if parts.query else "fragment"
         raise ConfigError(
-            f"url: {quoted!r} has a {extra}; give the base address alone, such as http://127.0.0.1:8000/v1"
+            f"{quoted!r} has a {extra}",
+            field="url",
+            remedy="give the base address alone, such as http://127.0.0.1:8000/v1",
         )
     prefix = quote(parts.path.rstrip("/"), safe=_IN_PATHS)
     for endpoint in _ENDPOINTS:
@@ -70,7 +77,7 @@ def parse_address(url: str) -> Address:
 
 
 def _without_keys(url: str) -> str:
-    """The address for a message, without what may be a key: userinfo, the values of a query, a fragment."""
+    """The address for a message, without the parts that may be a key: userinfo, the values of a query, a fragment."""
     url = re.sub(r"^([^/?#]*//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
     head, mark, fragment = url.partition("#")
     base, question, query = head.partition("?")
@@ -79,24 +86,26 @@ def _without_keys(url: str) -> str:
 
 
 def local_address(host: str, port: int | str) -> Address:
-    """The API at a host and port. Raises ConfigError when either is not valid."""
+    """The API at a host and port. Raises ConfigError if either is not valid."""
     try:
         number = int(port)
     except (TypeError, ValueError):
-        raise ConfigError(f"port: {port!r} is not a number") from None
+        raise ConfigError(f"{port!r} is not a number", field="port") from None
     if not 0 < number < 65536:
-        raise ConfigError(f"port: {number} is not between 1 and 65535")
+        raise ConfigError(f"{number} is not between 1 and 65535", field="port")
     if "/" in host or not host:
-        raise ConfigError(f"host: {host!r} is not a host name; a whole address goes into url=")
+        raise ConfigError(
+            f"{host!r} is not a host name", field="host", remedy="a whole address goes into url=", instead="url"
+        )
     return Address(Origin("http", _host("host", host.strip("[]")), number))
 
 
 def _host(name: str, host: str) -> str:
-    """The host as it goes over the wire: names of other alphabets in their ASCII form (RFC 3490)."""
+    """The host as requests carry it: names in other alphabets take their ASCII form (RFC 3490)."""
     try:
         ascii_host = host if ":" in host else host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise ConfigError(f"{name}: {host!r} is not a host name: {error}") from None
+        raise ConfigError(f"{host!r} is not a host name: {error}", field=name) from None
     if not _HOST.fullmatch(ascii_host):
-        raise ConfigError(f"{name}: {host!r} is not a host name")
+        raise ConfigError(f"{host!r} is not a host name", field=name)
     return ascii_host

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-import sdk  # annotations name what is loaded only when something reads them
+import sdk  # for annotations: their names are loaded only when something reads them
 from sdk.answer_limit import ArrivingBody
 from sdk.base_client import BaseClient, ClientOptions
-from sdk.call import Answered, Once, Reply, Send, Step, Wait, tell
+from sdk.call import Answered, Once, Reply, Send, Step, Wait, with_call_facts
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
@@ -31,10 +31,10 @@ AnyAsyncStream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[Complet
 
 
 class AsyncInferenceClient(BaseClient):
-    """Asks one API from asyncio. May be made anywhere and used from any number of event loops, one after another.
+    """Asks one API from asyncio. It may be created anywhere and used from several event loops, one after another.
 
-    Connections are kept per loop and closed when it ends, so closing the client is a courtesy, not a duty. Arguments
-    are those of `InferenceClient`; `transport` replaces the direct one (a function that makes it, called once a loop).
+    Connections belong to a loop and close when it ends, so closing the client is optional. The arguments are those of
+    `InferenceClient`, but `transport` is a function that creates the transport; it is called once for each loop.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class AsyncInferenceClient(BaseClient):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, **options)
-        # no bound method: a client that holds itself would keep its connections until the garbage is collected
+        # not a bound method: a client that refers to itself would keep its connections until a garbage collection
         make = transport or partial(_default_transport, self.address.origin)
         self._transports = LoopTransports(make, transport or _general_transport)
         self._single_flight = LoopSingleFlight()
 
     async def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
-        """The models served, asked anew. Raises as `chat`."""
+        """The models that the server offers, fetched at each call. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return await self._drive(self._caller.models(deadline), deadline)
 
@@ -72,9 +72,9 @@ class AsyncInferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> sdk.ChatCompletionResponse:
-        """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
+        """The answer to a chat; `messages` is a question or a list of messages, `fields` are those of `XRequestConfig`.
 
-        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        The other arguments are those of `inference_client`; `config` is short for `request_config`. Raises
         TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
         asked = question(
@@ -108,7 +108,7 @@ class AsyncInferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[ChatCompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         asked = question(
             model,
             messages,
@@ -148,7 +148,7 @@ class AsyncInferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> AsyncStream[CompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=True, chat=False)
         asked = question(model, prompt, request_config=made)
         return AsyncStream(await self._ask(asked, False, timeout), CompletionStreamResponse, self)
@@ -169,7 +169,7 @@ class AsyncInferenceClient(BaseClient):
         roles: Roles | None = None,
         timeout: float | Timeouts | None = None,
     ) -> Coroutine[Any, Any, sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyAsyncStream]:
-        """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
+        """Chat or completion, whole or streamed, by the arguments and the model's card; see `inference_client`."""
         asked = question(
             model,
             query,
@@ -182,7 +182,7 @@ class AsyncInferenceClient(BaseClient):
             is_multimodal=is_multimodal,
             roles=roles,
         )
-        return self._infer(asked, is_chat_request, timeout)  # the arguments are read now, whenever it is awaited
+        return self._infer(asked, is_chat_request, timeout)  # the arguments are read now, even if it is awaited later
 
     async def _infer(
         self, asked: Question, is_chat: bool | None, timeout: float | Timeouts | None
@@ -197,7 +197,7 @@ class AsyncInferenceClient(BaseClient):
         return answered.whole_completion()
 
     async def aclose(self) -> None:
-        """Drop the connections of the running loop."""
+        """Close the connections of the running loop."""
         await self._transports.aclose()
 
     async def __aenter__(self) -> AsyncInferenceClient:
@@ -213,7 +213,7 @@ class AsyncInferenceClient(BaseClient):
         try:
             return await self._drive(self._caller.ask(asked, deadline, is_chat), deadline)
         except SDKError as error:
-            raise tell(error, asked, deadline) from error.__cause__
+            raise with_call_facts(error, asked, deadline) from error.__cause__
 
     async def _drive(self, call: Generator[Step, Any, T], deadline: Deadline) -> T:
         transport = await self._transports.of_running_loop()
@@ -244,8 +244,8 @@ def _default_transport(origin: Origin) -> AsyncTransport:
 
 
 def _general_transport() -> AsyncTransport:
-    """For proxies and for trio."""
-    from sdk.transport.httpx import AsyncHttpxTransport  # brings httpx2, which few programs need
+    """The transport for proxies and for trio."""
+    from sdk.transport.httpx import AsyncHttpxTransport  # imports httpx2, which few programs need
 
     return AsyncHttpxTransport()
 
@@ -263,6 +263,6 @@ async def _read_body(exchange: AsyncExchange, deadline: Deadline, body: Arriving
             deadline.progress(block.arrived_ns)
     except TransportError:
         if exchange.head.status < 400:
-            raise  # else the status says more than the end of its body
+            raise  # with an error status, the status matters more than the end of its body
     await exchange.aclose()
     return body.whole()

@@ -20,22 +20,22 @@ DEFAULT_PORT = 8000
 
 
 class _NoKey(str):
-    """A key that nobody gave, told from the same word given."""
+    """The default key, distinct from the same word given by a caller."""
 
     __slots__ = ()
 
 
-# ms-swift's clients send this word when no key is given; servers without keys do not look at it.
+# ms-swift's clients send this word when no key is given; servers without keys ignore it.
 NO_KEY: str = _NoKey("EMPTY")
 
 
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments of both clients.
 
-    `host` and `port` name the server where no base URL is given; `api_key` is sent as a bearer token (None sends
-    none); `timeout` is the total in seconds or `Timeouts`; `headers` go with every request;
-    `max_answer_bytes` limits an answer (None is 32 MiB). Where neither address nor key is given, `OPENAI_BASE_URL` and
-    `OPENAI_API_KEY` are looked up; see `sdk.environment`.
+    `host` and `port` name the server when there is no base URL; `api_key` is sent as a bearer token (None sends
+    none); `timeout` is the total in seconds or `Timeouts`; `headers` are sent with every request;
+    `max_answer_bytes` limits an answer (None is 32 MiB). Without an address or a key, `OPENAI_BASE_URL` and
+    `OPENAI_API_KEY` apply; see `sdk.environment`.
     """
 
     host: str | None

@@ -1,7 +1,7 @@
-"""What a call does, step by step, without I/O: one description that the sync and the async client both follow.
+"""The steps of a call, without I/O: both the blocking and the asynchronous client carry them out.
 
-A call is a generator. It yields a `Send`, a `Wait` or a `Once`, and the client that drives it sends back the `Reply`,
-or throws in the error.
+A call is a generator. It yields a `Send`, a `Wait` or a `Once`. The client carries that step out, and sends back the
+`Reply` or throws in the error.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sdk.answer_limit import MAX_ANSWER_BYTES, ArrivingBody, check_weight
 from sdk.deadline import Deadline
 from sdk.error_body import (
     MAX_ERROR_BYTES,
+    is_about_chat_template,
+    is_about_stream_options,
     not_an_answer,
-    says_no_chat_template,
-    says_no_usage,
     status_error,
     unfit_head,
 )
@@ -31,29 +31,29 @@ from sdk.json_weight import LIGHT_BYTES
 from sdk.known_keys import keys_of, without_keys
 from sdk.request import Endpoint, Question
 from sdk.retry import RetryPolicy
-from sdk.shown_text import MAX_SAID, shown
+from sdk.shown_text import MAX_QUOTED, shown
 from sdk.transport.base import AsyncExchange, Exchange, Head, Request
 
-if TYPE_CHECKING:  # imported when an answer is read
+if TYPE_CHECKING:  # imported when the first answer is read
     from pydantic import BaseModel
 
     from sdk.types import ChatCompletionResponse, CompletionResponse, ModelList
 
 CARDS_TTL_S = 60.0
-# A list of models that is refused so says that questions will be, too.
+# With one of these, the server will reject questions as it rejected the list of models.
 _ALSO_FOR_ANSWERS = frozenset({401, 403, 429, 503})
 T = TypeVar("T", bound="BaseModel")
 
 
 class Send(NamedTuple):
-    """Send it; `stream` asks for the exchange itself when the answer is a stream of events."""
+    """Send a request; with `stream`, the reply to a stream of events is its exchange."""
 
     request: Request
     stream: bool = False
     max_bytes: int = MAX_ANSWER_BYTES
 
     def body(self, head: Head) -> ArrivingBody:
-        """Takes the body that follows a head: all of it if it is an answer, else as much as an error quotes."""
+        """Collects the body that follows a head: all of an answer, or as much of another body as an error quotes."""
         is_answer = head.status < 300 and not self.stream and unfit_head(head, self.request) is None
         return ArrivingBody(self.max_bytes if is_answer else MAX_ERROR_BYTES, is_answer=is_answer)
 
@@ -65,14 +65,14 @@ class Wait(NamedTuple):
 
 
 class Once(NamedTuple):
-    """Follow another call once for all calls that want the same at the same time, as told by `key`."""
+    """Make another call once for all the calls that need it at the same time; those have the same `key`."""
 
     key: Hashable
     call: Callable[[], Generator[Step, Any, object]]
 
 
 class Reply(NamedTuple):
-    """What came: the whole body, or for a stream the exchange that brings it."""
+    """A response: its head with the whole body, or with the exchange that a stream arrives on."""
 
     head: Head
     body: bytes = b""
@@ -86,7 +86,7 @@ Call = Generator[Step, Any, Result]
 
 @dataclass(slots=True)
 class Memory:
-    """What was learnt about one endpoint: its cards, who does not chat, whether streams may ask for usage."""
+    """What earlier calls learnt about an endpoint: its models, which of them cannot chat, and if it reports usage."""
 
     cards: ModelList | None = None
     cards_at: float = 0.0
@@ -102,7 +102,7 @@ class Memory:
             self.cards, self.cards_at = cards, monotonic()
 
     def is_chat(self, model: str) -> bool | None:
-        """What is known of a model; None when nothing is."""
+        """Whether a model chats, as far as earlier calls learnt; None when they did not."""
         if model in self.no_chat:
             return False
         cards = self.cards.data if self.cards else ()
@@ -119,7 +119,7 @@ class Caller:
         self.memory: Memory = Memory()
 
     def models(self, deadline: Deadline) -> Call[ModelList]:
-        """The models served, asked anew."""
+        """The models that the server offers, fetched at each call."""
         request = self.endpoint.request("/models")
         reply = yield from self._attempts(Send(request, max_bytes=self.max_bytes), deadline)
         try:
@@ -132,7 +132,7 @@ class Caller:
     def ask(self, question: Question, deadline: Deadline, is_chat: bool | None) -> Call[Answered]:
         """The reply to a question.
 
-        Chat or completion is decided by `is_chat`, else the model's card, else what was learnt, else chat.
+        It is a chat or a completion according to `is_chat`, the model's card, or earlier answers; otherwise a chat.
         """
         decided = is_chat
         if decided is None:
@@ -149,7 +149,7 @@ class Caller:
             without_keys(error, self.endpoint.request("/models"))  # a model's name may quote a key, too
             raise
         except StatusError as error:
-            if is_chat is not None or not decided or not question.is_plain or not says_no_chat_template(error):
+            if is_chat is not None or not decided or not question.is_plain or not is_about_chat_template(error):
                 raise
             self.memory.no_chat.add(question.model)
             return (yield from self._ask(question, deadline, False))
@@ -160,7 +160,7 @@ class Caller:
         try:
             reply = yield from self._attempts(Send(request, question.stream, self.max_bytes), deadline, question.model)
         except StatusError as error:
-            if not ask_usage or "stream_options" in question.config or not says_no_usage(error):
+            if not ask_usage or "stream_options" in question.config or not is_about_stream_options(error):
                 raise
             self.memory.refuses_usage = True
             request = self._request(question, is_chat, False)
@@ -173,7 +173,7 @@ class Caller:
         return self.endpoint.request(path, make(ask_usage=ask_usage), question.extra_headers)
 
     def _know_cards(self, deadline: Deadline) -> Call[bool]:
-        """Have the cards at hand if the server has any; says whether they were there already."""
+        """Fetch the cards unless they are fresh; returns whether they were."""
         if self.memory.fresh_cards() is not None:
             return True
         yield Once(("cards", deadline.timeouts), lambda: self._learn_cards(deadline))
@@ -182,7 +182,7 @@ class Caller:
     def _learn_cards(self, deadline: Deadline) -> Call[None]:
         try:
             yield from self.models(deadline)
-        except (ProtocolError, StreamServerError):  # a server without a list of models is still a server
+        except (ProtocolError, StreamServerError):  # a server may have no list of models
             self.memory.remember_cards(_models().ModelList(data=[]))
         except StatusError as error:
             if error.status in _ALSO_FOR_ANSWERS:
@@ -190,7 +190,7 @@ class Caller:
             self.memory.remember_cards(_models().ModelList(data=[]))
 
     def _now_served(self, model: str, deadline: Deadline) -> Call[bool]:
-        """Whether a model unknown a moment ago is served by now: adapters come and go."""
+        """Whether the server now offers a model that it did not know a moment ago: adapters may load at any time."""
         try:
             yield Once(("models", deadline.timeouts), lambda: self.models(deadline))
         except SDKError:
@@ -200,7 +200,7 @@ class Caller:
     def _name_served(self, error: ModelNotFoundError, model: str) -> None:
         served = [card.id for card in self.memory.cards.data] if self.memory.cards else []
         if served and not all(name in error.message for name in served):
-            error.message += f" (model {model!r}; served: {shown(', '.join(served), MAX_SAID)})"
+            error.message += f" (model {model!r}; served: {shown(', '.join(served), MAX_QUOTED)})"
 
     def _attempts(self, step: Send, deadline: Deadline, model: str | None = None) -> Call[Reply]:
         attempt = 1
@@ -232,15 +232,15 @@ class Caller:
 
 @cache
 def _models() -> ModuleType:
-    """The models of answers, imported when the first one comes: pydantic's take long."""
-    from sdk import types  # in this form it is found also while another thread is about to finish its import
+    """The pydantic models of answers, imported with the first answer because the import is slow."""
+    from sdk import types  # this form also works while another thread is finishing the import
 
     return types
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question and the reply it got."""
+    """A question and its reply."""
 
     question: Question
     deadline: Deadline
@@ -251,16 +251,16 @@ class Answered:
 
     @property
     def request_id(self) -> str:
-        """The server's id of the request where it names one, else the one that was sent."""
+        """The server's id of the request if it names one, else the id that was sent."""
         return self.reply.head.headers.get("x-request-id") or sent_request_id(self.request)
 
     def whole_chat(self) -> ChatCompletionResponse:
-        """The answer of a chat. Raises StreamServerError for an error under a good status, else ProtocolError."""
+        """The answer to a chat. Raises StreamServerError if the server reports an error instead, or ProtocolError."""
         answer: ChatCompletionResponse = self._whole(_models().ChatCompletionResponse)
         return answer
 
     def whole_completion(self) -> CompletionResponse:
-        """The same of a completion."""
+        """The answer to a completion. Raises as `whole_chat`."""
         answer: CompletionResponse = self._whole(_models().CompletionResponse)
         return answer
 
@@ -268,17 +268,21 @@ class Answered:
         try:
             return decode(kind, self.reply.body, self.request, self.max_bytes)
         except SDKError as error:
-            raise tell(error, self.question, self.deadline, self.request) from None
+            raise with_call_facts(error, self.question, self.deadline, self.request) from None
 
     def exchange(self) -> Any:
-        """The exchange that brings the stream. Raises as `whole_chat` when the server answered otherwise."""
+        """The exchange that the stream arrives on. Raises as `whole_chat` if the answer is not a stream."""
         if self.reply.exchange is None:
-            raise tell(not_an_answer(self.reply.body, self.request.url), self.question, self.deadline, self.request)
+            raise with_call_facts(
+                not_an_answer(self.reply.body, self.request.url), self.question, self.deadline, self.request
+            )
         return self.reply.exchange
 
 
-def tell(error: SDKError, question: Question, deadline: Deadline, request: Request | None = None) -> SDKError:
-    """The error with what the call knows about it."""
+def with_call_facts(
+    error: SDKError, question: Question, deadline: Deadline, request: Request | None = None
+) -> SDKError:
+    """The error, with the facts of its call filled in."""
     error.model = question.model
     error.elapsed_s = deadline.elapsed_s()
     if request is not None and error.request_id is None:
@@ -287,12 +291,12 @@ def tell(error: SDKError, question: Question, deadline: Deadline, request: Reque
 
 
 def sent_request_id(request: Request) -> str:
-    """The id that went out with a request."""
+    """The id that the SDK sent with a request."""
     return next((value for name, value in request.headers if name.lower() == "x-request-id"), "")
 
 
 def decode(kind: type[T], body: bytes, request: Request, max_bytes: int = MAX_ANSWER_BYTES) -> T:
-    """A whole answer. Raises StreamServerError for an error under status 200, else ProtocolError for other stuff."""
+    """A whole answer. Raises StreamServerError if the body reports an error, ProtocolError if it does not fit."""
     check_weight(body, max_bytes)
     wrong, answer = _decode_quickly(kind, body)
     if answer is None:
@@ -301,7 +305,7 @@ def decode(kind: type[T], body: bytes, request: Request, max_bytes: int = MAX_AN
     if choices and choices is not True:
         own = choices[0].__pydantic_extra__
         if own and ("message" in own or "delta" in own):
-            answer = _decode_odd(kind, body, request)  # a chat's answer to a completion
+            answer = _decode_odd(kind, body, request)  # the answer to a completion, in the form of a chat's
             choices = answer.__dict__["choices"]
         if len(choices) > 1:
             _number_by_place(choices)
@@ -321,9 +325,9 @@ def _number_by_place(choices: list[Any]) -> None:
 
 
 def _decode_quickly(kind: type[T], body: bytes) -> tuple[str, T | None]:
-    """A small answer whose fields are of the types they should have; what is wrong with any other, if it was looked at.
+    """A small answer whose fields have the right types; for any other, what is wrong if that is known.
 
-    The error of this way copies what does not fit, several times over: too much for a large answer.
+    When validation fails, its error holds several copies of the input. That is too much for a large answer.
     """
     if len(body) > LIGHT_BYTES:
         return "", None
@@ -342,11 +346,13 @@ def _decode_odd(kind: type[T], body: bytes, request: Request, wrong: str = "") -
         wrong = wrong or _what_is_wrong(error)
     except (ValueError, RecursionError):
         wrong = wrong or "it is not JSON"
-    raise not_an_answer(body, request.url, wrong)  # here, where what was read of it is gone: it is read once more
+    raise not_an_answer(
+        body, request.url, wrong
+    )  # outside the handler: what was parsed is freed before the body is parsed again
 
 
 def _what_is_wrong(error: ValidationError) -> str:
-    """The first of the things that pydantic finds wrong, with its place as it is written: `choices[0].message`."""
+    """The first thing that pydantic finds wrong, with its place, such as `choices[0].message`."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     steps = [step for step in first["loc"] if isinstance(step, int) or step.isidentifier()]
     if first["loc"] and steps[-1:] and steps[-1] in ("str", "int", "float", "bool") and len(steps) > 1:
@@ -357,7 +363,7 @@ def _what_is_wrong(error: ValidationError) -> str:
 
 
 def _text(choices: Any) -> str:
-    """The text of the first of the choices beside which an error stood."""
+    """The text of the first choice, which the server sent together with an error."""
     first = choices[0] if isinstance(choices, list) and choices else None
     message = getattr(first, "message", first)
     text = getattr(message, "content", None) or getattr(first, "text", None)

@@ -1,7 +1,8 @@
-"""Chunks of a stream, as msgspec structs: a fifth of what a pydantic model costs, and they come by the thousand.
+"""Chunks of a stream, as msgspec structs: they arrive by the thousand, and cost a fifth of a pydantic model.
 
-What a server leaves out is None, null text is empty text, and what has no field here stays in `raw`. So does what has
-a type of its own (a `created` that is text, say) and does not matter to the answer: its field is None.
+A field that the server leaves out is None, null text is empty text, and anything without a field here stays in `raw`.
+A field of an unexpected type that does not matter to the answer (`created` as text, for example) is None, and stays in
+`raw` too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FunctionPiece(msgspec.Struct, gc=False):
-    """A piece of a call: the name comes once, `arguments` bit by bit."""
+    """A piece of a call: the name arrives once, `arguments` in pieces."""
 
     name: str | None = None
     arguments: str | None = None
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
     RareValue = Any
 else:
     Text = str | None  # null on the wire; the reader of the stream turns it into empty text
-    # Only null is taken at full speed: an event with more is read by `sdk.odd_answer`, which sets the field.
+    # The fast path accepts null alone. `sdk.odd_answer` reads an event that has more, and sets the field.
     RareText = RarePiece = RareValue = None
 
 
 class ToolCallPiece(msgspec.Struct, gc=False, kw_only=True):
-    """A piece of a tool call; `id` or `index` says of which."""
+    """A piece of a tool call; `id` or `index` names the call."""
 
     index: int | None = None
     id: str | None = None
     type: str | None = None
-    function: FunctionPiece | None  # one that lacks it is read with more care: its name may stand a level higher
+    function: FunctionPiece | None  # a piece without it takes the slow path: the name may be one level up
 
 
 class DeltaMessage(msgspec.Struct, gc=False):
@@ -58,7 +59,7 @@ class DeltaMessage(msgspec.Struct, gc=False):
 
     @property
     def thoughts(self) -> str:
-        """The reasoning, under whichever of its two wire names it came; empty when there is none."""
+        """The reasoning, under either of the names that servers use; empty without any."""
         return self.reasoning or self.reasoning_content or ""
 
 
@@ -86,38 +87,38 @@ class CompletionResponseStreamChoice(_Choice, gc=False, kw_only=True):
 
 
 class _Chunk(msgspec.Struct, gc=False, kw_only=True):
-    """What chunks of both kinds have. `raw` is the event's data as it came."""
+    """The fields of both kinds of chunks. `raw` is the data of the event, unchanged."""
 
     id: str | None = None
     object: str | None = None
     created: int | float | None = None
     model: str | None = None
-    error: RareValue = None  # some gateways put it beside choices
+    error: RareValue = None  # some gateways send it together with choices
     usage_fields: dict[str, Any] | None = msgspec.field(default=None, name="usage")
-    raw: bytes = msgspec.field(default=b"", name="(raw)")  # no name that a server uses
+    raw: bytes = msgspec.field(default=b"", name="(raw)")  # a name that no server uses
 
     @property
     def usage(self) -> UsageInfo | None:
-        """Tokens so far, where the server counts on every chunk."""
+        """Tokens so far, if the server counts them on every chunk."""
         return None if self.usage_fields is None else read_usage(self.usage_fields)
 
     def model_dump(self) -> dict[str, Any]:
-        """All that the server sent, its own fields included."""
+        """Everything that the server sent, fields of its own included."""
         try:
             sent: dict[str, Any] = msgspec.json.decode(self.raw)
-        except ValueError:  # NaN, say, which Python's own reader takes
+        except ValueError:  # for example NaN, which Python's own parser accepts
             try:
                 sent = read_json(self.raw)
-            except ValueError as error:  # a number of thousands of digits in a field that nothing else reads
-                raise ProtocolError(f"the chunk cannot be read whole: {error}") from None
+            except ValueError as error:  # a number of thousands of digits, in a field that nothing else parses
+                raise ProtocolError(f"the chunk cannot be parsed as a whole: {error}") from None
         return sent
 
     def model_dump_json(self) -> str:
-        """The same as the text that came."""
+        """The same, as the text that arrived."""
         return self.raw.decode()
 
     def __getattr__(self, name: str) -> Any:
-        """Fields that only this server sends (`prompt_token_ids`, say). Raises AttributeError when it sent none."""
+        """A field that only this server sends, such as `prompt_token_ids`. Raises AttributeError if it sent none."""
         sent = self.model_dump() if self.raw and not name.startswith("_") else {}
         if name not in sent:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}, and the server sent none")
@@ -125,7 +126,7 @@ class _Chunk(msgspec.Struct, gc=False, kw_only=True):
 
 
 class ChatCompletionStreamResponse(_Chunk, gc=False, kw_only=True):
-    """A chunk of a chat stream. Its `choices` are never empty on the way to the caller."""
+    """A chunk of a chat stream. The caller never sees one with empty `choices`."""
 
     if TYPE_CHECKING:
         choices: list[ChatCompletionResponseStreamChoice]
@@ -134,7 +135,7 @@ class ChatCompletionStreamResponse(_Chunk, gc=False, kw_only=True):
 
 
 class CompletionStreamResponse(_Chunk, gc=False, kw_only=True):
-    """A chunk of a completion stream. Its `choices` are never empty on the way to the caller."""
+    """A chunk of a completion stream. The caller never sees one with empty `choices`."""
 
     if TYPE_CHECKING:
         choices: list[CompletionResponseStreamChoice]
@@ -144,7 +145,7 @@ class CompletionStreamResponse(_Chunk, gc=False, kw_only=True):
 
 def read_usage(fields: dict[str, Any]) -> UsageInfo:
     """A server's count of tokens."""
-    from sdk.types import UsageInfo  # pydantic's models take long to import, and most chunks have no count
+    from sdk.types import UsageInfo  # pydantic's models are slow to import, and most chunks have no count
 
     return UsageInfo.model_validate(fields)
 

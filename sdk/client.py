@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-import sdk  # annotations name what is loaded only when something reads them
+import sdk  # for annotations: their names are loaded only when something reads them
 from sdk.answer_limit import ArrivingBody
 from sdk.base_client import BaseClient, ClientOptions
-from sdk.call import Answered, Reply, Send, Step, Wait, tell
+from sdk.call import Answered, Reply, Send, Step, Wait, with_call_facts
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import SDKError, TransportError
@@ -30,9 +30,9 @@ AnyStream = Stream[ChatCompletionStreamResponse] | Stream[CompletionStreamRespon
 
 
 class InferenceClient(BaseClient):
-    """Asks one API and blocks for the answer. Threads may share it.
+    """Asks one API and waits for the answer. Threads may share it.
 
-    `base_url` is written with or without `/v1`, or as a full endpoint path; the options are those of `ClientOptions`.
+    `base_url` may have `/v1` or not, or be the full path of an endpoint; the options are those of `ClientOptions`.
     `transport` replaces the default one.
 
     >>> client = InferenceClient("http://127.0.0.1:8000")
@@ -52,19 +52,19 @@ class InferenceClient(BaseClient):
     def _connected(self) -> Transport:
         transport = self._transport
         if transport is None:
-            with self._connecting:  # threads may call for the first time at once
+            with self._connecting:  # several threads may make the first call
                 transport = self._transport = self._transport or self._default_transport()
         return transport
 
     def _default_transport(self) -> Transport:
         if needs_proxy(self.address.origin):
-            from sdk.transport.httpx import HttpxTransport  # brings httpx2, which few programs need
+            from sdk.transport.httpx import HttpxTransport  # imports httpx2, which few programs need
 
             return HttpxTransport()
         return BlockingTransport()
 
     def models(self, *, timeout: float | Timeouts | None = None) -> sdk.ModelList:
-        """The models served, asked anew. Raises as `chat`."""
+        """The models that the server offers, fetched at each call. Raises as `chat`."""
         deadline = self._deadline(timeout)
         return self._drive(self._caller.models(deadline), deadline)
 
@@ -85,9 +85,9 @@ class InferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> sdk.ChatCompletionResponse:
-        """The answer to a chat; `messages` is a question or a list of messages, `fields` those of `XRequestConfig`.
+        """The answer to a chat; `messages` is a question or a list of messages, `fields` are those of `XRequestConfig`.
 
-        The other arguments are those of `inference_client`; `config` is a shorter name of `request_config`. Raises
+        The other arguments are those of `inference_client`; `config` is short for `request_config`. Raises
         TransportError, StatusError, StreamServerError, ProtocolError or ConfigError.
         """
         asked = question(
@@ -121,7 +121,7 @@ class InferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> Stream[ChatCompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         asked = question(
             model,
             messages,
@@ -161,7 +161,7 @@ class InferenceClient(BaseClient):
         timeout: float | Timeouts | None = None,
         **fields: Unpack[sdk.RequestFields],
     ) -> Stream[CompletionStreamResponse]:
-        """The same as a stream of chunks, once the server has begun to answer. Raises as `chat`."""
+        """The same as a stream of chunks; returns when the server has begun to answer. Raises as `chat`."""
         made = typed_config(config, request_config, fields, stream=True, chat=False)
         asked = question(model, prompt, request_config=made)
         return Stream(self._ask(asked, False, timeout), CompletionStreamResponse, self)
@@ -182,7 +182,7 @@ class InferenceClient(BaseClient):
         roles: Roles | None = None,
         timeout: float | Timeouts | None = None,
     ) -> sdk.ChatCompletionResponse | sdk.CompletionResponse | AnyStream:
-        """Chat or completion, whole or streamed, as the arguments and the model's card say; see `inference_client`."""
+        """Chat or completion, whole or streamed, by the arguments and the model's card; see `inference_client`."""
         asked = question(
             model,
             query,
@@ -205,7 +205,7 @@ class InferenceClient(BaseClient):
         return answered.whole_completion()
 
     def close(self) -> None:
-        """Drop the connections; the next call makes others."""
+        """Close the connections; the next call opens new ones."""
         transport, self._transport = self._transport, self._given
         if transport is not None:
             transport.close()
@@ -223,7 +223,7 @@ class InferenceClient(BaseClient):
         try:
             return self._drive(self._caller.ask(asked, deadline, is_chat), deadline)
         except SDKError as error:
-            raise tell(error, asked, deadline) from error.__cause__
+            raise with_call_facts(error, asked, deadline) from error.__cause__
 
     def _drive(self, call: Generator[Step, Any, T], deadline: Deadline) -> T:
         transport = self._connected()
@@ -251,7 +251,7 @@ class InferenceClient(BaseClient):
 
 
 def _bounded(transport: Transport) -> Transport:
-    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
+    """The transport; unless it enforces the limits of its calls itself, they are enforced from outside."""
     if getattr(transport, "keeps_limits", False) is True:
         return transport
     from sdk.transport.bounded_blocking import BoundedBlockingTransport  # few programs have a transport of their own
@@ -272,6 +272,6 @@ def _read_body(exchange: Exchange, deadline: Deadline, body: ArrivingBody) -> by
             deadline.progress(block.arrived_ns)
     except TransportError:
         if exchange.head.status < 400:
-            raise  # else the status says more than the end of its body
+            raise  # with an error status, the status matters more than the end of its body
     exchange.close()
     return body.whole()

@@ -1,4 +1,4 @@
-"""The clients behind the page's functions: one for each endpoint and key, as many as are in use lately."""
+"""The clients that the functions use: one for each endpoint and key, up to a number."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ ClientT = TypeVar("ClientT", bound=BaseClient)
 
 
 class ClientCache:
-    """Makes a client when it is first asked for, and forgets those that were not asked for longest.
+    """Creates clients on first use, and drops the least recently used ones.
 
-    One that is forgotten lives until its calls and streams have ended, and takes its connections along.
+    A dropped client lives until its calls and streams have ended; then its connections close.
     """
 
     def __init__(self, limit: int = MAX_CLIENTS) -> None:
         self._limit = limit
-        self._clients: dict[tuple[Any, ...], BaseClient] = {}  # the one asked for last is last
+        self._clients: dict[tuple[Any, ...], BaseClient] = {}  # in the order of their last use
         self.unlock()
 
     def __len__(self) -> int:
         return len(self._clients)
 
     def unlock(self) -> None:
-        """In a forked child: whoever held the lock is the parent's."""
+        """In a forked child: a thread of the parent may hold the lock."""
         self._lock = Lock()
 
     def client(
@@ -39,15 +39,15 @@ class ClientCache:
         api_key: str | None,
         url: str | None,
     ) -> ClientT:
-        """The client of an endpoint and key; a forked process makes its own. Raises ConfigError."""
+        """The client of an endpoint and key; a forked process creates its own. Raises ConfigError."""
         named = (os.environ.get(BASE_URL_VARIABLE), os.environ.get(API_KEY_VARIABLE))  # they may change
         key = (kind, url or (host, str(port)), api_key, api_key is NO_KEY, named, os.getpid())
-        forgotten: list[BaseClient] = []  # let go of behind the lock: that closes connections
+        dropped: list[BaseClient] = []  # released after the lock, because that closes connections
         with self._lock:
             client = self._clients.pop(key, None)
             if client is None:
                 client = kind(url, host=host, port=port, api_key=api_key)
             self._clients[key] = client
             while len(self._clients) > self._limit:
-                forgotten.append(self._clients.pop(next(iter(self._clients))))
+                dropped.append(self._clients.pop(next(iter(self._clients))))
         return cast(ClientT, client)

@@ -1,4 +1,4 @@
-"""`XRequestConfig`: how an answer is to be made. Only what is set is sent; the rest is the server's to decide."""
+"""`XRequestConfig`: how to generate an answer. The SDK sends only fields that are set; the server decides the rest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing_extensions import TypedDict, TypeVar, Unpack
 from sdk.errors import ConfigError
 from sdk.shown_text import HIDDEN
 
-# Covariant, so that a function which takes any config, `XRequestConfig` without more, takes one that streams.
+# Covariant, so that a function which takes a plain `XRequestConfig` also takes one that streams.
 StreamT = TypeVar("StreamT", bound=bool, default=bool, covariant=True)
 
 
 class RequestFields(TypedDict, total=False):
-    """The fields of `XRequestConfig` but `stream`, for its constructor's types (a test keeps the two alike)."""
+    """The fields of `XRequestConfig` except `stream`, for the types of its constructor (a test compares the two)."""
 
     max_tokens: int | None
     max_completion_tokens: int | None
@@ -53,19 +53,18 @@ class RequestFields(TypedDict, total=False):
 
 
 class XRequestConfig(BaseModel, Generic[StreamT]):
-    """How an answer is to be made.
+    """How to generate an answer.
 
-    Every field may be left unset: then nothing of it is sent and the server's own default holds (for OpenAI's
-    servers that is temperature 1 and top_p 1; vLLM takes them from the model's generation_config). The object is
+    Any field may be left unset. The SDK then does not send it, and the server's own default applies (for OpenAI's
+    servers, temperature 1 and top_p 1; vLLM takes them from the model's generation_config). The object is
     mutable, checked on assignment, and read when a call is made, so it can be shared and changed between calls.
 
-    `extra_body` is merged into the request as it is, for what has no field here; `extra_headers` likewise.
-    `stream_options` is asked to include the usage unless it is given. `logprobs` is a number on completions and true
-    with `top_logprobs` on chats: either form is taken for both. Raises ConfigError for a field that does not exist or a
-    value that does not fit.
+    `extra_body` is merged into the request unchanged, for parameters without a field here; `extra_headers` likewise.
+    `stream_options` asks for the usage unless you set it. `logprobs` is a number on completions, and true with
+    `top_logprobs` on chats: either form works for both. Raises ConfigError for an unknown field or an invalid value.
 
-    For a type checker, a config made with fields says by `stream` what a call gives; one made without any, and changed
-    later, may be of either kind.
+    For a type checker, `stream` decides the result of a call if the config was made with fields; a config made without
+    any, and changed later, may be of either kind.
 
     >>> XRequestConfig(seed=42, stop=["\\n"]).body()
     {'seed': 42, 'stop': ['\\n']}
@@ -76,7 +75,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         validate_assignment=True,
         protected_namespaces=(),
         allow_inf_nan=False,
-        defer_build=True,  # a program that only imports it does not wait for it
+        defer_build=True,  # importing it stays fast
     )
 
     max_tokens: int | None = Field(None, ge=1)
@@ -142,14 +141,14 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
             raise _explain(error) from None
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """The fields; of headers the names alone, since a value may be a key."""
+        """The fields, and only the names of headers, because a value may be a key."""
         for name, value in super().__repr_args__():
             yield name, dict.fromkeys(value, HIDDEN) if name == "extra_headers" and value else value
 
     @field_validator("stop", mode="before")
     @classmethod
     def _stops(cls, value: Any) -> list[str] | None:
-        """One text is sent as a list of one: some servers take nothing else."""
+        """A single text is sent as a list, which is all that some servers accept."""
         texts = [value] if isinstance(value, str) else value
         if texts is None:
             return None
@@ -165,7 +164,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         raise ValueError("input should be true, false or a number of alternatives")
 
     def body(self) -> dict[str, Any]:
-        """What goes into the request: the fields that were set to something, with `extra_body` last."""
+        """The fields of the request: those that were set, then `extra_body`."""
         given = self.model_fields_set - _NOT_SENT
         body = {name: value for name, value in self.__dict__.items() if name in given and value is not None}
         return body | self.extra_body if self.extra_body else body
@@ -175,7 +174,7 @@ _NOT_SENT = {"extra_body", "extra_headers"}
 
 
 def _explain(error: ValidationError) -> ConfigError:
-    from sdk.suggestions import remedy  # only where something is misspelt
+    from sdk.suggestions import remedy  # only needed for a misspelt name
 
     lines = []
     for found in error.errors():
@@ -186,5 +185,5 @@ def _explain(error: ValidationError) -> ConfigError:
             said = found["msg"].removeprefix("Value error, ")
             message = said[:1].lower() + said[1:]
             got = type(found["input"]).__name__ if name.startswith("extra_headers") else repr(found["input"])
-            lines.append(f"XRequestConfig.{name}: {message} (got {got})")  # a header's value may be a key
+            lines.append(f"XRequestConfig.{name}: {message} (got {got})")  # the value of a header may be a key
     return ConfigError("; ".join(lines))

@@ -1,4 +1,4 @@
-"""Content as the lists of typed parts that some servers send: which of it is text, reasoning or a refusal."""
+"""Splits content that a server sends as a list of typed parts into text, reasoning and refusal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REASONING_KEYS = ("thinking", "reasoning", "reasoning_content", "text", "conten
 
 
 class Parts(NamedTuple):
-    """What a content list says, each joined without anything in between. Parts of other kinds are in none of them."""
+    """The parts of a content list, joined by kind. Parts of other kinds are left out."""
 
     text: str
     reasoning: str
@@ -41,7 +41,7 @@ def split_content(content: list[Any] | dict[str, Any]) -> Parts:
 
 
 def plain_text(value: Any) -> str:
-    """The text of what stands where a text should: itself, the text of its parts, or nothing."""
+    """The text of a value that should be text: itself, the text of its parts, or empty."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

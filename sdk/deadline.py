@@ -1,4 +1,4 @@
-"""Time limits of one call, as arithmetic on monotonic nanoseconds; who waits reads the next limit from here."""
+"""Time limits of one call, as arithmetic on monotonic nanoseconds; code that waits asks here for how long."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sdk.errors import (
 )
 
 SECOND_NS = 1_000_000_000
-# Sockets count milliseconds in 32 bits; who sets a limit of weeks wants none.
+# Sockets count milliseconds in 32 bits, and a limit of several weeks means none.
 LONGEST_S = 2_000_000.0
-# The usage and [DONE] may follow the last finish reason; servers send them at once or not at all.
+# The usage and [DONE] may follow the last finish reason; servers send them immediately or not at all.
 AFTER_FINISH_S = 2.0
 
 Phase = Literal["pool", "connect", "send", "first_byte", "stall", "finish"]
@@ -31,10 +31,10 @@ Limit = Phase | Literal["total"]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits in seconds; None, zero or less, or over three weeks is no limit. Raises ConfigError for what is no number.
+    """Limits in seconds. None, zero or less, or over three weeks means no limit. Raises ConfigError for non-numbers.
 
     `total` covers the whole call with its retries, `connect` one connection, `pool` the wait for a free one,
-    `first_byte` from the request sent to the response's first byte, `stall` from one token to the next.
+    `first_byte` the time from the end of the request to the start of the response, `stall` from one token to the next.
     """
 
     total: float | None = 1800.0
@@ -56,15 +56,15 @@ class Timeouts:
         object.__setattr__(self, "_limits_ns", limits_ns)
 
     def limit_ns(self, name: Limit) -> float:
-        """A limit in nanoseconds, infinite if there is none; "send" has none, and that of "finish" is fixed."""
+        """A limit in nanoseconds, infinite if there is none. "send" has no limit; that of "finish" is fixed."""
         return self._limits_ns[name]
 
 
 def timeouts(given: float | Timeouts | None = None) -> Timeouts:
-    """The limits that hold: those given (a number is the total in seconds), else `SDK_TIMEOUT`, else `TIMEOUT`.
+    """The limits that apply: the given ones (a number is the total in seconds), else `SDK_TIMEOUT`, else `TIMEOUT`.
 
-    The two environment variables are totals too. Zero or less is no total limit. Raises ConfigError for a value that
-    is no number.
+    The two environment variables are totals too. Zero or less means no total limit. Raises ConfigError for a value
+    that is not a number.
     """
     if isinstance(given, Timeouts):
         return given
@@ -80,18 +80,18 @@ def _seconds(name: str, value: float | str) -> float | None:
     try:
         seconds = float(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: {value!r} is not a number of seconds") from None
+        raise ConfigError(f"{value!r} is not a number of seconds", field=name) from None
     if math.isnan(seconds):
-        raise ConfigError(f"{name}: {value!r} is not a number of seconds")
+        raise ConfigError(f"{value!r} is not a number of seconds", field=name)
     return seconds if 0 < seconds <= LONGEST_S else None
 
 
 _ERRORS: dict[Limit, tuple[type[RequestTimeoutError], str]] = {
-    "pool": (PoolTimeoutError, "no connection of the pool came free within {limit:g} s"),
+    "pool": (PoolTimeoutError, "no connection in the pool became free within {limit:g} s"),
     "connect": (ConnectTimeoutError, "no connection within {limit:g} s"),
     "first_byte": (FirstByteTimeoutError, "no answer began within {limit:g} s"),
-    "stall": (StallTimeoutError, "no token for {limit:g} s"),
-    "finish": (StallTimeoutError, "nothing for {limit:g} s after the last finish reason"),
+    "stall": (StallTimeoutError, "no token arrived for {limit:g} s"),
+    "finish": (StallTimeoutError, "nothing arrived for {limit:g} s after the last finish reason"),
     "total": (TotalTimeoutError, "the call took longer than {limit:g} s"),
 }
 
@@ -99,11 +99,11 @@ _ERRORS: dict[Limit, tuple[type[RequestTimeoutError], str]] = {
 class Deadline:
     """The limits of one call as it goes through its phases: pool, connect, send, first_byte, stall, finish.
 
-    The transport names each phase as it enters it, up to "stall". `progress` restarts the stall limit; the reader of
-    the tokens calls it, so that comments and keep-alives do not hide a stalled server. The stream enters "finish" when
-    every choice has its finish reason: the wait for what may follow is never longer than `AFTER_FINISH_S`.
+    The transport enters each phase up to "stall". `progress` restarts the stall limit; the reader of the tokens calls
+    it, so that comments and keep-alives do not hide a stalled server. The stream enters "finish" when every choice has
+    its finish reason: the wait for what may follow is never longer than `AFTER_FINISH_S`.
 
-    `watcher` is called when a phase begins, because its limit may be nearer than the one that is being waited for.
+    `watcher` is called when a phase begins, because its limit may be nearer than the one that a wait uses.
     """
 
     __slots__ = ("_limit_ns", "_phase", "_phase_since_ns", "_total_ns", "started_ns", "timeouts", "watcher")
@@ -116,7 +116,7 @@ class Deadline:
         self.enter("pool", self.started_ns)
 
     def enter(self, phase: Phase, now_ns: int | None = None) -> None:
-        """Begin a phase. "send" has no limit but the total."""
+        """Begin a phase. Only the total limits "send"."""
         self._phase: Phase = phase
         self._phase_since_ns = monotonic_ns() if now_ns is None else now_ns
         self._limit_ns = self.timeouts.limit_ns(phase)
@@ -125,16 +125,16 @@ class Deadline:
 
     @property
     def is_finishing(self) -> bool:
-        """Whether every choice has finished, so that nothing is lost if nothing more arrives."""
+        """Whether every choice has finished, so that the answer is complete even if nothing more arrives."""
         return self._phase == "finish"
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether the request is sent, so that an answer may have arrived in time without being read yet."""
+        """Whether the request is sent, so that an answer may have arrived in time and not be read yet."""
         return self._phase in ("first_byte", "stall", "finish")
 
     def progress(self, arrived_ns: int) -> None:
-        """A token arrived then."""
+        """Note that a token arrived."""
         if self._phase != "finish":
             self._phase_since_ns = arrived_ns
 
@@ -166,11 +166,11 @@ class Deadline:
         return self._error(self._phase, now) if now >= self._phase_since_ns + self._limit_ns else None
 
     def late_error(self) -> RequestTimeoutError:
-        """The error for the limit that ended a wait, even if the clock of the wait ran a moment ahead of ours."""
+        """The error for the limit that ended a wait, even if the clock of the wait is a moment ahead of ours."""
         return self.error() or self.nearest_error()
 
     def nearest_error(self) -> RequestTimeoutError:
-        """The error for the limit that passes next: for a transport whose own clock ran out a moment before ours."""
+        """The error for the limit that passes next, for a transport whose own clock is a moment ahead of ours."""
         is_phase = self._phase_since_ns + self._limit_ns < self._total_ns
         return self._error(self._phase if is_phase else "total", monotonic_ns())
 

@@ -1,6 +1,6 @@
-"""Which server and key the environment names. The SDK and the load tester follow the same rule.
+"""The server and key that the environment names. The SDK and the load tester follow the same rule.
 
-What is given goes before the environment: an address before `OPENAI_BASE_URL`, a key before `OPENAI_API_KEY`.
+Arguments take precedence over the environment: an address over `OPENAI_BASE_URL`, a key over `OPENAI_API_KEY`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ API_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 def named_address(environment: Mapping[str, str]) -> Address | None:
-    """The address that the environment names, or None. Raises ConfigError for what is not one."""
+    """The address that the environment names, or None. Raises ConfigError if it is not valid."""
     named = environment.get(BASE_URL_VARIABLE, "").strip()
     if not named:
         return None
     try:
         return parse_address(named)
     except ConfigError as error:
-        raise ConfigError(f"{BASE_URL_VARIABLE}: {error.message.removeprefix('url: ')}") from None
+        raise ConfigError(error.problem, field=BASE_URL_VARIABLE, remedy=error.remedy, instead=error.instead) from None
 
 
 def named_key(environment: Mapping[str, str]) -> str | None:

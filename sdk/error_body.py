@@ -1,4 +1,4 @@
-"""Reads what a server says when it does not answer: one error out of the bodies that servers really send."""
+"""Turns a response that is not an answer into one error, in whatever form the server reports it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sdk.errors import (
     StatusError,
 )
 from sdk.reported import error_facts, reported_error
-from sdk.shown_text import MAX_SAID, shown
+from sdk.shown_text import MAX_QUOTED, shown
 from sdk.sse import EventDecoder
 from sdk.transport.base import Head, Request
 
 MAX_ERROR_BYTES = 64 * 1024
-_LONGEST_WAIT_S = 1e9  # thirty years: "never", in a number that can be slept for
+_LONGEST_WAIT_S = 1e9  # thirty years, which is never for a caller and still a valid time to sleep
 _ENDPOINTS = ("/chat/completions", "/completions", "/models")
 _NO_FACTS: dict[str, Any] = {"server_message": "", "code": None, "type": None, "param": None}
 
@@ -49,7 +49,7 @@ def status_error(head: Head, body: bytes, request: Request | None = None, model:
     """The error for a response whose status is 400 or more; `model` is the one that the request asked for."""
     body = decompressed(body, compression(head.headers.get("content-encoding", "")), MAX_ERROR_BYTES)
     facts = error_facts(_payload(body)) or _NO_FACTS
-    said = shown(facts["server_message"], MAX_SAID) or excerpt(body) or "(no body)"
+    said = shown(facts["server_message"], MAX_QUOTED) or excerpt(body) or "(no body)"
     kind = _KINDS.get(head.status, ServerError if head.status >= 500 else StatusError)
     if kind is NotFoundError and model is not None and _is_about_model(facts, model):
         kind = ModelNotFoundError
@@ -67,7 +67,7 @@ def status_error(head: Head, body: bytes, request: Request | None = None, model:
 
 
 def _payload(body: bytes) -> Any:
-    """What a body says in JSON, also as an event of a stream; None when it is neither."""
+    """The JSON in a body, or in the first event of a body that is a stream; None when there is none."""
     for data in (body, *_first_event(body)):
         with suppress(ValueError):
             return read_json(data)
@@ -80,7 +80,7 @@ def _first_event(body: bytes) -> list[bytes]:
 
 
 def _is_about_model(facts: dict[str, Any], model: str) -> bool:
-    """Whether a 404 says that the model is not there, and not that the path is not."""
+    """Whether a 404 is about the model rather than the path."""
     if facts["param"] == "model" or "model" in f"{facts['code']} {facts['type']}".lower():
         return True
     words = re.sub(r"\S*/(v\d|chat|models|completions)\b\S*", "", facts["server_message"])  # paths and addresses
@@ -89,7 +89,7 @@ def _is_about_model(facts: dict[str, Any], model: str) -> bool:
 
 
 def _advice(url: str) -> str:
-    """What to try where an address is not that of an API."""
+    """What to try when an address does not lead to an API."""
     base, origin = _base(url), "{0.scheme}://{0.netloc}".format(urlsplit(url))
     if base == f"{origin}/v1":
         return f"check the base URL: is the API of this server at {base}?"
@@ -102,21 +102,23 @@ def _base(url: str) -> str:
 
 
 def unfit_head(head: Head, request: Request) -> ProtocolError | None:
-    """The error for a head that promises no answer of the API, or None."""
+    """The error for a head that an API answer cannot follow, or None."""
     if 300 <= head.status < 400:
         return ProtocolError(f"HTTP {head.status}: {_redirected(head, request)}")
     if head.status in (204, 205):
         return ProtocolError(f"HTTP {head.status}: the server sent no content")
     coding = compression(head.headers.get("content-encoding", ""))
     if coding:
-        return ProtocolError(f"the answer is compressed ({coding}), which was not asked for: is a proxy in between?")
+        return ProtocolError(
+            f"the answer is compressed ({coding}), which the request did not ask for: is a proxy in between?"
+        )
     return None
 
 
 def _redirected(head: Head, request: Request) -> str:
-    location = shown(head.headers.get("location", "").strip(), MAX_SAID)
+    location = shown(head.headers.get("location", "").strip(), MAX_QUOTED)
     if not location:
-        return f"the server redirects {request.url} and does not say where; {_advice(request.url)}"
+        return f"the server redirects {request.url} without naming a target; {_advice(request.url)}"
     try:
         target = urljoin(request.url, location)
         base = _base(target.partition("?")[0].rstrip("/"))
@@ -124,23 +126,23 @@ def _redirected(head: Head, request: Request) -> str:
     except ValueError:
         target, base, is_endpoint = location, "", False
     remedy = f"give {base} as the base URL" if is_endpoint else "give the address of the API itself as the base URL"
-    return f"the server redirects {request.url} to {target}, and redirects are not followed; {remedy}"
+    return f"the server redirects {request.url} to {target}, and the SDK does not follow redirects; {remedy}"
 
 
-def says_no_chat_template(error: StatusError) -> bool:
-    """Whether a refusal means that the model has no chat template: it completes text and does not chat."""
+def is_about_chat_template(error: StatusError) -> bool:
+    """Whether the server rejected a chat because the model has no chat template and only completes text."""
     return error.status == 400 and "chat template" in error.server_message.lower()
 
 
-def says_no_usage(error: StatusError) -> bool:
-    """Whether a refusal is about `stream_options`, which older servers do not know."""
+def is_about_stream_options(error: StatusError) -> bool:
+    """Whether the server rejected `stream_options`, which older servers do not know."""
     return error.status in (400, 422) and "stream_options" in f"{error.param} {error.server_message}"
 
 
 def not_an_answer(body: bytes, url: str | None = None, reason: str = "") -> SDKError:
-    """The error for a body under a good status that is not what was asked for.
+    """The error for a body that has a success status and is not the answer.
 
-    `reason` is what does not fit; without one a stream was asked for.
+    `reason` is why it does not fit; without one, the request asked for a stream.
     """
     try:
         payload = read_json(body)
@@ -164,15 +166,15 @@ def _not_json(body: bytes, url: str | None, *, is_stream_asked: bool) -> str:
         return f"the answer is a web page, not JSON: {excerpt(body)}{advice}"
     if body.removeprefix(BOM).lstrip().startswith((b"data:", b"event:", b":")):
         if is_stream_asked:
-            return f"the stream comes under a wrong Content-Type, which must be text/event-stream: {excerpt(body)}"
-        return f"the answer is a stream of events, which was not asked for: {excerpt(body)}"
+            return f"the stream has the wrong Content-Type, which must be text/event-stream: {excerpt(body)}"
+        return f"the answer is a stream of events, which the request did not ask for: {excerpt(body)}"
     return f"the answer is not JSON: {excerpt(body)}"
 
 
 def retry_after_s(head: Head) -> float | None:
-    """Seconds of the Retry-After header, which is a number or a date (RFC 9110 §10.2.3); None without one.
+    """The Retry-After header in seconds; it holds a number or a date (RFC 9110 §10.2.3). None without one.
 
-    A date is measured from the answer's own Date if it has one: the server's clock may differ from this machine's.
+    A date is compared with the response's own Date header if there is one: the server's clock may differ from ours.
     """
     value = head.headers.get("retry-after", "").strip()
     if not value:
@@ -189,7 +191,7 @@ def retry_after_s(head: Head) -> float | None:
 
 
 def _date(value: str) -> float | None:
-    """An HTTP date as seconds since 1970; None if it is not a date."""
+    """An HTTP date as seconds since 1970; None for anything else."""
     from email.utils import parsedate_to_datetime
 
     try:

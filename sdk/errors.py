@@ -2,21 +2,21 @@
 
 SDKError
 ├── ConfigError (ValueError)            the call itself is wrong; nothing was sent
-├── TransportError (ConnectionError)    no usable answer came over the wire
-│   ├── ConnectError                    nothing answers there
-│   │   └── TLSError                    something answers, but not with a trusted certificate
+├── TransportError (ConnectionError)    no usable answer arrived
+│   ├── ConnectError                    nothing answers at the address
+│   │   └── TLSError                    something answers, but the TLS handshake failed
 │   ├── ConnectionLostError             the connection broke before the answer was complete
 │   └── RequestTimeoutError (TimeoutError)
 │       ├── ConnectTimeoutError         no connection in time
-│       ├── PoolTimeoutError            every connection allowed stayed busy
-│       ├── FirstByteTimeoutError       connected, asked, and no answer began in time
+│       ├── PoolTimeoutError            every connection in the pool stayed busy
+│       ├── FirstByteTimeoutError       the request was sent, but no answer began in time
 │       ├── StallTimeoutError           the stream went silent between tokens
 │       └── TotalTimeoutError           the whole call took too long
-├── ProtocolError                       the answer is not what the protocol allows
-│   └── AnswerTooLargeError             the answer does not end within the client's limit
+├── ProtocolError                       the answer breaks the protocol
+│   └── AnswerTooLargeError             the answer exceeds the client's limit
 ├── StreamError
-│   ├── StreamTruncatedError            ended with neither a finish reason nor [DONE]
-│   └── StreamServerError               the server reported an error under a good status
+│   ├── StreamTruncatedError            it ended with neither a finish reason nor [DONE]
+│   └── StreamServerError               the server reported an error after a success status
 └── StatusError                         an HTTP status of 400 or more
     ├── BadRequestError                 400, 422
     ├── AuthenticationError             401
@@ -30,7 +30,7 @@ SDKError
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sdk.shown_text import MAX_FACT, shown
 
@@ -38,13 +38,13 @@ from sdk.shown_text import MAX_FACT, shown
 class SDKError(Exception):
     """Base of every error here.
 
-    `url`, `model`, `request_id` and `attempts` say what was asked; `elapsed_s` how long it took; `partial` is
-    what had already arrived (the text of a broken stream), empty when nothing had. Each is None when unknown.
-    Instances pickle, so they survive process pools.
+    `url`, `model`, `request_id` and `attempts` describe the call, and `elapsed_s` is how long it took; each is None
+    when unknown. `partial` is the text of a broken stream, empty if none arrived. Instances pickle, so they survive
+    process pools.
 
-    `message`, `str()` and `repr()` are safe to show: control characters and invisible ones in what a server said are
-    escaped, and the length is bounded. Other attributes hold a server's words as they came. The keys that the request
-    was sent with are hidden in all of them (see `sdk.known_keys`); only `partial` is never altered.
+    `message`, `str()` and `repr()` are safe to show: control characters and invisible ones in a server's words are
+    escaped, and the length is bounded. Other attributes hold a server's words unchanged. The keys that the request
+    was sent with are hidden in all attributes but `partial` (see `sdk.known_keys`).
     """
 
     def __init__(
@@ -105,19 +105,54 @@ def _rebuild(kind: type[SDKError], state: dict[str, Any]) -> SDKError:
 
 
 class ConfigError(SDKError, ValueError):
-    """The call is wrong as written; the message names the argument, its value and the remedy."""
+    """The call is wrong as written; nothing was sent.
+
+    The message has three parts, for programs that have words of their own: `field` is the argument, `problem` its value
+    and what is wrong with it, and `remedy` what to do. All but the problem may be empty. `instead` names the argument
+    for a value that does not belong in `field`.
+    """
+
+    def __init__(self, problem: str, *, field: str = "", remedy: str = "", instead: str = "", **facts: Any) -> None:
+        super().__init__(f"{field}: {_advised(problem, remedy)}" if field else _advised(problem, remedy), **facts)
+        self.field = field
+        self.problem = problem
+        self.remedy = remedy
+        self.instead = instead
 
 
 class TransportError(SDKError, ConnectionError):
-    """No usable answer came over the wire. Also a `ConnectionError`."""
+    """No usable answer arrived. Also a `ConnectionError`."""
+
+
+ConnectReason = Literal["unresolved", "unreachable", "local limit", "certificate", "plain http", "tls", "proxy"]
+"""Why there is no connection.
+
+unresolved: the host name has no address. unreachable: nothing answers. local limit: this machine has no open file or
+port left. certificate: it is not trusted. plain http: the server does not seem to use TLS. tls: the handshake failed
+otherwise. proxy: the proxy refused.
+"""
+
+
+def _advised(problem: str, remedy: str) -> str:
+    return f"{problem}; {remedy}" if remedy else problem
 
 
 class ConnectError(TransportError):
-    """Nothing answers at the address: refused, unreachable, or the name does not resolve."""
+    """Nothing answers at the address: refused, unreachable, or the name does not resolve.
+
+    `reason` says which, where it is known. The message is `problem`, and `remedy` if there is one; programs that have
+    words of their own find them apart.
+    """
+
+    def __init__(self, problem: str, *, remedy: str = "", reason: ConnectReason | None = None, **facts: Any) -> None:
+        super().__init__(_advised(problem, remedy), **facts)
+        self.problem = problem
+        self.remedy = remedy
+        self.reason = reason
 
 
 class TLSError(ConnectError):
-    """The TLS handshake failed: not TLS there, or a certificate that is not trusted."""
+    """The TLS handshake failed: the server does not use TLS, or its certificate is not trusted."""
 
 
 class ConnectionLostError(TransportError):
@@ -129,7 +164,7 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class ConnectTimeoutError(RequestTimeoutError):
-    """No connection within the connect limit."""
+    """No connection was made within the connect limit."""
 
 
 class PoolTimeoutError(RequestTimeoutError):
@@ -137,7 +172,7 @@ class PoolTimeoutError(RequestTimeoutError):
 
 
 class FirstByteTimeoutError(RequestTimeoutError):
-    """The request was sent, and no answer began within the limit."""
+    """The request was sent, but no answer began within the limit."""
 
 
 class StallTimeoutError(RequestTimeoutError):
@@ -153,7 +188,7 @@ class ProtocolError(SDKError):
 
 
 class AnswerTooLargeError(ProtocolError):
-    """The answer does not end within the limits of the client; see its option `max_answer_bytes`."""
+    """The answer exceeds the limits of the client; see its option `max_answer_bytes`."""
 
 
 class StreamError(SDKError):
@@ -165,10 +200,10 @@ class StreamTruncatedError(StreamError):
 
 
 class StreamServerError(StreamError):
-    """The server reported an error under a good status: inside a stream, or in place of a whole answer.
+    """The server reported an error after a success status: inside a stream, or in place of a whole answer.
 
-    `server_message`, `code`, `type` and `param` are its own words; `status` is the code where it is a number that HTTP
-    has for errors (429, say), else None. It is not tried again: an answer had begun.
+    `server_message`, `code`, `type` and `param` are its own words; `status` is the code if it is an HTTP error status
+    such as 429, else None. The call is not retried, because an answer had begun.
     """
 
     def __init__(
@@ -189,7 +224,7 @@ class StreamServerError(StreamError):
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that the server means by its code; None when it is not one."""
+        """The server's code as an HTTP status; None if it is not one."""
         code = str(self.code)
         return int(code) if len(code) == 3 and code.isdecimal() and 400 <= int(code) < 600 else None
 
@@ -197,8 +232,8 @@ class StreamServerError(StreamError):
 class StatusError(SDKError):
     """The server answered with a status of 400 or more.
 
-    `status` is the HTTP status; `server_message`, `code`, `type` and `param` are the server's own words where it
-    gave any; `retry_after_s` is its Retry-After in seconds; `body` the first 64 KiB it sent, with keys hidden.
+    `status` is the HTTP status; `server_message`, `code`, `type` and `param` are the server's own words if it sent
+    any; `retry_after_s` is its Retry-After in seconds; `body` is the first 64 KiB of the body, with keys hidden.
     """
 
     def __init__(
@@ -225,11 +260,11 @@ class StatusError(SDKError):
 
 
 class BadRequestError(StatusError):
-    """400 or 422: the server does not accept the request as it is."""
+    """400 or 422: the server does not accept the request."""
 
 
 class AuthenticationError(StatusError):
-    """401: no API key, or a wrong one."""
+    """401: the API key is missing or wrong."""
 
 
 class PermissionDeniedError(StatusError):
@@ -237,11 +272,11 @@ class PermissionDeniedError(StatusError):
 
 
 class NotFoundError(StatusError):
-    """404: no such path, or no such model."""
+    """404: the path or the model does not exist."""
 
 
 class ModelNotFoundError(NotFoundError):
-    """404: the model asked for is not served there."""
+    """404: the server does not offer the model."""
 
 
 class RateLimitError(StatusError):

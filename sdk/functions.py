@@ -1,7 +1,7 @@
-"""The page's functions: no client to make, one is kept for each endpoint and key.
+"""Functions that ask a server without a client to create: one is kept for each endpoint and key.
 
-Coroutines may be made outside any event loop, and `asyncio.run` may be called many times: nothing here touches a loop
-until it is awaited.
+A coroutine may be created outside any event loop, and `asyncio.run` may be called many times: nothing here touches a
+loop until it is awaited.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
-import sdk  # annotations name what is loaded only when something reads them
+import sdk  # for annotations: their names are loaded only when something reads them
 from sdk.base_client import NO_KEY
 from sdk.client_cache import ClientCache
 from sdk.deadline import Timeouts, timeouts
@@ -36,10 +36,10 @@ Tools = Sequence[Mapping[str, Any]]
 
 
 class Where(TypedDict, total=False):
-    """Keyword arguments that say which server.
+    """Keyword arguments that choose the server.
 
-    The address is `url`, else `host` and `port`, else `OPENAI_BASE_URL`, else this machine at port 8000. `api_key` is
-    sent as a bearer token, and None sends none; left out, it is `OPENAI_API_KEY`.
+    The address is `url`, else `host` and `port`, else `OPENAI_BASE_URL`, else port 8000 of this machine. `api_key` is
+    sent as a bearer token, and None sends none; without it, `OPENAI_API_KEY` applies.
     """
 
     host: str | None
@@ -50,10 +50,9 @@ class Where(TypedDict, total=False):
 
 
 class Options(Where, total=False):
-    """Keyword arguments of a call: `Where`, and what is rarely needed.
+    """Keyword arguments of a call: `Where`, and rarely needed ones.
 
-    `is_chat` is an older name of `is_chat_request`. `audios` and `videos` are refused: no wire form of theirs is
-    carried.
+    `is_chat` is an older name of `is_chat_request`. Requests cannot carry `audios` and `videos`, which raise an error.
     """
 
     is_multimodal: bool | None
@@ -71,7 +70,7 @@ def get_model_list_client(
     url: str | None = None,
     timeout: float | Timeouts | None = None,
 ) -> sdk.ModelList:
-    """The models a server offers: the base first, then its adapters.
+    """The models that a server offers: the base model first, then its adapters.
 
     >>> get_model_list_client().data[0].id
     'qwen-7b-chat'
@@ -190,12 +189,13 @@ def inference_client(
     request_config: sdk.XRequestConfig[Any] | None = None,
     **options: Unpack[Options],
 ) -> sdk.ChatCompletionResponse | sdk.CompletionResponse | sdk.AnyStream:
-    """Ask a model, and block for the answer.
+    """Ask a model, and wait for the answer.
 
-    `model_type` is a name the server serves: a model or an adapter. `query` is the question (or prompt), or a list of
-    messages; `history` the turns before it as (question, answer) pairs. Chat or completion follows `is_chat_request`,
-    else the model's card, else chat. With `request_config.stream` the answer is a `Stream` of chunks. Where the server
-    is and how long to wait: see `Where`; `timeout` is a total in seconds or `Timeouts`.
+    `model_type` names a model or an adapter of the server. `query` is the question (or prompt), or a list of messages;
+    `history` holds the turns before it as (question, answer) pairs. `is_chat_request` chooses between chat and
+    completion; without it the model's card does, and without a card the call is a chat. With `request_config.stream`
+    the answer is a `Stream` of chunks. For the address of the server see `Where`; `timeout` is a total in seconds or
+    `Timeouts`.
 
     Raises ConfigError before anything is sent; then TransportError, StatusError, StreamError or ProtocolError.
 
@@ -307,9 +307,9 @@ def inference_client_async(
     request_config: sdk.XRequestConfig[Any] | None = None,
     **options: Unpack[Options],
 ) -> Any:
-    """`inference_client` as a coroutine; a stream is then read with `async for`.
+    """`inference_client` as a coroutine; read a stream with `async for`.
 
-    The config is read when the call is made, so it may be changed for the next one before this one is awaited.
+    The config is read when the function is called, so it may be changed before the coroutine is awaited.
 
     >>> async for chunk in await inference_client_async(model, "Hi", request_config=XRequestConfig(stream=True)):
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
@@ -321,7 +321,7 @@ def inference_client_async(
 
 
 def _sync_client(host: str | None, port: int | str | None, api_key: str | None, url: str | None) -> InferenceClient:
-    from sdk.client import InferenceClient  # each kind of client brings modules that the other does not need
+    from sdk.client import InferenceClient  # each kind of client imports modules that the other does not need
 
     return _clients.client(InferenceClient, host, port, api_key, url)
 
@@ -341,7 +341,7 @@ os.register_at_fork(after_in_child=_clients.unlock)
 def _sort(
     options: Options, is_chat_request: bool | None
 ) -> tuple[tuple[str | None, int | str | None, str | None, str | None], dict[str, Any]]:
-    """Options by whom they are for: the choice of the client, and its call."""
+    """The options that choose the client, and those of its call."""
     refuse_media(options)
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
@@ -353,13 +353,13 @@ def _sort(
         options.get("url"),
     )
     call: dict[str, Any] = {name: options.get(name) for name in ("is_multimodal", "roles")}
-    call["timeout"] = timeouts(options.get("timeout"))  # looked up at each call: the environment may change
+    call["timeout"] = timeouts(options.get("timeout"))  # at each call, because the environment may change
     call["is_chat_request"] = options.get("is_chat") if is_chat_request is None else is_chat_request
     return where, call
 
 
 def _remedy(name: str) -> str:
-    """What to do about a keyword argument that no call has."""
+    """What to do about an unknown keyword argument."""
     if name in config_class().model_fields:
         return f"it is a field of the config: request_config=XRequestConfig({name}=…)"
     if name in _OTHER_NAMES:
@@ -367,7 +367,7 @@ def _remedy(name: str) -> str:
     return f"known: {', '.join(Options.__annotations__)}"
 
 
-# What the clients and other libraries call the arguments of the functions.
+# The names that the clients and other libraries use for these arguments.
 _OTHER_NAMES = {
     "base_url": "url",
     "config": "request_config",

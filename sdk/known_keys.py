@@ -1,9 +1,9 @@
-"""Keeps the keys that a request was sent with out of its errors: a server may quote the key that it refuses.
+"""Keeps the keys that a request was sent with out of its errors: a server may quote the key that it rejects.
 
-A key is what the caller gives in `api_key` or as the value of a header, and the password of a proxy in the
-environment. One of eight characters or more is hidden wherever it stands, in any case, as JSON, URLs, HTML and Python
-escape it, in base64, and where an excerpt cuts it off. One of three to seven is hidden as a whole word alone. Shorter
-ones and words that stand for no key (`EMPTY`, `test`) are no secret and are left.
+A key is the caller's `api_key` or the value of a header, and the password of a proxy in the environment. A key of eight
+characters or more is hidden everywhere, in upper or lower case, as JSON, URLs, HTML and Python escape it, in base64,
+and where an excerpt cuts it off. A key of three to seven characters is hidden only as a whole word. Shorter keys and
+placeholders (`EMPTY`, `test`) are not secret and stay visible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sdk.transport.proxy import proxy_urls
 
 _SHORTEST = 3
 _LONG = 8
-_SPELLED = 128  # characters of a longer key that are looked for in every spelling; the rest of the word goes with them
+_SPELLED = (
+    128  # characters of a longer key that are searched for in every spelling; the rest of the word is hidden with them
+)
 _NO_SECRET = re.compile(
     r"bearer|basic|empty|none|null|true|false|test|dummy|fake|key|token|secret|password|changeme|no[-_]key"
     r"|not[-_]needed|unused|undefined|default|local",
@@ -33,16 +35,16 @@ _PLAIN_HEADER = re.compile(
     re.IGNORECASE,
 )
 
-_NOT_A_SERVERS = frozenset({"partial", "model"})  # the answer's text, and the caller's own word
-_AND = r"(?:&|\\{1,4}u0026)"  # also as JSON escapes it for web pages
+_NOT_A_SERVERS = frozenset({"partial", "model"})  # the text of the answer, and a name that the caller gave
+_AND = r"(?:&|\\{1,4}u0026)"  # also with the escape that JSON uses within web pages
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
-# Behind it an excerpt was cut, perhaps within an escape.
+# The place where an excerpt ends, perhaps within an escape.
 _CUT = re.compile(r"(?:[\\&%][\\&%#;0-9A-Za-z]{0,40})?(?=…|['\"]?\Z)")
 _CUT_BASE64 = 12  # characters of base64, which hold eight of a key
 
 
 def without_keys(error: SDKError, request: Request) -> SDKError:
-    """The error without the keys of its request, in its attributes and in what it was raised from."""
+    """The error without the keys of its request, in its attributes and in its causes."""
     keys = keys_of(request)
     for name, value in vars(error).items():
         if name in _NOT_A_SERVERS:
@@ -57,9 +59,9 @@ def without_keys(error: SDKError, request: Request) -> SDKError:
 
 
 def _clean_causes(error: BaseException, keys: KnownKeys) -> None:
-    """Blank the texts of what an error was raised from; drop what shows a key all the same."""
+    """Hide keys in the causes of an error; remove a cause that still shows one."""
     if error.__suppress_context__ and error.__cause__ is None:
-        error.__context__ = None  # nobody is shown it, and it quotes what was sent
+        error.__context__ = None  # never shown, and it quotes the request
     seen = {id(error)}
     links = [error]
     while links:
@@ -79,7 +81,7 @@ def _clean_causes(error: BaseException, keys: KnownKeys) -> None:
 
 
 def keys_of(request: Request) -> KnownKeys:
-    """The keys that go out with a request."""
+    """The keys that a request carries."""
     secrets = {
         part
         for name, value in request.headers
@@ -97,7 +99,7 @@ def _known(secrets: frozenset[str]) -> KnownKeys:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """A header's value without its scheme, and what in it is a secret by itself: `session=KEY`, `Basic …`."""
+    """The value of a header without its scheme, and the secrets within it: `session=KEY`, `Basic …`."""
     value = value.strip()
     scheme, _, rest = value.partition(" ")
     if rest and scheme.isalpha():
@@ -134,11 +136,11 @@ def _from_base64(text: str) -> str:
 
 
 class KnownKeys:
-    """Hides the secrets it was made of, in texts and in bytes."""
+    """Hides a set of secrets, in texts and in bytes."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         chosen = {secret for secret in secrets if _is_secret(secret)}
-        chosen |= {secret.encode().decode("latin-1") for secret in chosen}  # as the bytes of a body are read here
+        chosen |= {secret.encode().decode("latin-1") for secret in chosen}  # as `hide_bytes` decodes a body
         ordered = sorted(chosen, key=len, reverse=True)
         self._long = [secret for secret in ordered if len(secret) >= _LONG]
         self._beginnings = [beginning for secret in self._long for beginning in _beginnings(secret)]
@@ -157,25 +159,25 @@ class KnownKeys:
         return self._without_cut(self._pattern.sub(HIDDEN, text))
 
     def hide_bytes(self, data: bytes) -> bytes:
-        """The same for bytes of any encoding that keeps ASCII."""
+        """The same for bytes in any encoding that contains ASCII."""
         return data if self._pattern is None else self.hide(data.decode("latin-1")).encode("latin-1")
 
     def _without_cut(self, text: str) -> str:
-        """Hide the beginnings of keys that an excerpt was cut within."""
+        """Hide the beginning of a key that an excerpt cuts off."""
         for beginning in self._beginnings:
             text = beginning.hide(text)
         return text
 
 
 class _Beginning:
-    """The beginning of a key where a text is cut within the key: parts of it, in any spelling, up to the cut."""
+    """The beginning of a key in a text that is cut off within the key: its parts, in any spelling, up to the cut."""
 
     def __init__(self, head: str, rest: Iterable[str]) -> None:
         self._head = re.compile(head)
         self._rest = [_compiled(part) for part in rest]
 
     def hide(self, text: str) -> str:
-        """The text with `<hidden>` in place of each."""
+        """The text with `<hidden>` in place of each such beginning."""
         pieces: list[str] = []
         place = 0
         for found in self._head.finditer(text):
@@ -186,7 +188,7 @@ class _Beginning:
         return "".join((*pieces, text[place:]))
 
     def _cut(self, text: str, end: int) -> int | None:
-        """Where the text is cut; None if it goes on otherwise than the key."""
+        """The position of the cut; None if the text goes on and differs from the key."""
         for part in self._rest:
             if (cut := _CUT.match(text, end)) is not None:
                 return cut.end()
@@ -205,7 +207,7 @@ def _beginnings(secret: str) -> Iterator[_Beginning]:
         yield _Beginning(_as_base64(core[:_CUT_BASE64]), map(_as_base64, core[_CUT_BASE64:]))
 
 
-@lru_cache(maxsize=512)  # there are few characters, and a key has many
+@lru_cache(maxsize=512)  # keys share their few different characters
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
@@ -230,18 +232,18 @@ def _spelled(secret: str) -> str:
 
 
 def _parts_of(secret: str) -> list[str]:
-    """Its characters; backslashes in a row are one part."""
+    """The characters of a secret; consecutive backslashes are one part."""
     return re.findall(r"\\+|[^\\]", secret, re.DOTALL)
 
 
 def _any_spelling(part: str) -> str:
-    """A character by itself, and as JSON, Python, URLs (also twice over) and HTML escape it; or some backslashes.
+    """A pattern for a character, plain or as JSON, Python, URLs (also twice) and HTML escape it, or for backslashes.
 
-    What may be repeated is bounded, so that no body makes the search slow.
+    Each repetition is bounded, so that no body makes the search slow.
     """
     escapes = "|".join(_escapes(ord(part[0])))
     if part[0] == "\\":
-        return rf"(?:(?i:{escapes})|\\){{{len(part)},{4 * len(part)}}}?"  # each may be escaped by another
+        return rf"(?:(?i:{escapes})|\\){{{len(part)},{4 * len(part)}}}?"  # another backslash may escape each of them
     if part in _ENTITIES:
         escapes = f"{_AND}{_ENTITIES[part]};|{escapes}"
     if not part.isalnum():
@@ -256,7 +258,7 @@ def _escapes(code: int) -> Iterator[str]:
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """What a secret looks like within base64, wherever in the encoded text it begins."""
+    """The forms of a secret within base64, which depend on its position in the encoded text."""
     for before in range(3):
         data = b"\0" * before + secret.encode()
         whole = b64encode(data).decode()[(0, 2, 3)[before] : len(data) * 4 // 3]

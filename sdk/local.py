@@ -1,6 +1,6 @@
-"""Inference in this process, without a server: the names are `mock_server.offline`'s, found when first asked for.
+"""Inference in this process, without a server: the names of `mock_server.offline`, each imported on first use.
 
-The one place where this package knows of the server's: `import sdk` costs nothing of it.
+Only this module of the package knows about the server, and `import sdk` does not import it.
 """
 
 from __future__ import annotations

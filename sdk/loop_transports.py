@@ -1,4 +1,4 @@
-"""One transport for each event loop, of asyncio or trio: made when first asked for, closed when its loop ends."""
+"""One transport for each event loop, of asyncio or trio: created on first use, closed when its loop ends."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sdk.transport.event_loop import Later, later, running_loop
 _Entry = tuple[AsyncTransport, AsyncGenerator[None, None], Later | None]
 
 
-# Trio warns of a generator that is dropped before its end: those are held until they are closed.
+# Trio warns about a generator that is dropped before its end, so these are held until they are closed.
 _LEFT: set[Any] = set()
 
 
 class LoopTransports:
-    """Transports by event loop. `make_for_trio` is used there instead: the direct transport is asyncio's own."""
+    """Transports by event loop. `make_for_trio` replaces `make` on trio, because the direct transport needs asyncio."""
 
     def __init__(self, make: Callable[[], AsyncTransport], make_for_trio: Callable[[], AsyncTransport]) -> None:
         self._make = make
@@ -38,7 +38,7 @@ class LoopTransports:
                 del self._by_loop[ended]
         transport = _bounded(self._make() if is_asyncio else self._make_for_trio())
         closer = _close_when_loop_ends(transport)
-        # asyncio closes what is dropped by itself, and nothing kept here may hold the loop
+        # asyncio closes a dropped generator without help, and nothing stored here may keep the loop alive
         self._by_loop[loop] = (transport, closer, None if is_asyncio else later())
         await anext(closer)
         return transport
@@ -51,14 +51,14 @@ class LoopTransports:
         _LEFT.difference_update([closer for closer in _LEFT if closer.ag_frame is None])
 
     async def aclose(self) -> None:
-        """Close the transport of the running loop; the next call makes another."""
+        """Close the transport of the running loop; the next call creates another."""
         entry = self._by_loop.pop(running_loop(), None)
         if entry is not None:
             await entry[1].aclose()
 
 
 def _bounded(transport: AsyncTransport) -> AsyncTransport:
-    """The transport, with its calls' limits enforced from outside unless it enforces them itself."""
+    """The transport; unless it enforces the limits of its calls itself, they are enforced from outside."""
     if getattr(transport, "keeps_limits", False) is True:
         return transport
     from sdk.transport.bounded import BoundedTransport  # few programs have a transport of their own
@@ -67,7 +67,7 @@ def _bounded(transport: AsyncTransport) -> AsyncTransport:
 
 
 async def _close_when_loop_ends(transport: AsyncTransport) -> AsyncGenerator[None, None]:
-    """Once started, an async generator is closed by its loop before the loop ends (PEP 525), on trio as on asyncio."""
+    """Closes the transport with its loop: both asyncio and trio close a started generator before they end (PEP 525)."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Messages of a chat from the pieces people call with: system, history, query, images."""
+"""The messages of a chat, from the arguments of a call: system, history, query and images."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def chat_messages(
 ) -> list[dict[str, Any]]:
     """The messages of a chat request.
 
-    `history` is pairs of what was asked and answered, as tuples or lists. `roles` names the two roles of each turn
-    (one pair more than the history has), user and assistant unless given. `images` go with the query. A `query` that
-    already is a list of messages is sent as it is, behind system and history. Raises ConfigError.
+    `history` holds pairs of question and answer, as tuples or lists. `roles` names the two roles of each turn, one pair
+    more than the history has; user and assistant by default. `images` accompany the query. A `query` that is a list of
+    messages is sent unchanged, after system and history. Raises ConfigError.
     """
     turns = [_pair("history", i, turn) for i, turn in enumerate(history or ())]
     names = [("user", "assistant")] * (len(turns) + 1)
@@ -36,7 +36,9 @@ def chat_messages(
         names = [_pair("roles", i, pair) for i, pair in enumerate(roles)]
         if len(names) != len(turns) + 1:
             raise ConfigError(
-                f"roles: {len(names)} pairs for {len(turns)} turns of history and the query; give one each"
+                f"{len(names)} pairs for {len(turns)} turns of history and the query",
+                field="roles",
+                remedy="give one each",
             )
     messages: list[dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
     for (asked, answered), (user, assistant) in zip(turns, names, strict=False):
@@ -48,15 +50,15 @@ def chat_messages(
         messages.append({"role": names[-1][0], "content": content})
     elif query is not None:
         if images:
-            raise ConfigError("images: pass them inside the messages when query is a list of messages")
+            raise ConfigError("pass them inside the messages when query is a list of messages", field="images")
         messages += plain_messages(query)
     if not messages:
-        raise ConfigError("query: there is nothing to ask: query, history and system are all empty")
+        raise ConfigError("there is nothing to ask: query, history and system are all empty", field="query")
     return messages
 
 
 def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
-    """A list of messages as plain objects; those that came as answers, of ours or of `openai`, are taken as they are.
+    """A list of messages as plain objects. Messages of answers, ours or the `openai` package's, may be among them.
 
     Raises ConfigError.
     """
@@ -64,8 +66,9 @@ def plain_messages(query: Sequence[Message]) -> list[dict[str, Any]]:
         return [_plain(message) for message in query]
     except (TypeError, ValueError):
         raise ConfigError(
-            f"query: {query!r:.200} is neither a text nor a list of messages; "
-            "one of those is {'role': 'user', 'content': 'Hi'}"
+            f"{query!r:.200} is neither a text nor a list of messages",
+            field="query",
+            remedy="a message is {'role': 'user', 'content': 'Hi'}",
         ) from None
 
 
@@ -79,12 +82,12 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def _pair(name: str, index: int, pair: Any) -> tuple[str, str]:
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-        raise ConfigError(f"{name}[{index}]: {pair!r} is not a pair such as ('question', 'answer')")
+        raise ConfigError(f"{pair!r} is not a pair such as ('question', 'answer')", field=f"{name}[{index}]")
     return pair[0], pair[1]
 
 
 def _image_part(index: int, image: Any) -> dict[str, Any]:
-    """One image as OpenAI's content part: a web address or data URL as it is, a file or bytes as a data URL."""
+    """One image as OpenAI's content part: a web address or data URL unchanged, a file or bytes as a data URL."""
     if isinstance(image, str) and image.startswith(("http://", "https://", "data:")):
         url = image
     elif isinstance(image, (bytes, bytearray)):
@@ -94,9 +97,11 @@ def _image_part(index: int, image: Any) -> dict[str, Any]:
             with open(image, "rb") as file:
                 url = _data_url(file.read())
         except OSError as error:
-            raise ConfigError(f"images[{index}]: cannot read {str(image)!r}: {error.strerror}") from error
+            raise ConfigError(f"cannot read {str(image)!r}: {error.strerror}", field=f"images[{index}]") from error
     else:
-        raise ConfigError(f"images[{index}]: {type(image).__name__} is not a path, an address or the bytes of an image")
+        raise ConfigError(
+            f"{type(image).__name__} is not a path, an address or the bytes of an image", field=f"images[{index}]"
+        )
     return {"type": "image_url", "image_url": {"url": url}}
 
 

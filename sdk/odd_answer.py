@@ -1,7 +1,7 @@
-"""Answers whose fields are not of the types they should have, chunks and whole ones alike: read all the same.
+"""Reads answers and chunks whose fields have unexpected types.
 
-What an answer is made of is turned into the form it should have: content lists into text and reasoning, arguments that
-are objects into JSON text. What does not matter to the answer is left out when it does not fit.
+The essential parts are converted into the expected form: content lists become text and reasoning, arguments that are
+objects become JSON text. Any other field that does not fit is left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamResponse)
 Answer = TypeVar("Answer", bound=BaseModel)
 
-# What an answer is made of: of a type that cannot be read, there is no answer.
+# The essential fields: if one of them cannot be converted, there is no answer.
 _ESSENTIAL = frozenset({"choices", "index", "delta", "content", "text", "tool_calls", "function", "function_call"})
 _RARE = ("refusal", "function_call")
 _CHOICES: dict[type[Any], type[msgspec.Struct]] = {
@@ -46,9 +46,9 @@ _OTHERS: dict[type[Any], dict[str, Any]] = {
 
 
 def read_odd_chunk(kind: type[Chunk], payload: bytes) -> Chunk:
-    """The chunk in its proper form. Raises ValueError when what an answer is made of cannot be read."""
+    """The chunk in its proper form. Raises ValueError if an essential field cannot be converted."""
     found = read_json(whole_characters(payload))
-    rare: list[dict[str, Any]] = []  # by choice, what the fast way of reading does not take
+    rare: list[dict[str, Any]] = []  # for each choice, the fields that the fast path does not accept
     error = None
     if isinstance(found, dict):
         error = found.pop("error", None)
@@ -80,8 +80,8 @@ def _set_rare(delta: DeltaMessage, fields: dict[str, Any]) -> None:
 
 
 def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
-    """The same for a whole answer."""
-    from sdk.types import CompletionResponse  # pydantic's models take long to import
+    """A whole answer in its proper form. Raises as `read_odd_chunk`."""
+    from sdk.types import CompletionResponse  # pydantic's models are slow to import
 
     found = read_large_json(whole_characters(body))
     if isinstance(found, dict):
@@ -104,9 +104,9 @@ def read_odd_answer(kind: type[Answer], body: bytes) -> Answer:
 
 
 def delta_elsewhere(payload: bytes, place: int, so_far: StreamedAnswer) -> DeltaMessage:
-    """The piece of an answer that a choice has under the name of another endpoint or form. Raises ValueError.
+    """The piece of an answer that a choice has under another name (`message`, `text`). Raises ValueError.
 
-    A whole `message` may come behind pieces of it: what is new in it counts.
+    A whole `message` may follow its own pieces: then only what is new in it counts.
     """
     choice = read_json(whole_characters(payload))["choices"][place]
     is_whole = isinstance(choice.get("message"), dict)
@@ -129,14 +129,14 @@ def delta_elsewhere(payload: bytes, place: int, so_far: StreamedAnswer) -> Delta
 
 
 def number_by_place(choices: Sequence[Any], payload: bytes) -> None:
-    """Number the choices of one event by their place where the server gave them no index. Raises ValueError."""
+    """Number the choices of one event by their position if the server gave no index. Raises ValueError."""
     for place, (choice, sent) in enumerate(zip(choices, read_json(payload)["choices"], strict=True)):
         if sent.get("index") is None:
             choice.index = place
 
 
 def _mend_message(message: dict[str, Any]) -> None:
-    """Give the parts of a message or delta the types that they should have."""
+    """Convert the parts of a message or delta to the expected types."""
     for name in ("reasoning", "reasoning_content", "refusal"):
         if isinstance(message.get(name), (list, dict)):
             message[name] = plain_text(message[name]) or None
@@ -159,7 +159,7 @@ def _mend_message(message: dict[str, Any]) -> None:
 
 def _mend_content(message: dict[str, Any], content: list[Any] | dict[str, Any]) -> None:
     if isinstance(content, dict) and content and "type" not in content:
-        message["content"] = plain_text(content) or _as_json(content)  # the object of a schema, say
+        message["content"] = plain_text(content) or _as_json(content)  # for example, an object that follows a schema
         return
     parts = split_content(content)
     message["content"] = parts.text
@@ -170,7 +170,7 @@ def _mend_content(message: dict[str, Any], content: list[Any] | dict[str, Any]) 
 
 
 def _add_reasoning(message: dict[str, Any], reasoning: str) -> None:
-    """Some servers send the reasoning both ways: then it counts once."""
+    """Add reasoning, but only once if the server sends it in both forms."""
     name = "reasoning_content" if message.get("reasoning_content") and not message.get("reasoning") else "reasoning"
     said = message.get(name) or ""
     message[name] = said if said == reasoning else said + reasoning
@@ -192,7 +192,7 @@ def _mend_call(call: dict[str, Any]) -> None:
 
 
 def _function_elsewhere(call: dict[str, Any]) -> dict[str, Any]:
-    """The function of a call that has it a level higher, or that is of OpenAI's kind for tools of free text."""
+    """The function of a call that has its fields one level up, or that is one of OpenAI's custom tools (free text)."""
     fields = custom if isinstance(custom := call.get("custom"), dict) else call
     function = {name: fields[name] for name in ("name", "arguments") if name in fields}
     if isinstance(call.get("function"), str):
@@ -224,7 +224,7 @@ def _drop_odd(found: dict[str, Any], kind: type[Any]) -> None:
     elif (isinstance(index, float) and index.is_integer()) or (isinstance(index, str) and index.isdecimal()):
         found["index"] = int(index)
     if reason and not isinstance(reason, str):
-        found["finish_reason"] = str(reason)  # whatever it says, the answer is complete
+        found["finish_reason"] = str(reason)  # any reason means that the answer is complete
     for name, type_ in _OTHERS[kind].items():
         if name in found and not _fits(found[name], type_):
             del found[name]

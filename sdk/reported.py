@@ -1,4 +1,4 @@
-"""Errors in a server's own words, out of the forms in which servers report them."""
+"""Reads the errors that servers report, in each of the forms they use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sdk.body import shortened
 from sdk.errors import StreamServerError
-from sdk.shown_text import MAX_FACT, MAX_SAID, shown
+from sdk.shown_text import MAX_FACT, MAX_QUOTED, shown
 
 _MESSAGES = (
     "message",
@@ -22,16 +22,16 @@ _MESSAGES = (
 )
 
 
-_LONGEST = 64 * 1024  # characters of each of a server's words; an event of a stream may have millions
+_LONGEST = 64 * 1024  # characters of each field; an event of a stream may have millions
 
 
 def error_facts(payload: Any, *, only_explicit: bool = False) -> dict[str, Any] | None:
-    """`server_message`, `code`, `type` and `param` of what a server reports, or None when `payload` is not an error.
+    """`server_message`, `code`, `type` and `param` of a reported error, or None if `payload` is not an error.
 
     Reads OpenAI's `{"error": {…}}`, the same with a text or a list, alone or in a list, the flat
-    `{"object": "error", "message": …}` of ms-swift and older vLLM, and FastAPI's `{"detail": …}`. An `error` that says
-    nothing (null, an empty text or object, an object of empty fields) is not one. `only_explicit` wants it to be named
-    an error.
+    `{"object": "error", "message": …}` of ms-swift and older vLLM, and FastAPI's `{"detail": …}`. An empty `error`
+    (null, an empty text or object, an object of empty fields) is not an error. With `only_explicit`, a field must name
+    it an error.
     """
     try:
         return _found(payload, only_explicit)
@@ -39,25 +39,25 @@ def error_facts(payload: Any, *, only_explicit: bool = False) -> dict[str, Any] 
         return {"server_message": "an error nested too deeply to be read", "code": None, "type": None, "param": None}
 
 
-def says_something(error: Any) -> bool:
-    """Whether an `error` is more than an empty form of one: some servers send that with every good answer."""
+def is_not_empty(error: Any) -> bool:
+    """Whether an `error` is not empty: some servers send an empty one with every answer."""
     if isinstance(error, dict):
-        return any(map(says_something, error.values()))
+        return any(map(is_not_empty, error.values()))
     if isinstance(error, list):
-        return any(map(says_something, error))
+        return any(map(is_not_empty, error))
     return bool(error.strip()) if isinstance(error, str) else error not in (None, False, 0)
 
 
 def reported_error(payload: Any, *, only_explicit: bool = False) -> StreamServerError | None:
-    """The error that the server reports under a good status, or None when `payload` reports none."""
+    """The error that the server reports with a success status, or None if `payload` reports none."""
     facts = error_facts(payload, only_explicit=only_explicit)
     return None if facts is None else StreamServerError(error_words(**facts), **facts)
 
 
 def error_words(server_message: str, code: str | int | None = None, **_: Any) -> str:
-    """The message of an error reported under a good status."""
+    """The message of an error reported with a success status."""
     number = "" if code is None else f" ({shown(str(code), MAX_FACT)})"
-    return f"the server reported an error{number}: {shown(server_message, MAX_SAID) or 'no reason given'}"
+    return f"the server reported an error{number}: {shown(server_message, MAX_QUOTED) or 'no reason given'}"
 
 
 def _found(payload: Any, only_explicit: bool) -> dict[str, Any] | None:
@@ -66,15 +66,15 @@ def _found(payload: Any, only_explicit: bool) -> dict[str, Any] | None:
     if not isinstance(payload, dict):
         return None
     error = payload.get("error")
-    if says_something(error):
+    if is_not_empty(error):
         return _facts(error, payload)
     if payload.get("object") == "error":
         return _facts(payload, payload)
     if only_explicit or payload.get("choices"):
         return None
-    if says_something(errors := payload.get("errors")):
+    if is_not_empty(errors := payload.get("errors")):
         return _facts(errors, payload)
-    if says_something(payload.get("detail")) or any(_is_text(payload.get(name)) for name in ("message", "msg")):
+    if is_not_empty(payload.get("detail")) or any(_is_text(payload.get(name)) for name in ("message", "msg")):
         return _facts(payload, payload)
     return None
 
@@ -98,14 +98,14 @@ def _facts(error: Any, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(error: Any) -> str:
-    """What an error says, whatever its form; empty when there are no words in it."""
+    """The words of an error in any form; empty if it has none."""
     if isinstance(error, str):
         return error.strip()
     if isinstance(error, list):
         return "; ".join(words for words in map(_words, error) if words)
     if not isinstance(error, dict):
         return ""
-    if "loc" in error and "msg" in error:  # a field that pydantic refused
+    if "loc" in error and "msg" in error:  # a field that pydantic rejected
         place = error["loc"] if isinstance(error["loc"], (list, tuple)) else [error["loc"]]
         return f"{'.'.join(map(str, place))}: {error['msg']}"
     return next((words for name in (*_MESSAGES, "error") if (words := _words(error.get(name)))), "")

@@ -1,4 +1,4 @@
-"""From a question to the HTTP request that asks it."""
+"""The arguments of a call as a question, and the question as an HTTP request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @cache
 def config_class() -> type[XRequestConfig[Any]]:
-    """`XRequestConfig`, imported when first needed: pydantic's models take long."""
+    """`XRequestConfig`, imported on first use because pydantic's models are slow to import."""
     from sdk.config import XRequestConfig
 
     return XRequestConfig
@@ -31,9 +31,9 @@ def config_class() -> type[XRequestConfig[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API and how to be let in: `headers` go with every request.
+    """An API and the credentials for it. `headers` are sent with every request.
 
-    `key_advice` is for a request that is refused; empty where the caller gave the key.
+    `key_advice` is for the error of a rejected key; it is empty if the caller gave the key.
     """
 
     address: Address
@@ -44,7 +44,7 @@ class Endpoint:
     def request(
         self, path: str, body: Mapping[str, Any] | None = None, extra_headers: Mapping[str, str] | None = None
     ) -> Request:
-        """A GET, or a POST when there is a body. Raises ConfigError when the body does not fit into JSON."""
+        """A GET, or a POST if there is a body. Raises ConfigError if the body cannot be written as JSON."""
         headers = [
             ("Accept", "*/*"),
             ("Accept-Encoding", "identity"),
@@ -64,27 +64,27 @@ class Endpoint:
         try:
             data = to_json(body)
         except (PydanticSerializationError, ValueError) as error:
-            raise ConfigError(f"the request does not fit into JSON: {error}") from error
-        if b"NaN" in data or b"Infinity" in data:  # in a text, or a number that JSON does not have
-            _refuse_no_numbers(body, "")
+            raise ConfigError(f"the request cannot be written as JSON: {error}") from error
+        if b"NaN" in data or b"Infinity" in data:  # within a text, or a number that JSON cannot express
+            _require_finite(body, "")
         return Request("POST", self.address.origin, self.address.target(path), tuple(headers), data)
 
 
-# What frames the message is the transport's to say (RFC 9112 §6).
+# Only the transport sets the headers that frame a message (RFC 9112 §6).
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host", "upgrade", "te", "trailer"})
 
 
 def checked_headers(field: str, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The headers as pairs. Raises ConfigError for those that a caller may not set."""
+    """The headers as pairs. Raises ConfigError for a header that a caller may not set."""
     try:
         headers = dict(headers)
     except (TypeError, ValueError):
-        raise ConfigError(f"{field}: a {type(headers).__name__} does not map names to values") from None
+        raise ConfigError(f"a {type(headers).__name__} does not map names to values", field=field) from None
     for name in headers:
         if not isinstance(name, str):
-            raise ConfigError(f"{field}: {name!r} is not a valid header name")
+            raise ConfigError(f"{name!r} is not a valid header name", field=field)
         if name.lower() in _FRAMING:
-            raise ConfigError(f"{field}: {name!r} frames the message and is not for the caller to set")
+            raise ConfigError(f"{name!r} frames the message, so only the SDK may set it", field=field)
     return tuple(headers.items())
 
 
@@ -93,21 +93,21 @@ def _overridden(headers: list[tuple[str, str]], more: tuple[tuple[str, str], ...
     return [*(item for item in headers if item[0].lower() not in taken), *more]
 
 
-def _refuse_no_numbers(value: Any, where: str) -> None:
-    """Raises ConfigError for numbers that are none."""
+def _require_finite(value: Any, where: str) -> None:
+    """Raises ConfigError for a number that is not finite."""
     if isinstance(value, float) and not isfinite(value):
-        raise ConfigError(f"{where or 'the request'}: {value} is not a number that JSON has")
+        raise ConfigError(f"{value} is not a valid JSON number", field=where or "the request")
     if isinstance(value, Mapping):
         for name, item in value.items():
-            _refuse_no_numbers(item, f"{where}.{name}" if where else str(name))
+            _require_finite(item, f"{where}.{name}" if where else str(name))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            _refuse_no_numbers(item, f"{where}[{index}]")
+            _require_finite(item, f"{where}[{index}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call as it was made: `config` is the body fields that were set, taken when the call was made."""
+    """The arguments of one call; `config` holds the body fields that were set at the time of the call."""
 
     model: str
     query: Query
@@ -120,7 +120,7 @@ class Question:
     roles: Roles | None = None
     extra_headers: dict[str, str] | None = field(default=None, repr=False)
     verbatim: tuple[str, ...] = ()
-    """Fields that go out as they are: those of `extra_body`."""
+    """Fields that are sent unchanged: those of `extra_body`."""
 
     @property
     def stream(self) -> bool:
@@ -128,20 +128,20 @@ class Question:
 
     @property
     def expected_choices(self) -> int:
-        """How many choices the answer should have."""
+        """How many choices the answer should have: `n`."""
         n = self.config.get("n")
         return n if isinstance(n, int) and n > 1 else 1
 
     @property
     def expected_tokens(self) -> int | None:
-        """How many tokens all choices together should have at most; None where the request does not say."""
+        """The most tokens that all choices together should have; None if the request sets no limit."""
         given = [self.config.get(name) for name in ("max_tokens", "max_completion_tokens")]
         tokens = max((limit for limit in given if isinstance(limit, int)), default=None)
         return None if tokens is None else tokens * self.expected_choices
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one text and nothing else, so that a model without a chat template can complete it."""
+        """Whether it is a single text, so that a model without a chat template can complete it."""
         return isinstance(self.query, str) and not (self.history or self.system or self.images or self.tools)
 
     def chat_body(self, *, ask_usage: bool) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Question:
         logprobs = config.get("logprobs")
         if logprobs is not None and not isinstance(logprobs, bool) and "logprobs" not in self.verbatim:
             _refuse_disagreement(config, "logprobs", "top_logprobs")
-            config |= {"logprobs": True, "top_logprobs": logprobs}  # here the number has a field of its own
+            config |= {"logprobs": True, "top_logprobs": logprobs}  # on chats, the number has a field of its own
         body = {"model": self.model, "messages": messages, **config}
         if self.tools:
             body["tools"] = list(self.tools)
@@ -160,20 +160,24 @@ class Question:
         return body
 
     def completion_body(self, *, ask_usage: bool) -> dict[str, Any]:
-        """The body of `/completions`. Raises ConfigError for what only a chat has."""
+        """The body of `/completions`. Raises ConfigError for arguments that only a chat has."""
         for name in ("history", "system", "images", "tools"):
             if getattr(self, name):
                 raise ConfigError(
-                    f"{name}: {self.model!r} completes text and has no roles; put what it should read into the query"
+                    f"{self.model!r} completes text and has no roles",
+                    field=name,
+                    remedy="put what it should read into the query",
                 )
         if not isinstance(self.query, str):
-            raise ConfigError(f"query: a model that completes text takes a text, not {type(self.query).__name__}")
+            raise ConfigError(
+                f"a model that completes text takes a text, not {type(self.query).__name__}", field="query"
+            )
         config = self._config(ask_usage)
         self._name_as_completions_do(config)
         return {"model": self.model, "prompt": self.query, **config}
 
     def _name_as_completions_do(self, config: dict[str, Any]) -> None:
-        """Give what was set the names and forms that `/completions` has for it."""
+        """Give the fields that were set the names and forms of `/completions`."""
         own = {name: value for name, value in config.items() if name not in self.verbatim}
         if "max_completion_tokens" in own:
             _refuse_disagreement(config, "max_completion_tokens", "max_tokens")
@@ -188,7 +192,7 @@ class Question:
             alternatives = 0
         for name in own.keys() & {"logprobs", "top_logprobs"}:
             del config[name]
-        if alternatives is not None:  # here a number says both
+        if alternatives is not None:  # on completions, a number means both
             config.setdefault("logprobs", alternatives)
 
     def _config(self, ask_usage: bool) -> dict[str, Any]:
@@ -201,33 +205,37 @@ class Question:
 def _refuse_disagreement(config: dict[str, Any], one: str, other: str) -> None:
     if config.get(other) not in (None, config[one]):
         raise ConfigError(
-            f"{one}: {config[one]}, but {other} is {config[other]}; both mean the same here, so set one of them"
+            f"{config[one]}, but {other} is {config[other]}",
+            field=one,
+            remedy="both mean the same here, so set one of them",
         )
 
 
 def snapshot(config: XRequestConfig[Any] | None) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """Body fields and headers of a config as it stands now; later changes to it do not reach the call."""
+    """The body fields and headers of a config, copied: later changes to it do not reach the call."""
     if config is None:
         return {}, None
     if not isinstance(config, config_class()):
-        raise ConfigError(f"request_config: {type(config).__name__} is not an XRequestConfig")
-    body = as_it_is(config.body())
+        raise ConfigError(f"{type(config).__name__} is not an XRequestConfig", field="request_config")
+    body = copied(config.body())
     if bool(body.get("stream")) != config.stream:
         raise ConfigError(
-            f"extra_body: stream={body.get('stream')!r} there, stream={config.stream} in the config; set it once"
+            f"stream={body.get('stream')!r} there, stream={config.stream} in the config",
+            field="extra_body",
+            remedy="set it once",
         )
-    return body, as_it_is(config.extra_headers)
+    return body, copied(config.extra_headers)
 
 
 T = TypeVar("T")
 
 
-def as_it_is(value: T) -> T:
-    """The lists and objects of `value` copied, so that a later change to them does not reach a call already made."""
+def copied(value: T) -> T:
+    """A copy of the lists and objects in `value`, so that later changes to them do not reach a call already made."""
     if isinstance(value, dict):
-        return cast(T, {name: item if type(item) is str else as_it_is(item) for name, item in value.items()})
+        return cast(T, {name: item if type(item) is str else copied(item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return cast(T, [as_it_is(item) for item in value])
+        return cast(T, [copied(item) for item in value])
     return value
 
 
@@ -244,25 +252,27 @@ def question(
     is_multimodal: bool | None = None,
     roles: Roles | None = None,
 ) -> Question:
-    """A call's arguments, checked. Raises ConfigError."""
+    """The arguments of a call, checked. Raises ConfigError."""
     if not model:
-        raise ConfigError(f"model: {model!r} is not the name of a model; the model list tells the names served")
+        raise ConfigError(f"{model!r} is not the name of a model", field="model", remedy="the model list has the names")
     if images and is_multimodal is False:
-        raise ConfigError("images: is_multimodal=False says that the model sees none")
+        raise ConfigError("is_multimodal=False declares that the model cannot see them", field="images")
     if tool_choice != "auto" and not tools and tool_choice not in (None, "none"):
-        raise ConfigError(f"tool_choice: {tool_choice!r} chooses among tools, and there are none; give tools, too")
-    _refuse_no_list("images", images, "an image each")
-    _refuse_no_list("tools", tools, "a tool each: {'type': 'function', 'function': {…}}")
+        raise ConfigError(
+            f"{tool_choice!r} chooses among tools, and there are none", field="tool_choice", remedy="give tools, too"
+        )
+    _require_list("images", images, "an image each")
+    _require_list("tools", tools, "a tool each: {'type': 'function', 'function': {…}}")
     body, headers = snapshot(request_config)
     verbatim = request_config.extra_body if request_config is not None else None
     return Question(
         model,
-        query if query is None or isinstance(query, str) else as_it_is(plain_messages(query)),
+        query if query is None or isinstance(query, str) else copied(plain_messages(query)),
         body,
-        as_it_is(history),
+        copied(history),
         system,
         tuple(images or ()),
-        as_it_is(tools),
+        copied(tools),
         tool_choice,
         roles,
         extra_headers=headers,
@@ -270,12 +280,12 @@ def question(
     )
 
 
-def _refuse_no_list(name: str, value: Any, of: str) -> None:
+def _require_list(name: str, value: Any, of: str) -> None:
     if isinstance(value, (str, bytes, bytearray, Mapping, PathLike)):
-        raise ConfigError(f"{name}: {value!r:.200} is not a list ({of}); put it into brackets")
+        raise ConfigError(f"{value!r:.200} is not a list ({of})", field=name, remedy="put it into brackets")
 
 
-_OF_CHATS = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")
+_CHAT_ONLY = ("history", "system", "images", "tools", "tool_choice", "is_multimodal", "roles")
 
 
 def typed_config(
@@ -286,16 +296,16 @@ def typed_config(
     stream: bool,
     chat: bool,
 ) -> XRequestConfig[Any]:
-    """The config of a call that says by its name whether it streams; `fields` win over `config`."""
+    """The config of a method whose name decides whether it streams; `fields` take precedence over `config`."""
     if "stream" in fields:
         raise ConfigError(
-            "stream: chat() and complete() give whole answers, chat_stream() and complete_stream() streams"
+            "chat() and complete() give whole answers, chat_stream() and complete_stream() streams", field="stream"
         )
     if config is not None and request_config is not None:
-        raise ConfigError("config: it is another name of request_config; give one of the two")
+        raise ConfigError("it is another name of request_config", field="config", remedy="give one of the two")
     chosen = request_config if config is None else config
     if chosen is not None and not isinstance(chosen, config_class()):
-        raise ConfigError(f"config: {type(chosen).__name__} is not an XRequestConfig")
+        raise ConfigError(f"{type(chosen).__name__} is not an XRequestConfig", field="config")
     given = {} if chosen is None else {name: getattr(chosen, name) for name in chosen.model_fields_set}
     try:
         return config_class()(**{**given, **fields, "stream": stream})
@@ -305,23 +315,27 @@ def typed_config(
 
 
 def _refuse_names(names: Mapping[str, Any], fields: Collection[str], chat: bool) -> None:
-    """Raises ConfigError for names that are neither arguments of a call nor fields of its config."""
+    """Raises ConfigError for a name that is neither an argument of the call nor a field of its config."""
     refuse_media(names)
     for name in sorted(names.keys() - set(fields)):
-        if name in _OF_CHATS and not chat:
-            raise ConfigError(f"{name}: a completion has a text and no roles; put it into the prompt, or use chat()")
+        if name in _CHAT_ONLY and not chat:
+            raise ConfigError(
+                "a completion has a text and no roles", field=name, remedy="put it into the prompt, or use chat()"
+            )
         from sdk.suggestions import remedy
 
-        known = [*fields, *(_OF_CHATS if chat else ()), "timeout"]
+        known = [*fields, *(_CHAT_ONLY if chat else ()), "timeout"]
         raise ConfigError(
-            f"{name}: neither an argument of the call nor a field of XRequestConfig; {remedy(name, known)}"
+            "neither an argument of the call nor a field of XRequestConfig", field=name, remedy=remedy(name, known)
         )
 
 
 def refuse_media(options: Mapping[str, Any]) -> None:
-    """Raises ConfigError for what ms-swift's calls take and no request here carries."""
+    """Raises ConfigError for media that ms-swift's calls accept and requests here cannot carry."""
     for name in ("audios", "videos"):
         if options.get(name):
             raise ConfigError(
-                f"{name}: not carried; pass the content parts that your server takes in a message: [{{'role': …}}]"
+                "requests cannot carry them",
+                field=name,
+                remedy="pass the content parts that your server accepts in a message: [{'role': …}]",
             )

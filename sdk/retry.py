@@ -1,4 +1,4 @@
-"""When to ask again, and after how long: a pure policy over what went wrong."""
+"""Whether to retry after an error, and after how long: a pure policy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MOST_DOUBLINGS = 64
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a call is tried again, `max_retries` times at the most; 0 turns retries off.
+    """How often a call is retried: at most `max_retries` times; 0 turns retries off.
 
-    Tried again are a connection that could not be made (or not in time), 429 and 503 (after Retry-After, if that is
-    within an hour), and once 408, 502 and 504. Never a call whose answer has begun, and never past its total time
-    limit. The wait is uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that failed
-    together.
+    The SDK retries a connection that could not be made (or not in time), 429 and 503 (after Retry-After, if that is
+    within an hour), and once 408, 502 and 504. It never retries a call whose answer has begun or whose total time limit
+    has passed. The wait is uniform in [0, min(`max_delay_s`, `base_delay_s`·2ⁿ)]: full jitter spreads callers that
+    failed together.
     """
 
     max_retries: int = 2

@@ -1,7 +1,7 @@
-"""Makes text that a server wrote safe to show: what could steer a terminal, forge a line or hide becomes visible. Pure.
+"""Makes a server's text safe to show: characters that steer a terminal, forge a line or hide become visible. Pure.
 
 `SDKError.message`, `str(error)` and `repr(error)` pass through here. The attributes that hold a server's own words
-(`server_message`, `code`, `type`, `param`, `request_id`, `body`) are as they came: whoever prints one calls `shown`.
+(`server_message`, `code`, `type`, `param`, `request_id`, `body`) are unchanged: call `shown` before you print one.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from streamgauge.hidden_characters import BLANK, escaped, without_piles
 
 HIDDEN = "<hidden>"
-"""What stands for a key."""
+"""Replaces a key."""
 MAX_MESSAGE = 4000
-"""Characters of a whole message."""
-MAX_SAID = 1000
-"""Characters of a server's own words within a message."""
+"""The longest message, in characters."""
+MAX_QUOTED = 1000
+"""The longest quote of a server within a message, in characters."""
 MAX_FACT = 300
-"""Characters of an id, a model name or an address beside a message."""
+"""The longest id, model name or address beside a message, in characters."""
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, invisible formats, half characters, line separators
 
 
 def shown(text: str, limit: int = MAX_MESSAGE) -> str:
-    r"""The text on one line, with unsafe characters written as escapes, cut behind `limit` characters.
+    r"""The text on one line, with unsafe characters as escapes, cut after `limit` characters.
 
-    Text that can be seen stays as it is, backslashes included, so that what was shown may be shown again.
+    Visible text does not change, backslashes included, so that the function may be applied twice.
 
     >>> shown("a\x1b[2J")
     'a\\x1b[2J'

@@ -1,4 +1,4 @@
-"""One look-up for all the calls that want the same at the same time."""
+"""Shares one look-up among all the calls that need the same result at the same time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SignalT = TypeVar("SignalT", bound=_Signal)
 class _Flight(Generic[SignalT]):
     """A look-up under way; `landed` is set at its end.
 
-    It is `complete` when what came of it holds for all who waited. Who leads it may be cancelled or run out of its own
-    time: then another of them leads the next.
+    It is `complete` if its result holds for every call that waited. The call that leads it may be cancelled or run out
+    of its own time: then one of the others leads the next.
     """
 
     def __init__(self, landed: SignalT) -> None:
@@ -35,7 +35,7 @@ class _Flight(Generic[SignalT]):
 
     @contextmanager
     def led(self, under_way: dict[Hashable, _Flight[SignalT]], key: Hashable) -> Iterator[None]:
-        """Around the look-up of who leads."""
+        """Wraps the look-up, in the call that leads it."""
         try:
             yield
             self.complete = True
@@ -49,21 +49,21 @@ class _Flight(Generic[SignalT]):
             self.landed.set()
 
     def share(self) -> bool:
-        """Whether what came of it holds for who waited. Raises the error that it ended with."""
+        """Whether its result holds for the calls that waited. Raises the error that it ended with."""
         if self.error is not None:
-            raise copy.copy(self.error)  # each call writes into its own what it knows
+            raise copy.copy(self.error)  # each call adds its own facts to its copy
         return self.complete
 
 
 class SingleFlight:
-    """Look-ups that threads share."""
+    """Shares look-ups among threads."""
 
     def __init__(self) -> None:
         self._under_way: dict[Hashable, _Flight[threading.Event]] = {}
 
     def run(self, key: Hashable, deadline: Deadline, look_up: Callable[[], object]) -> None:
-        """Look up, or wait for who does. Raises what the look-up raises, or the deadline's TotalTimeoutError."""
-        key = (key, os.getpid())  # a fork's copy of a flight never lands
+        """Look up, or wait for the call that does. Raises the look-up's error or the deadline's TotalTimeoutError."""
+        key = (key, os.getpid())  # the copy in a forked process never lands
         while True:
             mine = _Flight(threading.Event())
             flight = self._under_way.setdefault(key, mine)
@@ -78,14 +78,14 @@ class SingleFlight:
 
 
 class LoopSingleFlight:
-    """Look-ups that the tasks of an event loop share."""
+    """Shares look-ups among the tasks of an event loop."""
 
     def __init__(self) -> None:
         self._by_loop: WeakKeyDictionary[Any, dict[Hashable, _Flight[Any]]] = WeakKeyDictionary()
 
     async def run(self, key: Hashable, deadline: Deadline, look_up: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """The same as `SingleFlight.run`; who is cancelled while it leads leaves the look-up to another."""
-        from sdk.transport.event_loop import (  # brings asyncio, which blocking programs do without
+        """As `SingleFlight.run`; if the call that leads is cancelled, another one leads."""
+        from sdk.transport.event_loop import (  # imports asyncio, which blocking programs do not need
             event,
             running_loop,
             wait,

@@ -1,4 +1,4 @@
-"""Server-sent events out of a byte stream, without I/O; by the WHATWG standard, whatever the read boundaries.
+"""Decodes server-sent events from a stream of bytes, by the WHATWG standard and without I/O.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -11,14 +11,14 @@ from sdk.errors import ProtocolError
 from sdk.json_weight import LIGHT_BYTES, is_over_weight
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
-_MAX_EVENT_WEIGHT = 48 * 1024 * 1024  # bytes that its values would take in memory once they are parsed
+_MAX_EVENT_WEIGHT = 48 * 1024 * 1024  # bytes of memory that its values would take once parsed
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"  # as numbers: `in` finds a byte's number nine times faster than bytes of length one
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class TypedEvent(bytes):
-    """The data of an event that named a type of its own (`event: error`); plain bytes are of type `message`."""
+    """The data of an event with a type of its own (`event: error`); plain bytes have the type `message`."""
 
     event: str
 
@@ -31,21 +31,24 @@ class TypedEvent(bytes):
 class EventDecoder:
     """Turns blocks of a stream into the data of its events.
 
-    `feed` gives the data of each event that a block completes, in order; comments, ids, retry times and events
-    without data give nothing. The common case, a block of whole `data: …` frames, is a slice and no loop over bytes.
+    `feed` returns the data of each event that a block completes, in order, wherever the blocks are cut. Comments, ids,
+    retry times and events without data are dropped. The common case, a block of whole `data: …` frames, takes a slice
+    rather than a loop over lines.
     """
 
     __slots__ = ("_at_start", "_between", "_data", "_event", "_held", "_held_bytes", "_max_event_bytes", "_skip_lf")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._held = bytearray()  # the line not yet ended; one buffer, as millions of small pieces would take far more
+        self._held = (
+            bytearray()
+        )  # the unfinished line, in one buffer: millions of small pieces would take far more memory
         self._held_bytes = 0
-        self._data = bytearray()  # data lines of the event not yet ended, each with a line end
+        self._data = bytearray()  # the data lines of the unfinished event, each with a line end
         self._event = ""
         self._skip_lf = False  # the last block ended in CR: a leading LF belongs to it
         self._at_start = True
-        self._between = False  # nothing is held: the next block begins an event
+        self._between = False  # nothing is held, so the next block begins an event
 
     def feed(self, block: bytes) -> list[bytes]:
         """The data of the events that `block` completes. Raises ProtocolError for an event over the limit."""
@@ -61,7 +64,7 @@ class EventDecoder:
         return events
 
     def feed_eof(self) -> list[bytes]:
-        """The data of an event that the stream ended without its blank line, if there is one."""
+        """The data of a last event that lacks its blank line, if there is one."""
         if self._at_start:
             self._at_start = False
         if self._held:
@@ -81,7 +84,7 @@ class EventDecoder:
         return block.removeprefix(_BOM)
 
     def _feed_around_frames(self, block: bytes) -> list[bytes]:
-        """A block that begins or ends within an event: what is between the first and the last blank line is frames."""
+        """A block that begins or ends within an event: between its first and last blank line are whole frames."""
         begin, end = block.find(b"\n\n") + 2, block.rfind(b"\n\n") + 2
         if not block.startswith(b"data: ", begin) or end <= begin or begin == 1:
             return self._feed_lines(block)
@@ -89,7 +92,7 @@ class EventDecoder:
 
     def _feed_frames(self, block: bytes) -> list[bytes]:
         payloads = block[6:-2].split(b"\n\ndata: ")
-        if b"" not in payloads and block.count(b"\n") == 2 * len(payloads):  # no line beside these
+        if b"" not in payloads and block.count(b"\n") == 2 * len(payloads):  # no other lines
             return payloads
         events: list[bytes] = []
         for frame in block[:-2].split(b"\n\n"):
@@ -124,7 +127,7 @@ class EventDecoder:
         if rest:
             self._held += rest
         if lines and not self._data:
-            self._held_bytes = len(rest)  # comments and ids are done with
+            self._held_bytes = len(rest)  # comments and ids need no memory
         else:
             self._held_bytes += len(block)
         if self._held_bytes > self._max_event_bytes and (self._held or self._data):
@@ -138,7 +141,7 @@ class EventDecoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._add(value)
-        elif name == b"error":  # not in the standard: servers built on older llama.cpp report errors so
+        elif name == b"error":  # not standard: servers built on older llama.cpp report errors this way
             self._add(value)
             self._event = "error"
         elif name == b"event":

@@ -1,4 +1,4 @@
-"""Streams of typed chunks, for `for` and for `async for`, over one reader that knows how a stream may end."""
+"""Streams of typed chunks, for `for` and `async for`; both use one reader, which knows how a stream may end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _StreamFacts(Generic[Chunk]):
-    """What a stream tells beside its chunks."""
+    """The facts that both kinds of stream offer in addition to their chunks."""
 
     __slots__ = (
         "__weakref__",
@@ -41,9 +41,9 @@ class _StreamFacts(Generic[Chunk]):
 
     def __init__(self, answered: Answered, kind: type[Chunk], owner: object) -> None:
         self._reader = StreamReader(kind, answered.deadline, answered.max_bytes, answered.question.expected_tokens)
-        self._owner = owner  # a client that nobody holds any more would take its connections along
+        self._owner = owner  # keeps the client alive: without it, the connections would close
         self._deadline = answered.deadline
-        self._ready: deque[Chunk] | tuple[()] = ()  # no deque until one is needed: most tokens come by themselves
+        self._ready: deque[Chunk] | tuple[()] = ()  # a deque only when needed: most blocks hold one token
         self._at_end = False
         self._ended = False
         self._left = False
@@ -52,58 +52,58 @@ class _StreamFacts(Generic[Chunk]):
         self._model = answered.question.model
         self._request = answered.request
         self.request_id: str = answered.request_id
-        """The id of the request: the server's where it names one, else the one that was sent."""
+        """The server's id of the request if it names one, else the id that was sent."""
 
     @property
     def _first(self) -> StreamedAnswer:
-        """The first answer, also where the server does not number it 0."""
+        """The first answer, even if the server does not number it 0."""
         if self._is_one or self._at_end:
             return next(iter(self._reader.answers), self._reader.first)
         return self._reader.first
 
     @property
     def text(self) -> str:
-        """The text so far, of the first answer."""
+        """The text of the first answer so far."""
         return self._first.text
 
     @property
     def texts(self) -> list[str]:
-        """The text so far of each of the `n` answers, empty where one has none."""
+        """The text of each of the `n` answers so far, empty if one has none."""
         return [answer.text for answer in self._reader.answers]
 
     @property
     def answers(self) -> list[StreamedAnswer]:
-        """The `n` answers that chunks have come about, each with its text, reasoning and calls."""
+        """Those of the `n` answers that have begun, each with its text, reasoning and calls."""
         return self._reader.answers
 
     @property
     def reasoning(self) -> str:
-        """The reasoning so far, of the first answer."""
+        """The reasoning of the first answer so far."""
         return self._first.reasoning
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tool calls so far, of the first answer."""
+        """The tool calls of the first answer so far."""
         return self._first.tool_calls
 
     @property
     def refusal(self) -> str:
-        """The model's refusal so far, of the first answer; empty when it does not refuse."""
+        """The refusal in the first answer so far; empty if the model does not refuse."""
         return self._first.refusal
 
     @property
     def function_call(self) -> Function | None:
-        """The call of the first answer in the form that came before tool calls; None without one."""
+        """The function call of the first answer, in the form that preceded tool calls; None without one."""
         return self._first.function_call
 
     @property
     def usage(self) -> UsageInfo | None:
-        """Tokens as the server counted them; None until it says, usually at the end."""
+        """Tokens as the server counted them; None until it reports them, usually at the end."""
         return self._reader.usage
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first answer ended; None while it goes on."""
+        """Why the first answer ended; None until it ends."""
         return self._first.finish_reason
 
     def __repr__(self) -> str:
@@ -115,20 +115,20 @@ class _StreamFacts(Generic[Chunk]):
     def _begin(self) -> None:
         if self._left:
             raise RuntimeError(
-                "this stream was left early, which ended it; to pause in between, read it by next() or anext()"
+                "an earlier loop left this stream, which ended it; to pause in between, use next() or anext()"
             )
 
     def _end(self) -> bool:
-        """Mark it as ended; whether it was not yet."""
+        """Mark it as ended; returns whether it was still open."""
         was_open, self._ended, self._at_end = not self._ended, True, True
         self._ready = ()
         self._reader.failure = None
         return was_open
 
     def _take_finish(self, chunks: list[Chunk], arrived_ns: int) -> None:
-        """At least one choice has finished; once all have, wait only briefly for the rest.
+        """At least one choice has finished; once all have, limit the wait for the rest.
 
-        If the server goes on with text, it had not finished: its text is not cut off.
+        If the server goes on with text, the limit is lifted so that the text is not cut off.
         """
         deadline = self._deadline
         if not deadline.is_finishing:
@@ -139,13 +139,13 @@ class _StreamFacts(Generic[Chunk]):
             self._expected = sys.maxsize
 
     def _is_at_end_by(self, error: SDKError) -> bool:
-        """Whether the error only ends the stream: it was closed elsewhere, or every choice had finished."""
+        """Whether the error just ends the stream: it was closed elsewhere, or every choice had finished."""
         is_complete = self._deadline.is_finishing and isinstance(error, (RequestTimeoutError, ConnectionLostError))
         self._at_end = self._ended or is_complete
         return self._at_end
 
-    def _told(self, error: SDKError) -> SDKError:
-        """The error with what this stream knows about it."""
+    def _with_facts(self, error: SDKError) -> SDKError:
+        """The error, with the facts of this stream filled in."""
         error.url = self._request.url
         error.model = self._model
         error.request_id = self.request_id
@@ -155,10 +155,10 @@ class _StreamFacts(Generic[Chunk]):
 
 
 class Stream(_StreamFacts[Chunk]):
-    """A stream of chunks: iterate over it once. Leaving it early (`break`, `close`, `with`) tells the server to stop.
+    """A stream of chunks: iterate over it once. Leaving it early (`break`, `close`, `with`) makes the server stop.
 
-    Raises StreamTruncatedError, StreamServerError, ProtocolError, ConnectionLostError or a RequestTimeoutError; each
-    has the text that had arrived in `.partial`. Once closed, or after an error, it is at its end.
+    Raises StreamTruncatedError, StreamServerError, ProtocolError, ConnectionLostError or a RequestTimeoutError; the
+    text that had arrived is in its `.partial`. Once closed, or after an error, the stream is at its end.
 
     >>> for chunk in inference_client(model, "Hi", request_config=XRequestConfig(stream=True)):
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
@@ -196,19 +196,19 @@ class Stream(_StreamFacts[Chunk]):
             except SDKError as error:
                 if self._is_at_end_by(error):
                     continue
-                told = self._told(error)
+                error_with_facts = self._with_facts(error)
                 self.close()
-                raise told from error.__cause__
+                raise error_with_facts from error.__cause__
             except BaseException:  # Ctrl-C
                 self.close()
                 raise
-            if len(chunks) == 1:  # a token by itself, as most come
+            if len(chunks) == 1:  # one token, the common case
                 return chunks[0]
             ready = self._ready = deque(chunks)
         return ready.popleft()
 
     def close(self) -> None:
-        """End the stream; the server learns of it at once. Safe to repeat."""
+        """End the stream, so that the server stops. Safe to repeat."""
         if self._end():
             if self._reader.done:
                 self._exchange.finish()
@@ -229,7 +229,7 @@ class Stream(_StreamFacts[Chunk]):
 
 
 class _Reading(Generic[Chunk]):
-    """One loop over a stream: when the loop is left, so is the stream."""
+    """One loop over a stream, which ends the stream when it ends."""
 
     __slots__ = ("_stream",)
 
@@ -241,20 +241,20 @@ class _Reading(Generic[Chunk]):
 
     def __next__(self) -> Chunk:
         stream = self._stream
-        ready = stream._ready  # noqa: SLF001 - the two are one
+        ready = stream._ready  # noqa: SLF001 - the two classes belong together
         return ready.popleft() if ready else stream.__next__()
 
     def __del__(self) -> None:
         stream = self._stream
-        if not stream._ended:  # noqa: SLF001 - the two are one
+        if not stream._ended:  # noqa: SLF001 - the two classes belong together
             stream._left = True  # noqa: SLF001
             stream.close()
 
 
 class AsyncStream(_StreamFacts[Chunk]):
-    """A stream of chunks for `async for`; otherwise as `Stream`. Cancelling a read closes the connection at once.
+    """A stream of chunks for `async for`; otherwise as `Stream`. Cancelling a read closes the connection immediately.
 
-    One task reads it; RuntimeError is raised where another is reading it already.
+    Only one task may read it: a second one gets a RuntimeError.
 
     >>> async for chunk in await inference_client_async(model, "Hi", request_config=XRequestConfig(stream=True)):
     ...     print(chunk.choices[0].delta.content, end="", flush=True)
@@ -294,20 +294,20 @@ class AsyncStream(_StreamFacts[Chunk]):
             except SDKError as error:
                 if self._is_at_end_by(error):
                     continue
-                told = self._told(error)
+                error_with_facts = self._with_facts(error)
                 await self.aclose()
-                raise told from error.__cause__
+                raise error_with_facts from error.__cause__
             except BaseException:  # cancelled
                 self._end()
                 self._exchange.close()
                 raise
-            if len(chunks) == 1:  # a token by itself, as most come
+            if len(chunks) == 1:  # one token, the common case
                 return chunks[0]
             ready = self._ready = deque(chunks)
         return ready.popleft()
 
     async def aclose(self) -> None:
-        """End the stream; the server learns of it at once. Safe to repeat."""
+        """End the stream, so that the server stops. Safe to repeat."""
         if self._end():
             if self._reader.done:
                 await self._exchange.finish()
@@ -323,7 +323,7 @@ class AsyncStream(_StreamFacts[Chunk]):
         await self.aclose()
 
     def abandon(self) -> None:
-        """End the stream without waiting, from anywhere; for who leaves it where nothing can be awaited."""
+        """End the stream without waiting, from any thread; for code that cannot await."""
         if self._end():
             self._exchange.abandon()
 
@@ -333,7 +333,7 @@ class AsyncStream(_StreamFacts[Chunk]):
 
 
 class _AsyncReading(Generic[Chunk]):
-    """One loop over a stream: when the loop is left, so is the stream."""
+    """One loop over a stream, which ends the stream when it ends."""
 
     __slots__ = ("_stream",)
 
@@ -348,6 +348,6 @@ class _AsyncReading(Generic[Chunk]):
 
     def __del__(self) -> None:
         stream = self._stream
-        if not stream._ended:  # noqa: SLF001 - the two are one
+        if not stream._ended:  # noqa: SLF001 - the two classes belong together
             stream._left = True  # noqa: SLF001
             stream.abandon()

@@ -1,4 +1,4 @@
-"""How much a stream may bring, without I/O: its answers in memory, events beyond those asked for, bytes for nothing."""
+"""Limits of a stream, without I/O: memory of its answers, events beyond the request, bytes without an answer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from sdk.errors import ProtocolError
 from sdk.streamed_answer import StreamedAnswer
 
 CHECK_BYTES = 256 * 1024
-"""A stream is checked each time that this many bytes have come: a check for each token would cost too much."""
+"""A stream is checked each time this many bytes have arrived: a check for each token would cost too much."""
 MAX_ANSWERS = 16_384
-# As much as one event may have: with less, an event without text (the log probabilities of a prompt) would be an error.
+# As large as one event may be: otherwise an event without text, such as a prompt's log probabilities, would fail.
 MAX_SILENT_BYTES = 16 * 1024 * 1024
 MAX_SILENT_EVENTS = 100_000
-_COPIES = 2  # to read the text joins its pieces, so that they are in memory twice for a moment
-# Some gateways send a token in several events, and events that only keep a connection alive are counted too.
+_COPIES = 2  # reading the text joins its pieces, so that they are briefly in memory twice
+# Some gateways send a token in several events, and events that only keep the connection alive count too.
 _EVENTS_PER_TOKEN, _MORE_EVENTS = 16, 10_000
 
 
 class StreamLimits:
-    """Watches over one stream; `tokens` is what was asked for of all its answers together, None if nothing was."""
+    """Watches one stream; `tokens` is the number requested for all its answers together, None without a limit."""
 
     __slots__ = ("_finished", "_held", "_max_bytes", "_silent_bytes", "_since", "_tokens")
 
@@ -35,7 +35,7 @@ class StreamLimits:
     def problem(
         self, answers: Iterable[StreamedAnswer], received: int, events: int, finished: int, *, has_ids: bool
     ) -> ProtocolError | None:
-        """What is wrong after `received` more bytes; None while nothing is. `events` and `finished` are totals."""
+        """The problem after `received` more bytes, or None. `events` and `finished` are totals."""
         held = sum(answer.compact() for answer in answers)
         if held > self._max_bytes // _COPIES:
             return too_large(self._max_bytes // _COPIES, "the text of the stream")
@@ -45,12 +45,12 @@ class StreamLimits:
             self._silent_bytes += received
         self._held, self._finished = held, finished
         if self._silent_bytes > MAX_SILENT_BYTES:
-            return ProtocolError(f"the stream brought {self._silent_bytes} bytes in a row and nothing of an answer")
+            return ProtocolError(f"the stream sent {self._silent_bytes} bytes in a row and nothing of an answer")
         if events - self._since > MAX_SILENT_EVENTS:
-            return ProtocolError(f"the stream brought {events - self._since} events in a row and nothing of an answer")
+            return ProtocolError(f"the stream sent {events - self._since} events in a row and nothing of an answer")
         if self._tokens is not None and events > _EVENTS_PER_TOKEN * self._tokens + _MORE_EVENTS:
             return ProtocolError(
-                f"the stream brought {events} events and goes on, though {self._tokens} tokens were asked for"
+                f"the stream sent {events} events and goes on, though the request asked for {self._tokens} tokens"
                 " (max_tokens × n)"
             )
         return None

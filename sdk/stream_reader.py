@@ -1,4 +1,4 @@
-"""What the bytes of a stream amount to: chunks, and the text, calls and usage that accumulate, without I/O."""
+"""Turns the bytes of a stream into chunks, and collects its text, calls and usage, without I/O."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Chunk = TypeVar("Chunk", bound=ChatCompletionStreamResponse | CompletionStreamRe
 
 
 class StreamReader(Generic[Chunk]):
-    """Bytes of a stream in, chunks out, without I/O; what they amount to accumulates here.
+    """Takes the bytes of a stream, returns its chunks, and keeps the answers that they add up to.
 
-    `done` is set by `[DONE]`. A chunk without choices (the usage that closes a stream, say) gives up its usage and is
-    not passed on, so that `chunk.choices[0]` always exists.
+    `done` is set by `[DONE]`. A chunk without choices, such as the usage that ends a stream, is not passed on once its
+    usage is taken, so that `chunk.choices[0]` always exists.
     """
 
     __slots__ = (
@@ -69,21 +69,21 @@ class StreamReader(Generic[Chunk]):
         self._watch_stall = deadline.timeouts.stall is not None
         self._decoder = EventDecoder()
         self.first: StreamedAnswer = StreamedAnswer(0)
-        """The first answer: most streams have no other."""
+        """The first answer, which is the only one of most streams."""
         self._others: dict[int, StreamedAnswer] | None = None
         self._events = 0
         self._max_bytes = max_bytes
         self._tokens = tokens
         self._limits: StreamLimits | None = None  # most streams are too short to be checked
         self._is_beginning = True
-        self._unchecked = 0  # bytes that may come until a closer look is due
-        self._unrecognised = b""  # what came before any event: perhaps no stream at all
+        self._unchecked = 0  # bytes until the next check
+        self._unrecognised = b""  # bytes before the first event: it may not be a stream
         self._usage: dict[str, Any] | None = None
         self.done: bool = False
         self.finished: int = 0
-        """How many answers have their finish reason."""
+        """The number of answers that have their finish reason."""
         self.failure: SDKError | None = None
-        """What is wrong behind the chunks that were given last: to be raised once they are passed on."""
+        """An error after the chunks that `feed` returned last: to be raised once they are passed on."""
 
     def feed(self, block: Block) -> list[Chunk]:
         """The chunks that a block completes. Raises StreamServerError or ProtocolError."""
@@ -96,7 +96,7 @@ class StreamReader(Generic[Chunk]):
         return self._chunks(self._decoder.feed(data))
 
     def _feed_beginning(self, block: Block) -> list[Chunk]:
-        """The same until events come, or so much else that none will: it may be no stream at all."""
+        """As `feed`, until the first event, or until so many other bytes that it cannot be a stream."""
         self._unrecognised += block.data
         self._unchecked = CHECK_BYTES - len(self._unrecognised)
         if self._unchecked < 0:
@@ -114,7 +114,9 @@ class StreamReader(Generic[Chunk]):
         if self._limits is None:
             self._limits = StreamLimits(self._max_bytes, self._tokens)
         answers = [self.first, *(self._others or {}).values()]
-        has_ids = any(choice.token_ids for chunk in chunks for choice in chunk.choices)  # nothing else keeps them
+        has_ids = any(
+            choice.token_ids for chunk in chunks for choice in chunk.choices
+        )  # token ids are not kept elsewhere
         problem = self._limits.problem(answers, received, self._events, self.finished, has_ids=has_ids)
         if problem is not None and self.failure is None:
             self._fail(problem, chunks)
@@ -129,18 +131,18 @@ class StreamReader(Generic[Chunk]):
         return chunks
 
     def feed_eof(self) -> list[Chunk]:
-        """The chunks of an event that lacks its blank line. Raises StreamTruncatedError when the end came too early."""
+        """The chunks of a last event that lacks its blank line. Raises StreamTruncatedError if the end is too early."""
         try:
             chunks = self._chunks(self._decoder.feed_eof())
         except ProtocolError as error:
             raise self._truncated(f"inside an event ({error.message})") from None
         if not self.done and (not self.finish_reasons or set(self.indexes) - self.finish_reasons.keys()):
-            problem = self._no_stream() or self._truncated("without a finish reason or [DONE]")
+            problem = self._error_without_stream() or self._truncated("without a finish reason or [DONE]")
             self._fail(problem, chunks)
         return chunks
 
     def _fail(self, problem: SDKError, chunks: list[Chunk]) -> None:
-        """Raise it, or leave it in `failure` where chunks came before it."""
+        """Raise the problem, or keep it in `failure` if chunks arrived before it."""
         if not chunks:
             raise problem
         self.failure = problem
@@ -149,35 +151,35 @@ class StreamReader(Generic[Chunk]):
         count = "1 event" if self._events == 1 else f"{self._events} events"
         return StreamTruncatedError(f"the server closed the stream after {count} {how}")
 
-    def _no_stream(self) -> SDKError | None:
-        """The error for an answer that is JSON and no stream, though nothing of its head says so."""
+    def _error_without_stream(self) -> SDKError | None:
+        """The error for an answer that is JSON rather than a stream, although its head does not say so."""
         if self._events or not self._unrecognised.removeprefix(BOM).lstrip().startswith((b"{", b"[")):
             return None
         return not_an_answer(self._unrecognised)
 
     @property
     def answers(self) -> list[StreamedAnswer]:
-        """The answers that chunks have come about, by their index."""
+        """The answers that have begun, in the order of their index."""
         first = [] if self.first.is_empty and not self.first.begun else [self.first]
         return first if self._others is None else first + [self._others[index] for index in sorted(self._others)]
 
     @property
     def indexes(self) -> list[int]:
-        """Of the answers that chunks have come about."""
+        """The indexes of the answers that have begun."""
         return [answer.index for answer in self.answers]
 
     @property
     def finish_reasons(self) -> dict[int, str]:
-        """Why answers ended, by their index. Unfinished ones are left out."""
+        """The finish reasons of the finished answers, by index."""
         return {answer.index: answer.finish_reason for answer in self.answers if answer.finish_reason}
 
     def text(self, index: int = 0) -> str:
-        """The text so far of one of the `n` answers."""
+        """The text of one of the `n` answers so far."""
         return next((answer.text for answer in self.answers if answer.index == index), "")
 
     @property
     def usage(self) -> UsageInfo | None:
-        """The server's count so far; None until it says."""
+        """The server's count so far; None until it reports one."""
         return None if self._usage is None else read_usage(self._usage)
 
     def _chunks(self, payloads: list[bytes]) -> list[Chunk]:
@@ -218,11 +220,11 @@ class StreamReader(Generic[Chunk]):
     def _end(self, chunks: list[Chunk]) -> None:
         if not self.done and not self.answers:
             self.done = True
-            self._fail(ProtocolError("the stream ended, and none of its events had choices"), chunks)
+            self._fail(ProtocolError("the stream ended, but none of its events had choices"), chunks)
         self.done = True
 
     def _odd_chunk(self, payload: bytes, cause: Exception, chunks: list[Chunk]) -> Chunk | SDKError | None:
-        """A chunk with odd fields; the error for an event that is not a chunk, or None for events of other kinds."""
+        """A chunk with unexpected fields; the error if the event is not a chunk; None for an event of another kind."""
         if payload.strip(b' \t\r\n"').upper() == b"[DONE]":
             self._end(chunks)
             return None
@@ -232,18 +234,18 @@ class StreamReader(Generic[Chunk]):
             kind: Any = ChatCompletionStreamResponse if self._is_chat else CompletionStreamResponse
             chunk = cast(Chunk, read_odd_chunk(kind, payload))
         except msgspec.ValidationError as error:
-            return self._no_chunk(payload, error)
+            return self._error_without_chunk(payload, error)
         except (ValueError, RecursionError):
-            return self._no_chunk(payload, cause)
+            return self._error_without_chunk(payload, cause)
         if chunk.error is not None:
-            self.failure = _reported(payload)  # raised behind the chunk
+            self.failure = _reported(payload)  # raised after the chunk
         for choice in chunk.choices or ():
             if (delta := getattr(choice, "delta", None)) is not None:
                 self._answer(choice.index).take_rare(delta)
         return chunk
 
-    def _no_chunk(self, payload: bytes, cause: Exception) -> SDKError | None:
-        """The error for an event that is not a chunk: the server's own, if any; None for events of other kinds."""
+    def _error_without_chunk(self, payload: bytes, cause: Exception) -> SDKError | None:
+        """The error if an event is not a chunk: the server's own, if any; None for an event of another kind."""
         if (reported := _reported(payload)) is not None:
             return reported
         if isinstance(payload, TypedEvent) or payload.isspace():
@@ -253,7 +255,7 @@ class StreamReader(Generic[Chunk]):
     def _take_chat(self, choices: list[Any], payload: bytes) -> None:
         for choice in choices:
             answer = self._answer(choice.index) if choice.index else self.first
-            delta = choice.delta  # it and its text may be null until here
+            delta = choice.delta  # both it and its text may be null here
             if delta is None:
                 delta = choice.delta = self._instead_of_delta(payload, choices, choice, answer)
             content = delta.content
@@ -291,13 +293,13 @@ class StreamReader(Generic[Chunk]):
 
             try:
                 number_by_place(choices, payload)
-            except ValueError as error:  # a number of thousands of digits in a field that nothing else reads
+            except ValueError as error:  # a number of thousands of digits, in a field that nothing else parses
                 self.failure = self._not_a_chunk(payload, error)
 
     def _instead_of_delta(
         self, payload: bytes, choices: list[Any], choice: Any, answer: StreamedAnswer
     ) -> DeltaMessage:
-        """Where a choice lacks what it should have: its `message`, say, as far as it says something new."""
+        """The piece for a choice without one: for example its `message`, as far as that is new."""
         if b'"message"' in payload or b'"text"' in payload or b'"delta"' in payload:
             from sdk.odd_answer import delta_elsewhere
 
@@ -315,7 +317,7 @@ class StreamReader(Generic[Chunk]):
         return ProtocolError(f"event {self._events + 1} of the stream is not a chunk: {cause}: {excerpt(payload)}")
 
     def _answer(self, index: int) -> StreamedAnswer:
-        """The answer of an index."""
+        """The answer at an index."""
         if index == 0:
             return self.first
         if self._others is None:
@@ -326,32 +328,32 @@ class StreamReader(Generic[Chunk]):
             if len(self._others) < MAX_ANSWERS:
                 self._others[index] = answer
             else:
-                self.failure = ProtocolError(f"the stream brings more than {MAX_ANSWERS} answers")
+                self.failure = ProtocolError(f"the stream has more than {MAX_ANSWERS} answers")
         return answer
 
 
-_NO_REASON = frozenset({"null", "None"})  # as some gateways write that there is none yet
+_NO_REASON = frozenset({"null", "None"})  # some gateways write these when there is none yet
 
 
 def _has_progress(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
-    """Whether a chunk brings the answer on: chunks that only keep the connection alive do not."""
+    """Whether a chunk adds to the answer; one that only keeps the connection alive does not."""
     return has_text(chunk) or any(
         choice.token_ids or (choice.finish_reason or "null") not in _NO_REASON for choice in chunk.choices
     )
 
 
 def has_text(chunk: ChatCompletionStreamResponse | CompletionStreamResponse) -> bool:
-    """Whether a chunk has anything of an answer: text, reasoning, a refusal or calls."""
+    """Whether a chunk has text, reasoning, a refusal or calls."""
     for choice in chunk.choices:
         if isinstance(choice, CompletionResponseStreamChoice):
             if choice.text:
                 return True
-        elif _says_something(choice.delta):
+        elif _has_content(choice.delta):
             return True
     return False
 
 
-def _says_something(delta: DeltaMessage) -> bool:
+def _has_content(delta: DeltaMessage) -> bool:
     return bool(delta.content or delta.thoughts or delta.tool_calls or delta.refusal or delta.function_call is not None)
 
 

@@ -1,4 +1,4 @@
-"""One of the answers that a stream brings, as far as it has come, without I/O."""
+"""One of the answers of a stream, as far as it has arrived, without I/O."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LARGE_PIECE = 1024 * 1024
 
 
 class StreamedAnswer:
-    """One of the `n` answers of a stream so far; its `index` is the server's number for it."""
+    """One of the `n` answers of a stream so far; `index` is the server's number for it."""
 
     __slots__ = ("_calls", "_function_call", "_refusals", "_thoughts", "begun", "finish_reason", "index", "pieces")
 
     def __init__(self, index: int) -> None:
         self.index: int = index
         self.finish_reason: str | None = None
-        """Why it ended; None while it goes on."""
+        """Why it ended; None until it ends."""
         self.pieces: list[str] = []  # of the text
-        self.begun: bool = False  # whether a chunk without text has come
-        self._thoughts: list[str] | None = None  # most answers have nothing but text
+        self.begun: bool = False  # whether a chunk without text has arrived
+        self._thoughts: list[str] | None = None  # most answers have only text
         self._refusals: list[str] | None = None
         self._calls: ToolCalls | None = None
         self._function_call: PartialCall | None = None
@@ -43,17 +43,17 @@ class StreamedAnswer:
 
     @property
     def refusal(self) -> str:
-        """The model's refusal so far; empty when it does not refuse."""
+        """The refusal so far; empty if the model does not refuse."""
         return joined(self._refusals)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tool calls so far, each put together from its pieces, in the order in which they were opened."""
+        """The tool calls so far, joined from their pieces, in the order in which they began."""
         return [] if self._calls is None else self._calls.whole()
 
     @property
     def function_call(self) -> Function | None:
-        """The call in the form that came before tool calls; None without one."""
+        """The function call, in the form that preceded tool calls; None without one."""
         return None if self._function_call is None else self._function_call.function()
 
     def __repr__(self) -> str:
@@ -62,11 +62,11 @@ class StreamedAnswer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing that makes an answer has come."""
+        """Whether nothing of the answer has arrived."""
         return not (self.pieces or self._thoughts or self._refusals or self._calls or self._function_call)
 
     def compact(self) -> int:
-        """Join small pieces, each of which takes a multiple of its length; the bytes that the answer holds then."""
+        """Join small pieces, each of which takes a multiple of its length; returns the bytes of the answer then."""
         held = _ANSWER_BYTES
         for parts in (self.pieces, self._thoughts, self._refusals):
             if parts:
@@ -90,7 +90,7 @@ class StreamedAnswer:
             self._thoughts.append(thoughts)
 
     def take_rare(self, delta: DeltaMessage) -> None:
-        """Add what few deltas have: a refusal, a call of the older form."""
+        """Add what few deltas have: a refusal, or a function call of the older form."""
         if delta.refusal:
             self._refusals = self._refusals or []
             self._refusals.append(delta.refusal)
@@ -103,9 +103,9 @@ class StreamedAnswer:
 
 
 def compacted(parts: list[str]) -> int:
-    """Join the parts behind the large ones at the beginning; the bytes that all take as one text."""
+    """Join the parts after the large ones at the beginning; returns the bytes that all take as one text."""
     large = 0
-    while large < len(parts) and len(parts[large]) >= _LARGE_PIECE:  # copied once more only when the text is read
+    while large < len(parts) and len(parts[large]) >= _LARGE_PIECE:  # copied again only when the text is read
         large += 1
     if len(parts) - large > 1:
         parts[large:] = ["".join(parts[large:])]
@@ -113,7 +113,7 @@ def compacted(parts: list[str]) -> int:
 
 
 def joined(parts: list[str] | None) -> str:
-    """The parts as one text; they are kept joined, so that reading it again costs one copy of what came before."""
+    """The parts as one text. They stay joined, so that the next read copies this text once and no piece of it again."""
     if not parts:
         return ""
     if len(parts) > 1:

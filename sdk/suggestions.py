@@ -1,10 +1,10 @@
-"""What to write instead of a name that is not a field: a suggestion only where it is surely what was meant."""
+"""Suggestions for a name that is not a field, made only if the intended field is clear."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# The same things under the names that other libraries have for them.
+# Names that other libraries use for the same fields.
 _OTHER_NAMES = {
     "temp": "temperature",
     "max_new_tokens": "max_tokens",
@@ -23,7 +23,7 @@ _OTHER_NAMES = {
     "headers": "extra_headers",
 }
 
-# Fields of the APIs of OpenAI, vLLM and their kin that have none here: these are no misspellings.
+# Fields of OpenAI's, vLLM's and similar APIs that have no field here. They are not misspellings.
 _OF_THE_API = """
 add_generation_prompt add_special_tokens allowed_token_ids audio bad_words cache_salt chat_template
 continue_final_message detokenize documents echo function_call functions guided_choice guided_decoding_backend
@@ -34,10 +34,10 @@ safety_identifier separate_reasoning service_tier spaces_between_special_tokens 
 tfs_z thinking thinking_token_budget top_a top_n_tokens truncate_prompt_tokens typical_p use_beam_search user
 verbosity vllm_xargs watermark web_search_options
 """
-_SURE_LENGTH = 6  # shorter names are a letter or two from too many others
+_SURE_LENGTH = 6  # shorter names are only a letter or two away from too many others
 
 
-# Arguments of a call, which stand beside its config.
+# Arguments of a call, which are not part of its config.
 _ARGUMENTS = """
 api_key audios config history host images is_chat is_chat_request is_multimodal messages model model_type port
 prompt query request_config roles system timeout tool_choice tools url videos
@@ -50,11 +50,11 @@ def remedy(name: str, fields: Iterable[str]) -> str:
         return f"did you mean {meant}?"
     if name in _ARGUMENTS.split():
         return "it is an argument of the call"
-    return f"what has no field here goes into extra_body={{{name!r}: …}}"
+    return f"a parameter without a field goes into extra_body={{{name!r}: …}}"
 
 
 def suggestion(name: str, fields: Iterable[str]) -> str | None:
-    """The one of `fields` that `name` surely means, or None."""
+    """The field that `name` clearly means, or None."""
     known = list(fields)
     if name in _OTHER_NAMES:
         return _OTHER_NAMES[name] if _OTHER_NAMES[name] in known else None
@@ -71,14 +71,14 @@ def _plain(name: str) -> str:
 
 
 def _is_near(written: str, meant: str) -> bool:
-    """Whether one slip of the keys lies between the two, or two in a long name."""
+    """Whether a single typing error explains the difference, or two in a long name."""
     if min(len(written), len(meant)) < _SURE_LENGTH:
         return _is_slip_in_short_name(written, meant)
     return _distance(written, meant) <= (2 if len(meant) >= 10 else 1)
 
 
 def _is_slip_in_short_name(written: str, meant: str) -> bool:
-    """Whether two letters are swapped, one is doubled or left out, or an s was added: `sotp`, `seeed`, `strem`."""
+    """Whether two letters are swapped, one is doubled or left out, or an s is added: `sotp`, `seeed`, `strem`."""
     if len(meant) < 3:
         return False
     if len(written) == len(meant):
@@ -90,7 +90,7 @@ def _is_slip_in_short_name(written: str, meant: str) -> bool:
 
 
 def _distance(a: str, b: str) -> int:
-    """The letters to insert, leave out, replace or swap with a neighbour (optimal string alignment)."""
+    """The number of letters to insert, delete, replace or swap with a neighbour (optimal string alignment)."""
     rows = [list(range(len(b) + 1))]
     for i, letter in enumerate(a, 1):
         row = [i]

@@ -1,4 +1,4 @@
-"""Tool calls out of the pieces that a stream brings, without I/O: which piece belongs to which call."""
+"""Assembles tool calls from the pieces in a stream, without I/O: which piece belongs to which call."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from sdk.chunks import FunctionPiece, ToolCallPiece
 if TYPE_CHECKING:
     from sdk.types import Function, ToolCall
 
-# What a call and the keys of a piece take in memory without their texts.
+# The memory of a call and of the keys of a piece, without their texts.
 _CALL_BYTES, _KEYS_BYTES = 600, 300
-_HEADER_BYTES = getsizeof("é") - 2  # of a text that is not ASCII; a last character behind it ends the text
+# The header of a text that is not ASCII, without the character that ends it. Not measured with "é": since Python 3.12,
+# a Latin-1 character is kept together with its UTF-8.
+_HEADER_BYTES = getsizeof(chr(0x100)) - 4
 _MAX_COMPARED = 256 * 1024  # parsed arguments may take fifty times the memory of their text
-_LONGEST_NAME = 64 * 1024  # pieces of a name beyond it are dropped: adding to it would take ever longer
+_LONGEST_NAME = 64 * 1024  # pieces of a longer name are dropped: each addition would copy the name
 _COUNTED_AT_ONCE = 64 * 1024
 _STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
 class ToolCalls:
-    """The calls of one answer, in the order in which the server opened them.
+    """The calls of one answer, in the order in which the server began them.
 
-    A piece goes by its id, then by its index, then to the call that came last:
+    The id of a piece decides to which call it belongs, then its index, then the order:
 
-    - A known id belongs to its call, whatever the index says.
-    - A new id opens a call, also on an index that is in use; a call that has no id yet takes it. A piece that only goes
-      on with unfinished arguments belongs to them: some servers make up a new id for each piece.
-    - Without an id, the index names the call that was opened there last.
-    - With neither, the piece belongs to the call that came last.
+    - A known id belongs to its call, regardless of the index.
+    - A new id begins a call, even at an index that is in use, unless the call there has no id yet and takes it. A piece
+      that only continues unfinished arguments belongs to them: some servers make up a new id for each piece.
+    - Without an id, the index names the call that last began there.
+    - With neither, the piece belongs to the latest call.
 
-    A piece that names a function opens a call of its own where the call it would go to is complete or is about another
-    function. One that repeats a complete call adds nothing.
+    A piece that names a function begins a new call if the call it would belong to is complete or has another function.
+    A piece that repeats a complete call adds nothing.
     """
 
     __slots__ = ("_calls", "_events", "_known", "_known_bytes", "_latest")
@@ -53,7 +55,7 @@ class ToolCalls:
             function = piece.function or _NO_FUNCTION
             call = None if piece.id or function.name else self._known.get(piece.index)
             if (
-                call is not None  # as most pieces come
+                call is not None  # the common case
                 and (arguments := function.arguments)
                 and (arguments[0] not in _MAY_BEGIN or not _begins_value(arguments))
             ):
@@ -65,7 +67,7 @@ class ToolCalls:
             if call is None or call.is_left_for(piece, function, self._events):
                 opened = PartialCall()
                 if not function.name and call is not None and call.was_named_again:
-                    opened.name = call.name  # given a moment ago, in a piece without arguments
+                    opened.name = call.name  # from the piece before, which had no arguments
                 self._calls.append(opened)
                 call = opened
                 if piece.index is not None:
@@ -76,17 +78,17 @@ class ToolCalls:
             self._latest = call
 
     def whole(self) -> list[ToolCall]:
-        """The calls as far as they have come."""
+        """The calls so far."""
         from sdk.types import ToolCall
 
         return [ToolCall(id=call.id, type=call.type or "function", function=call.function()) for call in self._calls]
 
     def compact(self) -> int:
-        """Join the pieces of each call; the bytes that all take."""
+        """Join the pieces of each call; returns the bytes that all calls take."""
         return self._known_bytes + sum(call.compact() for call in self._calls)
 
     def _owner(self, piece: ToolCallPiece, function: FunctionPiece) -> PartialCall | None:
-        """The call that the piece points at; None when it points at none so far."""
+        """The call that the piece belongs to; None if that call has not begun."""
         if not piece.id:
             return self._latest if piece.index is None else self._at(piece.index, function)
         if piece.index is not None and (call := self._known.get((piece.id, piece.index))) is not None:
@@ -99,7 +101,7 @@ class ToolCalls:
         return call if call is not None and (call.id is None or call.goes_on_with(function)) else None
 
     def _at(self, index: int, function: FunctionPiece) -> PartialCall | None:
-        """The call at an index. What neither has nor names a call there goes by place, or to the latest call."""
+        """The call at an index. Without one there, a piece without a name goes by position, or to the latest call."""
         call = self._known.get(index)
         if call is None and 0 <= index < len(self._calls):
             counted = self._calls[index]
@@ -120,7 +122,7 @@ class ToolCalls:
 
 
 class PartialCall:
-    """A call of a function as far as it has come."""
+    """A function call as far as it has arrived."""
 
     __slots__ = (
         "_depth",
@@ -141,16 +143,16 @@ class PartialCall:
         self.index: int | None = None
         self.type: str | None = None
         self.name: str | None = None
-        self.event: int = 0  # the one that brought its last piece
+        self.event: int = 0  # the event of its last piece
         self.pieces: list[str] = []  # of the arguments
-        self._read = 0  # pieces of the arguments whose brackets are counted
+        self._read = 0  # the number of pieces whose brackets are counted
         self._depth = 0
         self._is_quoted = False
-        self._escape = ""  # a backslash at the end of what was read
-        self.was_named_again: bool = False  # a name without arguments came after its own
+        self._escape = ""  # a backslash at the end of the counted text
+        self.was_named_again: bool = False  # a name without arguments arrived after its own
 
     def take(self, id_: str | None, type_: str | None, function: FunctionPiece) -> None:
-        """Add a piece of this call."""
+        """Add a piece to this call."""
         self.id = self.id or id_ or None
         self.type = type_ or self.type
         if name := function.name:
@@ -169,7 +171,7 @@ class PartialCall:
             self.pieces.append(arguments)
 
     def is_left_for(self, piece: ToolCallPiece, function: FunctionPiece, event: int) -> bool:
-        """Whether a piece that would go here begins another call instead."""
+        """Whether a piece that would belong here begins another call instead."""
         name, arguments = function.name, function.arguments or ""
         if not name:
             return _begins_value(arguments) and self._is_complete() and not self._takes_again(arguments)
@@ -178,7 +180,7 @@ class PartialCall:
         has_its_index = piece.index is not None and piece.index == self.index
         is_sure = piece.id == self.id if piece.id and self.id else has_its_index
         if not is_sure and self.event == event:
-            return True  # calls that came whole, side by side
+            return True  # several whole calls in one event
         if not self.pieces:
             return name != self.name and not is_sure
         if name != self.name:
@@ -194,13 +196,13 @@ class PartialCall:
         return function.name == self.name and bool(self.pieces) and not begins and not self._is_complete()
 
     def function(self) -> Function:
-        """Its name and arguments, as far as they have come."""
+        """Its name and arguments so far."""
         from sdk.types import Function
 
         return Function(name=self.name, arguments=self._text())
 
     def compact(self) -> int:
-        """Join the pieces; the bytes that the call takes."""
+        """Join the pieces; returns the bytes that the call takes."""
         text = self._text()
         return _CALL_BYTES + len(text) * width(text) + sum(len(part or "") for part in (self.id, self.name, self.type))
 
@@ -212,15 +214,15 @@ class PartialCall:
         return self.pieces[0] if self.pieces else ""
 
     def _takes_again(self, arguments: str) -> bool:
-        """Whether it takes arguments though it is complete: the same again, or the first real ones."""
+        """Whether it accepts arguments although it is complete: the same again, or the first real ones."""
         return self._repeats(arguments) or (self._is_placeholder() and not self.was_named_again)
 
     def _is_placeholder(self) -> bool:
-        """Whether its arguments are the empty ones that some servers send before the real ones."""
+        """Whether its arguments are the empty object that some servers send before the real ones."""
         return self._text().strip() == "{}"
 
     def _repeats(self, arguments: str) -> bool:
-        """Whether these are the arguments that are here already, however they are written."""
+        """Whether these arguments equal the present ones as JSON."""
         text = self._text()
         if text == arguments:
             return True
@@ -237,7 +239,7 @@ class PartialCall:
         return bool(self.pieces) and self._depth <= 0 and not self._is_quoted
 
     def _count_brackets(self) -> None:
-        """Count the brackets of the pieces that came since the last time, so that each is read once."""
+        """Count the brackets of the pieces that arrived since the last count, so that each is read once."""
         text = "".join(self.pieces[self._read :])
         for start in range(0, len(text), _COUNTED_AT_ONCE):
             self._count(self._escape + text[start : start + _COUNTED_AT_ONCE])
@@ -255,12 +257,12 @@ class PartialCall:
 
 
 def width(text: str) -> int:
-    """How many bytes a character of the text takes in memory."""
+    """The bytes of memory that each character of the text takes."""
     return 1 if text.isascii() else min(4, (getsizeof(text) - _HEADER_BYTES) // (len(text) + 1))
 
 
 _NO_FUNCTION = FunctionPiece()
-_MAY_BEGIN = "{[\n\t\r"  # behind a space, a new value would not come without a name
+_MAY_BEGIN = "{[\n\t\r"  # after a space, a new value does not begin without a name
 
 
 def _begins_value(arguments: str) -> bool:

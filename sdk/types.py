@@ -1,4 +1,4 @@
-"""Whole answers, as pydantic models that take what comes: unknown fields are kept, missing ones are None."""
+"""Whole answers, as tolerant pydantic models: unknown fields are kept, missing ones are None."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class _NullAs:
-    """Takes null as an empty value of the type: the common case stays inside pydantic's compiled code."""
+    """Accepts null as an empty value of the type, and keeps the common case inside pydantic's compiled code."""
 
     def __init__(self, empty: type) -> None:
         self._empty = empty
@@ -21,7 +21,7 @@ class _NullAs:
 
 
 class _OrElse:
-    """Takes what is of another type as the default: what does not matter to an answer is no reason to refuse it."""
+    """Replaces a value of another type by the default: a field that does not matter must not reject the answer."""
 
     def __init__(self, default: Callable[[], Any]) -> None:
         self._default = default
@@ -31,7 +31,7 @@ class _OrElse:
 
 
 class _AsText:
-    """Takes what is no text as one, and what says nothing as None, as chunks of a stream have it."""
+    """Turns other values into text, and empty ones into None, as chunks of a stream do."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         other = core_schema.no_info_after_validator_function(_text_or_none, core_schema.any_schema())
@@ -43,7 +43,7 @@ class _AsText:
 
 
 class _FirstError:
-    """Ends the reading of a list at the first item that does not fit: errors for a million would take gigabytes."""
+    """Stops at the first invalid item of a list: errors for a million of them would take gigabytes."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return cast(CoreSchema, {**handler(source), "fail_fast": True})
@@ -65,14 +65,14 @@ MaybeObject = Annotated[dict[str, Any] | None, _OR_NONE]
 
 
 class _Answer(BaseModel):
-    """Base of what comes over the wire."""
+    """Base of the models of answers."""
 
     # built when first used: a program that only streams never needs them
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=(), defer_build=True)
 
 
 class Model(_Answer):
-    """A card of `/v1/models`. `is_chat` is None where the server does not say; `parent` names an adapter's base."""
+    """A card of `/v1/models`. `is_chat` is None if the server does not report it; `parent` is an adapter's base."""
 
     id: str
     object: MaybeText = "model"
@@ -86,7 +86,7 @@ class Model(_Answer):
 
 
 class ModelList(_Answer):
-    """The models served: the base first, then its adapters."""
+    """The models of a server: the base model first, then its adapters."""
 
     data: Annotated[list[Model], _FirstError(), _NullAs(list)]
     object: MaybeText = "list"
@@ -103,9 +103,9 @@ class UsageInfo(_Answer):
 
 
 class Function(_Answer):
-    """A call the model wants: `arguments` is JSON text, possibly cut short, and empty where the server sends none.
+    """A function call: `arguments` is JSON text, possibly cut short, and empty if the server sends none.
 
-    Arguments that a server sends as an object are turned into text.
+    Arguments that a server sends as an object become text.
     """
 
     name: str | None = None
@@ -121,10 +121,10 @@ class ToolCall(_Answer):
 
 
 class ChatMessage(_Answer):
-    """A whole answer. `content` is empty, not None, when the model only called tools.
+    """A whole answer. `content` is empty, not None, if the model only called tools.
 
-    Where a server sends the content as a list of typed parts, `content` has the text of it, `reasoning` and `refusal`
-    theirs, and `content_parts` the list as it came, with its parts of other kinds.
+    If the server sends the content as a list of typed parts, `content`, `reasoning` and `refusal` have the text of
+    their parts, and `content_parts` has the unchanged list, including parts of other kinds.
     """
 
     role: MaybeText = None
@@ -138,7 +138,7 @@ class ChatMessage(_Answer):
 
     @property
     def thoughts(self) -> str:
-        """The reasoning, under whichever of its two wire names it came; empty when there is none."""
+        """The reasoning, under either of the names that servers use; empty without any."""
         return self.reasoning or self.reasoning_content or ""
 
 
@@ -152,7 +152,7 @@ class ChatCompletionResponseChoice(_Answer):
 
 
 class ChatCompletionResponse(_Answer):
-    """The answer of `/v1/chat/completions`. `usage` is zero where the server sends none."""
+    """The answer of `/v1/chat/completions`. `usage` is zero if the server sends none."""
 
     id: MaybeText = None
     object: MaybeText = "chat.completion"
@@ -172,7 +172,7 @@ class CompletionResponseChoice(_Answer):
 
 
 class CompletionResponse(_Answer):
-    """The answer of `/v1/completions`. `usage` is zero where the server sends none."""
+    """The answer of `/v1/completions`. `usage` is zero if the server sends none."""
 
     id: MaybeText = None
     object: MaybeText = "text_completion"

@@ -52,7 +52,7 @@ def test_a_built_wheel_reports_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         metadata = files.read(f"streamgauge-{__version__}.dist-info/METADATA").decode()
     assert f"\nVersion: {__version__}\n" in metadata
-    code = "from sdk.console import main; main()"
+    code = "from streamgauge.console import main; main()"
     said = subprocess.run(
         [sys.executable, "-S", "-c", code, "--version"],
         cwd=tmp_path,

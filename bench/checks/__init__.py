@@ -1,1 +1,1 @@
-"""Whether the figures can be believed: checks, and the verdict that follows from them. Pure."""
+"""Decides how far the figures can be trusted: checks, and the verdict that follows from them. Pure."""

@@ -1,17 +1,16 @@
-"""Whether a run that was read back can be one that this tool wrote: its folder may come from anybody. Pure."""
+"""Checks whether this tool can have written a run that was read back: its folder may come from anyone. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
 
-from bench.figures.metrics import PER_REQUEST, POOLED
-from bench.figures.slo import METRICS
+from bench.figures.catalogue import LATENCIES, LIMITED
 from bench.records.record import UNKNOWN, Columns
 from bench.records.run import Run
 from bench.units import NS_PER_S
 
-# The longest --duration is 30 days, and the last answers take their time.
+# The longest --duration is 30 days, and the last answers may take longer.
 _LONGEST_NS = 60 * 24 * 3600 * NS_PER_S
 _MOST_NS = 2**62
 _MOST_REQUESTS = 2**27
@@ -26,7 +25,7 @@ _NUMBERS = {"request": _MOST_REQUESTS} | dict.fromkeys(
 
 
 def implausible(run: Run, columns: Columns) -> str | None:
-    """What no run of this tool can have, None for nothing of that kind."""
+    """Something in the run that no run of this tool can have; None if there is nothing like that."""
     return next(_of_run(run), None) or next(_of_columns(run, columns), None)
 
 
@@ -36,11 +35,10 @@ def _of_run(run: Run) -> Iterator[str]:
         yield f"load.streams is {streams}"
     if not all(0 < percent < 100 for percent in view.percentiles) or len(view.percentiles) > _MOST_PERCENTILES:
         yield f"view.percentiles must be up to {_MOST_PERCENTILES} numbers between 0 and 100"
-    known = {*PER_REQUEST, *POOLED}
-    if (strange := next((row for row in view.rows if row not in known), None)) is not None:
+    if (strange := next((row for row in view.rows if row not in LATENCIES), None)) is not None:
         yield f"view.rows has {strange!r}, which is not a known figure"
     for name, limit in view.goodput.items():
-        if name not in METRICS or not 0 < limit < inf:
+        if name not in LIMITED or not 0 < limit < inf:
             yield f"view.goodput has {name!r}: {limit:g}, which is not a limit on a known figure"
     if run.health is not None and not run.health.wall_s > 0:
         yield f"health.wall_s is {run.health.wall_s:g}"
@@ -49,11 +47,11 @@ def _of_run(run: Run) -> Iterator[str]:
     try:
         str(run.target.endpoint_url)
     except ValueError:
-        yield "target.url is no address"
+        yield "target.url is not a valid address"
 
 
 def _is_flat(content: object) -> bool:
-    """Whether whoever goes through it level by level comes to its end."""
+    """Whether its levels of nesting end within the limit."""
     level = [content]
     for _ in range(_DEEPEST):
         objects = [item for item in level if isinstance(item, dict | list)]

@@ -1,15 +1,15 @@
-"""From checks to one word: trusted, degraded or untrustworthy, each step down with its reason. Pure."""
+"""Turns checks into one word: trusted, degraded or untrustworthy, with the reasons. Pure."""
 
 from __future__ import annotations
 
 from bench.records.result import Check, Level, Reason, Verdict
 
-# How many times over its limit a check makes the figures worthless rather than worse.
+# A check this many times over its limit makes the figures worthless, not just worse.
 _HOPELESS = 10.0
 
 
 def decide(checks: list[Check]) -> Verdict:
-    """The verdict that these checks carry."""
+    """The verdict that follows from these checks."""
     failed = [check for check in checks if check.status == "fail"]
     level: Level = "trusted"
     if failed:

@@ -14,6 +14,7 @@ from bench.cli.output_files import check_file, check_json
 from bench.cli.program import program_name
 from bench.cli.rerun_command import again_line
 from bench.cli.vllm_options import BACKENDS, RANDOM_INPUT_LEN
+from bench.figures.catalogue import LATENCIES, LIMITED
 from bench.load.embedded import ServerChoice
 from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S
 from bench.load.plan import Limits
@@ -120,10 +121,12 @@ def read_output(options: Options) -> Output:
 
 def _check_goodput(options: Options) -> None:
     """An answer in one piece has no moments but its end, so that no request could meet the other limits."""
-    unmet = [name for name in options["goodput"] or () if name != "e2e"]
+    limited = options["goodput"] or ()
+    unmet = [name for name in limited if LATENCIES[name].needs_stream]
     if not options["stream"] and unmet:
-        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only e2e")
-    gaps = [name for name in unmet if name in ("tpot", "max_gap")]
+        left = ", ".join(name for name in LIMITED if not LATENCIES[name].needs_stream)
+        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only {left}")
+    gaps = [name for name in limited if LATENCIES[name].needs_gap]
     if gaps and options["output_len"] == 1 and options["prompts"] is None:
         raise UsageError(f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)")
 

@@ -1,4 +1,4 @@
-"""Where a result goes: the report to the terminal, other forms to standard output or their files."""
+"""Prints the report of a run and writes its files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from msgspec import Struct, json
@@ -17,27 +17,27 @@ from bench.load.settings import STDOUT, Output, OutputError
 from bench.records.record import Columns
 from bench.records.result import Result
 from bench.records.run import Run
-from bench.records.run_folder import RESULT, to_json, write_bytes, write_json
-from bench.report.console import render
-from bench.report.markdown import render_markdown
-from bench.report.spreadsheet import render_csv
-from bench.report.vllm import default_filename, vllm_result, vllm_text, without_details
-from bench.shown_text import escaped_json, shown_struct
+from bench.records.run_folder import to_json, write_bytes, write_json
+from bench.report.formats import FORMATS, Format
+from bench.report.material import Material
+from bench.report.vllm import default_filename, result_of, without_details
+from bench.shown_text import escaped_json
 from bench.terminal import columns_of, say
 
 
 def present(result: Result, run: Run, columns: Columns, moments: Moments, output: Output, folder: Path | None) -> None:
-    """Print the report in the form that was asked for, and write the files.
+    """Print the report in the requested format, and write the files.
 
-    With `--json -` the JSON has standard output to itself. What cannot be written keeps nothing else from being
-    written; then OutputError is raised, or BrokenPipeError when the reader of a pipe has gone.
+    With `--json -`, only the JSON goes to standard output. If one output fails, the others are written all the same;
+    then OutputError is raised, or BrokenPipeError if the reader of a pipe has gone.
     """
-    as_vllm = vllm_result(run, columns, moments) if output.save_result or output.format == "vllm" else {}
-    steps: list[Callable[[], None]] = [lambda: _print(result, run, as_vllm, output, folder)]
+    stream = sys.stderr if output.json == STDOUT else sys.stdout
+    material = Material(result, run, columns, moments, folder, columns_of(stream), program_name())
+    steps: list[Callable[[], None]] = [lambda: _print(material, FORMATS[output.format], stream)]
     if (path := output.json) is not None:
         steps.append(lambda: write_out(result, path))
     if output.save_result:
-        steps.append(lambda: _save_as_vllm(as_vllm, output))
+        steps.append(lambda: _save_as_vllm(material.once(result_of), output))
     failures: list[Exception] = []
     for step in steps:
         try:
@@ -51,23 +51,13 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
         raise failures[0]
 
 
-def _print(result: Result, run: Run, as_vllm: dict[str, Any], output: Output, folder: Path | None) -> None:
-    stream = sys.stderr if output.json == STDOUT else sys.stdout
-    seen = result if output.format == "json" else shown_struct(result)
-    if output.format == "console":
-        has_file = folder is not None and (folder / RESULT).exists()
-        shown = render(seen, run.view, folder, width=columns_of(stream), program=program_name(), has_file=has_file)
-        with _standard_stream():
-            say(shown, stream)
-    else:
-        forms = {
-            "markdown": lambda: render_markdown(seen, run.view),
-            "csv": lambda: render_csv(seen),
-            "json": lambda: to_json(result).decode(),
-            "vllm": lambda: vllm_text(as_vllm),
-        }
-        with _standard_stream():
-            click.echo(forms[output.format](), file=stream, nl=False)  # as it is: no styles in any of them
+def _print(material: Material, form: Format, stream: TextIO) -> None:
+    text = form.show(material)
+    with _standard_stream():
+        if form.has_styles:
+            say(text, stream)
+        else:
+            click.echo(text, file=stream, nl=False)
 
 
 def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
@@ -81,7 +71,7 @@ def _save_as_vllm(result: dict[str, Any], output: Output) -> None:
 
 
 def write_out(content: Struct, path: Path) -> None:
-    """Write JSON to a file, or to standard output for `-`. Raises OutputError when it cannot be written."""
+    """Write JSON to a file, or to standard output for `-`. Raises OutputError if it cannot be written."""
     if path == STDOUT:
         with _standard_stream():
             click.echo(to_json(content).decode(), nl=False)
@@ -94,7 +84,7 @@ def write_out(content: Struct, path: Path) -> None:
 
 @contextlib.contextmanager
 def _standard_stream() -> Iterator[None]:
-    """Around writing to standard output or standard error: raises OutputError, or BrokenPipeError."""
+    """Wraps writing to standard output or standard error. Raises OutputError or BrokenPipeError."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The options that say what is printed and written; `python -m bench` and its `report` have the same."""
+"""The options for what is printed and written, shared by `python -m bench` and its `report`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from bench.cli import values
 from bench.cli.option_sections import section
-from bench.load.settings import FORMATS
+from bench.report.formats import FORMATS, listed_formats
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ _OPTIONS = (
         type=values.one_of(*FORMATS),
         default="console",
         show_default=True,
-        help="What is printed: console, markdown, csv, json, vllm (the text of vllm bench serve).",
+        help=f"What to print: {listed_formats()}.",
     ),
     _option(
         "--json",
@@ -33,19 +33,19 @@ _OPTIONS = (
     _option(
         "--result-filename",
         metavar="PATH",
-        help="Its name or path, from --result-dir if that is given.  [default: made as vllm bench serve makes it]",
+        help="Name or path of that file, relative to --result-dir if given.  [default: as vllm bench serve names it]",
     ),
     _option(
         "--result-dir",
         metavar="DIR",
         type=values.path,
-        help="Where each run's folder goes, and that file.  [default: runs; that file goes to the current folder]",
+        help="Where to create each run's folder and that file.  [default: runs; that file goes to the current folder]",
     ),
 )
 
 
 def writing_options(command: _Function) -> _Function:
-    """Add them to a command."""
+    """Add these options to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

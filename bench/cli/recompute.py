@@ -21,26 +21,30 @@ output = section("Output")
 @click.argument("run", type=values.path)
 @writing_options
 @output(
-    "--percentile-metrics", "rows", metavar="LIST", type=values.rows, help="Rows of the table.  [default: the run's]"
+    "--percentile-metrics",
+    "rows",
+    metavar="LIST",
+    type=values.rows,
+    help="Rows of the table of latencies.  [default: the run's]",
 )
 @output(
     "--metric-percentiles",
     "percentiles",
     metavar="LIST",
     type=values.percentiles,
-    help="Columns of the table.  [default: the run's]",
+    help="Columns of that table: the percentiles.  [default: the run's]",
 )
 @output(
     "--goodput",
     metavar="SLO…",
     multiple=True,
     callback=values.goodput_option,
-    help="Count requests that meet all of these, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
+    help="Count requests that meet all of these limits, in ms: ttft:200 tpot:50 e2e:5000.  [default: the run's]",
 )
-@output("--strict", is_flag=True, help="Exit code 1 when the verdict is not trusted.")
+@output("--strict", is_flag=True, help="Exit with code 1 if the verdict is not trusted.")
 @version_option
 def report(run: Path, **options: Any) -> int:
-    """Compute the report of RUN, the folder of a run, from its records and print it."""
+    """Compute a report from the records in RUN, the folder of a run, and print it."""
     from bench.checks.plausible import implausible
     from bench.cli.output import present
     from bench.records.damage import missing_moments, missing_records

@@ -13,19 +13,31 @@ from streamgauge.option_sections import CONTEXT
 
 scope, output = map(section, ("Scope", "Output"))
 
-_EPILOG = "Exit codes: 0 every shape was measured right, 1 at least one was not, 2 wrong use, 130 interrupted."
+_EPILOG = "Exit codes: 0 every shape was measured correctly, 1 at least one was not, 2 wrong use, 130 interrupted."
 
 
 @click.command(cls=SectionedCommand, context_settings=CONTEXT, epilog=_EPILOG)
-@scope("--shapes", metavar="LIST", type=values.shapes, help="Only these shapes of answers.  [default: all]")
-@scope("--shape-duration", metavar="TIME", type=values.duration, default="1.2s", help="Each shape.  [default: 1.2s]")
-@scope("--load-duration", metavar="TIME", type=values.duration, default="5s", help="Each load.  [default: 5s]")
+@scope("--shapes", metavar="LIST", type=values.shapes, help="Test only these shapes of answers.  [default: all]")
+@scope(
+    "--shape-duration",
+    metavar="TIME",
+    type=values.duration,
+    default="1.2s",
+    help="How long to run each shape.  [default: 1.2s]",
+)
+@scope(
+    "--load-duration",
+    metavar="TIME",
+    type=values.duration,
+    default="5s",
+    help="How long to run each load.  [default: 5s]",
+)
 @scope(
     "--most-streams",
     metavar="N",
     type=values.count(0),
     default=8192,
-    help="Largest load to try for the certificate; 0 is none.  [default: 8192]",
+    help="Largest load to try for the certificate, in streams; 0 tries none.  [default: 8192]",
 )
 @output(
     "--result-dir",
@@ -33,7 +45,7 @@ _EPILOG = "Exit codes: 0 every shape was measured right, 1 at least one was not,
     type=values.path,
     default="runs",
     show_default=True,
-    help="Where the certificate is kept, beside the runs.",
+    help="Where to keep the certificate, beside the runs.",
 )
 @output(
     "--json",
@@ -44,10 +56,10 @@ _EPILOG = "Exit codes: 0 every shape was measured right, 1 at least one was not,
 )
 @version_option
 def selftest(**options: Any) -> int:
-    """Measure the bench itself: load a server that knows the truth, and show how far off each figure is.
+    """Measure the bench itself: load a server that logs what it does, and show how far off each figure is.
 
-    First every shape that answers have, then growing loads; the largest that this machine measures within 0.5 ms at
-    p50 and 2 ms at p99 (gaps: 0.3 ms) becomes its certificate. Runs above it say so.
+    The self-test first runs every shape of answer, then growing loads. The largest load that this machine measures
+    within 0.5 ms at p50 and 2 ms at p99 (gaps: 0.3 ms) becomes its certificate. Reports of larger loads say so.
     """
     from bench.cli.runner import run_selftest
     from bench.truth.script import SHAPES

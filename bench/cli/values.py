@@ -1,4 +1,4 @@
-"""Values on the command line: each reader says what its value must be and what it got."""
+"""Reads values from the command line. An error says what the value must be, and what it was."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Any
 import msgspec
 from click import BadParameter, Context, Parameter
 
+from bench.figures.catalogue import LATENCIES, canonical_name
 from bench.figures.slo import parse_goodput
 from bench.headers import Header, parse_headers
 from bench.units import parse_duration_s
 
-ROWS = ("ttft", "ttft_sched", "ttfv", "itl", "icl", "tpot", "e2e", "max_gap", "lateness")
-_ROW_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
+ROWS = tuple(LATENCIES)
 
-
-MOST = 2**31 - 1  # requests are numbered in 32 bits
+MOST = 2**31 - 1  # the number of a request has 32 bits
 _LEAST_RATE, _MOST_RATE = 0.001, 1_000_000
 _LONGEST_S = 30 * 24 * 3600.0
 
 
 def text(value: Any) -> str:
-    """Words that are not empty: an unset variable of the shell is no name."""
+    """Text that is not empty: an unset shell variable is not a name."""
     if not str(value).strip():
         raise BadParameter(f"must not be empty (got {value!r})")
     return str(value)
@@ -36,7 +35,7 @@ def path(value: Any) -> Path:
 
 
 def count(least: int = 1, most: int = MOST) -> Callable[[Any], int]:
-    """A whole number from `least` to `most`."""
+    """A reader of whole numbers from `least` to `most`."""
 
     def read(value: Any) -> int:
         try:
@@ -53,7 +52,7 @@ def count(least: int = 1, most: int = MOST) -> Callable[[Any], int]:
 
 
 def number(least: float, most: float | None = None) -> Callable[[Any], float]:
-    """A finite number, at least `least`."""
+    """A reader of finite numbers from `least` to `most`, if there is a `most`."""
     bounds = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
 
     def read(value: Any) -> float:
@@ -69,7 +68,7 @@ def number(least: float, most: float | None = None) -> Callable[[Any], float]:
 
 
 def duration(value: Any) -> float:
-    """A time of more than zero, in seconds."""
+    """A positive time, in seconds."""
     try:
         seconds = parse_duration_s(str(value))
     except ValueError:
@@ -95,7 +94,7 @@ def percentiles(value: Any) -> tuple[float, ...]:
 def rows(value: Any) -> tuple[str, ...]:
     """Names of figures, separated by commas; vLLM's `e2el` is `e2e`."""
     names = [part.strip() for part in str(value).lower().split(",")]
-    found = tuple(dict.fromkeys(_ROW_ALIASES.get(name, name) for name in names))
+    found = tuple(dict.fromkeys(map(canonical_name, names)))
     for row in found:
         if row not in ROWS:
             raise BadParameter(f"must be one of {', '.join(ROWS)} (got {row!r})")
@@ -103,7 +102,7 @@ def rows(value: Any) -> tuple[str, ...]:
 
 
 def goodput_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> dict[str, float]:
-    """Limits in milliseconds by the name of the figure, from all uses of the option."""
+    """Limits in milliseconds by figure, from all uses of the option."""
     try:
         return parse_goodput(value) if value else {}
     except ValueError as error:
@@ -119,7 +118,7 @@ def headers_option(ctx: Context, param: Parameter, value: tuple[str, ...]) -> tu
 
 
 def shapes(value: Any) -> tuple[str, ...]:
-    """Names of the self-test's shapes, separated by commas."""
+    """Names of shapes of the self-test, separated by commas."""
     from bench.truth.script import SHAPES
 
     names = tuple(dict.fromkeys(part.strip() for part in str(value).lower().split(",")))
@@ -143,7 +142,7 @@ def json_object(value: Any) -> dict[str, Any]:
 
 
 def request_rate(value: Any) -> float | None:
-    """Requests a second; `inf`, which is None here, is a closed loop."""
+    """Requests per second; None for `inf`, which is a closed loop."""
     if str(value).lower() == "inf":
         return None
     try:
@@ -156,7 +155,7 @@ def request_rate(value: Any) -> float | None:
 
 
 def burstiness(value: Any) -> float:
-    """The shape of gamma arrivals; `inf` is constant ones."""
+    """The shape of gamma arrivals; `inf` means constant arrivals."""
     try:
         shape = float(value)
     except ValueError:
@@ -175,7 +174,7 @@ def endpoint(value: Any) -> str:
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:
-    """One word out of several."""
+    """A reader of one word out of several."""
 
     def read(value: Any) -> str:
         if value not in choices:

@@ -1,1 +1,1 @@
-"""From records to figures. Pure: arrays in, figures out."""
+"""Computes figures from records. Pure: arrays in, figures out."""

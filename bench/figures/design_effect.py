@@ -1,7 +1,8 @@
-"""How far gaps tell the same story: those of one stream, and those of one moment of the server, are alike. Pure.
+"""How much gaps resemble each other within one stream, and at one moment of the server. Pure.
 
-The design effect of a share is the variance of its estimate over that of as many independent samples, here by the
-ratio estimator over clusters (W. G. Cochran, Sampling Techniques, 3rd ed., §6.3 and §9A.7).
+The design effect of a share is the variance of its estimate, divided by the variance that as many independent samples
+would give. It is computed here with the ratio estimator over clusters (W. G. Cochran, Sampling Techniques, 3rd ed.,
+§6.3 and §9A.7).
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.arrays import Floats
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.sample import Sample
 from bench.figures.stats import interpolate, needed_samples
 from bench.figures.token_flow import Events, WindowFlow, walk
 from bench.units import NS_PER_MS
 
-# A stall of the server shows in all streams at once; a quarter of a second is longer than most.
+# A stall of the server affects all streams together; a quarter of a second is longer than most stalls.
 _BLOCK_NS = 250_000_000
 
 
 class _Clusters:
-    """For each cluster its number of gaps, and of those at most as long as each threshold."""
+    """For each cluster: its number of gaps, and the number of those no longer than each threshold."""
 
     def __init__(self, clusters: int, thresholds: int) -> None:
         self._sizes = np.zeros(clusters)
@@ -35,7 +36,7 @@ class _Clusters:
             self._below[position] += np.bincount(cluster[gaps <= threshold], minlength=n)
 
     def effects(self) -> Floats:
-        """The design effect at each threshold, 1 where there are too few clusters to tell."""
+        """The design effect at each threshold; 1 where there are too few clusters to compute it."""
         present = self._sizes > 0
         sizes, below = self._sizes[present], self._below[:, present]
         total, clusters = sizes.sum(), int(present.sum())
@@ -49,12 +50,12 @@ class _Clusters:
 
 
 def design_effects(
-    requests: Requests, moments: Iterable[bytes], window: WindowFlow, percents: Sequence[float]
+    requests: RequestTable, moments: Iterable[bytes], window: WindowFlow, percents: Sequence[float]
 ) -> dict[str, dict[float, float]]:
-    """By figure (icl, itl) and percent: how many gaps tell as much as one alone, the worse of streams and moments."""
+    """By figure (icl, itl) and percent: the design effect, which is the larger one of streams and of moments."""
     wanted = {"icl": window.icl} if window.itl is window.icl else {"icl": window.icl, "itl": window.itl}
-    told = {name: [p for p in percents if sample.n >= needed_samples(p)] for name, sample in wanted.items()}
-    thresholds = {name: _thresholds(sample, told[name]) for name, sample in wanted.items() if told[name]}
+    supported = {name: [p for p in percents if sample.n >= needed_samples(p)] for name, sample in wanted.items()}
+    thresholds = {name: _thresholds(sample, supported[name]) for name, sample in wanted.items() if supported[name]}
     blocks = window.span.length_ns // _BLOCK_NS + 1
     counted = {
         name: (_Clusters(len(requests), len(values)), _Clusters(blocks, len(values)))
@@ -68,7 +69,7 @@ def design_effects(
             streams.add(events.row[inside], gaps, thresholds[name])
             instants.add((events.ns[inside] - window.span.begin_ns) // _BLOCK_NS, gaps, thresholds[name])
     found = {
-        name: dict(zip(told[name], np.maximum(streams.effects(), instants.effects()).tolist(), strict=True))
+        name: dict(zip(supported[name], np.maximum(streams.effects(), instants.effects()).tolist(), strict=True))
         for name, (streams, instants) in counted.items()
     }
     found.setdefault("itl", found.get("icl", {}))
@@ -81,9 +82,9 @@ def _thresholds(sample: Sample, percents: Sequence[float]) -> Floats:
 
 
 def _gaps(
-    events: Events, requests: Requests, window: WindowFlow, *, per_token: bool
+    events: Events, requests: RequestTable, window: WindowFlow, *, per_token: bool
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Floats]:
-    """Which events end a gap of the sample, and those gaps in milliseconds."""
+    """Which events end a gap of the sample, and how long those gaps are in milliseconds."""
     inside = window.counts(events, per_token=per_token)
     gaps = events.gap_ns[inside] / NS_PER_MS
     return inside, gaps / events.tokens[inside] if per_token else gaps

@@ -1,4 +1,4 @@
-"""Requests counted by how they ended, with the first failure of each class whole. Pure."""
+"""Counts requests by how they ended, and keeps the first failure of each class. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.steady import Windows
 from bench.outcome import Outcome
 from bench.records.record import Columns
@@ -15,35 +15,35 @@ from bench.remedies import remedy
 from bench.units import NS_PER_S
 
 
-def count(columns: Columns, requests: Requests, windows: Windows | None) -> Counts:
-    """The counts of a load."""
+def count(columns: Columns, requests: RequestTable, windows: Windows | None) -> Counts:
+    """Count the requests of a load."""
     ok = requests.ok
     cancelled = int(requests.cancelled.sum())
-    opened = requests.opened
-    in_window = opened if windows is None else opened & (requests.send_ns >= windows.headline.begin_ns)
+    opened = requests.asked.opened
+    in_window = opened if windows is None else opened & (requests.times.send_ns >= windows.headline.begin_ns)
     origin_ns = 0 if windows is None else windows.whole.begin_ns
     return Counts(
         sent=len(requests),
         ok=int(ok.sum()),
         failed=len(requests) - int(ok.sum()) - cancelled,
         cancelled=cancelled,
-        output_tokens=int(requests.tokens[ok].sum()),
-        input_tokens=_total(requests.prompt_tokens[ok]),
-        cached_tokens=_total(requests.cached_tokens[ok]),
-        failed_tokens=int(requests.tokens[requests.failed].sum()),
-        empty_events=int(requests.empty[ok].sum()),
+        output_tokens=int(requests.counts.tokens[ok].sum()),
+        input_tokens=_total(requests.counts.prompt_tokens[ok]),
+        cached_tokens=_total(requests.counts.cached_tokens[ok]),
+        failed_tokens=int(requests.counts.tokens[requests.failed].sum()),
+        empty_events=int(requests.counts.empty[ok].sum()),
         connections_opened=int(opened.sum()),
         connections_opened_in_window=int(in_window.sum()),
-        reopened=int(requests.reopened.sum()),
+        reopened=int(requests.asked.reopened.sum()),
         failures=_classes(columns, requests, origin_ns),
     )
 
 
-def _total(told: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int | None:
-    return int(told.sum()) if len(told) and (told >= 0).all() else None
+def _total(reported: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int | None:
+    return int(reported.sum()) if len(reported) and (reported >= 0).all() else None
 
 
-def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[FailureClass]:
+def _classes(columns: Columns, requests: RequestTable, origin_ns: int) -> list[FailureClass]:
     classes = []
     for outcome in Outcome:
         rows = [row for row, failure in columns.errors.items() if failure.outcome is outcome]
@@ -51,7 +51,7 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
             continue
         failures = [columns.errors[row] for row in rows]
         first = min(failures, key=lambda failure: failure.sched_ns)
-        partial, told = requests.tokens[rows], requests.usage_tokens[rows] >= 0
+        partial, reported = requests.counts.tokens[rows], requests.counts.usage_tokens[rows] >= 0
         waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
         classes.append(
             FailureClass(
@@ -60,7 +60,7 @@ def _classes(columns: Columns, requests: Requests, origin_ns: int) -> list[Failu
                 statuses=_statuses([failure.status for failure in failures]),
                 retry_after_s=max(waits) if waits else None,
                 median_partial=float(np.median(partial)) if partial.any() else None,
-                partial_unit="tokens" if told.all() else "chunks",
+                partial_unit="tokens" if reported.all() else "chunks",
                 first_request=first.request,
                 first_s=(first.sched_ns - origin_ns) / NS_PER_S,
                 first_error=first.error,

@@ -1,4 +1,4 @@
-"""A sample that is gathered piece by piece: kept whole up to a size, counted in a histogram beyond it."""
+"""A sample that grows piece by piece: kept whole up to a size, counted in a histogram beyond it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bench.figures.histogram import Histogram
 from bench.figures.stats import Ordered, Sorted, interpolate, nothing, percentile
 from bench.records.result import Distribution, percent_key
 
-# 16 MB of values; the histogram is of the same size whatever comes.
+# 16 MB of values; the size of the histogram does not depend on the number of values.
 EXACT_LIMIT = 2_000_000
 
-# Of how far values may be off, every so manieth is kept: a bound needs no more.
+# The errors of so many values are kept, evenly spread over the sample: a bound needs no more.
 _ERRORS_KEPT = 200_000
 
 
 class Sample:
-    """Values in milliseconds, with how much each may be too large or too small."""
+    """Values in milliseconds, and how much each may be too large or too small."""
 
     def __init__(self, exact_limit: int = EXACT_LIMIT) -> None:
         self.n = 0
@@ -38,7 +38,7 @@ class Sample:
         return self._histogram is None
 
     def add(self, values: Floats, over: Floats | None = None, under: Floats | None = None) -> None:
-        """Add some values; each may be too large by `over`, too small by `under`."""
+        """Add values; each may be too large by `over` and too small by `under`."""
         if len(values) == 0:
             return
         self._sum += float(values.sum())
@@ -63,10 +63,9 @@ class Sample:
         design_effects: Mapping[float, float] | None = None,
         client_error: float | None = None,
     ) -> Distribution:
-        """Its figures; `reason` is why it is empty, if it is.
+        """The figures of the sample; `reason` explains why it is empty, if it is.
 
-        `client_error` is what each percentile may be off beyond what the single values may be; None where the values
-        have no known error.
+        `client_error` is added to the error that follows from the single values. It is None if that error is unknown.
         """
         if self.n == 0:
             return nothing(percents, reason)
@@ -88,7 +87,7 @@ class Sample:
         )
 
     def ordered(self) -> Ordered:
-        """The sample in order, as far as it is kept."""
+        """The sample in order, from the histogram if it is no longer kept whole."""
         if self._histogram is not None:
             return Counted(self._histogram, self.n)
         return Sorted(np.concatenate(self._kept))
@@ -102,12 +101,12 @@ class Sample:
             self._stride *= 2
 
     def _percentile_errors(self, percents: Sequence[float]) -> dict[float, float]:
-        """How far each percentile moves when every value is off as far as it may be."""
+        """How far each percentile moves if every value is off by as much as possible."""
         values, over, under = np.concatenate(self._errors, axis=1)
-        told, low, high = Sorted(values), Sorted(values - over), Sorted(values + under)
+        middle, low, high = Sorted(values), Sorted(values - over), Sorted(values + under)
         found = {}
         for percent in percents:
-            value = interpolate(told, percent)
+            value = interpolate(middle, percent)
             found[percent] = max(value - interpolate(low, percent), interpolate(high, percent) - value)
         return found
 

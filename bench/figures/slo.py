@@ -1,25 +1,24 @@
-"""Service level objectives as people write them: `ttft:200`, `tpot:50`, `e2el:2000`; milliseconds a request."""
+"""Service level objectives as users write them: `ttft:200`, `tpot:50`, `e2el:2000`, in milliseconds per request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-METRICS = ("ttft", "ttft_sched", "ttfv", "tpot", "e2e", "max_gap")
-_ALIASES = {"e2el": "e2e", "max-gap": "max_gap", "ttft-sched": "ttft_sched"}
+from bench.figures.catalogue import LIMITED, canonical_name
 
 
 def parse_goodput(texts: Iterable[str]) -> dict[str, float]:
-    """The limits of each figure in milliseconds. Raises ValueError, whose message says what is wrong."""
+    """Read the limit of each figure in milliseconds. Raises ValueError with a message that explains what is wrong."""
     limits: dict[str, float] = {}
     for text in (part for given in texts for part in given.replace(",", " ").split()):
         name, *middle, number = text.lower().split(":") if ":" in text else (text, "")
-        name = _ALIASES.get(name, name)
+        name = canonical_name(name)
         if middle:
             raise ValueError(f"limits apply to each request, not to a percentile: give {name}:{number} (got {text!r})")
-        if name not in METRICS and ":" not in text:
+        if name not in LIMITED and ":" not in text:
             raise ValueError(f"must name a figure and its limit in milliseconds, such as ttft:200 (got {text!r})")
-        if name not in METRICS:
-            raise ValueError(f"must be one of {', '.join(METRICS)} (got {text!r})")
+        if name not in LIMITED:
+            raise ValueError(f"must be one of {', '.join(LIMITED)} (got {text!r})")
         if name in limits:
             raise ValueError(f"gives {name} twice (got {text!r})")
         limits[name] = _milliseconds(number, text)

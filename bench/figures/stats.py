@@ -1,7 +1,7 @@
-"""Percentiles that say how sure they are: exact values, order-statistic intervals, and none without enough samples.
+"""Percentiles with their uncertainty: exact values, order-statistic intervals, and none without enough samples.
 
-The interval of a percentile lies between two order statistics of the sample. The number of samples under the true
-percentile is binomial, so the chance that it lies between them follows without any assumption on the distribution
+The interval of a percentile lies between two order statistics of the sample. The number of samples below the true
+percentile is binomial, so the probability that it lies between them needs no assumption about the distribution
 (H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed., §7.1).
 """
 
@@ -28,7 +28,7 @@ def needed_samples(percent: float) -> int:
 
 
 class Ordered(Protocol):
-    """A sample in order; `at(rank)` is the value of a rank, from 0."""
+    """A sample in order; `at(rank)` is the value of a rank, counted from 0."""
 
     @property
     def n(self) -> int: ...
@@ -37,7 +37,7 @@ class Ordered(Protocol):
 
 
 class Sorted:
-    """A sample that is kept whole."""
+    """A sample that is kept whole, in order."""
 
     def __init__(self, values: Floats) -> None:
         self.values = np.sort(values)
@@ -52,7 +52,7 @@ class Sorted:
 
 
 def describe(values: Floats, percents: Iterable[float], reason: str | None = None) -> Distribution:
-    """The figures of a sample; `reason` is why it is empty, if it is."""
+    """The figures of a sample; `reason` explains why it is empty, if it is."""
     n = len(values)
     if n == 0:
         return nothing(percents, reason or "no samples")
@@ -67,17 +67,18 @@ def describe(values: Floats, percents: Iterable[float], reason: str | None = Non
 
 
 def nothing(percents: Iterable[float], reason: str) -> Distribution:
-    """The figures of a sample that is empty for a reason."""
+    """The figures of an empty sample, with the reason why it is empty."""
     return Distribution(
         n=0, percentiles={percent_key(p): Percentile(value=None, reason=reason) for p in percents}, reason=reason
     )
 
 
 def percentile(ordered: Ordered, percent: float, design_effect: float = 1.0) -> Percentile:
-    """One percentile of a sample, by linear interpolation as NumPy's default has it.
+    """One percentile of a sample, by linear interpolation (NumPy's default).
 
-    `design_effect` says how many samples, alike because they belong together, tell as much as one alone: the interval
-    is that of so many fewer (L. Kish, Survey Sampling, 1965, §8.2; R. S. Woodruff, JASA 47, 1952).
+    `design_effect` is how many of these samples carry as much information as one independent sample, because samples
+    that belong together resemble each other. The interval is that of a sample smaller by this factor (L. Kish, Survey
+    Sampling, 1965, §8.2; R. S. Woodruff, JASA 47, 1952).
     """
     n = ordered.n
     needed = needed_samples(percent)
@@ -100,7 +101,7 @@ def interpolate(ordered: Ordered, percent: float) -> float:
 
 
 def _ranks(n: int, share: float, design_effect: float) -> tuple[int | None, int | None]:
-    """Ranks (from 1) that enclose a quantile, of a sample that is worth `n / design_effect` independent ones."""
+    """Ranks (from 1) that enclose a quantile of a sample as informative as `n / design_effect` independent ones."""
     worth = max(1, int(n / design_effect))
     low, high = interval_ranks(worth, share)
     if worth == n:
@@ -138,8 +139,8 @@ def with_failures(values: Floats, failures: int, percents: Sequence[float]) -> d
 def interval_ranks(n: int, share: float) -> tuple[int | None, int | None]:
     """Ranks (from 1) of the order statistics that enclose the quantile `share` with at least 95 % confidence.
 
-    None is a side on which even the extreme of the sample is no bound. Each side may miss with 2.5 %; a side that
-    cannot do with less takes more, as long as both together stay within 5 %.
+    None marks a side on which even the extreme of the sample is not a bound. Each side may miss with a probability of
+    2.5 %. A side that needs more takes more, as long as both together stay within 5 %.
     """
     if not 0 < share < 1:
         return (n, n) if share >= 1 else (1, 1)
@@ -153,7 +154,7 @@ def interval_ranks(n: int, share: float) -> tuple[int | None, int | None]:
 
 
 def _share_miss(*, at_least_low: float, at_least_high: float) -> tuple[float, float]:
-    """How often either side may miss, given how often it must even with the extreme of the sample as its bound."""
+    """How often each side may miss, given how often it misses even with the extreme of the sample as its bound."""
     miss = 1 - CONFIDENCE
     if miss / 2 < at_least_high <= miss:
         return miss - at_least_high, at_least_high * (1 + 1e-9)

@@ -1,4 +1,4 @@
-"""The token events of a run, walked through piece by piece in the order in which they arrived. Pure."""
+"""Walks through the token events of a run, piece by piece in the order of their arrival. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.arrays import Bools, Floats, Ints
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.sample import Sample
 from bench.figures.window import Span
 from bench.records.event_rows import Rows, read_rows
@@ -16,15 +16,16 @@ from bench.records.moments import Kind
 from bench.units import NS_PER_MS
 
 Moments = Callable[[], Iterable[bytes]]
-"""Gives the moments of a run from their beginning, as often as it is called."""
+"""Each call returns the moments of a run from their beginning."""
 
 _NONE = -1
 
 
 class Events(NamedTuple):
-    """Token events: whose they are, when they arrived, the time since the one before (-1 for the first of a request).
+    """Token events: the rows of their requests, their arrival, and the time since the previous one.
 
-    The gap may be too large by `over_ns` and too small by `under_ns`. `tokens` is -1 where nothing tells them.
+    The gap is -1 for the first event of a request; it may be too large by `over_ns` and too small by `under_ns`.
+    `tokens` is -1 where the number is unknown.
     """
 
     row: Ints
@@ -35,10 +36,10 @@ class Events(NamedTuple):
     tokens: Ints
 
 
-def walk(requests: Requests, moments: Iterable[bytes]) -> Iterator[Events]:
-    """The load's token events, some hundred thousand at a time; within a piece, request by request."""
-    row_of = np.full(int(requests.request.max(initial=-1)) + 1, _NONE, dtype=np.int64)
-    row_of[requests.request] = np.arange(len(requests))
+def walk(requests: RequestTable, moments: Iterable[bytes]) -> Iterator[Events]:
+    """The token events of the load, a few hundred thousand at a time. Each piece is ordered by request."""
+    row_of = np.full(int(requests.asked.request.max(initial=-1)) + 1, _NONE, dtype=np.int64)
+    row_of[requests.asked.request] = np.arange(len(requests))
     last_ns: Ints = np.full(len(requests), _NONE, dtype=np.int64)
     last_doubt: Ints = np.zeros(len(requests), dtype=np.int64)
     for rows in read_rows(moments):
@@ -47,20 +48,22 @@ def walk(requests: Requests, moments: Iterable[bytes]) -> Iterator[Events]:
             yield _with_gaps(events, last_ns, last_doubt)
 
 
-def _token_events(rows: Rows, requests: Requests, row_of: Ints) -> Rows:
-    """The rows that are token events of the load, ordered by request; `request` becomes the row."""
+def _token_events(rows: Rows, requests: RequestTable, row_of: Ints) -> Rows:
+    """The token events of the load among these rows, ordered by request. `request` becomes the row in the table."""
     wanted = (rows.kind >= Kind.VISIBLE) & (rows.kind <= Kind.EMPTY) & (rows.request >= 0)
     wanted &= rows.request < len(row_of)
     picked = Rows(*(column[wanted] for column in rows))
     row = row_of[picked.request]
-    counts = (row != _NONE) & ~((picked.kind == Kind.EMPTY) & (requests.dropped[row] > 0))
+    counts = (row != _NONE) & ~((picked.kind == Kind.EMPTY) & (requests.counts.dropped[row] > 0))
     order = np.flatnonzero(counts)[np.argsort(row[counts], kind="stable")]
-    tokens = np.where(requests.one_each[row], 1, np.where(requests.knows_event_tokens[row], picked.tokens, _NONE))
+    tokens = np.where(
+        requests.counts.one_each[row], 1, np.where(requests.counts.knows_event_tokens[row], picked.tokens, _NONE)
+    )
     return Rows(picked.ns[order], row[order], picked.kind[order], picked.doubt_ns[order], tokens[order])
 
 
 def _with_gaps(events: Rows, last_ns: Ints, last_doubt: Ints) -> Events:
-    """Their gaps; `last_*` carry each request's last event over from one piece to the next."""
+    """The events with their gaps. `last_*` carry the last event of each request over to the next piece."""
     row, ns, doubt = events.request, events.ns, events.doubt_ns
     begins = np.ones(len(row), dtype=np.bool_)
     begins[1:] = row[1:] != row[:-1]
@@ -74,20 +77,21 @@ def _with_gaps(events: Rows, last_ns: Ints, last_doubt: Ints) -> Events:
 
 
 class WindowFlow:
-    """What the token events inside one span amount to. `itl` is `icl` where every event carried one token."""
+    """Sums up the token events inside one span. `itl` is `icl` itself if every event carried one token."""
 
-    def __init__(self, span: Span, requests: Requests) -> None:
+    def __init__(self, span: Span, requests: RequestTable) -> None:
+        counts = requests.counts
         self.span = span
         self.tokens = 0.0
         self.icl = Sample()
-        self.itl = self.icl if requests.one_each[requests.sampled & requests.has_events].all() else Sample()
-        self._known = requests.knows_event_tokens
+        self.itl = self.icl if counts.one_each[requests.sampled & counts.has_events].all() else Sample()
+        self._known = counts.knows_event_tokens
         self._sampled = requests.sampled
-        self._served = requests.ok | requests.cancelled  # what the bench gave up was served all the same
-        self._spread: Floats = requests.tokens / np.maximum(requests.events, 1)
+        self._served = requests.ok | requests.cancelled  # the server also served what the bench gave up
+        self._spread: Floats = counts.tokens / np.maximum(counts.events, 1)
 
     def add(self, events: Events) -> None:
-        """Account for some events."""
+        """Add events."""
         served = self._inside(events) & self._served[events.row]
         weights = np.where(events.tokens >= 0, events.tokens, self._spread[events.row])
         self.tokens += float(weights[served].sum())
@@ -97,7 +101,7 @@ class WindowFlow:
             self._add_gaps(self.itl, events, wanted, events.tokens[wanted] * NS_PER_MS)
 
     def counts(self, events: Events, *, per_token: bool = False) -> Bools:
-        """Which events end a gap that is in the sample: of `itl` with `per_token`, else of `icl`."""
+        """Which events end a gap in the sample of `itl` (with `per_token`) or of `icl`."""
         wanted: Bools = self._inside(events) & self._sampled[events.row] & (events.gap_ns != _NONE)
         return wanted & self._known[events.row] & (events.tokens > 0) if per_token else wanted
 
@@ -108,16 +112,11 @@ class WindowFlow:
         sample.add(events.gap_ns[wanted] / unit, events.over_ns[wanted] / unit, events.under_ns[wanted] / unit)
 
 
-def flow(requests: Requests, moments: Moments, spans: Sequence[Span]) -> list[WindowFlow]:
-    """Walk through the events once: what they amount to in each span, and what they add to the requests."""
+def flow(requests: RequestTable, moments: Moments, spans: Sequence[Span]) -> list[WindowFlow]:
+    """Walk through the events once: sum them up for each span, and add them to the table of requests."""
     windows = [WindowFlow(span, requests) for span in spans]
-    max_gap_ns: Ints = np.full(len(requests), _NONE, dtype=np.int64)
     for events in walk(requests, moments()):
         for window in windows:
             window.add(events)
-        np.maximum.at(max_gap_ns, events.row, events.gap_ns)
-        requests.counted += np.bincount(
-            events.row, weights=np.maximum(events.tokens, 0), minlength=len(requests)
-        ).astype(np.int64)
-    requests.max_gap = np.where(max_gap_ns != _NONE, max_gap_ns / NS_PER_MS, np.nan)
+        requests.add_events(events.row, events.gap_ns, events.tokens)
     return windows

@@ -153,12 +153,12 @@ class Driver:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fail(fault)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
-    def _fail(self, fault: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """A fault of the bench itself ends the run: it must not look like a quiet stream."""
-        self._fault = self._fault or fault
+        self._fault = self._fault or error
         self.cancel()
 
     async def _closed_slot(self, slot: int, plan: ClosedLoop) -> None:
@@ -275,8 +275,8 @@ class Driver:
         try:
             record = attempt.record()
             self._keep(record)
-        except Exception as fault:  # raised again by `run`: nobody waits for this callback
-            self._fail(fault)
+        except Exception as error:  # raised again by `run`: nobody waits for this callback
+            self._fail(error)
             return
         if record.outcome is Outcome.OK and record.first_ns is not None and record.send_ns is not None:
             tally.ttft_ns.append(record.first_ns - record.send_ns)

@@ -277,13 +277,13 @@ def _silent_message(target: Target, error: SDKError) -> str:
 
 
 def _absent_message(target: Target, error: ConnectError) -> str:
-    said = error.message.replace(str(target.address.api.origin), str(target.address), 1)
+    said = target.redact(error.problem).replace(str(target.address.api.origin), str(target.address), 1)
     proxy = "" if target.unused_proxy is None else f" ({proxy_note(target.unused_proxy)})"
     if isinstance(error, TLSError):  # somebody is there
-        said = said.removesuffix(", or give the transport an ssl_context")
-        is_plain = said.endswith("does it speak plain http?")
-        if is_plain:
-            said = said.removesuffix("; does it speak plain http?") + plain_http_hint(target)
-        return said + proxy
-    advice = "Check the name in --base-url." if said.endswith("does not resolve") else "Is the server up?"
+        if error.reason == "certificate":
+            said += "; to trust it, name its authority in SSL_CERT_FILE"
+        return said + (plain_http_hint(target) if error.reason == "plain http" else "") + proxy
+    if error.remedy:
+        said += f"; {error.remedy}"
+    advice = "Check the name in --base-url." if error.reason == "unresolved" else "Is the server up?"
     return f"{said}. {advice} Leave --base-url out to use the embedded one.{proxy}"

@@ -35,9 +35,6 @@ class OutputError(Exception):
     """Something that was measured cannot be printed or written where it was to go."""
 
 
-FORMATS = ("console", "markdown", "csv", "json", "vllm")
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
     """What is printed (`format`) and written: the native JSON to `json`, a file with vLLM's keys into `save_dir`.

@@ -1,1 +1,1 @@
-"""What is kept of a run: its facts, a line for each request, a row for each event, and the result."""
+"""Keeps runs: their facts, a line for each request, a row for each event, and the result."""

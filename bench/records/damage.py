@@ -1,4 +1,4 @@
-"""Whether the records of a run and its moments still belong together: a file may have been cut since. Pure."""
+"""Checks whether the records and the moments of a run still match: a file may have been truncated. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOKEN_KINDS = (Kind.VISIBLE, Kind.HIDDEN, Kind.EMPTY)
 
 
 def missing_moments(columns: Columns, moments: Iterable[bytes]) -> str | None:
-    """What the moments lack of the requests on record, None where they are all there."""
+    """What the moments of the recorded requests lack; None if they are complete."""
     recorded = np.array(columns.integers["request"], dtype=np.int64)
     ended = tokens = 0
     for rows in read_rows(moments):
@@ -23,14 +23,14 @@ def missing_moments(columns: Columns, moments: Iterable[bytes]) -> str | None:
         tokens += int((known & np.isin(rows.kind, _TOKEN_KINDS)).sum())
     expected = sum(columns.integers["events"]) + sum(columns.integers["dropped"])
     if tokens != expected:
-        return f"holds {tokens:,} of the {expected:,} token events of the requests on record"
+        return f"holds {tokens:,} of the {expected:,} token events of the recorded requests"
     if ended != len(recorded):
-        return f"holds the ends of {ended:,} of the {len(recorded):,} requests on record"
+        return f"holds the ends of {ended:,} of the {len(recorded):,} recorded requests"
     return None
 
 
 def missing_records(columns: Columns, moments: Iterable[bytes]) -> str | None:
-    """What the records of a run that came to its end lack of the requests in its moments, None for nothing."""
+    """What the records of a finished run lack of the requests in its moments; None if they are complete."""
     recorded = np.array(columns.integers["request"], dtype=np.int64)
     lost = sum(
         int(((rows.kind == Kind.END) & (rows.request >= 0) & ~np.isin(rows.request, recorded)).sum())

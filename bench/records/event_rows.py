@@ -1,4 +1,4 @@
-"""The rows of `bench.records.moments` as arrays, in pieces, so that a long run is read in little memory."""
+"""Reads the rows of `bench.records.moments` as arrays, in pieces, so that a long run needs little memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KIND_MASK = 0xF
 
 
 class Rows(NamedTuple):
-    """Rows in the order in which they were written; `tokens` is -1 where nothing told them."""
+    """Rows in the order in which they were written. `tokens` is -1 where the number is unknown."""
 
     ns: Ints
     request: Ints
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
 
 def read_rows(chunks: Iterable[bytes]) -> Iterator[Rows]:
-    """The rows of some bytes; a last row that a crash cut short is left out."""
+    """Decode rows from bytes. A last row that a crash cut short is left out."""
     rest = b""
     for chunk in chunks:
         data = rest + chunk if rest else chunk

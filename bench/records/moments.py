@@ -1,4 +1,4 @@
-"""Every moment of every request as a row of 16 bytes: written as it happens, so that even a kill loses none.
+"""Every moment of every request as a row of 16 bytes, written as it happens, so that a kill loses hardly any.
 
 A row is two integers of 64 bits: the moment (monotonic ns), and request << 32 | kind << 28 | doubt << 16 | tokens.
 Warm-up requests have negative numbers.
@@ -14,15 +14,15 @@ from bench.records.spool import Spool
 ROW_BYTES = 16
 REQUEST_SHIFT, KIND_SHIFT, DOUBT_SHIFT = 32, 28, 16
 
-# Tokens of an event where nothing told them, and the most that a row can say.
+# The value for an unknown number of tokens, and the largest number that a row can hold.
 UNKNOWN_TOKENS, MOST_TOKENS = 0xFFFF, 0xFFFE
 
-# A doubt is told in units of 2**14 ns, rounded up; the largest stands for all beyond 67 ms.
+# A doubt is stored in units of 2**14 ns, rounded up; the largest value means 67 ms or more.
 DOUBT_UNIT_SHIFT, MOST_DOUBT = 14, 0xFFF
 
 
 class Kind(IntEnum):
-    """What happened: planned start, request sent, head of the answer, a token event of one of three kinds, the end.
+    """What happened: planned start, request sent, head of the answer, one of three kinds of token event, or the end.
 
     The end's `tokens` are the position of its outcome in `bench.records.record.OUTCOMES`.
     """
@@ -37,12 +37,12 @@ class Kind(IntEnum):
 
 
 def doubt_code(doubt_ns: int) -> int:
-    """How a row tells that an arrival may have been earlier by so much."""
+    """The code of a doubt: how much earlier an arrival may have been."""
     return min((doubt_ns + (1 << DOUBT_UNIT_SHIFT) - 1) >> DOUBT_UNIT_SHIFT, MOST_DOUBT)
 
 
 class MomentLog:
-    """Collects rows. Whoever has one to add appends its two integers to `rows`; `flush` hands them to the kernel."""
+    """Collects rows. Callers append the two integers of a row to `rows`; `flush` hands them to the kernel."""
 
     def __init__(self) -> None:
         self.rows = array("q")
@@ -54,7 +54,7 @@ class MomentLog:
         self.rows.append((request << REQUEST_SHIFT) | (kind << KIND_SHIFT) | tokens)
 
     def flush(self) -> None:
-        """Write what has come since the last time."""
+        """Write the rows that were added since the last flush."""
         if self.rows:
             self.spool.write(self.rows.tobytes())
             del self.rows[:]

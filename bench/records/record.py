@@ -1,6 +1,6 @@
-"""What is kept of each request: a line when it ends, and columns of all of them. Its token events are `moments`.
+"""The record of each request: a line when it ends, and columns of all requests. Its token events are `moments`.
 
-Everything that a report says is computed from these two.
+Everything in a report is computed from these two.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from bench.outcome import Outcome
 LOAD = "load"
 WARMUP = "warmup"
 
-UNKNOWN = -1  # in columns of integers, what is None in a row
+UNKNOWN = -1  # in columns of integers, for None in a record
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One request, as a line of requests.jsonl; what has its default is left out there.
+    """One request, as a line of requests.jsonl. A field with its default value is left out there.
 
-    Times are `time.monotonic_ns()`: planned start, request sent (`send_took_ns` is how long handing it over lasted),
+    Times are `time.monotonic_ns()`: planned start, request sent (`send_took_ns` is how long it took to hand it over),
     head, first, first visible and last token event, end. `free_ns` is when the slot was free for its next request, if
-    that was later than the end: the server still held the connection, or had refused and was left alone for a while.
-    `queued_ns` is how long after the planned start an open loop had as many requests under way as its limit allows.
-    `waited_ns` is the part of the time before the send that was spent on the server: opening a connection (`opened`),
-    finding a kept one dead and opening another (`reopened`), waiting until it took the request in.
-    `first_doubt_ns` and `last_doubt_ns` say by how much those two may have arrived earlier. `events` counts token
-    events; `event_tokens` says how many tokens each carried: "one", "told" by the usage that came with it, or null
-    where nothing tells. `empty` events had an empty text, `dropped` ones an empty text and no token. `asked_tokens` is
-    the length that was asked for where it was to be exact, `query` the number of the prompt within the workload.
-    `merged_reads` brought several token events at once.
+    that was later than the end: the server still held the connection, or the slot paused after a refusal. `queued_ns`
+    is for how long after the planned start the limit of an open loop held the request back. `waited_ns` is the part of
+    the time before the send that was spent waiting for the server: opening a connection (`opened`), finding a kept
+    connection dead and opening another one (`reopened`), waiting until the server read the request.
+    `first_doubt_ns` and `last_doubt_ns` are how much earlier those two events may have arrived. `events` counts token
+    events. `event_tokens` is how many tokens each of them carried: "one", "told" by the usage that came with it, or
+    null if unknown. `empty` events had an empty text, `dropped` events an empty text and no token. `asked_tokens` is
+    the requested length, if it was to be exact, and `query` the number of the prompt in the workload. `merged_reads`
+    is how many reads returned several token events.
     """
 
     request: int
@@ -107,9 +107,9 @@ _INTEGERS = (
 
 
 class Columns:
-    """Requests of the load, a column a field, rows in the order in which they ended.
+    """The requests of the load: one column per field, and rows in the order in which the requests ended.
 
-    `integers` are by the name of the record's field, -1 where a row has None. `outcome` is a position in `OUTCOMES`,
+    `integers` are by the name of the field of the record, and -1 means None. `outcome` is a position in `OUTCOMES`,
     `event_tokens` one of NOT_TOLD, ONE_EACH and TOLD.
     """
 
@@ -143,7 +143,7 @@ class Columns:
         self.streamed.append(record.streamed)
 
     def picked(self, rows: Iterable[int]) -> Columns:
-        """Some of the rows, in that order."""
+        """These rows, in the given order."""
         found = Columns()
         for row in rows:
             if row in self.errors:
@@ -156,7 +156,7 @@ class Columns:
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """Why a row is no success."""
+    """Why a row is not a success."""
 
     request: int
     outcome: Outcome

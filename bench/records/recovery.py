@@ -1,4 +1,4 @@
-"""Runs whose records do not reach their end: why that is, and what can be computed from them all the same."""
+"""Runs whose records are incomplete: why they are, and what can still be computed from them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def is_incomplete(run: Run) -> bool:
 
 
 def recover(run: Run, columns: Columns, folder: Path) -> Columns:
-    """The requests of an incomplete run, including those under way; `run` is told why it is incomplete.
+    """The requests of an incomplete run, including those in progress. Notes in `run` why it is incomplete.
 
-    A request counts as far as its moments go: a record whose last moments the disk did not take is none.
+    A record whose last moments the disk did not accept is ignored; its request is restored from the moments.
     Raises OSError.
     """
     moments = folder / MOMENTS
     if run.records_end is not None:
         run.unfinished = "disk"
-        run.stopped_ns = run.ended_ns = None  # what came after the last record is in none of them
+        run.stopped_ns = run.ended_ns = None  # nothing after the last record is known
     else:
         run.unfinished = _why(folder)
     ended = _ended_requests(moments)
@@ -43,7 +43,7 @@ def _why(folder: Path) -> str:
     files = folder / REQUESTS, folder / MOMENTS
     if any(map(is_locked, files)):
         return "running"
-    # A kill comes between two writes; a disk that fills up takes a part of one.
+    # A kill happens between two writes; a disk that fills up accepts a part of one.
     return "disk" if not _ends_with_a_line(files[0]) or files[1].stat().st_size % ROW_BYTES else "killed"
 
 

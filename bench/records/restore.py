@@ -1,4 +1,4 @@
-"""Requests that a killed bench had under way, put together from their moments. Pure."""
+"""Restores the requests that a killed bench had in progress from their moments. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TOKEN_KINDS = (Kind.VISIBLE, Kind.HIDDEN, Kind.EMPTY)
 
 
 def restore(columns: Columns, moments: Iterable[bytes]) -> int:
-    """Add a row for each request that has moments but no record; returns how many there were.
+    """Add a row for each request that has moments but no record, and return how many there were.
 
-    What had not ended counts as given up, with the tokens that had arrived.
+    A request that had not ended counts as given up, with the tokens that had arrived.
     """
     recorded = np.array(columns.integers["request"], dtype=np.int64)
     open_requests: dict[int, Record] = {}

@@ -1,4 +1,4 @@
-"""The native result, schema 1: what result.json and `--json` hold. Absent is null with a reason, never 0."""
+"""The native result, schema 1, in result.json and `--json`. A missing value is null with a reason, never 0."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from bench.records.run import (
 
 
 class Percentile(msgspec.Struct, kw_only=True):
-    """A percentile with its 95 % interval; a bound is null where the sample has none, `reason` says why no value.
+    """A percentile with its 95 % interval.
 
-    `client_error` is how far the value may be off by the bench's own doing, in the unit of the value; null where
-    nothing bounds it.
+    A bound is null if the sample has none, and `reason` explains a missing value. `client_error` is how far off the
+    value may be because of the bench itself, in the unit of the value; null if that has no bound.
     """
 
     value: float | None
@@ -33,10 +33,10 @@ class Percentile(msgspec.Struct, kw_only=True):
 
 
 class Distribution(msgspec.Struct, kw_only=True):
-    """A sample in figures. `percentiles` is by percent ("99.9"); all is null, with the reason, for an empty sample.
+    """The figures of a sample. `percentiles` is by percent ("99.9"). An empty sample has only nulls and a reason.
 
-    `exact` is false for a sample so large that its percentiles come from a histogram (three significant digits).
-    `assumes` says what the figures take for given where the server does not tell.
+    `exact` is false if the sample is so large that its percentiles come from a histogram (three significant digits).
+    `assumes` is what the figures take for granted because the server does not report it.
     """
 
     n: int
@@ -55,7 +55,7 @@ def percent_key(percent: float) -> str:
 
 
 class Window(msgspec.Struct, kw_only=True):
-    """A span of the run in seconds from the start of the load; null with the reason where there is none."""
+    """A span of the run, in seconds from the start of the load; null with the reason if there is none."""
 
     begin_s: float | None = None
     end_s: float | None = None
@@ -68,9 +68,9 @@ class Window(msgspec.Struct, kw_only=True):
 
 
 class Goodput(msgspec.Struct, kw_only=True):
-    """Requests that were due in the window and met every limit (`slos`, in milliseconds by the name of the figure).
+    """The requests that were due in the window and met every limit (`slos`, in milliseconds by figure).
 
-    `share` is of all that were due, failed ones included; null where none was.
+    `share` is their share of all requests that were due, including failed ones; null if none was due.
     """
 
     slos: dict[str, float]
@@ -83,9 +83,9 @@ class Goodput(msgspec.Struct, kw_only=True):
 class Figures(msgspec.Struct, kw_only=True):
     """All figures over one window.
 
-    `requests` were sent in it and succeeded: the sample of the latencies. `latency` is in milliseconds, by name:
-    ttft, ttft_sched, ttfv, itl, icl, tpot, e2e, max_gap, lateness. `rates_reason` is why a rate is null, if one is.
-    `tokens_are` says whether tokens are counted by the server's usage or, where it sent none, are chunks.
+    `requests` is the number of requests that were sent in the window and succeeded: the sample of the latencies.
+    `latency` is in milliseconds, by the name of the figure. `rates_reason` explains why a rate is null.
+    `tokens_are` gives what was counted as tokens: those of the server's usage or, where it sent none, chunks.
     """
 
     window: Window
@@ -103,7 +103,7 @@ class Figures(msgspec.Struct, kw_only=True):
 
     @property
     def token_rate(self) -> str:
-        """The unit of its token rates, as far as it is known what was counted."""
+        """The unit of its token rates, which depends on what was counted."""
         return {"chunks": "chunks/s", "mixed": "tok or chunks/s"}.get(self.tokens_are or "", "tok/s")
 
     @property
@@ -113,10 +113,10 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class FailureClass(msgspec.Struct, kw_only=True):
-    """The failures of one class: how many, the statuses among them, their first one, and what to try.
+    """The failures of one class: how many there were, their statuses, the first one, and what to try.
 
-    `median_partial` is how much of the answer had arrived, in `partial_unit`: tokens where the server's usage told,
-    else chunks; null where nothing had.
+    `median_partial` is how much of an answer had arrived, in `partial_unit`: tokens if the server sent usage, else
+    chunks; null if nothing had arrived.
     """
 
     outcome: str
@@ -132,9 +132,10 @@ class FailureClass(msgspec.Struct, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """Requests of the load by outcome, and their tokens over the whole run; `cancelled` were given up by the bench.
+    """The requests of the load by outcome, and their tokens over the whole run.
 
-    `reopened` went out on a new connection because the server had closed the one that was kept for them.
+    The bench gave up the `cancelled` ones. The `reopened` ones were sent on a new connection, because the server had
+    closed the one that was kept for them.
     """
 
     sent: int
@@ -153,7 +154,7 @@ class Counts(msgspec.Struct, kw_only=True):
 
 
 class Check(msgspec.Struct, kw_only=True):
-    """One check that the run makes on itself; `value` and `limit` are in `unit`, both null where it does not apply."""
+    """One check of the run itself. `value` and `limit` are in `unit`, and null if the check does not apply."""
 
     code: str
     status: Literal["pass", "fail", "n/a"]
@@ -165,7 +166,7 @@ class Check(msgspec.Struct, kw_only=True):
 
 
 class Reason(msgspec.Struct, kw_only=True):
-    """Why a verdict is not better."""
+    """One reason why the verdict is not better."""
 
     code: str
     value: float | None
@@ -177,17 +178,18 @@ Level = Literal["trusted", "degraded", "untrustworthy"]
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """How far the figures can be believed, as far as this run's checks can tell."""
+    """How far the figures can be trusted, according to the checks of this run."""
 
     level: Level
     reasons: list[Reason] = []
 
 
 class ClientFacts(msgspec.Struct, kw_only=True):
-    """What the bench itself cost and did; null where it is not known.
+    """What the bench itself did and needed; null if unknown.
 
-    `stamps` says who stamped arrivals. `read_lag_*` is how long bytes waited to be read after the kernel had stamped
-    them, `merged_reads` is how many reads brought several token events, of which only the last has its own stamp.
+    `stamps` is what timestamped arrivals. `read_lag_*` is how long bytes waited to be read after the kernel had
+    timestamped them. `merged_reads` is how many reads returned several token events, of which only the last has its
+    own timestamp.
     """
 
     stamps: Literal["kernel", "read"] | None = None
@@ -209,7 +211,7 @@ class ClientFacts(msgspec.Struct, kw_only=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """One run in figures. `headline` is over the steady window where there is one, else over the whole run."""
+    """The figures of one run. `headline` covers the steady window if there is one, else the whole run."""
 
     schema: int = SCHEMA
     metrics_spec: int = METRICS_SPEC

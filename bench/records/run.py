@@ -1,4 +1,4 @@
-"""What was run: the facts beside the raw records that a result is computed from. Kept as run.json."""
+"""What was run: the facts that, with the raw records, a result is computed from. Kept as run.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_ROWS = ("ttft", "itl", "tpot", "e2e")
 
 
 class TargetFacts(msgspec.Struct, kw_only=True):
-    """The server: `profile` is the embedded one's; the sources say what was read from the environment.
+    """The server. `profile` is that of the embedded one; the sources name what was read from the environment.
 
     `headers` are the names of the headers that `--header` added to each request.
     """
@@ -37,18 +37,18 @@ class TargetFacts(msgspec.Struct, kw_only=True):
 
     @property
     def endpoint_url(self) -> str:
-        """Where the requests of the load go."""
+        """The URL that the requests of the load go to."""
         origin = urlsplit(self.url)
         return f"{origin.scheme}://{origin.netloc}{self.endpoint}"
 
 
 class LoadFacts(msgspec.Struct, kw_only=True):
-    """The load, for `duration_s`, `requests`, or whichever ended it first.
+    """The load, limited by `duration_s`, `requests`, or whichever was reached first.
 
-    A closed loop keeps `streams` open. An open one sends `rate` requests a second as `arrivals` has it, with at most
-    `streams` open at once if that is given; `burstiness` is the shape of gamma arrivals. `streamed` is whether answers
-    were asked for as streams, `fixed_length` whether all were to be as long as asked, `length_required` whether another
-    length was a failure.
+    A closed loop keeps `streams` open. An open loop sends `rate` requests per second, spread as `arrivals` says, with
+    at most `streams` open concurrently if that is given; `burstiness` is the shape of gamma arrivals. `streamed` is
+    whether answers were requested as streams, `fixed_length` whether all were to have the requested length, and
+    `length_required` whether another length was a failure.
     """
 
     plan: Literal["closed", "open"] = "closed"
@@ -87,10 +87,10 @@ class LoadFacts(msgspec.Struct, kw_only=True):
 
 
 class Negotiated(msgspec.Struct, kw_only=True):
-    """What the server took of what it was asked beyond the plain request; `refused` names the rest.
+    """What the server accepted of what goes beyond the plain request; `refused` names the rest.
 
-    `keeps_length` and `keeps_connections` are whether it was seen to answer with the length asked for, and to leave the
-    connection open; null where that could not be seen.
+    `keeps_length` and `keeps_connections` are whether its answers had the requested length, and whether it left
+    connections open; null if that could not be observed.
     """
 
     usage: bool
@@ -102,7 +102,7 @@ class Negotiated(msgspec.Struct, kw_only=True):
 
 
 class View(msgspec.Struct, kw_only=True):
-    """Which figures the report shows; `goodput` are limits in milliseconds by the name of the figure."""
+    """Which figures the report shows. `goodput` has the limits in milliseconds by figure."""
 
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     rows: tuple[str, ...] = DEFAULT_ROWS
@@ -110,7 +110,7 @@ class View(msgspec.Struct, kw_only=True):
 
 
 class ServerCounters(msgspec.Struct, kw_only=True):
-    """What the server itself counted during the load, by its `/metrics`; `problem` says why it is not known."""
+    """What the server itself counted during the load, from its `/metrics`; `problem` explains why that is unknown."""
 
     requests: int | None = None
     prompt_tokens: int | None = None
@@ -119,14 +119,14 @@ class ServerCounters(msgspec.Struct, kw_only=True):
 
 
 class ConfigFacts(msgspec.Struct, kw_only=True):
-    """The options that a configuration file set, under their names there; secrets among them are hidden."""
+    """The options that a configuration file set, by their names there. Secrets among them are hidden."""
 
     file: str
     options: dict[str, Any]
 
 
 class Certificate(msgspec.Struct, kw_only=True):
-    """What this machine was shown to measure (`bench selftest`): so many tokens/s and streams, within these errors."""
+    """What this machine has been shown to measure (`bench selftest`): a load, and the errors at that load."""
 
     tokens_per_s: float
     streams: int
@@ -137,10 +137,10 @@ class Certificate(msgspec.Struct, kw_only=True):
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """One run. The three stamps are monotonic ns: load begun, sending stopped, last request ended.
+    """One run. The three timestamps are monotonic ns: load begun, sending stopped, last request ended.
 
-    They are null in a run that was killed; the records then say how far it had come. `records_end` is what the disk
-    said when it took no more of them, `sent` how many requests there were. `unfinished` is set by who reads such a run
+    They are null in a run that was killed; its records show how far it got. `records_end` is the error of the disk when
+    it accepted no more records, and `sent` is how many requests there were. `unfinished` is set when such a run is read
     back: it is still "running", it was "killed", or the "disk" was full.
     """
 

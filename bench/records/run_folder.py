@@ -20,10 +20,10 @@ from bench.shown_text import escaped_json
 
 RUN, REQUESTS, MOMENTS, RESULT = "run.json", "requests.jsonl", "moments.bin", "result.json"
 
-# Given back before run.json and result.json are written at the end, so that a disk that filled up has room for them.
+# Freed before run.json and result.json are written at the end, so that a disk that filled up has room for them.
 _RESERVE, _RESERVE_BYTES = ".reserve", 256 * 1024
 
-# More than a run has, with the longest list of models and the longest words of a server.
+# More than any run has, even with the longest list of models and the longest messages of a server.
 _MOST_RUN_BYTES, _MOST_LINE_BYTES = 64 * 1024 * 1024, 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
@@ -31,15 +31,15 @@ _Kind = TypeVar("_Kind", Run, Result)
 
 
 class ResultError(ValueError):
-    """A run that cannot be read back; the message names the file and what is wrong with it."""
+    """A run that cannot be read back. The message names the file and what is wrong with it."""
 
 
 class RunFolder:
-    """Keeps a run on disk. A disk that fails costs the files, never the figures: `problem` says so, once.
+    """Keeps a run on disk. If the disk fails, the files are lost but never the figures; `problem` reports it once.
 
-    What is kept is handed to the kernel with each `flush`; a kill of the bench loses what came after the last one.
-    Everything goes through descriptors that were opened at the beginning, so that nothing is lost when the folder is
-    moved meanwhile, and the figures are not when it is removed.
+    Each `flush` hands the records to the kernel; if the bench is killed, only those after the last flush are lost.
+    All files are written through descriptors that are opened at the beginning, so that nothing is lost if the folder
+    is moved during the run, and the figures are not lost if it is removed.
     """
 
     def __init__(self, parent: Path, began: datetime, moments: MomentLog) -> None:
@@ -61,28 +61,28 @@ class RunFolder:
 
     @property
     def id(self) -> str:
-        """The name that the run was given."""
+        """The name of the run."""
         return self._path.name
 
     @property
     def path(self) -> Path:
-        """Where the folder is now; where it was, if it is gone."""
+        """Where the folder is now, or where it was if it is gone."""
         return self._moved_to() or self._path
 
     @property
     def failure(self) -> OSError | None:
-        """What the disk said when it did not take something."""
+        """The error of the disk when it did not accept something."""
         return self._error or self._requests.error or self._moments.spool.error
 
     @property
     def problem(self) -> str | None:
-        """What a reader of the report has to know of its files; None where they are as they should be."""
+        """What a reader of the report needs to know about the files; None if nothing is wrong with them."""
         error = self.failure
         if self._is_removed():
             return f"results are not kept: the folder {self._path} was removed during the run"
         if error is not None:
             where = error.filename or self._path
-            saved = f"{RESULT} has the figures all the same" if self._has_result else "--result-dir puts them elsewhere"
+            saved = f"{RESULT} still has the figures" if self._has_result else "--result-dir sets another place"
             return f"results are not kept: {error.strerror or error} ({where}); {saved}"
         for name, spool in ((REQUESTS, self._requests), (MOMENTS, self._moments.spool)):
             if spool.is_removed:
@@ -91,13 +91,13 @@ class RunFolder:
 
     @property
     def move(self) -> str | None:
-        """Where the folder went, if that was not where it had been made."""
+        """A sentence about where the folder was moved to, if it was moved."""
         moved = self._moved_to()
         return None if moved is None else f"the folder {self._path} was moved to {moved} during the run"
 
     @property
     def is_kept(self) -> bool:
-        """Whether the disk took all that was written, the result included."""
+        """Whether the disk accepted everything, including the result."""
         return self.failure is None and self._has_result and not self._is_removed()
 
     def keep(self, record: Record) -> None:
@@ -105,7 +105,7 @@ class RunFolder:
         self._lines.append(_encode(record))
 
     def flush(self) -> None:
-        """Hand over what has come since the last time."""
+        """Hand over what was added since the last flush."""
         self._moments.flush()
         if self._lines:
             self._lines.append(b"")
@@ -121,14 +121,14 @@ class RunFolder:
         self._has_result = self._save(RESULT, result)
 
     def finish(self) -> None:
-        """End the records, and make room for the figures where the disk is full."""
+        """End the records, and make room for the figures in case the disk is full."""
         self.flush()
         if self._directory is not None:
             with contextlib.suppress(OSError):
                 os.unlink(_RESERVE, dir_fd=self._directory)
 
     def close(self) -> None:
-        """Let go of the files. What is read after that is read by their names."""
+        """Close the files. From then on, they are read by their names."""
         self.finish()
         self._requests.close()
         self._moments.spool.close()
@@ -137,11 +137,11 @@ class RunFolder:
             self._directory = None
 
     def records(self) -> Columns:
-        """The load's requests, read back from wherever they are. Raises ResultError."""
+        """Read back the requests of the load. Raises ResultError."""
         return _columns(_records(self._requests.chunks(), self._path / REQUESTS))
 
     def moments(self) -> Iterator[bytes]:
-        """All moments, in pieces; to be read as often as one likes."""
+        """All moments, in pieces. Can be called any number of times."""
         return self._moments.spool.chunks()
 
     def _save(self, name: str, content: Run | Result) -> bool:
@@ -158,7 +158,7 @@ class RunFolder:
         return self._directory is not None and os.fstat(self._directory).st_nlink == 0
 
     def _moved_to(self) -> Path | None:
-        """Where the folder was moved to, as far as the system tells."""
+        """Where the folder was moved to, if the system reports it."""
         if self._directory is None or self._is_removed():
             return None
         with contextlib.suppress(OSError):
@@ -171,7 +171,7 @@ class RunFolder:
 
 
 def _make_folder(path: Path) -> Path:
-    """Make it, under the next free name where two runs begin in the same second."""
+    """Create the folder, under the next free name if two runs begin in the same second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
@@ -184,7 +184,7 @@ def _make_folder(path: Path) -> Path:
 
 
 def _reserve(directory: int) -> None:
-    """Keep some room for the figures, which are written last, if there is any."""
+    """Reserve some room for the figures, which are written last, if the disk has any."""
     with contextlib.suppress(OSError):
         file = os.open(_RESERVE, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=directory)
         try:
@@ -196,7 +196,7 @@ def _reserve(directory: int) -> None:
 
 
 def _write_whole(name: str, data: bytes, directory: int) -> None:
-    """Write a file of a folder so that a reader finds the old one or the new one. Raises OSError."""
+    """Write a file of a folder so that a reader finds either the old one or the new one. Raises OSError."""
     temporary = f".{name}.{os.getpid()}"
     try:
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=directory)
@@ -210,14 +210,14 @@ def _write_whole(name: str, data: bytes, directory: int) -> None:
 
 
 def write_json(path: Path, content: msgspec.Struct) -> None:
-    """Write it as `write_bytes` does. Raises OSError."""
+    """Write JSON as `write_bytes` does. Raises OSError."""
     write_bytes(path, to_json(content))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader finds the old one or the new one, never half. Raises OSError.
+    """Write a file so that a reader finds either the old one or the new one, never half of it. Raises OSError.
 
-    What is there and not a file (a pipe, /dev/null) is written to.
+    If the path exists and is not a file (a pipe, /dev/null), it is written to directly.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
@@ -233,17 +233,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def to_json(content: msgspec.Struct) -> bytes:
-    """JSON as files have it."""
+    """JSON in the form in which it is written to files."""
     return escaped_json(msgspec.json.format(_encode(content), indent=2).decode()).encode() + b"\n"
 
 
 def load_run(folder: Path) -> tuple[Run, Columns, Path]:
-    """A run, the records of its load, and the file of its moments. Raises ResultError."""
+    """Read a run, the records of its load, and the path of its moments. Raises ResultError."""
     if folder.is_file() or (folder.name in (RUN, REQUESTS, MOMENTS, RESULT) and not folder.exists()):
         folder = folder.parent
     if folder.is_dir() and not (folder / RUN).exists():
         raise ResultError(_not_a_run(folder))
-    for name in (RUN, REQUESTS, MOMENTS):  # a pipe would be waited for, a device may have no end
+    for name in (RUN, REQUESTS, MOMENTS):  # reading a pipe could block, and a device may have no end
         if (folder / name).exists() and not (folder / name).is_file():
             raise ResultError(f"{folder / name}: is not a file")
     run, moments = _load(folder / RUN, Run), folder / MOMENTS
@@ -265,7 +265,7 @@ def _not_a_run(folder: Path) -> str:
 
 
 def load_records(path: Path) -> Iterator[Record]:
-    """All records of a file; a last line that a crash cut short is left out. Raises ResultError."""
+    """Read all records of a file. A last line that a crash cut short is left out. Raises ResultError."""
     return _records(read_chunks(path), path)
 
 
@@ -276,7 +276,7 @@ def _columns(records: Iterable[Record]) -> Columns:
             try:
                 columns.append(record)
             except OverflowError:
-                raise ResultError(f"request {record.request} on record has a number of more than 64 bits") from None
+                raise ResultError(f"request {record.request} has a number of more than 64 bits") from None
     return columns
 
 
@@ -290,7 +290,9 @@ def _records(chunks: Iterable[bytes], path: Path) -> Iterator[Record]:
                 number += 1
                 yield decode(line)
             if len(rest) > _MOST_LINE_BYTES:
-                raise ResultError(f"{path}, line {number + 1}: is over {_MOST_LINE_BYTES:,} bytes, which no record is")
+                raise ResultError(
+                    f"{path}, line {number + 1}: is over {_MOST_LINE_BYTES:,} bytes, more than any record has"
+                )
     except OSError as error:
         raise _unreadable(path, error) from None
     except ResultError:
@@ -304,7 +306,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         schema = msgspec.json.decode(data).get("schema")
         if schema != SCHEMA:
-            raise ResultError(f"{path}: schema {schema!r} is not known to this version, which reads {SCHEMA}")
+            raise ResultError(f"{path}: schema {schema!r} is unknown to this version, which reads {SCHEMA}")
         return msgspec.json.decode(data, type=kind)
     except (ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, ResultError):
@@ -319,7 +321,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise _unreadable(path, error) from None
     if len(data) > _MOST_RUN_BYTES:
-        raise ResultError(f"{path}: is over {_MOST_RUN_BYTES:,} bytes, which no {path.name} is")
+        raise ResultError(f"{path}: is over {_MOST_RUN_BYTES:,} bytes, more than any {path.name} has")
     return data
 
 

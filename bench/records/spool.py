@@ -1,4 +1,4 @@
-"""Bytes that go to a file for as long as the disk takes them, and stay in memory from then on."""
+"""Bytes that go to a file as long as the disk accepts them, and stay in memory from then on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Spool:
-    """Append-only, and read back through the same descriptor, whatever becomes of the file's name meanwhile.
+    """Appends bytes, and reads them back through the same descriptor even if the file is renamed or removed.
 
-    `error` is what the disk said when it failed; nothing is lost by that but the rest of the file. What was written is
-    with the kernel, so that a kill of this process does not touch it. As long as it is not closed the file is locked,
-    by which others can see that it may still grow.
+    `error` is the error of the disk when it failed; only the rest of the file is lost then. What was written is in the
+    kernel's hands, so that killing this process does not affect it. Until it is closed, the file is locked, which
+    shows others that it may still grow.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -38,7 +38,7 @@ class Spool:
             return
         written = 0
         try:
-            while written < len(data):  # a disk that fills up takes a part before it refuses the rest
+            while written < len(data):  # a disk that fills up accepts a part before it refuses the rest
                 written += os.write(self._file, data[written:])
         except OSError as error:
             self.error = error
@@ -46,17 +46,17 @@ class Spool:
 
     @property
     def is_removed(self) -> bool:
-        """Whether the file is there for us alone: its name was taken away."""
+        """Whether the file has lost its name, so that only this process can read it."""
         return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def close(self) -> None:
-        """End the file; from then on it is read by its name."""
+        """Close the file. From then on, it is read by its name."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def chunks(self) -> Iterator[bytes]:
-        """All that was written, in pieces of some megabytes. Raises OSError."""
+        """Everything that was written, in pieces of a few megabytes. Raises OSError."""
         if self._file is not None:
             at = 0
             while chunk := os.pread(self._file, _CHUNK_BYTES, at):
@@ -68,7 +68,7 @@ class Spool:
 
 
 def read_chunks(path: Path, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
-    """A file in pieces. Raises OSError."""
+    """Read a file in pieces. Raises OSError."""
     with path.open("rb") as file:
         while chunk := file.read(size):
             yield chunk
@@ -85,6 +85,6 @@ def is_locked(path: Path) -> bool:
 
 
 def _lock(file: int) -> None:
-    """Mark a file as being written to. Where a file system knows no locks there is no mark."""
+    """Mark a file as being written to, if the file system supports locks."""
     with contextlib.suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

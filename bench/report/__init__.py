@@ -1,1 +1,1 @@
-"""How a result is shown."""
+"""Shows results: the formats of the report, the live view, and the report of the self-test."""

@@ -1,4 +1,4 @@
-"""The report for a terminal, or for a file that greps well: no line over 120 characters but the command."""
+"""The report for a terminal, or for a file that is easy to grep: only commands exceed 120 characters per line."""
 
 from __future__ import annotations
 
@@ -7,17 +7,39 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.figures.catalogue import LATENCIES
 from bench.records.result import Check, FailureClass, Result
 from bench.records.run import View
+from bench.records.run_folder import RESULT
 from bench.report.layout import Layout
-from bench.report.table import LABELS, latency_table
+from bench.report.material import Material
+from bench.report.table import latency_table
 from bench.units import format_count, format_rate, format_span, plural
 
 WIDTH = 118
 _INDENT = "  "
 _NARROW, _NARROWEST = 72, 20
-_ANSWERED = ("http_4xx", "http_429", "http_5xx", "stream_error", "protocol")  # by something at the endpoint's address
+_ANSWERED = (
+    "http_4xx",
+    "http_429",
+    "http_5xx",
+    "stream_error",
+    "protocol",
+)  # by a server at the address of the endpoint
 _LEVEL_COLOURS = {"trusted": "green", "degraded": "yellow", "untrustworthy": "red"}
+
+
+def show(material: Material) -> str:
+    """The text for `--format console`."""
+    folder = material.folder
+    return render(
+        material.shown,
+        material.run.view,
+        folder,
+        width=material.width,
+        program=material.program,
+        has_file=folder is not None and (folder / RESULT).exists(),
+    )
 
 
 def render(
@@ -31,14 +53,15 @@ def render(
 ) -> str:
     """The whole report, with ANSI styles (`click.echo` drops them where they are not wanted).
 
-    With the `width` of a terminal no line is wider, else none but the commands is wider than `WIDTH`. `program` is how
-    the bench is started; `folder` is that of the run, and `has_file` whether its result is in there.
+    With the `width` of a terminal, no line is wider than that. Without it, only commands are wider than `WIDTH`.
+    `program` is the command that starts the bench, `folder` is the folder of the run, and `has_file` is whether the
+    folder contains the result.
     """
     return _Report(result, view, folder, width, program, has_file).text()
 
 
 class _Report:
-    """The parts of one report, each a block of lines; they stand in the order in which they are read."""
+    """The parts of one report, each a block of lines, in the order in which they appear."""
 
     def __init__(
         self, result: Result, view: View, folder: Path | None, width: int | None, program: str, has_file: bool
@@ -61,7 +84,7 @@ class _Report:
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def _header(self) -> str:
-        """What was measured, in two lines."""
+        """What was measured, in two or three lines."""
         target, load = self._result.target, self._result.load
         where = f"(embedded, profile {target.profile})" if target.embedded else ""
         if target.address_source:
@@ -81,7 +104,7 @@ class _Report:
         second = [
             target.kind,
             load.prompts,
-            "each begun anew" if load.cache == "bust" else "as they are",
+            "each made unique" if load.cache == "bust" else "unchanged",
             f"{tokens} out" if load.fixed_length else f"at most {tokens} out",
             usage if self._result.negotiated.usage else "no usage",
             f"key from {target.key_source}" if target.key_source else "",
@@ -121,7 +144,7 @@ class _Report:
         found = self._result.headline.goodput
         if found is None:
             return ""
-        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in found.slos.items())
+        limits = ", ".join(f"{LATENCIES[name].label} ≤ {limit:g} ms" for name, limit in found.slos.items())
         share = "none were due" if found.share is None else f"{found.share:.1%} of {format_count(found.due)} due"
         words = f"{style(format_rate(found.requests_per_s), bold=True)} req/s: {share} met {limits}".split(" ")
         return _INDENT + self._layout.fitted(["goodput", *words], " ")
@@ -152,23 +175,23 @@ class _Report:
         return "\n".join([line, *(self._layout.wrapped(text, _INDENT * 3, hanging=" " * 7) for text in told)])
 
     def _counting_failures(self) -> str:
-        """What the latencies are when a failure counts as an answer that never came."""
+        """The latencies if each failure counts as an answer that never arrived."""
         if not self._result.counts.ok:
             return ""
         parts = []
         for name, percentiles in self._result.headline.latency_with_failures.items():
             told = {p: _or_never(percentiles[p].value, percentiles[p].reason) for p in ("50", "99")}
-            parts.append(f"{LABELS[name]} p50 {told['50']} p99 {told['99']}")
+            parts.append(f"{LATENCIES[name].label} p50 {told['50']} p99 {told['99']}")
         text = f"counting failures as never answered, in ms: {_joined(parts)}"
         return style(self._layout.wrapped(text, _INDENT), dim=True) if parts else ""
 
     def _sample(self) -> str:
-        """Which requests the table is about, and the whole run beside the steady window."""
+        """Which requests the table covers, and the rates of the whole run in addition to those of the steady window."""
         figures, whole = self._result.headline, self._result.whole_run
         window, requests = figures.window, plural(figures.requests, "request")
         if not self._result.counts.ok:
             answers = plural(figures.requests, "answer")
-            text = f"from {answers} under way when the run was stopped after {format_span(window.length_s)}"
+            text = f"from {answers} in progress when the run was stopped after {format_span(window.length_s)}"
         elif window == whole.window:
             text = f"from {requests} of the whole run of {format_span(window.length_s)}, start and end included"
         else:
@@ -221,7 +244,7 @@ def _styled_table(lines: list[str]) -> str:
 
 
 def _manners(result: Result) -> list[str]:
-    """What the server was seen to do with what it was asked for."""
+    """How the server dealt with what it was asked for."""
     found, told = result.negotiated, []
     if found.keeps_length is not None:
         told.append("answers as long as asked" if found.keeps_length else "does not keep the length asked for")

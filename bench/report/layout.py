@@ -1,4 +1,4 @@
-"""Lines that fit a width: styled parts side by side, wrapped texts, and commands that can still be pasted. Pure."""
+"""Fits text into a width: styled parts side by side, wrapped texts, and commands that can still be pasted. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Sequence
 
 from click import unstyle
 
-_LABELS = 9  # the room of a label
-# What belongs together: an option and its value, a number and its unit.
+_LABELS = 9  # the width of a label
+# These stay on one line: an option with its value, and a number with its unit.
 _APART = re.compile(r"(?<=--duration) (?=\d)|(?<=--num-requests) (?=\d)|(?<=\d) (?=(?:ms|s|%)(?!\w))")
 _BOUND = "\N{NO-BREAK SPACE}"
 
 
 class Layout:
-    """Fits texts into lines of `width` characters, all but the first line of each behind `indent`."""
+    """Fits texts into lines of `width` characters. All lines of a text but the first begin with `indent`."""
 
     def __init__(self, width: int, indent: str) -> None:
         self.width, self.indent = width, indent
 
     def fitted(self, parts: Sequence[str], between: str) -> str:
-        """Styled parts beside each other, on a new line where one would be too wide."""
+        """Styled parts side by side. A part that no longer fits begins a new line."""
         room = self.width - len(self.indent)
         lines: list[str] = []
         for part in filter(None, parts):
@@ -34,7 +34,7 @@ class Layout:
         return ("\n" + self.indent).join(lines)
 
     def wrapped(self, text: str, indent: str | None = None, hanging: str = "") -> str:
-        """A text without styles on as many lines as it takes; `hanging` stands before all but its first."""
+        """A text without styles on as many lines as it takes; all lines but the first begin with `hanging`."""
         before = self.indent if indent is None else indent
         filled = textwrap.fill(
             _APART.sub(_BOUND, text),
@@ -46,16 +46,16 @@ class Layout:
         return filled.replace(_BOUND, " ")
 
     def listed(self, parts: Sequence[str], indent: str | None = None) -> str:
-        """Short facts on as many lines as they take, broken between them where that can be."""
+        """Short facts on as many lines as they take, with line breaks between facts where possible."""
         longest = (self.width - len(self.indent if indent is None else indent)) / 2
         bound = [part.replace(" ", _BOUND) if len(part) < longest else part for part in parts if part]
         return self.wrapped(" · ".join(bound), indent)
 
     def command(self, label: str, command: str, columns: int | None) -> str:
-        """A command behind its label, on one line if `columns` is None or wide enough.
+        """A command after its label, on one line if `columns` is None or wide enough.
 
-        Else it goes on after a backslash, so that it can still be pasted; if that would leave no room for its longest
-        word, it begins on a line of its own.
+        Otherwise the command continues after a backslash, so that it can still be pasted. If its longest word would
+        not fit beside the label, the command begins on the next line.
         """
         before = f"{self.indent}{label}{' ' * (_LABELS - len(unstyle(label)))}"
         hanging = " " * len(unstyle(before))
@@ -74,7 +74,7 @@ class Layout:
 
 
 def _broken(part: str, room: int) -> list[str]:
-    """A part that is too wide, in pieces: between its words, else anywhere, which costs its styles."""
+    """Break a part that is too wide: between words or, if that is not enough, anywhere, which drops its styles."""
     if len(unstyle(part)) <= room:
         return [part]
     lines: list[str] = []
@@ -89,7 +89,7 @@ def _broken(part: str, room: int) -> list[str]:
 
 
 def _words(command: str) -> list[str]:
-    """The words of a command, each as the shell needs it, an option and its value together."""
+    """The words of a command, quoted for the shell; an option and its value are one word."""
     words: list[str] = []
     for word in map(shlex.quote, shlex.split(command)):
         if words and words[-1].startswith("--") and " " not in words[-1] and not word.startswith("-"):

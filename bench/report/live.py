@@ -1,6 +1,7 @@
-"""The live view: a few lines on a terminal, painted twice a second by hand, gone when the load ends.
+"""The live view: a few lines on a terminal, repainted twice a second and removed when the load ends.
 
-Painting is one string and one write; a terminal that does not take it at once loses the frame, not the measurement.
+A frame is one string and one write. If the terminal is not ready for it, the frame is skipped, so that the measurement
+never waits.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MOST_NAME = 200  # characters of the model's name
 
 
 class Silence:
-    """Says nothing: for pipes, files and CI."""
+    """Shows nothing: for pipes, files and CI."""
 
     def stage(self, text: str) -> None:
         """Nothing."""
@@ -43,7 +44,7 @@ class Silence:
         """Nothing."""
 
     def warn(self, text: str) -> None:
-        """A line on standard error."""
+        """Print a line on standard error."""
         _warn(text)
 
     def load(
@@ -54,21 +55,21 @@ class Silence:
 
 
 def make_watcher(wanted: bool, stream: TextIO, environment: Mapping[str, str]) -> Watcher:
-    """A live view where there is a terminal to show it on."""
+    """A live view if there is a terminal for it, otherwise silence."""
     if not wanted or not can_move_cursor(stream, environment):
         return Silence()
     return LiveView(stream, coloured=wants_colour(stream, environment))
 
 
 class LiveView:
-    """Paints on a terminal. The cursor is hidden while the block stands, and what was painted is cleared."""
+    """Paints on a terminal. The cursor is hidden while the block is shown; the block is cleared at the end."""
 
     def __init__(self, stream: TextIO, *, coloured: bool = True) -> None:
         self._stream, self._coloured = stream, coloured
         self._painted = 0
 
     def stage(self, text: str) -> None:
-        """One line that says what is being waited for."""
+        """Show one line about what the bench is waiting for."""
         self._paint([style(f"  {shown(text)} …", dim=True)])
 
     @contextlib.contextmanager
@@ -82,17 +83,17 @@ class LiveView:
             self.clear()
 
     def clear(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal to its previous state."""
         if self._painted:
-            # Line by line, and one more for the ^C that the terminal echoes: clearing the screen in one would move
-            # it into the history of some terminals.
+            # Clear line by line, and one line more for the ^C that the terminal echoes. Clearing the whole screen
+            # would move it into the history of some terminals.
             up = f"\x1b[{self._painted}F"
             blank = f"{_CLEAR_LINE}\n" * self._painted + _CLEAR_LINE
             self._write(f"{up}{blank}{up}{_SHOW_CURSOR}")
             self._painted = 0
 
     def warn(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.clear()
         _warn(text)
 
@@ -119,7 +120,7 @@ class LiveView:
 
 
 class Gauges:
-    """Turns counters into lines: rates over the last second, percentiles of the latest answers."""
+    """Turns counters into lines: rates over the last second, and percentiles of the latest answers."""
 
     def __init__(self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch) -> None:
         self._run, self._plan, self._tally, self._health = run, plan, tally, health
@@ -127,7 +128,7 @@ class Gauges:
         self._history: deque[float] = deque(maxlen=_HISTORY)
 
     def lines(self, now_ns: int, width: int) -> list[str]:
-        """The block as it stands now."""
+        """The lines to show now."""
         tally, plan = self._tally, self._plan
         tally.refresh()
         self._marks.append((now_ns, tally.ok + tally.failed, tally.tokens))
@@ -197,6 +198,6 @@ def _ms(ordered: list[int], share: float) -> str:
 
 
 def _cut(line: str, width: int) -> str:
-    """A line that does not wrap; one that is too long loses its colours with its end."""
+    """Cut a line that would wrap; a line that is cut also loses its colours."""
     plain = unstyle(line)
     return line if len(plain) < width else plain[: width - 1]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 
+from bench.figures.catalogue import LATENCIES
 from bench.records.result import Distribution, Percentile, Result, percent_key
 from bench.records.run import View
-from bench.report.table import LABELS
+from bench.report.material import Material
 from bench.shown_text import shown
 from bench.units import format_count, format_rate, plural
 
-# ASCII punctuation that Markdown may take for markup anywhere in a line (CommonMark §2.4 allows to escape each).
+# ASCII punctuation that may be markup anywhere in a line; all of it can be escaped (CommonMark §2.4).
 _MARKS = re.compile(r"[\\`*_<>|\[\]#!~&]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify whoever is named so, escaped or not
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")  # hosts notify users who are mentioned, escaped or not
 _TICKS = re.compile("`+")
 _MOST_COMMAND = 10_000
+
+
+def show(material: Material) -> str:
+    """The text for `--format markdown`."""
+    return render_markdown(material.shown, material.run.view)
 
 
 def render_markdown(result: Result, view: View) -> str:
@@ -53,7 +59,7 @@ def _rates(result: Result) -> str:
     if counts.reopened:
         rows.append(("connections reopened", format_count(counts.reopened)))
     if figures.goodput is not None:
-        limits = ", ".join(f"{LABELS[name]} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
+        limits = ", ".join(f"{LATENCIES[name].label} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
         share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"
         rows.append((f"goodput: {limits}", f"{_rate(figures.goodput.requests_per_s)} req/s{share}"))
     return _table(["", ""], [list(row) for row in rows])
@@ -61,11 +67,11 @@ def _rates(result: Result) -> str:
 
 def _latencies(result: Result, view: View) -> str:
     header = ["ms", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max", "client"]
-    rows = [[LABELS[name], *_figures(result.headline.latency[name], view)] for name in view.rows]
+    rows = [[LATENCIES[name].label, *_figures(result.headline.latency[name], view)] for name in view.rows]
     window = result.headline.window
     return _table(header, rows) + (
         f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
-        "p99 with its 95 % interval; client: the most that the bench itself may be off by."
+        "p99 with its 95 % interval; client: the largest error that the bench itself may have added."
     )
 
 
@@ -118,13 +124,13 @@ def _ms(value: float | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that ends no cell and begins no markup, no link, no entity, no mention of anybody."""
+    """Text that cannot end a cell or begin markup, a link, an entity or a mention."""
     text = _MARKS.sub(r"\\\g<0>", " ".join(shown(text).split()))
     return _MENTION.sub("@ ", text)
 
 
 def _code(text: str) -> str:
-    """Text as code, between more backticks than it has in a row."""
+    """Text as code, between more backticks than it contains in a row."""
     longest = max(map(len, _TICKS.findall(text)), default=0)
     fence, room = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{room}{shown(text, _MOST_COMMAND)}{room}{fence}"

@@ -1,4 +1,4 @@
-"""The self-test for a terminal: a line a trial, errors in milliseconds, then the certificate."""
+"""The report of the self-test for a terminal: one line per trial, errors in milliseconds, then the certificate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from click import style, unstyle
 
+from bench.figures.catalogue import LATENCIES
 from bench.records.run import Certificate
 from bench.report.console import WIDTH
 from bench.report.layout import Layout
@@ -13,32 +14,32 @@ from bench.truth.comparison import Deviation
 from bench.truth.selftest import SelfTest, Trial
 from bench.units import format_count, plural
 
-_COLUMNS = (("TTFT", ("ttft",)), ("ITL", ("itl", "icl")), ("E2E", ("e2e",)))
+_COLUMNS = tuple(LATENCIES[name] for name in ("ttft", "itl", "e2e"))
 _ABOUT = 48
 _CELL = 7
 _INDENT = "  "
 _LABEL = 11
-_NO_CERTIFICATE = "no certificate: the smallest load was not measured well; stop what else runs, and try again"
-_TABLE = 126  # the room of a line with most outcomes
+_NO_CERTIFICATE = "no certificate: the smallest load was not measured accurately; stop other programs and try again"
+_TABLE = 126  # the width of a line with the most outcomes
 
 
 class SelfTestReport:
-    """Says what was found, for a terminal of `width` columns, or for a file where that is None."""
+    """Shows the results on a terminal of `width` columns, or in a file if that is None."""
 
     def __init__(self, width: int | None) -> None:
         self._is_narrow = width is not None and width < _TABLE
         self._layout = Layout(WIDTH if width is None else width, _INDENT)
 
     def heading(self, title: str, about: str) -> str:
-        """What stands above the lines of some trials."""
+        """The heading of a group of trials."""
         words = self._layout.fitted([style(title, bold=True), "·", *about.split(" ")], " ")
         if self._is_narrow:
             return f"\n{_INDENT}{words}, p50/p99\n"
-        names = "".join(f"{f'{label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for label, _ in _COLUMNS)
+        names = "".join(f"{f'{figure.label} p50':>{_CELL + 1}}{'p99':>{_CELL}}" for figure in _COLUMNS)
         return f"\n{_INDENT}{words}\n\n{_INDENT}{'':{_ABOUT}}{style(names, dim=True)}"
 
     def trial_line(self, trial: Trial) -> str:
-        """One trial: its errors, reported minus true, and whether the counts are exact."""
+        """The line of one trial: its errors (reported minus true), and whether the counts are exact."""
         name = trial.about if trial.name.isdecimal() else f"{trial.name}: {trial.about}"
         errors = _errors(trial)
         if not self._is_narrow:
@@ -53,7 +54,7 @@ class SelfTestReport:
         return f"{self._layout.wrapped(name)}\n{_INDENT * 2}{below}"
 
     def closing(self, test: SelfTest, kept: Path | None) -> str:
-        """The verdict, and the certificate with where it is kept."""
+        """The verdict, the certificate, and where the certificate is kept."""
         lines: list[tuple[str, str]] = []
         if test.shapes:
             word = style("passed", fg="green", bold=True) if test.holds else style("FAILED", fg="red", bold=True)
@@ -61,10 +62,9 @@ class SelfTestReport:
             within = sum(trial.comparison.holds and not trial.blamed for trial in test.shapes)
             admitted = sum(trial.is_true for trial in test.shapes) - within
             shapes = plural(len(test.shapes), "shape")
-            limits = "within 0.5 ms (p50), 2 ms (p99), gaps within 0.3 ms"
-            lines.append((word, f"{within} of {shapes} {limits}; counts exact in {exact}"))
+            lines.append((word, f"{within} of {shapes} {_limits()}; counts exact in {exact}"))
             if admitted:
-                lines.append(("", f"{admitted} more within the error that their reports admit"))
+                lines.append(("", f"{admitted} more within the error that their reports state"))
         if test.certificate is not None:
             lines += _certificate(test.certificate)
         elif test.loads:
@@ -74,24 +74,30 @@ class SelfTestReport:
         return "\n" + "\n".join(self._labelled(label, text) for label, text in lines)
 
     def _labelled(self, label: str, text: str) -> str:
-        """A text behind its label."""
+        """A text after its label."""
         room = " " * _LABEL
         filled = self._layout.wrapped(text, _INDENT + room + _INDENT)
         return f"{_INDENT}{label}{room[len(unstyle(label)) :]}{_INDENT}{filled.lstrip()}"
 
 
 def _errors(trial: Trial) -> dict[str, list[str]]:
-    """The errors at p50 and p99 by the label of their figure."""
+    """The errors at p50 and p99, by the label of the figure."""
     found = {(d.figure, d.percent): d for d in trial.comparison.deviations}
     cells: dict[str, list[str]] = {}
-    for label, figures in _COLUMNS:
+    for figure in _COLUMNS:
         for percent in ("50", "99"):
-            known = next((found[f, percent] for f in figures if (f, percent) in found), None)
+            known = found.get((figure.name, percent)) or found.get((figure.stand_in or "", percent))
             text = "–"
             if known is not None:
                 text = style(f"{known.error:+.{3 if abs(known.error) < 10 else 1}f}", fg=_colour(known))
-            cells.setdefault(label, []).append(text)
+            cells.setdefault(figure.label, []).append(text)
     return cells
+
+
+def _limits() -> str:
+    """How far the figures of a shape may be off."""
+    p50, p99 = LATENCIES["ttft"].truth_limits_ms or (0.0, 0.0)
+    return f"within {p50:g} ms (p50), {p99:g} ms (p99), gaps within {max(LATENCIES['icl'].truth_limits_ms or ()):g} ms"
 
 
 def _colour(deviation: Deviation) -> str | None:
@@ -107,7 +113,7 @@ def _counts(trial: Trial) -> str:
         mark = style("✔", fg="green")
     else:
         wrong = {
-            "ended otherwise": comparison.unlike,
+            "with another outcome": comparison.unlike,
             "miscounted": comparison.miscounted,
             "not known to the server": comparison.unknown,
             "of the first burst": comparison.starters,
@@ -118,7 +124,7 @@ def _counts(trial: Trial) -> str:
     if trial.blamed:
         ended += f": blames {', '.join(trial.blamed)}"
         mark = style("✘", fg="red", bold=True)
-    doubted = trial.name.isdecimal() and trial.verdict.level != "trusted"  # what ends the growing of the load
+    doubted = trial.name.isdecimal() and trial.verdict.level != "trusted"  # this trial ends the growth of the load
     return f"{mark} {ended}" + (style(f" · {trial.verdict.level}", dim=True) if doubted else "")
 
 

@@ -1,4 +1,4 @@
-"""The figures as CSV: a row a figure and percentile, over the steady window and over the whole run."""
+"""The figures as CSV: one row per figure and percentile, over the steady window and over the whole run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import csv
 import io
 from collections.abc import Iterator
 
+from bench.figures.catalogue import FIGURES, SPEED_PER_USER
 from bench.records.result import Figures, Result
+from bench.report.material import Material
 
 _HEADER = ("window", "figure", "statistic", "unit", "value", "low", "high", "client_error", "samples")
 _Row = tuple[object, ...]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def show(material: Material) -> str:
+    """The text for `--format csv`."""
+    return render_csv(material.shown)
+
+
 def render_csv(result: Result) -> str:
-    """All figures; an empty cell is one that does not exist."""
+    """All figures. A cell is empty if the value does not exist."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -24,7 +31,7 @@ def render_csv(result: Result) -> str:
 
 
 def _fit(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection); numbers stay what they are."""
+    """A cell that no spreadsheet interprets as a formula (OWASP, CSV injection); numbers stay unchanged."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
@@ -38,9 +45,8 @@ def _rows(figures: Figures) -> Iterator[_Row]:
     }
     for name, (unit, value) in rates.items():
         yield (name, "mean", unit, value, None, None, None, figures.requests)
-    named = {**figures.latency, "speed_per_user": figures.speed_per_user}
-    for name, found in named.items():
-        unit = "1/s" if name == "speed_per_user" else "ms"
+    for name, found in (figures.latency | {SPEED_PER_USER.name: figures.speed_per_user}).items():
+        unit = FIGURES[name].unit
         for statistic, value in (("mean", found.mean), ("min", found.min), ("max", found.max)):
             yield (name, statistic, unit, value, None, None, None, found.n)
         for percent, told in found.percentiles.items():

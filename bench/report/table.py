@@ -1,35 +1,23 @@
-"""The latency table: a row a figure, numbers right-aligned, `n/a` with a footnote that says why and what would help."""
+"""The latency table: one row per figure, and `n/a` with a footnote that explains why and what would help."""
 
 from __future__ import annotations
 
 import math
 
+from bench.figures.catalogue import LATENCIES
 from bench.figures.stats import needed_samples
 from bench.records.result import Distribution, Figures, Percentile, percent_key
 from bench.records.run import LoadFacts, View
 from bench.units import format_duration, plural
 
-LABELS = {
-    "ttft": "TTFT",
-    "ttft_sched": "TTFT from schedule",
-    "ttfv": "TTFV",
-    "itl": "ITL",
-    "icl": "ICL",
-    "tpot": "TPOT",
-    "e2e": "E2E",
-    "max_gap": "max gap",
-    "lateness": "lateness",
-}
-POOLED = frozenset({"itl", "icl"})  # a sample a gap, where the other rows have a sample a request
-
 _MARKS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NOT_AVAILABLE = "n/a"
-# The interval is shown for one percentile; the JSON has it for all.
+# The table shows the interval of one percentile; the JSON has those of all.
 _WITH_INTERVAL = 99.0
 
 
 class Footnotes:
-    """Numbers the reasons for missing figures as they come up, the same reason once."""
+    """Numbers the reasons for missing figures in the order of their first use."""
 
     def __init__(self, figures: Figures, load: LoadFacts | None) -> None:
         self._figures, self._load = figures, load
@@ -43,8 +31,8 @@ class Footnotes:
         return "".join(_MARKS[int(digit)] for digit in str(self._order.index(text) + 1))
 
     def unsupported(self, name: str, n: int, percent: float) -> str:
-        """The mark for a percentile that a sample of n is too small for."""
-        sample = plural(n, "gap" if name in POOLED else "request")
+        """The mark of a percentile for which a sample of `n` is too small."""
+        sample = plural(n, "gap" if LATENCIES[name].pooled else "request")
         _, needed = self._unsupported.setdefault(sample, (n, {}))
         needed[percent] = needed_samples(percent)
         return self.reason(sample)
@@ -63,7 +51,7 @@ class Footnotes:
         return f"{text} cannot support {', '.join(listed)}"
 
     def _remedy(self, growth: float) -> str:
-        """The option that would bring a sample so many times as large."""
+        """The option that would make the sample `growth` times as large."""
         load, length_s = self._load, self._figures.window.length_s
         if load is None:
             return ""
@@ -79,15 +67,13 @@ class Footnotes:
 def latency_table(
     figures: Figures, view: View, load: LoadFacts | None, width: int
 ) -> tuple[list[list[str]], list[str]]:
-    """The lines of the table, the header first, and its footnotes. ITL that cannot be told gives way to ICL.
+    """The lines of the table, header first, and its footnotes.
 
-    With `load`, a footnote says how much more of it would bring what is missing. What is too wide loses its interval,
-    then some of its space; then it is cut into several tables that stand below each other.
+    With `load`, a footnote says how much more load the missing figures need. A table that is too wide loses its
+    interval, then some of its space; then it is split into several tables, one below the other.
     """
     notes = Footnotes(figures, load)
-    wanted = list(view.rows)
-    if "itl" in wanted and figures.latency["itl"].n == 0 and figures.latency["icl"].n and "icl" not in wanted:
-        wanted.insert(wanted.index("itl") + 1, "icl")
+    wanted = _rows_with_stand_ins(figures, view)
     header = ["", "", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max"]
     rows = [header, *(_row(name, figures.latency[name], view, notes) for name in wanted)]
     errors = [_client_error(figures.latency[name], view) for name in wanted]
@@ -106,8 +92,19 @@ def latency_table(
     return ([lines] if _fits(lines, width) else _cut(rows, width)), notes.lines()
 
 
+def _rows_with_stand_ins(figures: Figures, view: View) -> list[str]:
+    """The rows that the view names. After a row without samples stands the figure that can take its place."""
+    rows: list[str] = []
+    for name in view.rows:
+        rows.append(name)
+        other = LATENCIES[name].stand_in
+        if other and other not in view.rows and figures.latency[name].n == 0 and figures.latency[other].n:
+            rows.append(other)
+    return rows
+
+
 def _cut(rows: list[list[str]], width: int) -> list[list[str]]:
-    """The columns in as many tables as they take, each with the names of the rows."""
+    """Split the columns into as many tables as they need, each with the names of the rows."""
     names = [["ms"], *([row[0]] for row in rows[1:])]
     tables: list[list[str]] = []
     columns: list[int] = []
@@ -131,7 +128,7 @@ def _fits(lines: list[str], width: int) -> bool:
 
 
 def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[str]:
-    cells = [LABELS[name], "ms"]
+    cells = [LATENCIES[name].label, LATENCIES[name].unit]
     if figure.n == 0:
         mark = notes.reason(figure.reason or "no samples")
         return cells + [_NOT_AVAILABLE + mark] * (len(view.percentiles) + 2)
@@ -147,14 +144,14 @@ def _row(name: str, figure: Distribution, view: View, notes: Footnotes) -> list[
 
 
 def _client_error(figure: Distribution, view: View) -> str:
-    """How far the percentiles shown may be off by the bench's own doing; empty where nothing tells."""
+    """How far off the percentiles shown may be because of the bench itself; empty if unknown."""
     shown = [figure.percentiles[percent_key(percent)] for percent in view.percentiles]
     known = [found.client_error for found in shown if found.client_error is not None]
     return f"≤ {math.ceil(max(known) * 100) / 100:.2f}" if known else ""
 
 
 def _round_up(value: float) -> int:
-    """Up to two significant digits, as one would type it."""
+    """Round up to two significant digits, as a user would type it."""
     step = int(10 ** max(0, math.floor(math.log10(max(value, 1))) - 1))
     return math.ceil(value / step) * step
 
@@ -166,14 +163,14 @@ def _interval(found: Percentile) -> str:
 
 
 def _figure(value: float | None) -> str:
-    """Milliseconds with one decimal, three where they are under one."""
+    """Milliseconds with one decimal, or three for small values."""
     if value is None:
         return _NOT_AVAILABLE
     return f"{value:.3f}" if 0 < abs(value) < 0.1 else f"{value:,.1f}"
 
 
 def _align(rows: list[list[str]], gap: int = 2, labels: int = 2) -> list[str]:
-    """Columns by their widest cell; numbers end under each other, footnote marks stand beyond."""
+    """Align columns by their widest cell; numbers are right-aligned, with footnote marks after them."""
     widths = [max(len(_bare(row[column])) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

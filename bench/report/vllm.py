@@ -1,7 +1,7 @@
-"""The result as `vllm bench serve` would have it: its keys, its definitions, its text.
+"""The result in the form of `vllm bench serve`: its keys, its definitions, its text.
 
-ITL is the gap between chunks, TPOT divides by all tokens but one, throughput is over the whole run, and p99 is given
-whatever the sample. From the source of vLLM 0.33, vllm/benchmarks/serve.py.
+ITL is the gap between chunks, TPOT divides by all tokens but one, throughput covers the whole run, and p99 is given for
+any sample. According to the source of vLLM 0.33, vllm/benchmarks/serve.py.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import Floats
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.token_flow import Moments, walk
 from bench.records.record import Columns
 from bench.records.run import Run
+from bench.report.material import Material
 from bench.shown_text import file_name_part
 from bench.units import NS_PER_MS, NS_PER_S
 
@@ -29,24 +30,34 @@ FIGURES = {
 DETAILS = ("input_lens", "output_lens", "ttfts", "itls", "latencies", "start_times", "errors")
 
 
+def show(material: Material) -> str:
+    """The text for `--format vllm`."""
+    return vllm_text(material.once(result_of))
+
+
+def result_of(material: Material) -> dict[str, Any]:
+    """The content of its result file for this material."""
+    return vllm_result(material.run, material.columns, material.moments)
+
+
 def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
-    """Its result file, all requests in the order in which they were planned, with the details of each."""
-    requests = Requests(columns)
-    order = np.argsort(requests.request, kind="stable")
+    """The content of its result file, with the details of all requests in their planned order."""
+    requests = RequestTable(columns)
+    order = np.argsort(requests.asked.request, kind="stable")
     gaps, stamps = _events(requests, moments)
     completed = requests.completed
-    output = np.where(completed, requests.tokens, 0)
+    output = np.where(completed, requests.counts.tokens, 0)
     duration_s = _duration_s(requests)
-    total_input = int(np.maximum(requests.prompt_tokens, 0)[completed].sum())
+    total_input = int(np.maximum(requests.counts.prompt_tokens, 0)[completed].sum())
     total_output = int(output.sum())
     tpot: Floats = np.zeros(len(requests))
     several = completed & (output > 1)
-    tpot[several] = (requests.e2e - requests.ttft)[several] / (output[several] - 1)
+    tpot[several] = (requests.figure("e2e").ms - requests.figure("ttft").ms)[several] / (output[several] - 1)
     samples = {
-        "ttft": requests.ttft[completed],
+        "ttft": requests.figure("ttft").ms[completed],
         "tpot": tpot[several],
         "itl": np.concatenate([gaps[row] for row in np.flatnonzero(completed)] or [np.empty(0)]),
-        "e2el": requests.e2e[completed],
+        "e2el": requests.figure("e2e").ms[completed],
     }
     found = _head(run) | {
         "duration": duration_s,
@@ -58,14 +69,14 @@ def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
         "request_goodput": _goodput(run.view.goodput, requests, tpot) / duration_s if run.view.goodput else None,
         "output_throughput": total_output / duration_s,
         "total_token_throughput": (total_input + total_output) / duration_s,
-        "input_lens": np.maximum(requests.prompt_tokens, 0)[order].tolist(),
+        "input_lens": np.maximum(requests.counts.prompt_tokens, 0)[order].tolist(),
         "output_lens": output[order].tolist(),
-        "ttfts": _seconds(requests.ttft[order]),
+        "ttfts": _seconds(requests.figure("ttft").ms[order]),
         "itls": [(gaps[row] / 1000).tolist() for row in order],
-        "latencies": _seconds(requests.e2e[order]),
-        "start_times": (requests.send_ns[order] / NS_PER_S).tolist(),
+        "latencies": _seconds(requests.figure("e2e").ms[order]),
+        "start_times": (requests.times.send_ns[order] / NS_PER_S).tolist(),
         "errors": [columns.errors[row].error if row in columns.errors else "" for row in order.tolist()],
-        "max_output_tokens_per_s": _peak([stamps[row] for row in np.flatnonzero(completed)], requests.send_ns),
+        "max_output_tokens_per_s": _peak([stamps[row] for row in np.flatnonzero(completed)], requests.times.send_ns),
         "max_concurrent_requests": _most_open(requests),
     }
     for name, sample in samples.items():
@@ -74,12 +85,12 @@ def vllm_result(run: Run, columns: Columns, moments: Moments) -> dict[str, Any]:
 
 
 def without_details(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What is saved without `--save-detailed`."""
+    """The content that is saved without `--save-detailed`."""
     return {key: value for key, value in result.items() if key not in DETAILS}
 
 
 def vllm_text(result: Mapping[str, Any]) -> str:
-    """What it prints."""
+    """The text that it prints."""
     lines = ["{s:{c}^{n}}".format(s=" Serving Benchmark Result ", n=50, c="=")]
     lines += [_line("Successful requests:", result["completed"]), _line("Failed requests:", result["failed"])]
     if result["max_concurrency"] is not None:
@@ -110,7 +121,7 @@ def vllm_text(result: Mapping[str, Any]) -> str:
 
 
 def default_filename(result: Mapping[str, Any], backend: str) -> str:
-    """How it names its file."""
+    """The name that it gives its file."""
     most = "" if result["max_concurrency"] is None else f"-concurrency{result['max_concurrency']}"
     model = file_name_part(str(result["model_id"]).rpartition("/")[2])
     return f"{backend}-{result['request_rate']}qps{most}-{model}-{result['date']}.json"
@@ -133,8 +144,8 @@ def _head(run: Run) -> dict[str, Any]:
     }
 
 
-def _events(requests: Requests, moments: Moments) -> tuple[list[Floats], list[Floats]]:
-    """Of each request the gaps between its token events (ms), and when each event was (ns)."""
+def _events(requests: RequestTable, moments: Moments) -> tuple[list[Floats], list[Floats]]:
+    """For each request: the gaps between its token events (ms), and the time of each event (ns)."""
     gaps: list[list[Floats]] = [[] for _ in range(len(requests))]
     stamps: list[list[Floats]] = [[] for _ in range(len(requests))]
     for events in walk(requests, moments()):
@@ -148,23 +159,23 @@ def _events(requests: Requests, moments: Moments) -> tuple[list[Floats], list[Fl
     return [np.concatenate(g or [empty]) for g in gaps], [np.concatenate(s or [empty]) for s in stamps]
 
 
-def _duration_s(requests: Requests) -> float:
+def _duration_s(requests: RequestTable) -> float:
     """From the first send to the last end."""
     if len(requests) == 0:
         return 0.0
-    return float(max(requests.end_ns.max() - requests.send_ns.min(), 1) / NS_PER_S)
+    return float(max(requests.times.end_ns.max() - requests.times.send_ns.min(), 1) / NS_PER_S)
 
 
-def _goodput(slos: Mapping[str, float], requests: Requests, tpot: Floats) -> int:
-    """How many successes met each limit; a TPOT that does not exist counts as 0 there."""
+def _goodput(slos: Mapping[str, float], requests: RequestTable, tpot: Floats) -> int:
+    """How many successes met every limit; a missing TPOT counts as 0, as in vLLM."""
     met = requests.completed.copy()
     for name, limit in slos.items():
-        met &= (tpot if name == "tpot" else requests.figure(name)) <= limit
+        met &= (tpot if name == "tpot" else requests.figure(name).ms) <= limit
     return int(met.sum())
 
 
 def _seconds(values_ms: Floats) -> list[float]:
-    """Seconds, 0 for what does not exist."""
+    """Seconds; 0 for a value that does not exist."""
     seconds: list[float] = (np.nan_to_num(values_ms) / 1000).tolist()
     return seconds
 
@@ -180,21 +191,21 @@ def _statistics(name: str, sample: Floats, percents: tuple[float, ...]) -> dict[
 
 
 def _peak(stamps: list[Floats], sends_ns: Any) -> float:
-    """The most chunks in one second, counted from the first send."""
+    """The largest number of chunks in one second, with seconds counted from the first send."""
     if not stamps:
         return 0.0
     seconds = ((np.concatenate(stamps) - float(sends_ns.min())) / NS_PER_S).astype(np.int64)
     return float(np.bincount(np.maximum(seconds, 0)).max()) if len(seconds) else 0.0
 
 
-def _most_open(requests: Requests) -> int:
-    """The most requests that were open in any one second, each counted in every second that it touches."""
+def _most_open(requests: RequestTable) -> int:
+    """The largest number of requests open in one second; each request counts in every second that it touches."""
     rows = requests.completed
     if not rows.any():
         return 0
-    origin = int(requests.send_ns[rows].min())
-    first = (requests.send_ns[rows] - origin) // NS_PER_S
-    last = (requests.last_ns[rows] - origin) // NS_PER_S
+    origin = int(requests.times.send_ns[rows].min())
+    first = (requests.times.send_ns[rows] - origin) // NS_PER_S
+    last = (requests.times.last_ns[rows] - origin) // NS_PER_S
     steps = np.zeros(int(last.max()) + 2, dtype=np.int64)
     np.add.at(steps, first, 1)
     np.add.at(steps, last + 1, -1)

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from bench.arrays import Floats
+from bench.figures.catalogue import LATENCIES
 from bench.figures.window import Span
 from bench.outcome import Outcome
 from bench.records.record import LOAD, Record
@@ -16,15 +17,6 @@ from bench.truth.log import Truth
 from bench.units import NS_PER_MS, NS_PER_S
 
 PERCENTS = (50.0, 99.0)
-# How far a figure may be off: (p50, p99) in ms. Gaps have no request in them, and so less that can go wrong.
-LIMITS_MS = {
-    "ttft": (0.5, 2.0),
-    "ttfv": (0.5, 2.0),
-    "itl": (0.3, 0.3),
-    "icl": (0.3, 0.3),
-    "tpot": (0.3, 0.3),
-    "e2e": (0.5, 2.0),
-}
 THROUGHPUT_LIMIT = 0.01
 
 
@@ -115,7 +107,7 @@ def compare(figures: Figures, begun_ns: int, records: Iterable[Record], truths: 
         miscounted=sum(_is_miscounted(record, truth) for record, truth in known),
         unknown=len(load) - len(known),
         starters=_starters(load, begun_ns, span),
-        unfounded=[name for name in ("tpot", "itl") if figures.latency[name].n and not _any_usage(known)],
+        unfounded=_unfounded(figures, known),
         tokens_per_s=figures.output_tokens_per_s,
         true_tokens_per_s=_tokens_per_s(known, span, figures.tokens_are == "chunks"),
         deviations=list(_deviations(figures, known, span)),
@@ -129,8 +121,11 @@ def _is_miscounted(record: Record, truth: Truth) -> bool:
     return record.outcome is Outcome.OK and record.completion_tokens != told
 
 
-def _any_usage(known: list[tuple[Record, Truth]]) -> bool:
-    return any(truth.has_usage for _, truth in known)
+def _unfounded(figures: Figures, known: list[tuple[Record, Truth]]) -> list[str]:
+    """Figures that were reported although they need usage and the server sent none."""
+    if any(truth.has_usage for _, truth in known):
+        return []
+    return [name for name, found in figures.latency.items() if LATENCIES[name].needs_usage and found.n]
 
 
 def _starters(load: list[Record], begun_ns: int, span: Span) -> int:
@@ -160,7 +155,7 @@ def _deviations(figures: Figures, known: list[tuple[Record, Truth]], span: Span)
     sent = [truth for record, truth in ok if span.begin_ns <= (record.send_ns or 0) < span.end_ns]
     true = _per_request(sent) | _gaps([truth for _, truth in ok], span)
     for name, values in true.items():
-        for percent, limit in zip(PERCENTS, LIMITS_MS[name], strict=True):
+        for percent, limit in zip(PERCENTS, LATENCIES[name].truth_limits_ms or (), strict=True):
             told = figures.latency[name].percentiles[percent_key(percent)]
             if told.value is not None and len(values):
                 yield Deviation(

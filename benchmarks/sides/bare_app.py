@@ -3,6 +3,8 @@
 `python bare_app.py PORT paced|instant N` streams N frames; paced: one each 25 ms.
 """
 
+from __future__ import annotations
+
 import asyncio
 import sys
 

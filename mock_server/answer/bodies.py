@@ -1,5 +1,5 @@
-"""What the server answers, as OpenAI's API describes it. A field left out of a model's construction stays out
-of its JSON; a null one was set to null.
+"""The bodies of the server's answers, as OpenAI's API describes them. A field that is not set stays out of the JSON;
+a field is null in the JSON only if it was set to None.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class CompletionChoice(_Response):
 
 
 class Completion(_Response):
-    """The response as a whole and a chunk of its stream alike."""
+    """Both a whole response and a chunk of a stream."""
 
     id: str
     object: Literal["text_completion"]
@@ -196,27 +196,27 @@ class DetokenizeResponse(_Response):
     prompt: str
 
 
-# Within a string their quotes would be escaped.
+# These cannot occur inside a string, where their quotes would be escaped.
 _NO_CHOICES, _NO_LOGPROBS, _NO_PROMPT = b'"choices":[]', b'"logprobs":null', b'"prompt_logprobs":[]'
 
 
 class Likelihoods(Protocol):
-    """What a choice has that is too long to be written at once, as JSON in pieces."""
+    """The log probabilities of a choice as JSON in pieces: they are too long to be written in one go."""
 
     @property
     def prompt_logprobs(self) -> Sequence[bytes] | None: ...
 
     def logprobs_json(self) -> Iterator[bytes]:
-        """None if there are none."""
+        """Yields nothing if there are none."""
 
 
 def in_pieces(
     frame: ChatCompletion | Completion, choices: Iterable[ChatChoice | CompletionChoice], texts: Sequence[Likelihoods]
 ) -> Iterator[bytes]:
-    """The JSON of a response in pieces: one for each of its choices, or several for one with log probabilities.
+    """The JSON of a response in pieces: one for each choice, or several for a choice with log probabilities.
 
-    `frame` is the response without them; `texts` has those of each choice. An empty list stands where those of a prompt
-    belong: in each choice, or in the frame.
+    `frame` is the response without log probabilities; `texts` has those of each choice. An empty list marks the place
+    of a prompt's log probabilities, in each choice or in the frame.
     """
     head, _, tail = frame.json_bytes().partition(_NO_CHOICES)
     head += b'"choices":['
@@ -235,10 +235,10 @@ def in_pieces(
 
 
 def _with_prompt(text: bytes, pieces: Sequence[bytes] | None) -> Iterator[bytes]:
-    before, found, behind = text.partition(_NO_PROMPT)
+    before, found, after = text.partition(_NO_PROMPT)
     if not found or pieces is None:
         yield text
         return
     yield before + _NO_PROMPT[:-1]
     yield from pieces
-    yield b"]" + behind
+    yield b"]" + after

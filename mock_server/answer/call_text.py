@@ -1,4 +1,4 @@
-"""One call of a function as it comes, `{"name": …, "arguments": {…}}`: its arguments piece by piece."""
+"""The text of one function call, `{"name": …, "arguments": {…}}`, read piece by piece as it is generated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 
 
 class CallText:
-    """Push what comes; each push gives the piece of the arguments that was in it.
+    """Each push takes a piece of the text and returns the part of the arguments that it contains.
 
-    `name` is known where the arguments begin. A call in another order, or without an object of arguments, has none:
-    it is `text` as a whole that tells, at the end.
+    `name` is known once the arguments begin. It stays None for a call whose keys have another order or whose arguments
+    are not an object: such a call can only be read from the whole `text`, at the end.
     """
 
     def __init__(self, arguments_key: str) -> None:
@@ -19,7 +19,7 @@ class CallText:
         )
         self.text = ""
         self.rest: str | None = None
-        """What stands behind the call; None until it has ended."""
+        """The text after the call; None until the call has ended."""
         self.name: str | None = None
         self._depth = 0
         self._has_nested = self._is_inside = self._in_string = self._is_escaped = False
@@ -59,7 +59,7 @@ class CallText:
             self._in_string = False
 
     def _begin(self, before: str) -> bool:
-        """Whether the first object within the call is the arguments of a function whose name has been said."""
+        """Whether the first object within the call is the arguments of a function whose name came before."""
         if self._has_nested:
             return False
         self._has_nested = True

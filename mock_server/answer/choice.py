@@ -1,4 +1,4 @@
-"""One choice of a response: token deltas become text, stop strings end it, tokens are counted."""
+"""One choice of a response: turns token deltas into text, ends it at stop strings, and counts its tokens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mock_server.engine.base import Detokenizer, FinishReason
 
 
 class ChoiceText:
-    """`completion_tokens` counts what was generated up to the end, the token that ended it included.
+    """`completion_tokens` counts the tokens up to the end, including the token that ended the choice.
 
-    With `watch_offsets`, `offsets` holds for each token of the last push where its text begins, in characters
-    from the choice's beginning (`first_offset`); tokens after a stop string have none.
+    With `watch_offsets`, `offsets` holds where the text of each token of the last push begins, in characters from the
+    beginning of the choice (`first_offset`). Tokens after a stop string have no offset.
     """
 
     __slots__ = (
@@ -45,17 +45,17 @@ class ChoiceText:
         self.finish_reason: FinishReason | None = None
 
     def push(self, token_ids: Sequence[int], finish_reason: FinishReason | None) -> tuple[str, FinishReason | None]:
-        """The text to show for an engine's delta, and why the choice has ended, if it has."""
+        """Returns the text to show for an engine's delta, and the finish reason if the choice has ended."""
         if self._one_by_one:
             return self._push_one_by_one(token_ids, finish_reason), self.finish_reason
         self.completion_tokens += len(token_ids)
         self.finish_reason = finish_reason
-        # What stopped the choice is not part of its text.
+        # The token that stopped the choice is not part of its text.
         shown = token_ids[:-1] if finish_reason == "stop" else token_ids
         return self._detokenizer.push(shown), finish_reason
 
     def _push_one_by_one(self, token_ids: Sequence[int], finish_reason: FinishReason | None) -> str:
-        """Token by token, so that counts and offsets are the same however the engine batches its deltas."""
+        """Handles each token separately, so that counts and offsets do not depend on how the engine batches deltas."""
         shown = ""
         self.offsets = []
         for position, token_id in enumerate(token_ids, start=1):

@@ -1,15 +1,15 @@
-"""Server-sent events as constant JSON around one encoded text: a tenth of what building a model costs.
+"""Server-sent events, written as constant JSON around one encoded text. This costs a tenth of building a model.
 
-The bytes are those of the models in `responses`; a property test holds the two together.
+The bytes are those of the models in `bodies`; a property test compares the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from json.encoder import encode_basestring  # leaves non-ASCII text as it is, like pydantic
+from json.encoder import encode_basestring  # keeps non-ASCII text, as pydantic does
 from typing import NamedTuple
 
-from mock_server.answer.generation import ChoiceDelta
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.engine.base import FinishReason
 
 DONE = "data: [DONE]\n\n"
@@ -17,8 +17,8 @@ _FINISH: dict[FinishReason | None, str] = {None: "null", "stop": '"stop"', "leng
 
 
 class FrameOptions(NamedTuple):
-    """What the events of one response share. `include_usage` adds the usage event, `continuous_usage`
-    the running usage on each event.
+    """Options of all events of one response. `include_usage` adds the usage event, `continuous_usage` adds the usage so
+    far to each event.
     """
 
     id: str
@@ -28,13 +28,15 @@ class FrameOptions(NamedTuple):
     include_usage: bool = False
     continuous_usage: bool = False
     token_ids: bool = False
-    """Whether the tokens of prompt and answer are told."""
+    """Whether events contain the tokens of the prompt and the answer."""
     prompts: Sequence[Sequence[int]] = ()
-    """The prompt of each choice, where its tokens are told."""
+    """The prompt of each choice, if events contain its tokens."""
+    is_plain: bool = False
+    """`Generation.is_plain` of the response."""
 
 
 class Frames:
-    """Prefixes and suffixes, made when first needed and kept for the response."""
+    """Makes the prefixes and suffixes when they are first needed, and keeps them for the response."""
 
     object: str
     _text_key: str
@@ -46,12 +48,15 @@ class Frames:
             f'data: {{"id":{encode_basestring(options.id)},"object":"{self.object}","created":{options.created},'
             f'"model":{encode_basestring(options.model)},"choices":['
         )
+        self._prompt_tokens = options.prompt_tokens
+        self._usage_head = f'{{"prompt_tokens":{options.prompt_tokens},"completion_tokens":'
         self._prefixes: dict[int, str] = {}
-        self._told_prompt: tuple[Sequence[int], str] = ((), "[]")
-        """The prompt that was written last: those of a prompt's choices are the same."""
+        self._last_prompt: tuple[Sequence[int], str] = ((), "[]")
+        """The prompt that was written last: the choices of a prompt share it."""
         self._suffixes = {finish: self._suffix(finish) for finish in _FINISH}
-        self._first_prefix: str | None = None
-        """Of choice 0 once it has begun, if its events have nothing that changes but their text."""
+        self._wants_token_ids, self._wants_usage = options.token_ids, options.continuous_usage
+        self._plain_prefix: str | None = None
+        """Set after the first event if the events up to the last one differ in nothing but their text."""
         self._going_on = self._suffixes[None]
 
     def _suffix(self, finish_reason: FinishReason | None, logprobs: str = "null", extra: str = "") -> str:
@@ -64,54 +69,53 @@ class Frames:
         return self.delta(deltas[0]) if len(deltas) == 1 else "".join(map(self.delta, deltas))
 
     def delta(self, delta: ChoiceDelta) -> str:
-        """The event for what a choice gained; a choice's first one brings the choice's opening event."""
-        index, text, finish_reason, completion_tokens, logprobs, token_ids = delta
-        if self._first_prefix is not None and not index and finish_reason is None and logprobs is None:
-            return self._first_prefix + encode_basestring(text) + self._going_on  # nearly every token
-        prefix = self._prefixes.get(index)
-        opening = ""
-        is_first = prefix is None
+        """The event for a delta. Before a choice's first event comes its opening event, if the form has one."""
+        if self._plain_prefix is not None and delta.finish_reason is None:  # nearly every token
+            return self._plain_prefix + encode_basestring(delta.text) + self._going_on
+        prefix = self._prefixes.get(delta.index)
         if prefix is None:
-            opening = self._opening(index)
-            prefix = self._prefixes[index] = f'{self._head}{{"index":{index},{self._text_key}'
-            if not (index or self._options.token_ids or self._options.continuous_usage):
-                self._first_prefix = prefix
-        if self._options.token_ids:
-            written = "null" if logprobs is None else logprobs.model_dump_json()
-            suffix = self._suffix(finish_reason, written, self._token_ids(index, token_ids, is_first=is_first))
-        elif logprobs is None:
-            suffix = self._suffixes[finish_reason]
-        else:
-            suffix = self._suffix(finish_reason, logprobs.model_dump_json())
-        frame = opening + prefix + encode_basestring(text) + suffix
-        if self._options.continuous_usage:
-            return f"{frame}{self._usage(completion_tokens)}}}\n\n"
+            return self._first(delta)
+        return self._frame(prefix, delta, is_first=False)
+
+    def _first(self, delta: ChoiceDelta) -> str:
+        index = delta.index
+        prefix = self._prefixes[index] = f'{self._head}{{"index":{index},{self._text_key}'
+        if self._options.is_plain and not (self._wants_token_ids or self._wants_usage):
+            self._plain_prefix = prefix
+        return self._opening(index) + self._frame(prefix, delta, is_first=True)
+
+    def _frame(self, prefix: str, delta: ChoiceDelta, *, is_first: bool) -> str:
+        suffix = self._suffixes[delta.finish_reason]
+        if delta.logprobs is not None or self._wants_token_ids:
+            logprobs = "null" if delta.logprobs is None else delta.logprobs.model_dump_json()
+            token_ids = self._token_ids(delta, is_first=is_first) if self._wants_token_ids else ""
+            suffix = self._suffix(delta.finish_reason, logprobs, token_ids)
+        frame = prefix + encode_basestring(delta.text) + suffix
+        if self._wants_usage:
+            return f"{frame}{self._usage(delta.completion_tokens)}}}\n\n"
         return frame
 
     def _opening(self, index: int) -> str:
         return ""
 
-    def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
-        return f',"token_ids":{_numbers(token_ids)}'
+    def _token_ids(self, delta: ChoiceDelta, *, is_first: bool) -> str:
+        return f',"token_ids":{_numbers(delta.token_ids)}'
 
     def _prompt(self, index: int) -> str:
         prompt = self._options.prompts[index]
-        if self._told_prompt[0] is not prompt:
-            self._told_prompt = prompt, _numbers(prompt)
-        return self._told_prompt[1]
+        if self._last_prompt[0] is not prompt:
+            self._last_prompt = prompt, _numbers(prompt)
+        return self._last_prompt[1]
 
     def closing(self, completion_tokens: int) -> str:
-        """The usage event if it was asked for, and the end of the stream."""
+        """The usage event if the request asks for it, and the end of the stream."""
         if not self._options.include_usage:
             return DONE
         return f'{self._head}],"usage":{self._usage(completion_tokens)}}}\n\n{DONE}'
 
     def _usage(self, completion_tokens: int) -> str:
-        prompt_tokens = self._options.prompt_tokens
-        return (
-            f'{{"prompt_tokens":{prompt_tokens},"completion_tokens":{completion_tokens},'
-            f'"total_tokens":{prompt_tokens + completion_tokens}}}'
-        )
+        total_tokens = self._prompt_tokens + completion_tokens
+        return f'{self._usage_head}{completion_tokens},"total_tokens":{total_tokens}}}'
 
 
 class ChatFrames(Frames):
@@ -135,9 +139,9 @@ class CompletionFrames(Frames):
     _text_key = '"text":'
     _text_end = ""
 
-    def _token_ids(self, index: int, token_ids: Sequence[int], *, is_first: bool) -> str:
-        told = super()._token_ids(index, token_ids, is_first=is_first)
-        return f'{told},"prompt_token_ids":{self._prompt(index)}' if is_first else told
+    def _token_ids(self, delta: ChoiceDelta, *, is_first: bool) -> str:
+        token_ids = super()._token_ids(delta, is_first=is_first)
+        return f'{token_ids},"prompt_token_ids":{self._prompt(delta.index)}' if is_first else token_ids
 
 
 def _numbers(token_ids: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""One request on the engine: its prompts, the text of its choices as it comes, and its usage."""
+"""One request on the engine: its prompts, the text of its choices as it is generated, and its usage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mock_server.answer.choice import ChoiceText
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.answer.interleaving import interleaved
 from mock_server.answer.logprobs import Logprobs, LogprobsWriter
 from mock_server.engine.base import (
@@ -27,15 +28,10 @@ _BATCHES_A_TURN = 32
 _LONGEST_TURN_S = 0.002  # twenty requests may each have one in a pass
 _POSITIONS_A_TURN = 500
 
-ChoiceDelta = tuple[int, str, FinishReason | None, int, Logprobs | None, Sequence[int]]
-"""The choice's index, the text it gained, why it has ended if it has, the completion tokens of the whole request up to
-here, log probabilities where they were asked for, and the tokens. (A plain tuple: one for each token.)
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A prompt that its choices begin with: its text, and where each of its tokens begins in it."""
+    """A prompt that the answer repeats: its text, and where each of its tokens begins in the text."""
 
     text: str
     offsets: Sequence[int] = ()
@@ -43,7 +39,7 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class PromptRun:
-    """A prompt and how to go on from it; choices of the k-th prompt have the indices k*n to k*n + n - 1."""
+    """A prompt and how to continue it. The choices of the k-th prompt have the indices k*n to k*n + n - 1."""
 
     token_ids: Sequence[int]
     params: GenerationParams
@@ -52,14 +48,14 @@ class PromptRun:
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
-    """How tokens become what is shown."""
+    """How tokens become the text and the log probabilities of the answer."""
 
     stop_strings: Sequence[str] = ()
     logprobs: LogprobsWriter[Any] | None = None
 
 
 class Generation:
-    """Start it, take its batches, and close it whatever happens: that frees the engine."""
+    """Start it, take its batches, and close it in any case, because closing frees the engine."""
 
     __slots__ = (
         "_adapter",
@@ -72,7 +68,6 @@ class Generation:
         "_is_heavy",
         "_logprobs",
         "_open",
-        "_plain",
         "_prompt_only",
         "_pushing",
         "_request_id",
@@ -83,6 +78,7 @@ class Generation:
         "_unechoed",
         "completion_tokens",
         "is_finished",
+        "is_plain",
         "num_choices",
         "prompt_tokens",
     )
@@ -111,12 +107,15 @@ class Generation:
         self._text = text
         self._choices: list[ChoiceText] = []
         self._open = self.num_choices = sum(run.params.n for run in runs)
+        self.is_plain = self.num_choices == 1 and runs[0].echo is None and text.logprobs is None
+        """The request asks for one choice, and only for its text and tokens. Most requests do, so this class, the
+        metrics and the events have a faster path for them.
+        """
         self._is_heavy = self.num_choices > 1 or text.logprobs is not None
         self.is_finished = False
         """Every choice has its finish reason."""
         self._unechoed: dict[int, Echo] = {}
         self._echoed_logprobs: dict[int, Logprobs] = {}
-        self._plain: ChoiceText | None = None
         self.prompt_tokens = sum(len(run.token_ids) for run in runs)
         self.completion_tokens = 0
 
@@ -142,16 +141,16 @@ class Generation:
         return self._runs
 
     def scheduled(self, choice: int) -> Scheduled | None:
-        """When the engine took up a choice, if it did and tells."""
+        """When the engine began with a choice; None if it has not, or does not report it."""
         number, position = divmod(choice, self._choices_each)
         return self._streams[number].scheduled(position)
 
     def prompt_number(self, choice: int) -> int:
-        """Which prompt a choice goes on from."""
+        """The number of the prompt that a choice continues."""
         return choice // self._choices_each
 
     def unread_tokens(self) -> dict[int, int]:
-        """Tokens that each choice has generated and no batch has delivered yet."""
+        """The number of tokens of each choice that are generated and not delivered in a batch yet."""
         if self._prompt_only:
             return {}
         return {
@@ -162,7 +161,7 @@ class Generation:
 
     @property
     def has_started(self) -> bool:
-        """The engine has taken every prompt."""
+        """The engine has admitted every prompt."""
         return len(self._streams) == len(self._runs)
 
     @property
@@ -170,20 +169,20 @@ class Generation:
         return [choice.finish_reason for choice in self._choices]
 
     def first_token_at(self) -> float | None:
-        """When the only prompt's first token was there, by `time.monotonic`, if the engine tells."""
+        """When the first token of the only prompt was generated, by `time.monotonic`, if the engine reports it."""
         return self._streams[0].first_token_at if len(self._streams) == 1 else None
 
     def prompt_logprobs(self, choice: int) -> Sequence[PositionLogprobs | None] | None:
-        """Of the prompt that a choice goes on from, after its first batch."""
+        """Those of the prompt that a choice continues; available after its first batch."""
         return self._streams[choice // self._choices_each].prompt_logprobs
 
     async def start(self) -> None:
-        """Hands every prompt to the engine; `EngineError` when it refuses."""
+        """Hands every prompt to the engine. Raises `EngineError` if the engine refuses one."""
         several = len(self._runs) > 1
         for number, run in enumerate(self._runs):
             self._add_choices(run)
             request_id = f"{self._request_id}-{number}" if several else self._request_id
-            # an engine reads a prompt only to go on from it: one token, the same in each choice, which is never shown
+            # an engine reads a prompt only to continue it: by one token, the same in each choice, which is never shown
             params = replace(run.params, max_tokens=1, temperature=0.0) if self._prompt_only else run.params
             stream = await self._engine.generate(run.token_ids, params, request_id=request_id, adapter=self._adapter)
             self._streams.append(stream)
@@ -191,8 +190,6 @@ class Generation:
                 await asyncio.sleep(0)
         if several:
             self._interleaved = interleaved(self._streams)
-        elif self.num_choices == 1 and not self._unechoed and self._logprobs is None and not self._text.stop_strings:
-            self._plain = self._choices[0]
 
     def _add_choices(self, run: PromptRun) -> None:
         first = len(self._choices)
@@ -201,13 +198,13 @@ class Generation:
             self._unechoed |= dict.fromkeys(range(first, len(self._choices)), run.echo)
 
     async def next_batch(self) -> list[ChoiceDelta]:
-        """All that is ready, as soon as something is; to be called until `is_finished`.
+        """Waits until something is ready, and returns everything that is. Call it until `is_finished`.
 
-        Raises `EngineError` when the engine fails or ends too soon.
+        Raises `EngineError` if the engine fails or ends too soon.
         """
         number = 0
         self._batches += 1
-        # an engine that never waits must still let others run
+        # even with an engine that never waits, other tasks must run
         if not self._batches % _BATCHES_A_TURN or (self._is_heavy and time.monotonic() > self._turn_ends):
             await asyncio.sleep(0)
             self._turn_ends = time.monotonic() + _LONGEST_TURN_S
@@ -220,12 +217,12 @@ class Generation:
             raise _ended_too_soon() from None
         if self._unechoed and self._logprobs is not None and number not in self._echoed_logprobs:
             await self._write_prompt(number, self._logprobs)
-        return self._texts(number * self._choices_each, deltas)
+        return self._plain_texts(deltas) if self.is_plain else self._texts(number * self._choices_each, deltas)
 
     def listen(self, callback: Callable[[], None] | None) -> bool:
-        """From here on `callback`, which takes the batch, is called for each one in place of `next_batch`.
+        """From now on, calls `callback` for each batch, which must take it; `next_batch` must not be used meanwhile.
 
-        False: this generation cannot, go on with `next_batch`. None: no longer.
+        Returns False if this generation does not support it: continue with `next_batch`. None ends the calls.
         """
         stream = self._streams[0]
         if len(self._streams) > 1 or not isinstance(stream, PushStream):
@@ -235,37 +232,37 @@ class Generation:
         return True
 
     def take_batch(self) -> list[ChoiceDelta]:
-        """The batch that the callback was called for. Raises `EngineError`."""
+        """The batch for which the callback was called. Raises `EngineError`."""
         if self._pushing is None:
-            raise RuntimeError("nobody listens")
+            raise RuntimeError("no callback is set")
         deltas = self._pushing.take()
         if not deltas:
             raise _ended_too_soon()
-        if self._plain is not None:
-            return self._plain_texts(self._plain, deltas)
-        return self._texts(0, deltas)
+        return self._plain_texts(deltas) if self.is_plain else self._texts(0, deltas)
 
-    def _plain_texts(self, choice: ChoiceText, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
-        """As `_texts`, for a request that wants one choice and its text alone: most do, and each token passes here."""
+    def _plain_texts(self, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
+        """Like `_texts`, for a plain generation. Nearly every token takes this path."""
+        choice = self._choices[0]
         texts: list[ChoiceDelta] = []
-        for _, token_ids, engine_finish_reason, _ in deltas:
-            text, finish_reason = choice.push(token_ids, engine_finish_reason)
-            texts.append((0, text, finish_reason, choice.completion_tokens, None, token_ids))
+        for delta in deltas:
+            token_ids = delta.token_ids
+            text, finish_reason = choice.push(token_ids, delta.finish_reason)
+            if finish_reason is not None:  # a stop string may have come before the last tokens
+                before = texts[-1].completion_tokens if texts else self.completion_tokens
+                token_ids = token_ids[: choice.completion_tokens - before]
+                self.is_finished = True
+            texts.append(ChoiceDelta(0, text, finish_reason, choice.completion_tokens, None, token_ids))
             if finish_reason is not None:  # the rest is not part of the answer
                 break
         self.completion_tokens = choice.completion_tokens
-        if choice.finish_reason is not None:
-            self.is_finished = True
         return texts
 
     def _texts(self, first_choice: int, deltas: Sequence[Delta]) -> list[ChoiceDelta]:
-        if self._plain is not None:
-            return self._plain_texts(self._plain, deltas)
         texts = []
         for position, token_ids, engine_finish_reason, positions in deltas:
             index = first_choice + position
             choice = self._choices[index]
-            if choice.finish_reason is not None:  # stopped by a string; the engine does not know
+            if choice.finish_reason is not None:  # ended by a stop string, which the engine does not know
                 continue
             if self._prompt_only:
                 if engine_finish_reason is None:
@@ -286,11 +283,11 @@ class Generation:
                 logprobs = self._logprobs.write(token_ids[:shown], positions[:shown], choice.offsets)
             if index in self._unechoed:
                 text, logprobs = self._echoed(index, text, logprobs)
-            texts.append((index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
+            texts.append(ChoiceDelta(index, text, finish_reason, self.completion_tokens, logprobs, token_ids))
         return texts
 
     async def _write_prompt(self, number: int, writer: LogprobsWriter[Any]) -> None:
-        """A prompt's log probabilities for the choices that begin with it. Other requests run between the pieces."""
+        """Writes a prompt's log probabilities for the choices that repeat it. Other requests run between the pieces."""
         run, positions = self._runs[number], self._streams[number].prompt_logprobs
         if run.echo is None or positions is None:
             return
@@ -302,7 +299,7 @@ class Generation:
         self._echoed_logprobs[number] = writer.join(pieces)
 
     def _echoed(self, index: int, text: str, logprobs: Logprobs | None) -> tuple[str, Logprobs | None]:
-        """A choice's first text with its prompt before it."""
+        """A choice's first text, after its prompt."""
         echo = self._unechoed.pop(index)
         prompt = self._echoed_logprobs.get(self.prompt_number(index))
         if self._logprobs is not None and logprobs is not None and prompt is not None:

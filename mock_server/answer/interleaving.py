@@ -1,4 +1,4 @@
-"""Several streams of an engine read as one: the batches of all of them as they come."""
+"""Reads several streams of an engine as one: yields the batches of all streams as they arrive."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _STREAMS_A_TURN = 256
 
 
 async def interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[int, Sequence[Delta]], None]:
-    """Batches, each with its stream's number. Raises `EngineError` when a stream does, or when too many wait."""
+    """Batches, each with its stream's number. Raises `EngineError` if a stream does, or if too many batches wait."""
     inbox = _Inbox(len(streams))
     readers: list[asyncio.Task[None]] = []
     pushing: Sequence[PushStream] = ()
-    if isinstance(streams[0], PushStream):  # all are of one engine, and this check is slow
+    if isinstance(streams[0], PushStream):  # checks one only: the check is slow, and all are from the same engine
         pushing = cast(Sequence[PushStream], streams)
     try:
         for number, stream in enumerate(streams):
@@ -44,18 +44,18 @@ async def interleaved(streams: Sequence[DeltaStream]) -> AsyncGenerator[tuple[in
 
 
 class _Inbox:
-    """What streams have brought and nobody has taken."""
+    """Batches that streams have delivered and that have not been taken yet."""
 
     def __init__(self, open_streams: int) -> None:
         self._open = open_streams
-        """Streams that are read and have not ended."""
+        """The number of streams that are read here and have not ended."""
         self._found: deque[tuple[int, Sequence[Delta]] | Exception] = deque()
         self._unread = 0
         self._has_failed = False
         self._has_more = asyncio.Event()
 
     async def next(self) -> tuple[int, Sequence[Delta]] | None:
-        """None once all streams that are read have ended."""
+        """None once all streams that are read here have ended."""
         while not self._found:
             if not self._open:
                 return None
@@ -68,7 +68,7 @@ class _Inbox:
         return found
 
     def take(self, number: int, stream: PushStream) -> None:
-        """Called by a stream that has something. After a failure nobody will read it."""
+        """A stream calls this when it has a batch. After a failure the batch is dropped."""
         try:
             batch = stream.take()
             if not self._has_failed:
@@ -77,7 +77,7 @@ class _Inbox:
             self._fail(error)
 
     async def read(self, number: int, stream: DeltaStream) -> None:
-        """Until the stream ends."""
+        """Reads a stream to its end."""
         try:
             taken = 0
             async for batch in stream:
@@ -105,6 +105,6 @@ class _Inbox:
 
 
 def _weight(batch: Sequence[Delta]) -> int:
-    """All of a batch have as many log probabilities."""
+    """All deltas of a batch have the same number of log probabilities."""
     positions = batch[0].logprobs if batch else None
     return len(batch) * weight(len(positions[0].top)) if positions else len(batch)

@@ -1,4 +1,4 @@
-"""Log probabilities as the wire has them: one shape for chat, OpenAI's older one for completions."""
+"""Log probabilities in the form of the API: one form for chat, and OpenAI's older one for completions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _L = TypeVar("_L", ChatLogprobs, CompletionLogprobs)
 Logprobs = ChatLogprobs | CompletionLogprobs
 TokenBytes = Callable[[int], bytes]
 _ADDED_A_PIECE = 256
-_LEAST = -9999.0  # JSON has no infinity; OpenAI's number for it
+_LEAST = -9999.0  # OpenAI's number for minus infinity, which JSON does not have
 
 
 class LogprobsWriter(ABC, Generic[_L]):
-    """Writes positions in the shape of one route; `top` likeliest tokens each."""
+    """Writes positions in the form of one route, each with the `top` likeliest tokens."""
 
     def __init__(self, token_bytes: TokenBytes, top: int) -> None:
         self._token_bytes = token_bytes
@@ -38,14 +38,14 @@ class LogprobsWriter(ABC, Generic[_L]):
     def write(
         self, token_ids: Sequence[int], positions: Sequence[PositionLogprobs | None], offsets: Sequence[int]
     ) -> _L:
-        """One position for each token, None for a prompt's first; `offsets`: where each token's text begins,
-        in characters of the choice's text.
+        """`positions` has one for each token, and None for the first token of a prompt. `offsets` has the place where
+        the text of each token begins, in characters of the choice's text.
         """
 
     @staticmethod
     @abstractmethod
     def join(pieces: Iterable[_L]) -> _L:
-        """What several deltas brought, as one."""
+        """The log probabilities of several deltas as one object."""
 
     def _text(self, token_id: int) -> str:
         return self._token_bytes(token_id).decode("utf-8", "replace")
@@ -78,7 +78,7 @@ class ChatLogprobsWriter(LogprobsWriter[ChatLogprobs]):
 
 
 class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
-    """The token itself is among the likeliest ones too: up to `top` + 1 entries, as OpenAI has it."""
+    """The token itself is listed among the likeliest ones, so there are up to `top` + 1 entries, as at OpenAI."""
 
     def write(
         self, token_ids: Sequence[int], positions: Sequence[PositionLogprobs | None], offsets: Sequence[int]
@@ -93,7 +93,7 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
     def _likeliest(self, position: PositionLogprobs) -> dict[str, float]:
         likeliest: dict[str, float] = {}
         for token in (*position.top[: self._top], position.chosen):
-            # parts of characters have the same text: the likeliest of them stands for it
+            # tokens that are parts of characters can have the same text: keep the likeliest of them
             likeliest.setdefault(self._text(token.token_id), _finite(token.logprob))
         return likeliest
 
@@ -109,7 +109,7 @@ class CompletionLogprobsWriter(LogprobsWriter[CompletionLogprobs]):
 
 
 class WrittenLogprobs:
-    """The log probabilities of one choice as JSON, which takes a tenth of the memory of the models."""
+    """The log probabilities of one choice, kept as JSON, which takes a tenth of the memory of the models."""
 
     __slots__ = ("_columns", "_kind")
 
@@ -129,7 +129,7 @@ class WrittenLogprobs:
                 column.append(piece)
 
     def json(self) -> Iterator[bytes]:
-        """In pieces; none if there were no log probabilities."""
+        """The JSON in pieces. Yields nothing if there are no log probabilities."""
         if self._kind is None:
             return
         opening, *borders, closing = _frame(self._kind)
@@ -148,23 +148,23 @@ _COLUMNS: Mapping[type[Logprobs], Sequence[str]] = {
 
 
 def _frame(kind: type[Logprobs]) -> list[str]:
-    """The JSON around and between the lists; none of it can occur inside a string."""
+    """The JSON around and between the lists. None of it can occur inside a string."""
     first, *others = _COLUMNS[kind]
     closing = '],"refusal":null}' if kind is ChatLogprobs else "]}"
     return [f'{{"{first}":[', *(f'],"{name}":[' for name in others), closing]
 
 
 def prompt_logprobs(positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int) -> PromptLogprobs:
-    """vLLM's shape: for each prompt token the `top` likeliest ids and its own, each with its rank."""
+    """vLLM's form: for each token of the prompt, the `top` likeliest ids and its own id, each with its rank."""
     return [None if position is None else _by_id(position, token_bytes, top) for position in positions]
 
 
 def prompt_logprobs_json(
-    positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int, *, goes_on: bool
+    positions: Sequence[PositionLogprobs | None], token_bytes: TokenBytes, top: int, *, is_first: bool
 ) -> bytes:
-    """A piece of the list of `prompt_logprobs`; `goes_on`: others stand before it."""
+    """A piece of the list that `prompt_logprobs` makes, with a comma before it unless it is the first."""
     written = to_json(prompt_logprobs(positions, token_bytes, top))[1:-1]
-    return b"," + written if goes_on else written
+    return written if is_first else b"," + written
 
 
 def _by_id(position: PositionLogprobs, token_bytes: TokenBytes, top: int) -> dict[str, PromptTokenLogprob]:

@@ -1,4 +1,4 @@
-"""Events of a chat whose text is read for thoughts and calls: built as models, for they have many forms."""
+"""Events of a chat whose text can contain thoughts and calls. They have many forms, so they are built as models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mock_server.answer.bodies import (
     ToolCallDelta,
     Usage,
 )
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.answer.frames import ChatFrames, FrameOptions
-from mock_server.answer.generation import ChoiceDelta
 from mock_server.answer.logprobs import Logprobs
 from mock_server.answer.message_reader import CallArguments, CallStart, Content, MessageReader, Part, Reasoning
 
 
 class MessageFrames(ChatFrames):
-    """A reader for each choice. `ends_with_calls`: the finish reason of an answer that called says so."""
+    """Has a reader for each choice. `ends_with_calls`: an answer with calls has the finish reason `tool_calls`."""
 
     def __init__(
         self, options: FrameOptions, new_reader: Callable[[], MessageReader], *, ends_with_calls: bool
@@ -32,20 +32,21 @@ class MessageFrames(ChatFrames):
         self._readers: dict[int, MessageReader] = {}
 
     def delta(self, delta: ChoiceDelta) -> str:
-        index, text, finish_reason, completion_tokens, logprobs, token_ids = delta
+        index, finish_reason, completion_tokens = delta.index, delta.finish_reason, delta.completion_tokens
         opening = ""
         reader = self._readers.get(index)
         if reader is None:
             reader = self._readers[index] = self._new_reader()
             opening = self._opening(index)
-        parts = reader.push(text)
+        parts = reader.push(delta.text)
         if finish_reason is not None:
             parts += reader.end()
         has_called = self._ends_with_calls and reader.num_calls > 0 and finish_reason == "stop"
         last: ChatFinishReason | None = "tool_calls" if has_called else finish_reason
-        *deltas, end = [chat_delta(part) for part in parts] or [ChatDelta(content="")]
-        events = [self._event(index, each, completion_tokens) for each in deltas]
-        return opening + "".join(events) + self._event(index, end, completion_tokens, last, logprobs, token_ids)
+        *earlier, end = [chat_delta(part) for part in parts] or [ChatDelta(content="")]
+        events = [self._event(index, each, completion_tokens) for each in earlier]
+        events.append(self._event(index, end, completion_tokens, last, delta.logprobs, delta.token_ids))
+        return opening + "".join(events)
 
     def _event(
         self,

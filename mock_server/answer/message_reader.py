@@ -1,6 +1,6 @@
-"""What an assistant's text means: thoughts, content, and calls of tools, told apart as the text comes.
+"""Separates an assistant's text into thoughts, content and tool calls while it is generated.
 
-Pure: pieces of text go in, parts come out, and the pieces' borders make no difference to what the parts add up to.
+Pure: pieces of text go in and parts come out. How the text is split into pieces does not change the sum of the parts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NewId = Callable[[], str]
 TOOL_FORMATS = ("hermes",)
 """Calls as `<tool_call>{"name": …, "arguments": {…}}</tool_call>`."""
 REASONING_FORMATS = ("qwen3", "deepseek_r1")
-"""Thoughts before `</think>`; deepseek_r1's prompt has the opening tag already."""
+"""Thoughts before `</think>`. With deepseek_r1, the prompt already contains the opening tag."""
 
 
 class Content(NamedTuple):
@@ -44,7 +44,7 @@ Part = Content | Reasoning | CallStart | CallArguments
 
 
 class MessageReader(ABC):
-    """Push what comes, `end` when no more does. `num_calls` are those that have begun."""
+    """Call `push` with each piece of text, then `end`. `num_calls` counts the calls that have begun."""
 
     num_calls = 0
 
@@ -56,7 +56,7 @@ class MessageReader(ABC):
 
 
 class ContentReader(MessageReader):
-    """All is content."""
+    """For an answer that is all content."""
 
     def push(self, text: str) -> list[Part]:
         return [Content(text)] if text else []
@@ -66,14 +66,14 @@ class ContentReader(MessageReader):
 
 
 class _Tag:
-    """Text up to a tag, which may come in pieces."""
+    """Text up to a tag. The tag may arrive in pieces."""
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
         self._held = ""
 
     def push(self, text: str) -> tuple[str, str | None]:
-        """What stands before the tag, and once that has come what stands behind it."""
+        """The text before the tag, and once the tag is complete, the text after it."""
         buffer = self.flush() + text
         at = buffer.find(self.tag)
         if at >= 0:
@@ -88,17 +88,17 @@ class _Tag:
 
 
 class ReasoningReader(MessageReader):
-    """Thoughts first, if there are any; what follows goes to the reader `rest`."""
+    """Reads thoughts at the beginning, if there are any. The reader `rest` gets the text after them."""
 
     def __init__(self, rest: MessageReader, *, is_open: bool = False, shown: bool = True) -> None:
-        """`is_open`: the prompt ended with the opening tag. Not `shown`: thoughts are left out."""
+        """`is_open`: the prompt ends with the opening tag. Not `shown`: thoughts are left out."""
         self._rest = rest
         self._shown = shown
         self._state = "inside" if is_open else "before"
         self._start = ""
         self._end = _Tag("</think>")
-        self._strips = True  # line ends around the thoughts are no part of them, nor of the content
-        self._line_end = ""  # which may turn out to be the last thing before the closing tag
+        self._strips = True  # line ends around the thoughts belong neither to them nor to the content
+        self._line_end = ""  # a line end that may turn out to stand right before the closing tag
 
     @property
     def num_calls(self) -> int:  # type: ignore[override]
@@ -108,24 +108,24 @@ class ReasoningReader(MessageReader):
         if self._state == "before":
             self._start += text
             start = self._start.lstrip()
-            if "<think>".startswith(start):  # nothing yet, or a part of the tag
+            if "<think>".startswith(start):  # no text yet, or a part of the tag
                 return []
             if not start.startswith("<think>"):
-                self._state = "behind"
+                self._state = "rest"
                 return self._rest.push(self._start)
             self._state, text = "inside", start.removeprefix("<think>")
         if self._state == "inside":
-            thoughts, behind = self._end.push(text)
+            thoughts, after = self._end.push(text)
             parts = self._thoughts(thoughts)
-            if behind is None:
+            if after is None:
                 return parts
-            self._state, self._strips = "after", True
-            return parts + self.push(behind)
-        if self._state == "after":
+            self._state, self._strips = "ended", True
+            return parts + self.push(after)
+        if self._state == "ended":
             text = text.lstrip("\n")
             if not text:
                 return []
-            self._state = "behind"
+            self._state = "rest"
         return self._rest.push(text)
 
     def _thoughts(self, text: str) -> list[Part]:
@@ -148,7 +148,7 @@ class ReasoningReader(MessageReader):
 
 
 class _CallingReader(MessageReader):
-    """Numbers calls, and tells one while it comes; `most`: further ones are left out."""
+    """Numbers calls, and reports each one while it is generated. Calls beyond `most` are left out."""
 
     def __init__(self, new_id: NewId, most: int | None = None) -> None:
         self._new_id = new_id
@@ -176,7 +176,7 @@ class _CallingReader(MessageReader):
 
 
 class HermesReader(_CallingReader):
-    """Content with calls in it; what is no call after all is content."""
+    """Reads content with calls in it. Tagged text that is not a valid call counts as content."""
 
     def __init__(self, new_id: NewId, *, most: int | None = None) -> None:
         super().__init__(new_id, most)
@@ -201,7 +201,7 @@ class HermesReader(_CallingReader):
         return parts
 
     def _content(self, text: str) -> list[Part]:
-        """White space is content only when something follows it."""
+        """White space is content only if something follows it."""
         text = self._space + text
         border = len(text.rstrip())
         self._space = text[border:]
@@ -229,7 +229,7 @@ class HermesReader(_CallingReader):
 
 
 class NamedCallReader(MessageReader):
-    """All is arguments of one function, since the engine was made to write them."""
+    """For an answer that is the arguments of one function, because the engine was constrained to write them."""
 
     def __init__(self, name: str, new_id: NewId) -> None:
         self._name = name
@@ -249,7 +249,9 @@ class NamedCallReader(MessageReader):
 
 
 class CallListReader(_CallingReader):
-    """A JSON array of calls, `{"name": …, "parameters": {…}}`, since the engine was made to write one."""
+    """For an answer that is a JSON array of calls, `{"name": …, "parameters": {…}}`, because the engine was constrained
+    to write one.
+    """
 
     def __init__(self, new_id: NewId) -> None:
         super().__init__(new_id)
@@ -278,7 +280,7 @@ class CallListReader(_CallingReader):
         return list(self._whole(*found)) if found is not None else [Content(call.text)]
 
     def end(self) -> list[Part]:
-        """What was cut off before it was a call is shown as it is: it is what was generated."""
+        """Text that was cut off before it became a call is shown unchanged, because it was generated."""
         if self._call is None or self._call.name is not None:
             return []
         rest = self._call.text
@@ -286,7 +288,7 @@ class CallListReader(_CallingReader):
 
 
 def _call_of(text: str, arguments_key: str) -> tuple[str, str] | None:
-    """Name and arguments as JSON, or None for what is no call."""
+    """The name, and the arguments as JSON; None if the text is not a call."""
     try:
         call: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Stop strings over text that comes in pieces: text that may be the beginning of one is held back."""
+"""Finds stop strings in text that arrives in pieces. Text that may be the beginning of one is held back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class StopStrings:
-    """The string that is completed first wins, and of two that end together the longer, however the text is split.
+    """The string that is complete first wins, and the longer one of two that end together, however the text is split.
 
-    Each character is looked at once, however much is held back.
+    Each character is read once, however much text is held back.
     """
 
     __slots__ = ("_firsts", "_held", "_matched_lengths", "_strings", "matched")
@@ -24,7 +24,7 @@ class StopStrings:
         self.matched: str | None = None
 
     def push(self, text: str) -> str:
-        """Text that may be shown. After a match (`matched`) what came before it is returned, and nothing more."""
+        """The text that may be shown. If a string has matched (`matched`), that is the text before it, and the last."""
         if not self._held and self._firsts.isdisjoint(text):
             return text
         buffer = self._held + text
@@ -56,7 +56,7 @@ class StopStrings:
         return complete
 
     def flush(self) -> str:
-        """The text held back, when no more comes."""
+        """The text held back, at the end of the text."""
         held, self._held = self._held, ""
         self._matched_lengths = [0] * len(self._strings)
         return held
@@ -77,7 +77,7 @@ def _borders(string: str) -> tuple[int, ...]:
 
 
 def overlap(text: str, string: str) -> int:
-    """The length of the longest end of `text` with which `string` begins, `string` itself left out."""
+    """The length of the longest end of `text` that `string` begins with, except all of `string`."""
     for length in range(min(len(string) - 1, len(text)), 0, -1):
         if text.endswith(string[:length]):
             return length

@@ -1,4 +1,4 @@
-"""A chat's message as a whole, from what its reader told apart."""
+"""A whole chat message, put together from the parts that its reader found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mock_server.answer.message_reader import CallArguments, CallStart, Content,
 
 
 def whole_message(text: str, reader: MessageReader | None) -> ChatMessage:
-    """`content` is null where there are calls and nothing else; thoughts go under both names that clients know."""
+    """`content` is null if there are only calls. Thoughts are returned under both names that clients know."""
     if reader is None:
         return ChatMessage(role="assistant", content=text, refusal=None)
     content, reasoning = "", ""

@@ -1,4 +1,4 @@
-"""`--config FILE`: options in YAML. They stand behind the command line and before the defaults."""
+"""`--config FILE`: options in YAML. The command line overrides them, and they override the defaults."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 from mock_server.commands.arguments import options_of, typed_options
 from mock_server.commands.option_types import AdapterParam, JsonObjectParam
 from mock_server.commands.wrong_use import WrongUseError
+from mock_server.engine.wording import WordedError
 from streamgauge.nearest import did_you_mean
 from streamgauge.option_sections import dashed
 
@@ -22,7 +23,6 @@ _NOT_IN_FILES = ("config", "help", "version")
 _MOST_BYTES = 1024 * 1024
 _NULL = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"'[^']{4,}'")
-_FLAG = re.compile(r"--([a-z][a-z-]*[a-z])")
 _RIVALS = (
     ("api_key", "api_key_file"),
     ("uds", "host"),
@@ -30,12 +30,12 @@ _RIVALS = (
     ("chat_template", "template_type"),
     ("engine", "infer_backend"),
 )
-"""What is typed replaces the other one in the file, too."""
+"""An option on the command line also replaces its rivals in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the file: its key as written, and what the option gets."""
+    """A line of the file: its key as written, and the value for the option."""
 
     key: str
     line: int
@@ -55,16 +55,15 @@ def use_config(ctx: click.Context, param: click.Parameter, path: str | None) -> 
     return path
 
 
-def with_source(message: str, ctx: click.Context) -> str:
-    """The message, and where in the file the options stand that it names."""
+def with_source(error: WordedError, ctx: click.Context) -> str:
+    """The message, with the lines of the file that set the options it names."""
     path, entries = ctx.meta.get(_META, (None, {}))
-    named = {option.name for flag in _FLAG.findall(message) if (option := options_of(ctx.command).get(flag))}
     found = [
         f"{entry.key} is on line {entry.line}"
         for name, entry in entries.items()
-        if name in named and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
+        if name in error.settings and ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT_MAP
     ]
-    return f"{message} ({path}: {', '.join(found)})" if found else message
+    return f"{error} ({path}: {', '.join(found)})" if found else str(error)
 
 
 class _Reader:
@@ -104,7 +103,7 @@ class _Reader:
             with Path(self._path).expanduser().open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
-                raise self._problem("is larger than 1 MB, which no file of options is")
+                raise self._problem("must be smaller than 1 MB")
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise self._problem("must be text in UTF-8") from None
@@ -119,7 +118,7 @@ class _Reader:
         if option is not None and name not in _NOT_IN_FILES:
             return key, option
         if name in _NOT_IN_FILES:
-            raise self._problem(f"{key} goes on the command line only", line)
+            raise self._problem(f"{key} is only for the command line", line)
         hint = did_you_mean(name.lstrip("-"), self._names()) or f" See {self._ctx.command_path} --help."
         raise self._problem(f"{key} is not an option.{hint}", line)
 
@@ -145,16 +144,16 @@ class _Reader:
         return [self._one(key, line, option, item) for item in (node.value if is_list else [node])]
 
     def _one(self, key: str, line: int, option: click.Option, node: Any) -> Any:
-        """A scalar as it is written, or a mapping where an option takes a JSON object."""
+        """A scalar as written, or a mapping if the option takes a JSON object."""
         import yaml
 
         if isinstance(node, yaml.MappingNode) and isinstance(option.type, (JsonObjectParam, AdapterParam)):
             return self._json(key, line, node)
         if not isinstance(node, yaml.ScalarNode):
             what = "mapping" if isinstance(node, yaml.MappingNode) else "list"
-            raise self._problem(f"{key} must not have a {what} in it; options are not nested", line)
+            raise self._problem(f"{key} must not contain a {what}: options are not nested", line)
         if node.tag == _NULL:
-            raise self._problem(f"{key} has no value; give it one, or remove the line", line)
+            raise self._problem(f"{key} has no value: give it one, or remove the line", line)
         return node.value
 
     def _json(self, key: str, line: int, node: Any) -> Any:
@@ -164,7 +163,7 @@ class _Reader:
             content = yaml.SafeLoader("").construct_document(node)
             json.dumps(content, allow_nan=False)
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            raise self._problem(f"{key} must be what a JSON object can hold: {_one_line(error)}", line) from None
+            raise self._problem(f"{key} must be a valid JSON object: {_one_line(error)}", line) from None
         return content
 
     def _not_yaml(self, error: Exception) -> WrongUseError:
@@ -177,5 +176,5 @@ class _Reader:
 
 
 def _one_line(error: Exception) -> str:
-    """What the parser says, less what it quotes: that may be a key."""
+    """The parser's message without its quotes from the file, which may contain a key."""
     return _QUOTED.sub("…", " ".join(str(getattr(error, "problem", None) or error).split()))

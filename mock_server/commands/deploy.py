@@ -1,4 +1,4 @@
-"""`deploy`: serve a model until told to stop."""
+"""`deploy`: serve a model until stopped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from mock_server.commands.arguments import EngineOption, OptionsCommand
 from mock_server.commands.certificate import check_certificate
 from mock_server.commands.config_file import with_source
 from mock_server.commands.deploy_options import deploy_options
-from mock_server.commands.deployment import NATIVE, Deployment, read_deployment
+from mock_server.commands.deployment import Deployment, read_deployment
+from mock_server.commands.engine_choice import NATIVE, kind_of
 from mock_server.commands.native import exec_vllm_serve
 from mock_server.commands.wrong_use import DeployError, WrongUseError
-from mock_server.engine.errors import EngineError
-from mock_server.engine.registry import EngineOptionError, make_engine
+from mock_server.engine.errors import EngineError, EngineOptionError
+from mock_server.engine.registry import make_engine
 from mock_server.logs.output import json_line, logs_json
 from mock_server.logs.stray_output import stray_lines_as_json
 from mock_server.process.descriptors import connection_limit
@@ -29,21 +30,18 @@ from mock_server.process.listener import Listener, ListenError
 from mock_server.process.unix_listener import UnixListener
 from streamgauge.option_sections import CONTEXT
 
-MANY_WRITERS = ("vllm",)
-"""Engines whose libraries and processes write past the log."""
-
 
 @click.command(
     cls=OptionsCommand,
     context_settings=CONTEXT,
-    epilog="A switch without a value is true. Options with ... take several values, in a row or repeated.",
+    epilog="A switch without a value is true. Options with ... take several values: in a row or repeatedly.",
 )
 @deploy_options
 @click.pass_context
 def deploy(ctx: click.Context, /, **options: Any) -> None:
     """Serve a model over OpenAI's API.
 
-    A named model is run by vLLM. Without a model, a simulated engine answers. Once the server answers, it prints one
+    If you name a model, vLLM runs it. Otherwise a simulated engine answers. When the server is ready, it prints one
     line on standard output: ready URL model=NAMES engine=NAME profile=NAME. Logs go to standard error.
     """
     said = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
@@ -57,7 +55,7 @@ def deploy(ctx: click.Context, /, **options: Any) -> None:
             exec_vllm_serve(options, said, deployment)
         _serve(deployment, options)
     except (DeployError, EngineOptionError) as error:
-        raise WrongUseError(with_source(str(error), ctx)) from None
+        raise WrongUseError(with_source(error, ctx)) from None
     except (ListenError, EngineError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -71,11 +69,11 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         ssl_keyfile=options["ssl_keyfile"],
         ssl_certfile=options["ssl_certfile"],
     )
-    engine = make_engine(deployment.engine, deployment.options)
+    engine = make_engine(deployment.engine, deployment.model, deployment.options)
     listener = _bind(options)
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
-        if logs_json() and deployment.engine in MANY_WRITERS:
+        if logs_json() and kind_of(deployment.engine).has_stray_output:
             stack.enter_context(stray_lines_as_json())
         serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
 
@@ -85,7 +83,7 @@ def _connection_limit(wanted: int | None) -> int:
     try:
         return connection_limit(wanted)
     except ValueError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(str(error), about=["max_connections"]) from None
 
 
 def _bind(options: dict[str, Any]) -> Listener | UnixListener:
@@ -97,7 +95,7 @@ def _bind(options: dict[str, Any]) -> Listener | UnixListener:
 
 
 def _only_line_on_stdout() -> Callable[[str], None]:
-    """Standard output holds the ready line alone: what libraries and their processes print there is log, too."""
+    """Keeps standard output for the ready line: output of libraries and their processes goes to the log."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""From the options of `deploy` to what is served: which engine, under which names, with which arguments."""
+"""Reads the options of `deploy`: which engine, under which names, with which arguments."""
 
 from __future__ import annotations
 
@@ -7,118 +7,110 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mock_server.commands.deploy_options import ENGINE_ARGUMENTS
+from mock_server.commands.engine_choice import MODEL_OPTIONS, choose_engine, kind_of
+from mock_server.commands.engine_options import read_options
 from mock_server.commands.wrong_use import DeployError
-from mock_server.engine.registry import ENGINES, EngineOptions, LoraOptions, RealModel
+from mock_server.engine.kind import ServedModel, needs_model
+from mock_server.engine.options import CommonOptions
+from mock_server.engine.wording import Setting
 from mock_server.http.host_names import is_loopback, name_of
 from mock_server.http.root_path import checked_root_path
 from mock_server.models.source import ModelSource, ModelSourceError, find_model, simulated_name
 from mock_server.models.templates import TemplateError, find_template, read_template
 from mock_server.request_limits import RequestLimits
-from mock_server.settings import Cors, Settings
-from streamgauge.nearest import did_you_mean
+from mock_server.settings import Cors, ServerSettings
 
 Options = Mapping[str, Any]
 
-NATIVE = "native"
-_REAL = ("vllm", NATIVE)
-_LATER = "transformers"
-_BACKENDS = {"auto": None, "vllm": "vllm", "pt": _LATER}
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _CHAT_OPTIONS = (
     "chat_template", "template_type", "system", "tool_call_parser", "enable_auto_tool_choice", "reasoning_parser",
 )  # fmt: skip
-_MODEL_OPTIONS = ("model_type", "model_id_or_path", "ckpt_dir")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What `deploy` is to do."""
+    """What `deploy` serves."""
 
     engine: str
-    settings: Settings
-    options: EngineOptions
+    settings: ServerSettings
+    model: ServedModel
+    options: CommonOptions
+    """They have the engine's own type."""
 
 
 def read_deployment(options: Options, said: Collection[str], engines_of: Mapping[str, Collection[str]]) -> Deployment:
-    """`said` are the options that were given, `engines_of` the engines that an option is for. Raises `DeployError`."""
+    """`said` are the options that were given; `engines_of` has the engines of each option.
+
+    Raises `DeployError` and `EngineOptionError`.
+    """
     engine = choose_engine(options)
     for name in said:
         if engines_of.get(name) and engine not in engines_of[name]:
-            wanted = " or ".join(engines_of[name])
-            raise DeployError(f"{_flag(name)} is for --engine {wanted}; this is --engine {engine}")
+            wanted, this = Setting("engine", " or ".join(engines_of[name])), Setting("engine", engine)
+            raise DeployError(Setting(name), " is for ", wanted, "; this is ", this)
     _check_address(said)
     _check_chat(options, said)
     source = _source(options, engine)
-    settings = _settings(options, source)
-    return Deployment(engine, settings, _engine_options(options, settings, source))
+    settings = _settings(options, engine, source)
+    return Deployment(engine, settings, _model(options, settings, source), read_options(engine, options))
 
 
 def _check_address(said: Collection[str]) -> None:
     for name in ("host", "port"):
         if "uds" in said and name in said:
-            raise DeployError(f"--uds and {_flag(name)} cannot be combined: the server listens on one of them")
+            raise DeployError(
+                Setting("uds"), " and ", Setting(name), " cannot be combined: the server listens on one of them"
+            )
 
 
 def _check_chat(options: Options, said: Collection[str]) -> None:
-    """Options that would have no effect."""
+    """Refuses options that would have no effect."""
     for name in said:
         if options["no_chat"] and name in _CHAT_OPTIONS and options[name] is not False:
-            raise DeployError(f"--no-chat serves completions only, where {_flag(name)} has no effect: leave one out")
+            raise DeployError(
+                Setting("no_chat"),
+                " serves completions only, where ",
+                Setting(name),
+                " has no effect: leave one out",
+            )
     if options["enable_auto_tool_choice"] is False and options["tool_call_parser"] is not None:
-        raise DeployError("--enable-auto-tool-choice false leaves --tool-call-parser without effect: leave one out")
-
-
-def choose_engine(options: Options) -> str:
-    """As said; else vLLM where a model is named, for a model is never simulated in silence. Raises `DeployError`."""
-    backend = options["infer_backend"]
-    if backend is not None and backend.lower() not in _BACKENDS:
-        raise DeployError(f"--infer-backend {backend} is not known; there are: {', '.join(_BACKENDS)}")
-    by_backend = _BACKENDS[backend.lower()] if backend is not None else None
-    engine: str | None = options["engine"]
-    if engine is not None and by_backend is not None and engine != by_backend:
-        raise DeployError(f"--engine {engine} and --infer-backend {backend} contradict each other; leave one out")
-    chosen = engine or by_backend or ("vllm" if _named(options) else "sim")
-    if chosen == _LATER:
-        raise DeployError("models cannot be run by transformers yet (--infer-backend pt): say --infer-backend vllm")
-    known = [*ENGINES, NATIVE]
-    if chosen not in known:
-        hint = did_you_mean(chosen, known)
-        raise DeployError(f"--engine {chosen} is not known; there are: {', '.join(known)}.{hint}")
-    return chosen
-
-
-def _named(options: Options) -> str | None:
-    return next((options[name] for name in _MODEL_OPTIONS if options[name] is not None), None)
+        raise DeployError(
+            Setting("enable_auto_tool_choice", False),
+            " leaves ",
+            Setting("tool_call_parser"),
+            " without effect: leave one out",
+        )
 
 
 def _source(options: Options, engine: str) -> ModelSource | None:
-    if engine not in _REAL:
+    if not kind_of(engine).runs_models:
         return None
     try:
-        source = find_model(**{name: options[name] for name in _MODEL_OPTIONS})
+        source = find_model(**{name: options[name] for name in MODEL_OPTIONS})
     except ModelSourceError as error:
-        raise DeployError(str(error)) from None
+        raise DeployError(*error.parts) from None
     if source is None:
-        raise DeployError(f"--engine {engine} needs a model: --model-type, --model-id-or-path or --ckpt-dir")
+        raise DeployError(*needs_model(engine))
     if source.adapter is not None and options["enable_lora"] is False:
         raise DeployError(
-            f"--ckpt-dir {source.adapter.path} is an adapter, and --enable-lora is false: leave that out, or merge the"
-            " adapter into its base model first"
+            Setting("ckpt_dir", source.adapter.path),
+            " is an adapter, and ",
+            Setting("enable_lora"),
+            " is false: leave that out, or merge the adapter into its base model first",
         )
     return source
 
 
-def _settings(options: Options, source: ModelSource | None) -> Settings:
+def _settings(options: Options, engine: str, source: ModelSource | None) -> ServerSettings:
     is_chat = source.type.is_chat if source is not None and source.type is not None else None
     default_name: str | None
     if source is not None:
         default_name, adapter = source.name, source.adapter
     else:
-        default_name, adapter = simulated_name(**{name: options[name] for name in _MODEL_OPTIONS})
+        default_name, adapter = simulated_name(**{name: options[name] for name in MODEL_OPTIONS})
     named_adapter = [] if adapter is None else [adapter]
     try:
-        return Settings(
+        return ServerSettings(
             model_names=options["served_model_name"]
             or (default_name or ("sim-base" if options["no_chat"] else "sim-chat"),),
             is_chat=False if options["no_chat"] else is_chat,
@@ -145,20 +137,36 @@ def _settings(options: Options, source: ModelSource | None) -> Settings:
                 answer_tokens=options["max_answer_tokens"],
                 schema_characters=options["max_schema_size"],
             ),
-            root_path=checked_root_path(options["root_path"] or ""),
+            root_path=_root_path(options),
             require_model=options["require_model"],
-            tool_format=_tool_format(options),
+            tool_format=_tool_format(options, engine),
             reasoning_format=options["reasoning_parser"],
             cors=_cors(options),
         )
+    except DeployError:
+        raise
     except ValueError as error:
         raise DeployError(str(error)) from None
 
 
-def _tool_format(options: Options) -> str | None:
+def _root_path(options: Options) -> str:
     """Raises `DeployError`."""
-    if options["enable_auto_tool_choice"] and options["tool_call_parser"] is None and choose_engine(options) in _REAL:
-        raise DeployError("--enable-auto-tool-choice needs --tool-call-parser: how does the model write its calls?")
+    try:
+        return checked_root_path(options["root_path"] or "")
+    except ValueError as error:
+        raise DeployError(str(error), about=["root_path"]) from None
+
+
+def _tool_format(options: Options, engine: str) -> str | None:
+    """Raises `DeployError`."""
+    is_real = kind_of(engine).runs_models
+    if options["enable_auto_tool_choice"] and options["tool_call_parser"] is None and is_real:
+        raise DeployError(
+            Setting("enable_auto_tool_choice"),
+            " needs ",
+            Setting("tool_call_parser"),
+            ", the format in which the model writes calls",
+        )
     if options["enable_auto_tool_choice"] is False:
         return ""
     found: str | None = options["tool_call_parser"]
@@ -166,7 +174,7 @@ def _tool_format(options: Options) -> str | None:
 
 
 def _cors(options: Options) -> Cors | None:
-    """Raises `DeployError` for what says how pages may call while none may."""
+    """Raises `DeployError` for options about pages if no page may call."""
     if options["allowed_origins"]:
         return Cors(
             origins=_any_or_some(options["allowed_origins"]),
@@ -176,12 +184,14 @@ def _cors(options: Options) -> Cors | None:
         )
     for name in ("allowed_methods", "allowed_headers", "allow_credentials"):
         if options[name]:
-            raise DeployError(f"{_flag(name)} needs --allowed-origins, which names the pages that may call")
+            raise DeployError(
+                Setting(name), " needs ", Setting("allowed_origins"), ", which names the pages that may call"
+            )
     return None
 
 
 def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
-    """Values one by one, or as vLLM takes them, a JSON list."""
+    """Values one by one, or a JSON list as vLLM takes it."""
     if len(values) == 1 and values[0].startswith("["):
         try:
             values = json.loads(values[0])
@@ -191,84 +201,30 @@ def _any_or_some(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _allowed_hosts(options: Options) -> tuple[str, ...]:
-    """Besides loopback names. Any name where others may connect, or only through a socket's file: unless told."""
+    """Names besides loopback names. By default, any name on a Unix socket or where other machines may connect."""
     if options["allowed_hosts"]:
         return _any_or_some(options["allowed_hosts"])
     on_loopback = options["uds"] is None and is_loopback(name_of(options["host"]))
     return () if on_loopback else ("*",)
 
 
-def _engine_options(options: Options, settings: Settings, source: ModelSource | None) -> EngineOptions:
-    return EngineOptions(
-        model=settings.model_names[0],
-        profile=options["profile"],
-        script=options["script"],
-        seed=options["seed"] or 0,
-        time_scale=options["time_scale"],
-        max_model_len=options["max_model_len"],
-        max_num_seqs=options["max_num_seqs"],
-        max_num_batched_tokens=options["max_num_batched_tokens"],
-        image_tokens=options["image_tokens"],
-        real=None if source is None else _real_model(options, settings, source),
-    )
-
-
-def _real_model(options: Options, settings: Settings, source: ModelSource) -> RealModel:
+def _model(options: Options, settings: ServerSettings, source: ModelSource | None) -> ServedModel:
+    """Raises `DeployError`."""
+    name = settings.model_names[0]
+    if source is None:
+        return ServedModel(name)
     try:
         template = read_template(options["chat_template"]) if options["chat_template"] else None
         if options["template_type"]:
             if template is not None:
-                raise DeployError("--chat-template and --template-type name the same thing; keep one of them")
+                raise DeployError(
+                    Setting("chat_template"),
+                    " and ",
+                    Setting("template_type"),
+                    " both name a chat template: keep one of them",
+                )
             template = find_template(options["template_type"])
         fallback = find_template(source.type.template) if source.type and source.type.template else None
     except TemplateError as error:
-        raise DeployError(str(error)) from None
-    enable_lora = options["enable_lora"]
-    return RealModel(
-        path=source.path,
-        arguments=engine_arguments(options),
-        chat_template=template,
-        fallback_chat_template=fallback,
-        lora=LoraOptions(
-            enabled=bool(settings.adapters) if enable_lora is None else enable_lora,
-            adapters=settings.adapters,
-            max_loras=options["max_loras"],
-            max_rank=options["max_lora_rank"],
-            self_test=options["lora_self_test"],
-        ),
-    )
-
-
-def engine_arguments(options: Options) -> dict[str, Any]:
-    """vLLM's engine arguments as far as they were said. Raises `DeployError`."""
-    arguments = {name: options[name] for name in ENGINE_ARGUMENTS if options[name] is not None}
-    if "dtype" in arguments:
-        arguments["dtype"] = _DTYPES.get(arguments["dtype"].lower(), arguments["dtype"].lower())
-    sampling = sampling_defaults(options)
-    if sampling:
-        arguments["override_generation_config"] = sampling
-    for name, value in (options["engine_args"] or {}).items():
-        name = name.replace("-", "_")
-        if name == "model" or arguments.get(name, value) != value:
-            raise DeployError(f"--engine-args has {name!r}, which {_flag(name)} says too; keep one of them")
-        arguments[name] = value
-    return arguments
-
-
-def sampling_defaults(options: Options) -> dict[str, Any]:
-    """What a request that says nothing gets instead of the model's own defaults. Raises `DeployError`."""
-    defaults = dict(options["override_generation_config"] or {})
-    names = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens")
-    said = {name: options[name] for name in names if options[name] is not None}
-    if options["do_sample"] is False:
-        if said.get("temperature"):
-            raise DeployError(f"--do-sample false is greedy, --temperature {said['temperature']:g} is not; keep one")
-        said["temperature"] = 0.0
-    for name, value in said.items():
-        if defaults.get(name, value) != value:
-            raise DeployError(f"--override-generation-config and {_flag(name)} differ about {name}; keep one of them")
-    return {**defaults, **said}
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        raise DeployError(*error.parts) from None
+    return ServedModel(name, source.path, template, fallback, settings.adapters)

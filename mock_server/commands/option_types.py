@@ -1,4 +1,4 @@
-"""What options take: the types that click has none of."""
+"""Types of options that click does not have."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any
 
 import click
 
+from mock_server.engine import options as engine_options
 from mock_server.engine.base import Adapter
+from mock_server.engine.ranges import Number, Whole
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "K": 1024, "M": 1024**2, "G": 1024**3}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class TextParam(click.ParamType[str]):
-    """Not the empty string: an empty variable of a shell script must not read as an option left out."""
+    """Text that is not empty: an empty variable in a shell script must not look like an omitted option."""
 
     name = "TEXT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
         if not text:
-            self.fail("must not be empty; leave the option out instead", param, ctx)
+            self.fail("must not be empty: leave the option out instead", param, ctx)
         return text
 
 
@@ -61,11 +63,8 @@ class IntegerParam(click.IntRange):
         return "N"
 
 
-class SeedParam(IntegerParam):
-    """64 bits, which the help need not say."""
-
-    def __init__(self) -> None:
-        super().__init__(-(2**63), 2**63 - 1)
+class WideIntegerParam(IntegerParam):
+    """An integer in a range that the help need not mention."""
 
     def _describe_range(self) -> str:
         return ""
@@ -97,7 +96,7 @@ class AdapterParam(click.ParamType[Adapter]):
             return self._from_json(text, param, ctx)
         name, _, path = text.partition("=")
         if not name:
-            self.fail(f"{text!r} has no name; the form is name=path", param, ctx)
+            self.fail(f"{text!r} has no name: write name=path", param, ctx)
         return Adapter(name, path)
 
     def _from_json(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Adapter:
@@ -139,8 +138,27 @@ class SizeParam(click.ParamType[int]):
         value = str(value)
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", value)
         if found is None:
-            self.fail(f"{value!r} is not a size: bytes, or with K, M, G (1024) or k, m, g (1000) after it", param, ctx)
+            self.fail(f"{value!r} is not a size: give bytes, or add K, M, G (1024) or k, m, g (1000)", param, ctx)
         size = int(float(found[1]) * _UNITS[found[2]])
         if not size:
             self.fail(f"must be at least one byte (got {value})", param, ctx)
         return size
+
+
+def param_type(values: engine_options.Values) -> click.ParamType[Any]:
+    """What the command line reads for an engine's option; `Section.switch` is for those that are true or false."""
+    match values:
+        case Whole(low, high, shows_range):
+            return (IntegerParam if shows_range else WideIntegerParam)(low, high)
+        case Number(low, high, low_open):
+            return NumberParam(low, high, min_open=low_open)
+        case engine_options.OneOf(words):
+            return click.Choice(words)
+        case engine_options.Size():
+            return SizeParam()
+        case engine_options.JsonObject():
+            return JsonObjectParam()
+        case engine_options.Switch():
+            return SwitchParam()
+        case engine_options.Text():
+            return TEXT

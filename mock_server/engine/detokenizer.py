@@ -1,7 +1,7 @@
-"""Token ids to text, as they come, without ever showing half a character.
+"""Turns token ids into text as they arrive, without ever showing half a character.
 
-Where each token stands for bytes of its own (byte-level and byte-fallback vocabularies, which is nearly every
-model today), text is those bytes decoded. Where a token's text depends on its neighbours, a window is decoded.
+In byte-level and byte-fallback vocabularies, which nearly every model has today, each token stands for certain bytes,
+and decoding these bytes gives the text. In others, a token's text depends on its neighbours, so a window is decoded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 _REPLACEMENT = "\ufffd"
-_LONGEST_CHARACTER = 4  # bytes, so tokens at most
+_LONGEST_CHARACTER = 4  # bytes, and so tokens, at most
 _WINDOW = 6  # tokens of context, enough for any merge of spaces or marks that tokenizers make
 
 
@@ -19,13 +19,13 @@ class TokenTable(Protocol):
     """What each token of a vocabulary shows."""
 
     def token_text(self, token_id: int) -> str | None:
-        """What a token shows by itself, or None when it is part of a character."""
+        """The text of a single token, or None if it is part of a character."""
 
     def shown_bytes(self, token_id: int) -> bytes: ...
 
 
 class IncrementalDetokenizer:
-    """Bytes wait until their character is whole; a rest at the end is never shown."""
+    """Holds bytes back until their character is complete, and never shows an incomplete one at the end."""
 
     __slots__ = ("_decoder", "_pending", "_table")
 
@@ -45,7 +45,7 @@ class IncrementalDetokenizer:
 
 
 class WindowDetokenizer:
-    """For any tokenizer that can decode: the text that a window of tokens gains by the new ones."""
+    """For any tokenizer that can decode: the text that new tokens add to a window of tokens."""
 
     def __init__(self, decode: Callable[[Sequence[int]], str], prompt_token_ids: Sequence[int] = ()) -> None:
         self._decode = decode

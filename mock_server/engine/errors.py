@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from mock_server.engine.wording import Part, WordedError
 
-class EngineError(Exception):
+
+class EngineOptionError(WordedError, ValueError):
+    """An engine cannot be made from these options; the message names the option and the remedy."""
+
+
+class EngineError(WordedError):
     """The engine failed a request that was valid."""
 
 
 class RequestRefusedError(EngineError):
-    """The engine finds the request itself wrong; `field` is the field at fault, when it is known."""
+    """The request itself is wrong. `field` is the field at fault, if known."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -16,7 +22,7 @@ class RequestRefusedError(EngineError):
 
 
 class PromptTooLongError(RequestRefusedError):
-    """The prompt is far longer than the model's context, whose length is `context`; it has `least` tokens or more."""
+    """The prompt is far longer than the model's context of `context` tokens: it has at least `least` tokens."""
 
     def __init__(self, context: int, least: int, field: str) -> None:
         super().__init__(
@@ -31,22 +37,22 @@ class EngineBusyError(EngineError):
 
 
 class EngineDeadError(EngineError):
-    """The engine has stopped or died: it serves nothing until it is started again."""
+    """The engine has stopped or died. It serves nothing until it is started again."""
 
 
 class EngineStartError(EngineError):
-    """The engine cannot start; the message says why and what to do about it."""
+    """The engine cannot start. The message gives the reason and the remedy."""
 
 
 class AdapterError(EngineError):
-    """An adapter cannot be served; the message says why and what to do about it.
+    """An adapter cannot be served. The message gives the reason and the remedy.
 
     It may name paths and files of this machine. `public` does not: it is for callers over the network.
     """
 
-    def __init__(self, message: str, public: str | None = None) -> None:
-        super().__init__(message)
-        self.public = message if public is None else public
+    def __init__(self, *parts: Part, public: str | None = None) -> None:
+        super().__init__(*parts)
+        self.public = str(self) if public is None else public
 
 
 class AdapterNotFoundError(AdapterError):

@@ -1,4 +1,4 @@
-"""How much text a JSON value holds, before anybody writes it out."""
+"""The amount of text in a JSON value, without writing it out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CONTAINERS_A_TURN = 1_000
 
 
 async def text_length(value: Any) -> int:
-    """At most the length of its JSON. Other requests run while a large value is counted."""
+    """At most the length of the value's JSON. Other requests run while a large value is counted."""
     length = 0
     for number, found in enumerate(text_lengths(value), 1):
         length += found
@@ -20,7 +20,7 @@ async def text_length(value: Any) -> int:
 
 
 def text_lengths(value: Any) -> Iterator[int]:
-    """For each object and array, one after the other: its members, and the characters of its strings and names."""
+    """Yields for each object and array its members, and the number of characters in its strings and names."""
     rest: list[Any] = [[value]]
     while rest:
         found = rest.pop()

@@ -1,4 +1,4 @@
-"""API keys: the API's routes want one of them, health and version do not."""
+"""API keys: the routes of the API require one of them; routes for the operator, such as /health, do not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server.errors import unauthorized
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.response_tally import ResponseTally
 from mock_server.http.root_path import own_path
 
@@ -17,7 +17,7 @@ _GUARDED = ("/v1", "/tokenize", "/detokenize")
 
 
 class ApiKeyMiddleware:
-    """Keys are compared as digests, in constant time."""
+    """Compares keys as digests, in constant time."""
 
     def __init__(self, app: ASGIApp, digests: Sequence[bytes], tally: ResponseTally) -> None:
         self._app = app
@@ -32,7 +32,7 @@ class ApiKeyMiddleware:
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            exchange = Exchange(scope, receive, send, lambda status: self._tally.add(scope, status))
+            exchange = AsgiExchange(scope, receive, send, lambda status: self._tally.add(scope, status))
             await exchange.send_error(unauthorized(problem))
 
     def _problem(self, authorization: bytes | None) -> str | None:
@@ -47,7 +47,7 @@ class ApiKeyMiddleware:
 
 
 def key_digests(keys: Sequence[str]) -> list[bytes]:
-    """In place of the keys, which would show in the application's `repr`. Raises `ValueError` for an empty key."""
+    """Digests for the application, whose `repr` would show keys. Raises `ValueError` for an empty key."""
     if not all(key.strip() for key in keys):
         raise ValueError("an API key must not be empty")
     return [_digest(key.encode()) for key in keys]

@@ -1,4 +1,4 @@
-"""The memory that bodies take together while they are received and parsed."""
+"""A limit on the memory that all bodies take while they are received and parsed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from mock_server.errors import bodies_full
 
 SMALL = 16 * 1024
-"""Bodies up to this size are always received; the number of connections bounds them."""
+"""Bodies up to this size are always received: the number of connections limits their memory."""
 _GRACE_S = 5.0
 
 
 class BodyShare:
-    """What one body takes. `release` gives it back."""
+    """The memory of one body. `release` gives it back."""
 
     __slots__ = ("_memory", "began", "give_up", "is_given_up", "size")
 
@@ -25,12 +25,12 @@ class BodyShare:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """The body has this size now. Raises a 503 `ApiError` if there is no room for it."""
+        """Reports the body's current size. Raises a 503 `ApiError` if there is no room for it."""
         if size > SMALL:
             self._memory.take(self, size)
 
     def complete(self) -> None:
-        """It has been received, and is not given up any more."""
+        """Reports that the body has been received: it is no longer given up for others."""
         self._memory.receiving.pop(self, None)
 
     def release(self) -> None:
@@ -38,8 +38,8 @@ class BodyShare:
 
 
 class BodyMemory:
-    """Up to `most` bytes. When they are used up, the body that has been incomplete for longest is given up, unless it
-    began only seconds ago: then the one that needs more is refused.
+    """Up to `most` bytes. If a body needs more, the body that has been incomplete for longest is given up, unless it
+    began only seconds ago. In that case the body that needs more is refused.
     """
 
     def __init__(self, most: int, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class BodyMemory:
         return self._used
 
     def share(self, give_up: Callable[[], None]) -> BodyShare:
-        """For a new body; `give_up` ends its receiving."""
+        """A share for a new body. `give_up` is called to stop receiving it."""
         return BodyShare(self, self._now(), give_up)
 
     def take(self, share: BodyShare, size: int) -> None:

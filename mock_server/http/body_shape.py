@@ -1,4 +1,4 @@
-"""Counts the values of a JSON body before parsing it: a value costs far more memory and time than its bytes."""
+"""Counts the values of a JSON body before it is parsed, because values cost far more memory and time than bytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 MAX_CONTAINERS = 20_000
 """Objects and arrays."""
 MAX_MEMBERS = 100_000
-"""Of objects."""
+"""Names in objects."""
 MAX_VALUES = 500_000
 MAX_ESCAPES = 5_000_000
-"""Characters of strings that are escaped with a backslash."""
+"""Characters in strings that are escaped with a backslash."""
 SMALL = 2 * MAX_CONTAINERS
 """A body of this many bytes cannot have too many values."""
 WINDOW = 256 * 1024
-"""Bytes counted at a time, in a few milliseconds."""
+"""Bytes counted at a time, which takes a few milliseconds."""
 _BYTES_OF_A_CONTAINER = 2
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -39,8 +39,8 @@ class ShapeLimits:
 def check_shape(body: bytes, limits: ShapeLimits = ShapeLimits(), *, window: int = WINDOW) -> Iterator[None]:
     """Yields after each piece of work. Raises `TooManyValuesError`.
 
-    It first counts brackets, colons and commas everywhere, which is fast and clears nearly every body. If there are too
-    many, it counts again without those in strings.
+    First counts brackets, colons and commas everywhere, which is fast and accepts nearly every body. If there are too
+    many, counts again without those in strings.
     """
     if len(body) < limits.containers * _BYTES_OF_A_CONTAINER:
         return

@@ -1,6 +1,6 @@
-"""A short way for a running body: to the transport, without ASGI's message, its checks and a coroutine for each event.
+"""Writes the events of a response straight to the transport, without an ASGI message and a coroutine for each event.
 
-Our own server (`http_protocol`) offers it as an ASGI extension; under any other the body goes by `send`.
+This project's server (`http_protocol`) offers this as an ASGI extension. Under other servers, bodies go through `send`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from starlette.types import Scope, Send
 _EXTENSION = "mock_server.body"
 _SIZES = [b"%x\r\n" % size for size in range(1024)]
 _LARGE = 64 * 1024
-"""Copying so much costs more than a second write."""
+"""Copying this many bytes costs more than a second write."""
 
 
 class BodyWriter:
-    """One connection's bodies in chunks of HTTP/1.1, for responses that say `transfer-encoding: chunked` themselves.
+    """Writes the bodies of one connection in HTTP/1.1 chunks. Their responses must set `transfer-encoding: chunked`.
 
-    `send` begins the response and ends it; between, what is written here takes its place in order.
+    `send` begins and ends the response; in between, writes here and through `send` keep their order.
     """
 
     __slots__ = ("_held", "_holds_next", "_write", "is_writable")
@@ -30,20 +30,20 @@ class BodyWriter:
         self._holds_next = False
         self._held = b""
         self.is_writable = True
-        """False: the client reads too slowly, or is gone; `send` waits for it."""
+        """False if the client reads too slowly or has disconnected. Use `send` then, which waits."""
 
     def write(self, body: bytes) -> None:
-        """As one chunk; an empty one, which would end the body, is not written."""
+        """Writes one chunk. An empty body is not written, because an empty chunk would end the response."""
         size = len(body)
         if size:
             self._write((_SIZES[size] if size < len(_SIZES) else b"%x\r\n" % size) + body + b"\r\n")
 
     def hold_head(self) -> None:
-        """Call before `send` begins a response whose body follows at once: both go out in one write."""
+        """Call before `send` begins a response whose body follows immediately: both then go out in one write."""
         self._holds_next = True
 
     def pass_on(self, data: bytes) -> None:
-        """The server's side: writes what `send` made."""
+        """For the server: writes the bytes of a `send`."""
         if self._holds_next:
             self._holds_next = False
             self._held = data
@@ -60,17 +60,17 @@ class BodyWriter:
 
 class _Direct(NamedTuple):
     send: object
-    """The server's own. Who was given another one has something around it that wants to see the body."""
+    """The server's own. If an application got another one, a wrapper around it needs to see the body."""
     writer: BodyWriter
 
 
 def offer(scope: Any, send: object, writer: BodyWriter) -> None:
-    """The server's side."""
+    """For the server: offers the writer to the application."""
     scope.setdefault("extensions", {})[_EXTENSION] = _Direct(send, writer)
 
 
 def body_writer(scope: Scope, send: Send) -> BodyWriter | None:
-    """The application's side: the short way for this response, where there is one."""
+    """For the application: the writer for this response, if the server offers one."""
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
     direct = extensions.get(_EXTENSION)
     if not isinstance(direct, _Direct) or direct.send != send or scope["http_version"] != "1.1":

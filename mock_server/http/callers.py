@@ -1,4 +1,4 @@
-"""Who may call, by what browsers say: the name that a page called the server by, and the page's own origin."""
+"""Checks the Host and Origin headers: which name a page called the server by, and where the page comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server.errors import ApiError, host_not_allowed, origin_not_allowed, two_hosts
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.http.host_names import ANY, HostNames
 from mock_server.http.response_tally import ResponseTally
 
@@ -16,7 +16,7 @@ _OWN_SITES = (b"same-origin", b"none")
 
 
 class HostCheck:
-    """Refuses requests whose Host header is not a name of this server. Programs that send none are no browsers."""
+    """Refuses requests whose Host header is not a name of this server. Browsers always send one; others may omit it."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str], tally: ResponseTally) -> None:
         self._app = app
@@ -37,7 +37,9 @@ class HostCheck:
 
 
 class OriginCheck:
-    """Refuses what pages of other origins want done, whether or not the browser asked first. Reading is up to CORS."""
+    """Refuses requests from pages of other origins, except reading ones, with or without a preflight. CORS decides who
+    may read.
+    """
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str], tally: ResponseTally) -> None:
         self._app = app
@@ -77,4 +79,4 @@ def _is_own(origin: bytes, host: bytes | None) -> bool:
 
 
 async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send, tally: ResponseTally) -> None:
-    await Exchange(scope, receive, send, lambda status: tally.add(scope, status)).send_error(error)
+    await AsgiExchange(scope, receive, send, lambda status: tally.add(scope, status)).send_error(error)

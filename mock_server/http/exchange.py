@@ -1,6 +1,6 @@
-"""One HTTP exchange over ASGI: the body in, JSON or an event stream out, and the client's leaving noticed.
+"""One HTTP exchange over ASGI: reads the body, sends JSON or an event stream, and notices if the client disconnects.
 
-Written against ASGI itself: a framework's streaming response costs half as much again for each event.
+It uses ASGI directly, because a framework's streaming response costs half as much again for each event.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class ClientGoneError(Exception):
     """The client closed the connection before its response was complete."""
 
 
-class Exchange:
-    """`request_id` is the client's `X-Request-Id` when it is usable, else made up; each response carries it."""
+class AsgiExchange:
+    """`request_id` is the client's `X-Request-Id` if it is usable, otherwise generated. Each response carries it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, on_end: Callable[[int], None] | None = None) -> None:
-        """`on_end` is called once with the response's status, before its last byte goes out: whoever has read the
+        """`on_end` is called once with the response's status, before the last byte is sent: a client that has read the
         response finds it counted.
         """
         self._on_end = on_end
@@ -49,12 +49,12 @@ class Exchange:
         self._send = send
         self._headers = dict(scope["headers"])
         self.direct = body_writer(scope, send)
-        """A short way for events, once they have started, where the server has one."""
+        """A faster way to write events once the response has begun, if the server offers one."""
         self.status = 500
-        """Of the response, once it has begun; 500 until then."""
+        """The status of the response once it has begun; 500 until then."""
         self.has_begun = False
         self.body_bytes = 0
-        """Of the body, once it has been read."""
+        """The size of the request's body, once it has been read."""
         self.request_id = _usable_id(self._headers.get(b"x-request-id")) or uuid4().hex
 
     @property
@@ -63,9 +63,9 @@ class Exchange:
         return params
 
     async def read_json(self, max_bytes: int, on_progress: Callable[[int], None] | None = None) -> bytes:
-        """The body, unparsed. Raises `ApiError` for another media type, an encoded body and one that is too long.
+        """The unparsed body. Raises `ApiError` for another media type, an encoded body, and a body that is too long.
 
-        `on_progress` is called with the number of bytes so far, as long as there are more to come.
+        `on_progress` is called with the number of bytes so far until the body is complete.
         """
         self._refuse_other_types()
         self._refuse_encoded()
@@ -87,7 +87,7 @@ class Exchange:
                 on_progress(len(body))
 
     def _refuse_other_types(self) -> None:
-        """Refuses what is not JSON by its type: of the other types, browsers send some without asking the server."""
+        """Refuses types other than JSON: browsers send some of them without asking the server first."""
         types = [value for name, value in self._scope["headers"] if name == b"content-type"]
         if len(types) == 1:
             media_type = types[0].partition(b";")[0].strip().lower()
@@ -107,9 +107,9 @@ class Exchange:
             raise unsupported_encoding(encoded[:100])
 
     async def while_connected(self, work: Coroutine[None, None, None]) -> None:
-        """Runs `work`, and cancels it when the client leaves: raises `ClientGoneError` then. The body must be read.
+        """Runs `work`. If the client disconnects, cancels it and raises `ClientGoneError`. Read the body before this.
 
-        In a task of its own, so that each wake-up goes straight to it and not through all that awaits it.
+        `work` runs in its own task, so that a wake-up goes straight to it and not through all callers that await it.
         """
         task = asyncio.create_task(work)
         watcher = asyncio.create_task(self._left())
@@ -121,7 +121,7 @@ class Exchange:
                 task.cancel()
                 await asyncio.wait((task,), timeout=_LONGEST_FAREWELL_S)
         if not task.done():
-            _log.error("request %s: the engine does not let go of it although the client left", self.request_id)
+            _log.error("request %s: the client disconnected, but the engine does not end the request", self.request_id)
             raise ClientGoneError
         if task.cancelled():
             raise ClientGoneError
@@ -154,18 +154,18 @@ class Exchange:
         await self.send_json(error.status, error.body(), error.headers)
 
     def end(self) -> None:
-        """Tells that this is how the exchange ends, unless it has been told."""
+        """Reports the status to `on_end`, unless it has been reported."""
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end(self.status)
 
     async def start_events(self) -> None:
-        """The first events go by `send_events`, and follow at once."""
+        """Sends the headers. Call `send_events` with the first events immediately afterwards."""
         chunked = [] if self.direct is None else [_CHUNKED]  # else the server decides
         await self._start(200, [*_EVENT_STREAM_HEADERS, *chunked])
 
     def send_events(self, events: str, *, last: bool = False) -> Awaitable[None]:
-        """Events as one write. (No coroutine of its own: one for each token.)"""
+        """Sends events in one write. (Not a coroutine itself, because it is called for each token.)"""
         if last:
             self.end()
         return self._send({"type": "http.response.body", "body": events.encode(), "more_body": not last})
@@ -173,7 +173,7 @@ class Exchange:
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.has_begun = True
-        if self.direct is not None and self._scope["method"] != "HEAD":  # the body, or its beginning, follows at once
+        if self.direct is not None and self._scope["method"] != "HEAD":  # the beginning of the body follows immediately
             self.direct.hold_head()
         own = (b"x-request-id", self.request_id.encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})

@@ -1,6 +1,6 @@
-"""Which names a server may be called by.
+"""The names by which clients may call a server.
 
-A page can have its own name resolve to this machine (DNS rebinding); the Host header still has that name.
+A page can make its own name resolve to this machine (DNS rebinding); the Host header then contains that name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def name_of(host: str) -> str:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a name or address stands for this machine by itself; no DNS server has a say in these."""
+    """Whether a name or address always means this machine, whatever DNS servers answer."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -34,13 +34,13 @@ def is_loopback(name: str) -> bool:
 
 
 class HostNames:
-    """The names that a Host header may have: loopback names, and the operator's `--allowed-hosts`."""
+    """The names that a Host header may have: loopback names and those of `--allowed-hosts`."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self.are_restricted = ANY not in allowed
         self._allowed = frozenset(name_of(host) for host in allowed)
         self._known: set[bytes] = set()
-        """Headers that were allowed, as they were sent."""
+        """Header values that were allowed before."""
 
     def allow(self, header: bytes) -> bool:
         if header in self._known:

@@ -1,6 +1,6 @@
-"""Counts responses that come from no endpoint: unknown paths, wrong methods, refused callers, preflights.
+"""Counts responses that no endpoint sends: those to unknown paths, wrong methods, refused callers and preflights.
 
-Labels are few whatever is asked: paths are those of the routes, methods those of HTTP.
+The number of labels is limited, whatever clients send: paths are those of routes, methods are those of HTTP.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COUNTED = "mock_server.counted"
 
 
 class ResponseTally:
-    """Wraps the routes of one server."""
+    """Counts for the routes of one server."""
 
     def __init__(self, metrics: ServerMetrics, routes: Sequence[BaseRoute]) -> None:
         self._metrics = metrics
@@ -48,7 +48,7 @@ def mark_counted(scope: Scope) -> None:
 
 
 class CountTheRest:
-    """Wraps an application, and counts each response that has not been counted inside it."""
+    """Wraps an application and counts each response that was not counted inside it."""
 
     def __init__(self, app: ASGIApp, tally: ResponseTally) -> None:
         self._app = app
@@ -66,7 +66,7 @@ class CountTheRest:
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif not counted and not message.get("more_body", False):
-                self._tally.add(scope, status)  # before the last byte, as endpoints do
+                self._tally.add(scope, status)  # before the last byte, like endpoints
             await send(message)
 
         await self._app({**scope, _COUNTED: counted}, receive, counting)

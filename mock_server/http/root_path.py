@@ -1,4 +1,4 @@
-"""The prefix under which a proxy serves this server. Requests may have it or not: some proxies strip it."""
+"""The prefix under which a proxy serves this server. Some proxies strip it from requests, others keep it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def checked_root_path(text: str) -> str:
     if path and not path.startswith("/"):
         raise ValueError(f"--root-path must begin with a slash, such as /{path.lstrip('/')} (got {text!r})")
     if "//" in path or any(character in "?#%" or not 0x20 < ord(character) < 0x7F for character in path):
-        raise ValueError(f"--root-path must be a path as it stands in a URL, such as /llm (got {text!r})")
+        raise ValueError(f"--root-path must be a valid path of a URL, such as /llm (got {text!r})")
     if path in _OWN_PATHS:
         raise ValueError(f"--root-path {path} is a path of the server itself; choose another prefix, such as /llm")
     return path
@@ -26,7 +26,7 @@ def own_path(scope: Scope) -> str:
 
 
 def with_root_path(scope: Scope, root_path: str) -> Scope:
-    """The scope as ASGI specifies it: `root_path` holds the prefix, and `path` begins with it."""
+    """The scope in ASGI's form: `root_path` is the prefix, and `path` begins with it."""
     root_path, path = scope.get("root_path") or root_path, scope["path"]
     if path != root_path and not path.startswith(f"{root_path}/"):
         path = root_path + path

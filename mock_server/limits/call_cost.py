@@ -1,4 +1,4 @@
-"""What earlier calls of tools in a conversation cost: their arguments are parsed, since templates expect values."""
+"""The cost of the tool calls in a conversation. Their arguments are parsed, because templates expect values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mock_server.request_limits import MAX_ARGUMENTS_LENGTH, MAX_ARGUMENTS_VALUE
 
 
 def check_calls(messages: Sequence[ChatRequestMessage]) -> None:
-    """Raises `ApiError` (400) for more than is parsed for one request. Those of all calls count together."""
+    """Raises `ApiError` (400) if the arguments of all calls together exceed what is parsed for one request."""
     length = marks = 0
     for field, arguments in _arguments(messages):
         length += len(arguments)
@@ -24,14 +24,14 @@ def check_calls(messages: Sequence[ChatRequestMessage]) -> None:
             )
         if nesting(arguments, MAX_NESTING) > MAX_NESTING:
             raise bad_request(
-                f"{field} has objects and arrays more than {MAX_NESTING} deep: nest fewer of them", param=field
+                f"{field} has objects and arrays nested more than {MAX_NESTING} deep: nest fewer of them", param=field
             )
     if marks > MAX_ARGUMENTS_VALUES:
         _check_values(messages)
 
 
 def _check_values(messages: Sequence[ChatRequestMessage]) -> None:
-    """Now without what is in strings."""
+    """Counts again, without what is inside strings."""
     values = 0
     for field, arguments in _arguments(messages):
         values += num_values(arguments)

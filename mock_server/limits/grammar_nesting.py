@@ -1,4 +1,4 @@
-"""How deep the groups of a grammar lie, in EBNF as xgrammar reads it or in Lark's form."""
+"""How deep the groups of a grammar are nested, in xgrammar's EBNF or in Lark's form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _STEPS = {"(": 1, "[": 1, ")": -1, "]": -1}
 
 
 def num_grammar_parts(grammar: str) -> int:
-    """What `grammar_nesting` has to look at, one by one."""
+    """The number of marks that `grammar_nesting` has to look at one by one."""
     return sum(map(grammar.count, '()[]"/#'))
 
 
 def grammar_nesting(grammar: str, limit: int) -> int:
-    """The most groups that are open at once, or `limit` + 1 for everything above; it may be less within the limit."""
+    """The largest number of nested groups, or `limit` + 1 if there are more. Within the limit it may be too low."""
     if grammar.count("(") + grammar.count("[") <= limit:
         return 0
     tokens = _EBNF if "::=" in _COMMENTS.sub("", grammar) else _LARK

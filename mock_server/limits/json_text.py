@@ -1,4 +1,4 @@
-"""How much a JSON text holds, found without parsing it: values take far more time and memory than characters."""
+"""Counts the values of a JSON text without parsing it, because values take far more time and memory than characters."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _NO_BRACKETS = bytes(code for code in range(256) if code not in _STEPS)
 
 
 def num_values(text: str) -> int:
-    """Objects, arrays, commas and colons outside of strings, which are at least as many as the values."""
+    """The number of objects, arrays, commas and colons outside strings: at least the number of values."""
     return most_values(_outside_of_strings(text))
 
 
 def most_values(text: str) -> int:
-    """At least `num_values`, and much faster: those in strings count, too."""
+    """At least `num_values`, and much faster: marks inside strings count as well."""
     return sum(map(text.count, _VALUES))
 
 
 def nesting(text: str, limit: int) -> int:
-    """The most objects and arrays that are open at once; it may be less, down to 0, where that is within the limit."""
+    """How deep objects and arrays are nested. Within the limit the result may be too low, down to 0."""
     if text.count("{") + text.count("[") <= limit:
         return 0
     brackets = _outside_of_strings(text).encode("utf-8", "replace").translate(None, _NO_BRACKETS)
-    most = 2 * (brackets.count(b"{") + brackets.count(b"["))  # more close nothing
+    most = 2 * (brackets.count(b"{") + brackets.count(b"["))  # further brackets close nothing
     return max(accumulate(map(_STEPS.__getitem__, brackets[:most]), initial=0))
 
 

@@ -1,4 +1,4 @@
-"""How large a regular expression is: what a compiler of it has to build, and how deep it has to go."""
+"""The size of a regular expression: how much a compiler has to build for it, and how deep it has to go."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator
 
 _PYTHONS = re.compile(r"[^\\\[(){]++|\\.?|\[\^?\]?(?:[^\]\\]|\\.)*+\]?|\{(\d*)(?:,(\d*))?\}|[(){]", re.DOTALL)
 _JAVASCRIPTS = re.compile(r"[^\\\[(){]++|\\.?|\[(?:[^\]\\]|\\.)*+\]?|\{(\d*)(?:,(\d*))?\}|[(){]", re.DOTALL)
-"""Where `[]` is a set of its own, and not the beginning of one that has a bracket in it."""
+"""In JavaScript, `[]` is an empty set. In Python it begins a set that contains a bracket."""
 _LONGEST_NUMBER = 9
 
 
 def num_parts(pattern: str) -> int:
-    """Groups, sets, escapes and counted repetitions, or more: what measuring it takes its time for."""
+    """At least the number of groups, sets, escapes and counted repetitions, on which the time to measure it depends."""
     return sum(map(pattern.count, "\\[(){"))
 
 
 def pattern_size(pattern: str, limit: int) -> int:
-    """In characters with every counted repetition written out, or `limit` + 1 for everything above. What is no valid
-    expression is measured too.
+    """The number of characters with every counted repetition written out, or `limit` + 1 if there are more. Measures
+    invalid expressions as well.
     """
     return max(_size(found, limit) for found in _readings(pattern))
 
 
 def pattern_nesting(pattern: str, limit: int) -> int:
-    """The most parentheses that are open at once, or `limit` + 1 for everything above."""
+    """The largest number of nested parentheses, or `limit` + 1 if there are more."""
     if pattern.count("(") <= limit:
         return pattern.count("(")
     return max(_nesting(found, limit) for found in _readings(pattern))

@@ -1,6 +1,6 @@
-"""What a request would cost, checked against the server's limits before an engine sees it. Nothing here waits or works.
+"""Checks what a request would cost against the server's limits, before an engine sees it and without doing the work.
 
-Every engine is protected by it: a grammar of vLLM's is compiled in C++, which cannot be interrupted.
+This protects every engine: vLLM compiles a grammar in C++, where nothing can interrupt it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHARACTERS_A_TOKEN = 4
 
 
 def check_request(request: GenerationRequest, limits: RequestLimits) -> int:
-    """How many choices it asks for. Raises `ApiError` (400) for what no request may ask for, naming field and limit."""
+    """Returns how many choices it asks for. Raises `ApiError` (400), with field and limit, if it asks for too much."""
     n = request.n or 1
     prompts = _num_prompts(request) if isinstance(request, CompletionRequest) else 1
     choices = n * prompts
@@ -48,14 +48,14 @@ def check_request(request: GenerationRequest, limits: RequestLimits) -> int:
 
 
 def check_tokenize(request: TokenizeRequest, limits: RequestLimits) -> None:
-    """Raises `ApiError` (400) for what no chat may bring either."""
+    """Raises `ApiError` (400) for what would be too much in a chat as well."""
     check_template_values(request, limits.schema_characters)
     _check_effort(request)
     check_calls(request.messages or ())
 
 
 def check_prompts(request: GenerationRequest, runs: Sequence[PromptRun], limits: RequestLimits) -> int:
-    """How many bytes of the answer repeat or describe its prompts. Raises `ApiError` (400) if there are too many."""
+    """Returns how many bytes of the answer repeat or describe prompts. Raises `ApiError` (400) for too many of them."""
     return _repeated_bytes(request, runs, limits) + BYTES_A_LIKELIHOOD * _prompt_likelihoods(runs)
 
 
@@ -63,8 +63,8 @@ def _repeated_bytes(request: GenerationRequest, runs: Sequence[PromptRun], limit
     has_echo = isinstance(request, CompletionRequest) and bool(request.echo)
     if not (has_echo or request.return_token_ids):
         return 0
-    is_told_once = isinstance(request, ChatRequest) and not request.stream
-    tokens = sum(_repeated_tokens(request, run) * (1 if is_told_once else run.params.n) for run in runs)
+    is_written_once = isinstance(request, ChatRequest) and not request.stream
+    tokens = sum(_repeated_tokens(request, run) * (1 if is_written_once else run.params.n) for run in runs)
     if limits.answer_tokens and tokens > limits.answer_tokens:
         field = "echo" if has_echo else "return_token_ids"
         raise bad_request(
@@ -76,7 +76,7 @@ def _repeated_bytes(request: GenerationRequest, runs: Sequence[PromptRun], limit
 
 
 def check_prompt_likelihoods(runs: Sequence[PromptRun], field: str) -> None:
-    """Raises `ApiError` (400) before any is computed."""
+    """Raises `ApiError` (400) before the engine computes any of them."""
     wanted = _prompt_likelihoods(runs)
     if wanted > MAX_PROMPT_LIKELIHOODS:
         raise bad_request(
@@ -105,7 +105,7 @@ def check_answer_likelihoods(count: int) -> None:
 
 
 def in_choices(choices: int, num_bytes: int) -> int:
-    """What a request counts as among all in progress, with a body and repeated prompts of this size."""
+    """How many choices in progress a request counts as, with a body and repeated prompts of this size."""
     return max(choices, -(-num_bytes // BYTES_A_CHOICE))
 
 
@@ -132,7 +132,7 @@ def _check_answer(request: GenerationRequest, choices: int, limit: int) -> None:
 
 
 def _check_effort(request: ChatRequest | TokenizeRequest) -> None:
-    """The one that templates are given: they write it into the prompt, or into an error."""
+    """Checks the effort that templates get: they write it into the prompt or into an error."""
     effort = (request.chat_template_kwargs or {}).get("reasoning_effort")
     if isinstance(effort, (list, dict)) or (isinstance(effort, str) and len(effort) > MAX_EFFORT_LENGTH):
         raise bad_request(
@@ -143,7 +143,7 @@ def _check_effort(request: ChatRequest | TokenizeRequest) -> None:
 
 
 def _check_lists(request: GenerationRequest, choices: int) -> None:
-    """An engine keeps them for each choice."""
+    """Engines keep these lists for each choice."""
     if not (request.allowed_token_ids or request.logit_bias or request.bad_words or request.stop_token_ids):
         return
     for field in ("allowed_token_ids", "logit_bias", "bad_words", "stop_token_ids"):

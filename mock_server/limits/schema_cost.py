@@ -1,6 +1,6 @@
-"""What schemas, regular expressions and grammars would cost an engine, and what values cost a template.
+"""The cost of schemas, regular expressions and grammars for an engine, and of values for a template.
 
-Engines compile them in C++, by functions that call themselves: what is nested too deep would end the process.
+Engines compile them with recursive functions in C++, so a structure that is nested too deep would end the process.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _GRAMMAR = "structured_outputs.grammar"
 
 
 def check_schemas(request: GenerationRequest, choices: int, limit: int) -> None:
-    """`limit`: of characters, 0 for none; what is nested too deep is refused in any case. Raises `ApiError` (400)."""
+    """Raises `ApiError` (400). `limit` is a number of characters, 0 for none; the limits on nesting always apply."""
     if not _has_schemas(request):
         return
     total = _check_all(_schemas(request), limit)
     if limit and total * choices > SCHEMAS_OF_ALL_CHOICES * limit:
         raise bad_request(
-            f"{choices} choices are too many for a structure of {total} characters: the product may be at most"
+            f"{choices} choices are too many for schemas of {total} characters: the product may be at most"
             f" {SCHEMAS_OF_ALL_CHOICES * limit} ({SCHEMAS_OF_ALL_CHOICES} times --max-schema-size)",
             param="n" if request.n else "prompt",
         )
 
 
 def check_template_values(request: TokenizeRequest, limit: int) -> None:
-    """As `check_schemas`, where nothing is generated."""
+    """Like `check_schemas`, for a request that generates nothing."""
     _check_all(_template_values(request), limit)
 
 
@@ -60,13 +60,13 @@ def _check_all(found: Iterator[tuple[str, Any]], limit: int) -> int:
 
 
 def _has_schemas(request: GenerationRequest) -> bool:
-    """False for most requests, which need not be searched."""
-    is_held = request.structured_outputs is not None or request.response_format is not None
-    return is_held or (isinstance(request, ChatRequest) and bool(request.tools or request.chat_template_kwargs))
+    """False for most requests, which then need no search."""
+    is_constrained = request.structured_outputs is not None or request.response_format is not None
+    return is_constrained or (isinstance(request, ChatRequest) and bool(request.tools or request.chat_template_kwargs))
 
 
 def _schemas(request: GenerationRequest) -> Iterator[tuple[str, Any]]:
-    """Fields and values of what answers are held to, or templates are given."""
+    """Fields and values of the constraints on the answer and of the values for the template."""
     wanted = request.structured_outputs
     if wanted is not None:
         for name in StructuredOutputs.model_fields:
@@ -86,14 +86,14 @@ def _template_values(request: ChatRequest | TokenizeRequest) -> Iterator[tuple[s
 
 
 def _of_tool(tool: Tool, path: str) -> Iterator[tuple[str, Any]]:
-    """Templates see its unknown fields, too."""
+    """Templates see its unknown fields as well."""
     yield f"{path}.function.parameters", tool.function.parameters
     yield f"{path}.function", tool.function.model_extra or None
     yield path, tool.model_extra or None
 
 
 class _Cost:
-    """Of everything that a request has of them. It stops at the first limit that is exceeded."""
+    """The cost of all schemas and values of a request. Counting stops at the first limit that is exceeded."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -114,7 +114,7 @@ class _Cost:
             raise _too_large("tools" if field.startswith("tools.") else field, self._limit)
 
     def _walk(self, value: Any, *, is_pattern: bool, counts: bool) -> None:
-        """Counts each value as two characters at least. With `counts` false they have been counted as text."""
+        """Counts each value as at least two characters, unless `counts` is false: then it has been counted as text."""
         rest: list[tuple[Any, bool, int, int]] = [(value, is_pattern, 1, 0)]
         characters = 2
         while rest:
@@ -143,7 +143,7 @@ class _Cost:
             self.total += characters
 
     def _add_json(self, text: str) -> None:
-        """What is not JSON is left to the engine to refuse."""
+        """Text that is not JSON is left for the engine to refuse."""
         if most_values(text) > MAX_SCHEMA_VALUES and num_values(text) > MAX_SCHEMA_VALUES:
             raise self._too_many_values()
         if nesting(text, MAX_NESTING) > MAX_NESTING:
@@ -161,23 +161,24 @@ class _Cost:
         if depth > MAX_NESTING:
             raise self._too_deep()
         if alternatives > MAX_ALTERNATIVES_NESTING:
-            raise self._wrong(
-                f"has oneOf, anyOf or allOf nested in one another more than {MAX_ALTERNATIVES_NESTING} deep: merge some"
-            )
+            raise self._wrong(f"has oneOf, anyOf or allOf nested more than {MAX_ALTERNATIVES_NESTING} deep: merge some")
 
     def _check_pattern(self, pattern: str) -> None:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
-            raise self._wrong(f"has, with all before it, more than {MAX_PATTERNS} regular expressions: write fewer")
+            raise self._wrong(
+                f"has, with the fields before it, more than {MAX_PATTERNS} regular expressions: write fewer"
+            )
         self._pattern_parts += num_parts(pattern)
         if self._pattern_parts > MAX_PATTERN_PARTS:
             raise self._wrong(
-                f"has, with all before it, regular expressions of more than {MAX_PATTERN_PARTS} groups, sets, escapes"
-                " and counted repetitions: write fewer"
+                f"has, with the fields before it, regular expressions of more than {MAX_PATTERN_PARTS} groups, sets,"
+                " escapes and counted repetitions: write fewer"
             )
         if pattern_nesting(pattern, MAX_GROUP_NESTING) > MAX_GROUP_NESTING:
             raise self._wrong(
-                f"has a regular expression with parentheses more than {MAX_GROUP_NESTING} deep: nest fewer of them"
+                f"has a regular expression with parentheses nested more than {MAX_GROUP_NESTING} deep: nest fewer of"
+                " them"
             )
         is_long = "{" in pattern or len(pattern) > MAX_PATTERN_SIZE
         if is_long and pattern_size(pattern, MAX_PATTERN_SIZE) > MAX_PATTERN_SIZE:
@@ -190,13 +191,17 @@ class _Cost:
         if num_grammar_parts(grammar) > MAX_GRAMMAR_PARTS:
             raise self._wrong(f"has more than {MAX_GRAMMAR_PARTS} brackets and quotes: write a smaller grammar")
         if grammar_nesting(grammar, MAX_GROUP_NESTING) > MAX_GROUP_NESTING:
-            raise self._wrong(f"has parentheses more than {MAX_GROUP_NESTING} deep: make rules of the inner ones")
+            raise self._wrong(
+                f"has parentheses nested more than {MAX_GROUP_NESTING} deep: make the inner ones rules of their own"
+            )
 
     def _too_deep(self) -> ApiError:
-        return self._wrong(f"has objects and arrays more than {MAX_NESTING} deep: nest fewer of them")
+        return self._wrong(f"has objects and arrays nested more than {MAX_NESTING} deep: nest fewer of them")
 
     def _too_many_values(self) -> ApiError:
-        return self._wrong(f"has, with all before it, more than {MAX_SCHEMA_VALUES} values: send less in one request")
+        return self._wrong(
+            f"has, with the fields before it, more than {MAX_SCHEMA_VALUES} values: send less in one request"
+        )
 
     def _wrong(self, problem: str) -> ApiError:
         return bad_request(f"{self._field} {problem}", param=self._field)

@@ -1,1 +1,1 @@
-"""The log: its two formats, and text that others wrote to standard error."""
+"""The log: its two formats, and text that other code writes to standard error."""

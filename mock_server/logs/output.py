@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """One line for each record. Lines of a traceback are indented, so that nothing in it looks like a record."""
+    """One line for each record. Lines of a traceback are indented, so that none of them looks like a record."""
 
     def __init__(self) -> None:
         super().__init__(TEXT_FORM)
@@ -63,8 +63,8 @@ class TextFormatter(logging.Formatter):
 
 
 def configure_log(form: LogFormat) -> None:
-    """For this process; a program that has configured logging itself keeps its own. `json`: warnings, and what ends
-    the process or a thread, are lines of the log, too.
+    """Configures logging in this process, unless the program has configured it already. With `json`, warnings and
+    exceptions that end the process or a thread become lines of the log as well.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())

@@ -19,7 +19,7 @@ _END_S = 1.0
 
 @contextlib.contextmanager
 def stray_lines_as_json() -> Iterator[None]:
-    """Child processes started meanwhile inherit it. The log itself is written directly."""
+    """Replaces standard error. Child processes inherit the replacement; the log itself bypasses it."""
     sys.stderr.flush()
     real = os.dup(2)
     reader, writer = os.pipe()
@@ -51,7 +51,7 @@ def _copy(reader: int, real: int) -> None:
 
 
 def _as_json(line: bytes) -> bytes:
-    """JSON lines pass unchanged: our own child processes log JSON themselves."""
+    """Keeps lines that are already JSON: the project's own child processes log JSON themselves."""
     text = line.decode("utf-8", "replace").strip()
     if not text:
         return b""

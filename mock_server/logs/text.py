@@ -1,4 +1,4 @@
-"""Text from outside, as it may stand in the log: a client must not forge lines or control the reader's terminal."""
+"""Makes text from outside safe for the log: a client must not forge lines or control the reader's terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from streamgauge.hidden_characters import escaped
 
 
 def printable(text: str) -> str:
-    """With line ends, controls, and characters that turn text around or cannot be seen written as escapes."""
+    """Escapes line ends, control characters, and characters that reverse text or are invisible."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else escaped(character) for character in text)

@@ -1,1 +1,1 @@
-"""Which models are served: names, sources, types and chat templates."""
+"""The models that are served: names, sources, types and chat templates."""

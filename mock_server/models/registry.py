@@ -1,4 +1,4 @@
-"""Which names are served: the base model under its names, then its adapters. A request's `model` chooses."""
+"""The served names: the base model's, then its adapters'. A request chooses one with `model`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from mock_server.answer.bodies import ModelCard
 from mock_server.engine.base import Adapter, Engine
 from mock_server.errors import bad_request, model_not_found, name_taken
 from mock_server.request_limits import MAX_LOADED_ADAPTERS
-from mock_server.settings import Settings, check_name, is_name
+from mock_server.settings import ServerSettings, check_name, is_name
 from streamgauge.nearest import did_you_mean
 
 
 class Target(NamedTuple):
-    """What a request runs on, and the name that its response carries."""
+    """The adapter that a request runs on, if any, and the name in its response."""
 
     name: str
     adapter: str | None
 
 
 class ModelRegistry:
-    """Names to targets and cards, base first; adapters come and go in the engine and here together."""
+    """Maps names to targets and cards, base first. Adds and removes adapters here and in the engine together."""
 
-    def __init__(self, settings: Settings, engine: Engine, *, created: int) -> None:
+    def __init__(self, settings: ServerSettings, engine: Engine, *, created: int) -> None:
         self._settings = settings
         self._engine = engine
         self._created = created
         path = settings.model_path
         self._root = last_component(path) if is_folder(path) else path
-        """What the model's card says of where it came from: a hub id, but no folder of this machine."""
+        """The origin on the model's card: a hub id, but never a folder of this machine."""
         self._adapters: dict[str, Adapter] = {}
         self._max_adapters = len(settings.adapters) + MAX_LOADED_ADAPTERS
         self._changing = asyncio.Lock()
@@ -45,7 +45,7 @@ class ModelRegistry:
         return [*self._settings.model_names, *self._adapters]
 
     def resolve(self, name: str | None) -> Target:
-        """No name means the base model, unless one is required (400). Raises a 404 `ApiError` for one not served."""
+        """No name means the base model, unless one is required (400). Raises a 404 `ApiError` for an unknown name."""
         if name is None:
             if self._settings.require_model:
                 raise bad_request(f"model is required. Served here: {', '.join(self.names())}.", param="model")
@@ -59,15 +59,15 @@ class ModelRegistry:
         raise model_not_found(f"The model {name[:200]!r} does not exist. Served here: {', '.join(served)}.{hint}")
 
     async def add_adapters(self) -> None:
-        """Those of the settings, once the engine has started. Raises `AdapterError`."""
+        """Adds the adapters of the settings. Call it once the engine has started. Raises `AdapterError`."""
         for adapter in self._settings.adapters:
             await self._engine.add_adapter(adapter)
             self._adapters[adapter.name] = adapter
 
     async def load(self, adapter: Adapter, *, in_place: bool = False) -> None:
-        """Serves an adapter from now on, with `in_place` instead of one of the same name.
+        """Serves an adapter from now on. `in_place`: replace one of the same name.
 
-        Raises an `ApiError` (400) for a name that cannot be given, `AdapterError` for what the engine refuses.
+        Raises an `ApiError` (400) for an invalid or taken name, `AdapterError` if the engine refuses the adapter.
         """
         async with self._changing:
             try:
@@ -95,7 +95,7 @@ class ModelRegistry:
             self._adapters[adapter.name] = adapter
 
     async def unload(self, name: str) -> None:
-        """Raises a 404 `ApiError` for a name that no adapter has."""
+        """Raises a 404 `ApiError` if no adapter has the name."""
         async with self._changing:
             if name not in self._adapters:
                 served = ", ".join(self._adapters) or "none"
@@ -133,6 +133,6 @@ def is_folder(path: str) -> bool:
 
 
 def last_component(path: str) -> str:
-    """Of a path, as far as it can be a name: where a folder lies is not for callers to know."""
+    """The last component of a path, if it can be a name. Callers must not learn where a folder is."""
     name = PurePath(path).name
     return name if is_name(name) else ""

@@ -1,32 +1,45 @@
-"""Which model is meant: from a type, a hub id, a folder or a checkpoint to where it is and what it is called."""
+"""Finds a model's location and name from a type, a hub id, a folder or a checkpoint."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mock_server.engine.base import Adapter
 from mock_server.engine.hf import checkpoint
 from mock_server.engine.hf.adapter_files import CONFIG as ADAPTER_CONFIG
 from mock_server.engine.hf.adapter_files import is_adapter
+from mock_server.engine.wording import Part, Setting, WordedError
 from mock_server.models.swift_args import SwiftArgs, read_swift_args
 from mock_server.models.types import MODEL_TYPES, ModelType, UnknownModelTypeError, find_model_type, model_type_of
 
 DEFAULT_ADAPTER = "default-lora"
-"""What an adapter given as --ckpt-dir is called."""
+"""The name of an adapter that is given as --ckpt-dir."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _UNFIT_FOR_A_NAME = re.compile(r"[\s,]+")
 
+Origin = Callable[[Any], tuple[Part, ...]]
 
-class ModelSourceError(ValueError):
-    """No model can be found from what was said; the message says why and what to do."""
+
+class ModelSourceError(WordedError, ValueError):
+    """No model can be found. The message gives the reason and the remedy."""
+
+
+class AdapterGivenError(ModelSourceError):
+    """An adapter, in `folder`, was given instead of a model."""
+
+    def __init__(self, folder: Path, *parts: Part) -> None:
+        super().__init__(*parts)
+        self.folder = folder
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """`path` is a folder or a hub id; `adapter` is one that the model was named by."""
+    """`path` is a folder or a hub id. `adapter` is the adapter that was given instead of the model, if any."""
 
     path: str
     name: str
@@ -37,12 +50,12 @@ class ModelSource:
 def find_model(
     *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
 ) -> ModelSource | None:
-    """None when nothing was said. Raises `ModelSourceError`."""
+    """None if nothing was given. Raises `ModelSourceError`."""
     known = _known_type(model_type)
     if ckpt_dir is not None:
         return _from_checkpoint(Path(ckpt_dir).expanduser(), model_id_or_path, known)
     if model_id_or_path is not None:
-        return _from_path(model_id_or_path, known, "--model-id-or-path")
+        return _from_path(model_id_or_path, known)
     return ModelSource(known.hub_id, known.name, known) if known is not None else None
 
 
@@ -50,16 +63,21 @@ def _known_type(model_type: str | None) -> ModelType | None:
     try:
         return None if model_type is None else find_model_type(model_type)
     except UnknownModelTypeError as error:
-        raise ModelSourceError(str(error)) from None
+        raise ModelSourceError(*error.parts) from None
 
 
-def _from_path(path: str, known: ModelType | None, flag: str) -> ModelSource:
+def _given(path: object) -> tuple[Part, ...]:
+    return (Setting("model_id_or_path", str(path)),)
+
+
+def _from_path(path: str, known: ModelType | None, origin: Origin = _given) -> ModelSource:
+    """`origin` describes in messages where a path comes from."""
     folder = Path(path).expanduser()
     if folder.is_dir():
-        _check_model_folder(folder, flag)
+        _check_model_folder(folder, origin)
         return ModelSource(str(folder), known.name if known else folder_name(folder), known)
     if not _is_hub_id(path):
-        raise ModelSourceError(f"{flag} {path}: there is no such folder, and it is not a hub id (owner/name)")
+        raise ModelSourceError(*origin(path), ": there is no such folder, and it is not a hub id (owner/name)")
     known = known or model_type_of(path)
     return ModelSource(path, known.name if known else path, known)
 
@@ -68,73 +86,83 @@ def _is_hub_id(path: str) -> bool:
     return _HUB_ID.fullmatch(path) is not None and not path.startswith(".")
 
 
-def _check_model_folder(folder: Path, flag: str) -> None:
+def _check_model_folder(folder: Path, origin: Origin) -> None:
     if is_adapter(folder):
-        raise ModelSourceError(
-            f"{flag} {folder} is an adapter: name it by --ckpt-dir, or by --lora-modules name={folder}"
+        by_name = Setting("lora_modules", f"name={folder}")
+        raise AdapterGivenError(
+            folder, *origin(folder), " is an adapter: name it with ", Setting("ckpt_dir"), ", or with ", by_name
         )
     if not (folder / checkpoint.CONFIG).is_file():
-        inner = folder / "default"  # where ms-swift puts an adapter
+        inner = folder / "default"  # where ms-swift saves an adapter
         if is_adapter(inner):
-            raise ModelSourceError(f"{flag} {folder} holds an adapter in a folder of its own: --ckpt-dir {inner}")
+            raise AdapterGivenError(
+                inner, *origin(folder), " contains an adapter in a subfolder: ", Setting("ckpt_dir", str(inner))
+            )
         raise ModelSourceError(
-            f"{flag} {folder} has no {checkpoint.CONFIG}: it does not hold a model in Hugging Face's form"
+            *origin(folder), f" has no {checkpoint.CONFIG}: it does not contain a model in Hugging Face's format"
         )
 
 
 def _from_checkpoint(folder: Path, model_id_or_path: str | None, known: ModelType | None) -> ModelSource:
     if not folder.is_dir():
-        raise ModelSourceError(f"--ckpt-dir {folder}: there is no such folder")
+        raise ModelSourceError(Setting("ckpt_dir", str(folder)), ": there is no such folder")
     trained = read_swift_args(folder)
     known = known or _type_of(trained)
     if not is_adapter(folder):
         if model_id_or_path is not None:
             raise ModelSourceError(
-                f"--ckpt-dir {folder} is a model, not an adapter: leave --model-id-or-path {model_id_or_path} out"
+                Setting("ckpt_dir", str(folder)),
+                " is a model, not an adapter: leave ",
+                Setting("model_id_or_path", model_id_or_path),
+                " out",
             )
-        _check_model_folder(folder, "--ckpt-dir")
+        _check_model_folder(folder, lambda path: (Setting("ckpt_dir", str(path)),))
         return ModelSource(str(folder), known.name if known else folder_name(folder), known)
     base = _base(folder, model_id_or_path, known, trained)
     return ModelSource(base.path, base.name, base.type, Adapter(DEFAULT_ADAPTER, str(folder)))
 
 
 def _type_of(trained: SwiftArgs) -> ModelType | None:
-    """By ms-swift's name if it is a known type, else by the model's hub id."""
+    """The type with ms-swift's name if it is known, else that of the model's hub id."""
     by_name = MODEL_TYPES.get((trained.model_type or "").lower())
     return by_name or next(filter(None, map(model_type_of, trained.models)), None)
 
 
 def _base(adapter: Path, model_id_or_path: str | None, known: ModelType | None, trained: SwiftArgs) -> ModelSource:
-    """The model that an adapter belongs to: as said, else a folder that it names, else by the hub.
+    """The model that an adapter belongs to: the given one, else a folder that the adapter names, else one on the hub.
 
-    A type that was said gives name and template, and the hub id only where no folder is found.
+    A given type determines name and template, and the hub id only if no folder is found.
     """
     if model_id_or_path is not None:
-        return _from_path(model_id_or_path, known, "--model-id-or-path")
+        return _from_path(model_id_or_path, known)
     try:
-        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+        said = _base_said(adapter)
     except ValueError as error:
-        raise ModelSourceError(f"--ckpt-dir: {error}") from None
-    named = [str(said), *trained.models] if said else list(trained.models)
-    remedy = "name its base model by --model-id-or-path"
-    flag = f"the base of --ckpt-dir {adapter},"
+        raise ModelSourceError(Setting("ckpt_dir"), f": {error}") from None
+    named = [said, *trained.models] if said else list(trained.models)
+    given = Setting("ckpt_dir", str(adapter))
+    remedy = ("name its base model with ", Setting("model_id_or_path"))
+
+    def base_of(path: object) -> tuple[Part, ...]:
+        return ("the base of ", given, f", {path}")
+
     for name in named:
         folder = _local_base(adapter, name)
         if folder is not None:
-            return _from_path(str(folder), known, flag)
+            return _from_path(str(folder), known, base_of)
     if known is not None:
         return ModelSource(known.hub_id, known.name, known)
     if not named:
-        raise ModelSourceError(f"--ckpt-dir {adapter} does not say what model it belongs to: {remedy}")
+        raise ModelSourceError(given, " does not name the model that it belongs to: ", *remedy)
     hub_id = next((name for name in named if _is_hub_id(name)), named[0])
     try:
-        return _from_path(hub_id, None, flag)
+        return _from_path(hub_id, None, base_of)
     except ModelSourceError as error:
-        raise ModelSourceError(f"{error}; {remedy}") from None
+        raise ModelSourceError(*error.parts, "; ", *remedy) from None
 
 
 def _local_base(adapter: Path, name: str) -> Path | None:
-    """A model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
+    """The model's folder of this name: relative to the current folder, as in peft, else to the adapter's folder."""
     path = Path(name).expanduser()
     folders = (path, (adapter / path).resolve())
     return next((folder for folder in folders if (folder / checkpoint.CONFIG).is_file()), None)
@@ -143,8 +171,8 @@ def _local_base(adapter: Path, name: str) -> Path | None:
 def simulated_name(
     *, model_type: str | None = None, model_id_or_path: str | None = None, ckpt_dir: str | None = None
 ) -> tuple[str | None, Adapter | None]:
-    """What a simulated model is called that stands for another, and the adapter that it was named by. Nothing has to
-    exist.
+    """The name of a simulated model that stands for another, and the adapter that was given instead of it, if any.
+    Nothing has to exist.
     """
     adapter = None
     base = model_id_or_path
@@ -152,7 +180,7 @@ def simulated_name(
         folder = Path(ckpt_dir).expanduser()
         if is_adapter(folder):
             adapter = Adapter(DEFAULT_ADAPTER, str(folder))
-            base = base or _base_said(folder)
+            base = base or _base_or_other_name(folder)
         else:
             base = base or ckpt_dir
     if model_type is not None or base is None:
@@ -160,14 +188,19 @@ def simulated_name(
     return (folder_name(Path(base)) if not _is_hub_id(base) else base), adapter
 
 
-def _base_said(adapter: Path) -> str:
+def _base_said(adapter: Path) -> str | None:
+    """The base model that an adapter's configuration names. Raises `ValueError`."""
+    said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    return str(said) if said else None
+
+
+def _base_or_other_name(adapter: Path) -> str:
     try:
-        said = checkpoint.read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+        return _base_said(adapter) or "base"
     except ValueError:
-        said = None
-    return str(said or "base")
+        return "base"
 
 
 def folder_name(folder: Path) -> str:
-    """A folder's own name, fit to be a model's."""
+    """A folder's own name, changed so that it can be a model's."""
     return _UNFIT_FOR_A_NAME.sub("-", folder.resolve().name) or "model"

@@ -1,4 +1,4 @@
-"""What ms-swift writes into a checkpoint about how it was trained: `sft_args.json` up to 2.6, `args.json` since 3.0."""
+"""The training arguments that ms-swift saves in a checkpoint: `sft_args.json` up to 2.6, `args.json` since 3.0."""
 
 from __future__ import annotations
 

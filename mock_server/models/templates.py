@@ -1,9 +1,10 @@
-"""Chat templates by type, in Jinja, for models whose tokenizer brings none."""
+"""Chat templates by type, in Jinja, for models whose tokenizer has none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mock_server.engine.wording import Setting, WordedError
 from streamgauge.nearest import did_you_mean
 
 _CHATML_TURNS = """\
@@ -57,8 +58,8 @@ TEMPLATES = {
 }
 
 
-class TemplateError(ValueError):
-    """There is no such template; the message says which there are."""
+class TemplateError(WordedError, ValueError):
+    """An unknown template, or one that cannot be read."""
 
 
 def find_template(template_type: str) -> str:
@@ -66,15 +67,17 @@ def find_template(template_type: str) -> str:
     found = TEMPLATES.get(template_type.lower())
     if found is None:
         hint = did_you_mean(template_type, TEMPLATES)
-        raise TemplateError(f"--template-type {template_type} is not known; there are: {', '.join(TEMPLATES)}.{hint}")
+        raise TemplateError(
+            Setting("template_type", template_type), f" is not known; there are: {', '.join(TEMPLATES)}.{hint}"
+        )
     return found
 
 
 def read_template(file_or_text: str) -> str:
-    """A template given as a file's path or as itself. Raises `TemplateError`."""
+    """A template given as a file's path or as text. Raises `TemplateError`."""
     if "{" in file_or_text:
         return file_or_text
     try:
         return Path(file_or_text).expanduser().read_text(encoding="utf-8")
     except OSError as error:
-        raise TemplateError(f"--chat-template {file_or_text} cannot be read: {error.strerror}") from None
+        raise TemplateError(Setting("chat_template", file_or_text), f" cannot be read: {error.strerror}") from None

@@ -1,6 +1,6 @@
-"""The models that can be named by type: their hub id, whether they chat, and by which template.
+"""The models that can be named by type: their hub ids, whether they chat, and with which template.
 
-The types are ms-swift's where it has one. Any other model is served by its hub id or folder.
+Types have ms-swift's names if it has them. Any other model is served by its hub id or folder.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mock_server.engine.wording import Setting, WordedError
+
 
 @dataclass(frozen=True, slots=True)
 class ModelType:
-    """`template` is for tokenizers that bring none; None for base models, which complete and do not chat."""
+    """`template` is for tokenizers without one; None for base models, which complete and do not chat."""
 
     name: str
     hub_id: str
@@ -23,8 +25,8 @@ class ModelType:
         return self.template is not None
 
 
-class UnknownModelTypeError(ValueError):
-    """There is no such type; the message names the nearest."""
+class UnknownModelTypeError(WordedError, ValueError):
+    """The type is unknown. The message names the nearest ones."""
 
 
 def find_model_type(name: str) -> ModelType:
@@ -32,20 +34,22 @@ def find_model_type(name: str) -> ModelType:
     found = MODEL_TYPES.get(name.lower())
     if found is None:
         near = difflib.get_close_matches(name.lower(), MODEL_TYPES, n=3)
-        hint = f" Near it: {', '.join(near)}." if near else ""
+        hint = f" Nearest: {', '.join(near)}." if near else ""
         raise UnknownModelTypeError(
-            f"model type {name!r} is not known.{hint} Any model can be named by --model-id-or-path instead."
+            f"model type {name!r} is not known.{hint} Name any model with ",
+            Setting("model_id_or_path"),
+            " instead.",
         )
     return found
 
 
 def model_type_of(hub_id: str) -> ModelType | None:
-    """The type of a model on the hub, if it has one."""
+    """The type of a model on the hub, if there is one."""
     return next((known for known in MODEL_TYPES.values() if known.hub_id.lower() == hub_id.lower()), None)
 
 
 def _sizes(name: str, hub_id: str, sizes: str, template: str | None) -> Iterator[ModelType]:
-    """One type a size: `{}` in a name stands for the size as ms-swift writes it, in a hub id for its own form."""
+    """One type per size: `{}` in a name is the size as ms-swift writes it, and in a hub id as the hub does."""
     for size in sizes.split():
         yield ModelType(name.format(size.replace(".", "_").lower()), hub_id.format(size), template)
 

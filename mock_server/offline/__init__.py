@@ -1,6 +1,6 @@
-"""Inference in this process, as ms-swift's page on vLLM has it: an engine, a template, lists of requests.
+"""Inference in this process, as on ms-swift's page about vLLM: an engine, a template, lists of requests.
 
-No name here needs vLLM before an engine is made.
+Nothing here needs vLLM before an engine is made.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows on an engine: encoded a few at a time, so many at once, each row's failure its own."""
+"""Runs rows on an engine: encodes a few at a time, limits how many run concurrently, and keeps failures separate."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ENCODED_TOGETHER = 32
 
 @dataclass(slots=True, eq=False)
 class RowRun:
-    """A row under way: the texts of its choices so far, its tokens, its failure. A row that could not even be read
-    has an `error` from the start.
+    """A row under way: the texts of its choices so far, its tokens, its error. A row that could not be read has an
+    `error` from the start.
     """
 
     number: int
@@ -36,7 +36,7 @@ class RowRun:
     is_finished: bool = False
 
     def response(self) -> InferResponse | FailedResponse | None:
-        """As far as it is; None before its first token."""
+        """The response so far; None before its first token."""
         if self.error is not None:
             history = [] if self.row is None else [list(pair) for pair in self.row.history]
             return {"response": None, "history": history, "error": self.error}
@@ -52,7 +52,7 @@ class RowRun:
 
 
 class Batch:
-    """One call's rows. `on_change` hears of each row's every gain and end, in the loop's thread."""
+    """The rows of one call. `on_change` is called in the loop's thread when a row gains tokens or ends."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Batch:
         adapter: str | None = None,
         keep_prompts: bool = False,
     ) -> None:
-        """`limit`: how many rows may be in the engine at once."""
+        """`limit`: how many rows may be in the engine concurrently."""
         self._engine = engine
         self._template = template
         self._runs = runs
@@ -79,7 +79,7 @@ class Batch:
         self._keep_prompts = keep_prompts
 
     async def run(self) -> None:
-        """Until every row has its response or its error; when cancelled, nothing of it stays in the engine."""
+        """Runs until every row has its response or error. If cancelled, it leaves nothing in the engine."""
         try:
             await self._run_all()
         except asyncio.CancelledError:
@@ -95,7 +95,7 @@ class Batch:
                     tasks.create_task(self._run_row(run, token_ids)).add_done_callback(lambda _: slots.release())
 
     def _was_stopped(self) -> bool:
-        """Whether the engine was, and not the call: then the rows that had not ended fail by that."""
+        """Whether the engine was stopped, and not only the call. Rows that have not ended then fail with its error."""
         try:
             self._engine.check_health()
         except EngineError as error:
@@ -113,7 +113,7 @@ class Batch:
             if run.row is not None:
                 try:
                     token_ids = self._template.encode(run.row.turns, continue_final=run.row.is_observation)
-                except Exception as error:  # of the tokenizer or a template, whatever it is: the others go on
+                except Exception as error:  # any error of the tokenizer or a template: the other rows continue
                     run.error = error
             encoded.append((run, token_ids))
         return encoded
@@ -131,8 +131,8 @@ class Batch:
         room = self._engine.info.max_model_len - len(token_ids)
         if not token_ids or room < 1:
             raise RequestRefusedError(
-                f"the prompt has {len(token_ids)} tokens, and the model's context of {self._engine.info.max_model_len}"
-                " must hold one or more of them and the response",
+                f"the prompt has {len(token_ids)} tokens, but the model's context of {self._engine.info.max_model_len}"
+                " must have room for at least one of them and for the response",
                 "query",
             )
         params = self._config.params(room, whole=not self._is_streaming)
@@ -151,10 +151,10 @@ class Batch:
             await generation.start()
             texts = [""] * generation.num_choices
             while not generation.is_finished:
-                for index, text, _, _, logprobs, *_ in await generation.next_batch():
-                    texts[index] += text
-                    if index == 0 and isinstance(logprobs, ChatLogprobs):
-                        run.logprobs.append(logprobs)
+                for delta in await generation.next_batch():
+                    texts[delta.index] += delta.text
+                    if delta.index == 0 and isinstance(delta.logprobs, ChatLogprobs):
+                        run.logprobs.append(delta.logprobs)
                 run.texts = list(texts)
                 run.num_generated_tokens = generation.completion_tokens
                 if not generation.is_finished:

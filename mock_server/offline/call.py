@@ -1,4 +1,4 @@
-"""One call of the inference functions: the arguments that both share, read and checked before anything runs."""
+"""One call of the inference functions: reads and checks the arguments that both share before anything runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Requests = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`runs` are its rows, those that could not be read among them."""
+    """`runs` are the rows, including those that could not be read."""
 
     engine: LocalEngine
     template: Template
@@ -63,7 +63,7 @@ def read_call(
     *,
     strict: bool,
 ) -> Call:
-    """Raises `ValueError`, and `TypeError` for what is no list."""
+    """Raises `ValueError`, and `TypeError` for arguments of wrong types."""
     _check_types(engine, template, request_list, config, lora_request)
     check_at_least_one("max_batch_size", max_batch_size)
     runs = []
@@ -88,12 +88,12 @@ def read_call(
 
 
 def _check_types(engine: Any, template: Any, requests: Any, config: Any, lora_request: Any) -> None:
-    """What would fail later, in words that say nothing of the argument. Raises `TypeError`."""
+    """Raises `TypeError` for arguments that would fail later with a message that does not name them."""
     is_adapter = lora_request is None or (hasattr(lora_request, "lora_name") and hasattr(lora_request, "lora_path"))
     is_list = isinstance(requests, Iterable) and not isinstance(requests, (Mapping, str))
     for name, value, is_right, wanted in (
-        ("engine", engine, isinstance(engine, LocalEngine), "what get_vllm_engine returns"),
-        ("template", template, isinstance(template, Template), "what get_template returns"),
+        ("engine", engine, isinstance(engine, LocalEngine), "an engine from get_vllm_engine"),
+        ("template", template, isinstance(template, Template), "a template from get_template"),
         ("request_list", requests, is_list, "a list of dicts"),
         ("generation_config", config, config is None or isinstance(config, GenerationConfig), "a GenerationConfig"),
         ("lora_request", lora_request, is_adapter, "a LoRARequest(name, number, folder)"),

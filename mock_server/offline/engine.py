@@ -1,4 +1,4 @@
-"""A vLLM engine in this process: from a model type or a folder, used by plain function calls, ended by `shutdown`."""
+"""A vLLM engine in this process: made from a model type or a folder, used by plain calls, ended by `shutdown`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from mock_server.engine.base import Engine
 from mock_server.engine.errors import EngineDeadError, EngineStartError
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.engine import VllmEngine
 from mock_server.engine.vllm.factory import missing_vllm
 from mock_server.models.source import ModelSource
 from mock_server.offline.engine_arguments import (
-    dtype_name,
+    as_keyword,
     engine_arguments,
-    in_python_words,
     lora_arguments,
     read_source,
 )
@@ -36,8 +36,8 @@ _OF_THE_ENGINE = ("VLLM_", "TORCHDYNAMO_DISABLE")
 
 
 class LocalEngine:
-    """`generation_config` is the default of every call, and may be changed. Calls may come from several threads, with
-    or without an event loop running. Ended by `shutdown`, by leaving a `with` block, or with the program.
+    """`generation_config` is the default of all calls, and may be changed. Several threads may call, with or without a
+    running event loop. `shutdown`, the end of a `with` block and the end of the program end the engine.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LocalEngine:
         max_num_seqs: int = 256,
         adapters: Adapters | None = None,
     ) -> None:
-        """`core` has started, on `loop`; both end with this engine."""
+        """`core` has been started on `loop`. Both end with this engine."""
         self.core = core
         self.hf_tokenizer = tokenizer
         self.generation_config = generation_config
@@ -66,30 +66,30 @@ class LocalEngine:
         self.adapters = adapters or Adapters(core, limit=0, max_rank=0)
         self._loop = loop
         self._process_id = os.getpid()
-        # without a reference to self: also runs when the engine is forgotten
+        # has no reference to self, so it also runs when the engine is garbage-collected
         self._end = weakref.finalize(self, _end, core, loop, self._process_id)
-        # registered last, it runs first when the program ends: multiprocessing would wait for vLLM's processes for ever
+        # registered last, it runs first when the program ends: multiprocessing would wait forever for vLLM's processes
         self._end.atexit = False
         atexit.register(self._end)
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Job[_T]:
-        """Runs it where the engine runs. Raises `EngineDeadError` after the shutdown."""
+        """Runs the work on the engine's event loop. Raises `EngineDeadError` after the shutdown."""
         if not self._end.alive or os.getpid() != self._process_id:
             work.close()
-            reason = "was shut down" if not self._end.alive else "lives in the process that this one was forked from"
-            raise EngineDeadError(f"the engine {reason}: make another by get_vllm_engine")
+            reason = "was shut down" if not self._end.alive else "runs in the process that this one was forked from"
+            raise EngineDeadError(f"the engine {reason}: make another one with get_vllm_engine")
         return self._loop.submit(work)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self.submit(work).result()
 
     def shutdown(self) -> None:
-        """Aborts what runs and frees the device; safe to call twice."""
+        """Aborts all calls and frees the device. Safe to call twice."""
         self._end()
         atexit.unregister(self._end)
 
     def __reduce__(self) -> Any:
-        raise TypeError("an engine lives in one process and cannot be pickled: make one there by get_vllm_engine")
+        raise TypeError("an engine lives in one process and cannot be pickled: make one there with get_vllm_engine")
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -105,14 +105,14 @@ class LocalEngine:
 
 
 def _end(core: Engine, loop: LoopThread, process_id: int) -> None:
-    if os.getpid() != process_id:  # a fork has no such thread
+    if os.getpid() != process_id:  # a fork does not have the thread
         return
-    if loop.is_current():  # forgotten there: waiting for oneself would never end
+    if loop.is_current():  # garbage-collected there: the thread cannot wait for itself
         loop.submit(core.stop())
         return
     loop.run(core.stop())
     loop.close()
-    gc.collect()  # what is left of vLLM when the interpreter ends complains about it
+    gc.collect()  # objects of vLLM that live until the interpreter ends log complaints
 
 
 def get_vllm_engine(
@@ -136,16 +136,16 @@ def get_vllm_engine(
     max_lora_rank: int = 16,
     lora_self_test: bool = True,
 ) -> LocalEngine:
-    """Loads a model, which takes its time. `model_type` is one of `ModelType`, or None where `model_id_or_path`, a
-    folder or hub id, says it all; `torch_dtype` is a torch dtype or its name.
+    """Loads a model, which takes a while. `model_type` is one of `ModelType`, or None if `model_id_or_path`, a folder
+    or hub id, is enough. `torch_dtype` is a torch dtype or its name.
 
-    `gpu_memory_utilization` None is vLLM's own share of a GPU's memory, and a modest cache on CPUs;
-    `engine_kwargs` are any other arguments of vLLM's engine. Raises `ValueError` for arguments that do not go
-    together, `ImportError` for what is not installed, `EngineStartError` for what vLLM cannot serve.
+    If `gpu_memory_utilization` is None, vLLM takes its own default share of a GPU's memory, and a modest cache on
+    CPUs. `engine_kwargs` are any other arguments of vLLM's engine. Raises `ValueError` for arguments that contradict
+    each other, `ImportError` for missing packages, and `EngineStartError` if vLLM cannot serve the model.
     """
     source = read_source(model_type, None if model_id_or_path is None else os.fspath(model_id_or_path))
     named = {
-        "dtype": dtype_name(torch_dtype),
+        "dtype": None if torch_dtype is None else dtype_name(torch_dtype),
         "revision": revision,
         "gpu_memory_utilization": gpu_memory_utilization,
         "tensor_parallel_size": tensor_parallel_size,
@@ -161,7 +161,7 @@ def get_vllm_engine(
     if use_async:
         raise ValueError(
             "use_async=True would give an engine for servers: leave it out and call inference_vllm in a thread, or"
-            " serve the model by python -m mock_server and call it by inference_client_async"
+            " serve the model with python -m mock_server and call it with inference_client_async"
         )
     problem = missing_vllm()
     if problem is not None:
@@ -178,7 +178,7 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
     except BaseException as error:
         _end(core, loop, os.getpid())
         if isinstance(error, EngineStartError):
-            raise EngineStartError(_explained(str(error), source)) from error.__cause__
+            raise EngineStartError(_explained(error, source)) from error.__cause__
         raise
     facts = core.facts
     return LocalEngine(
@@ -195,17 +195,17 @@ def _started(core: VllmEngine, source: ModelSource, max_num_seqs: int) -> LocalE
 
 
 async def _start_unheard(core: Engine) -> None:
-    """A terminal's Ctrl-C goes to each of its processes, and vLLM's would end by it, where the program only breaks off
-    a call. What is blocked in this thread is so in threads and processes that are started from it.
+    """Starts the engine with SIGINT blocked: a terminal sends Ctrl-C to all its processes, and it would end vLLM's when
+    the program only aborts a call. Threads and processes started from this thread inherit its blocked signals.
     """
-    resource_tracker.ensure_running()  # else the first process starts it, and that unblocks the signal
+    resource_tracker.ensure_running()  # otherwise the first process starts it, which unblocks the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     await core.start()
 
 
-def _explained(message: str, source: ModelSource) -> str:
-    """A folder that is misspelt looks like a hub id, and what is said then is about a download."""
-    words = in_python_words(message)
+def _explained(error: EngineStartError, source: ModelSource) -> str:
+    """A misspelt folder looks like a hub id. vLLM's message is then about a download, so this adds an explanation."""
+    words = error.spelled(as_keyword)
     is_named = source.type is None or source.path != source.type.hub_id
     if not is_named or Path(source.path).exists():
         return words
@@ -214,7 +214,7 @@ def _explained(message: str, source: ModelSource) -> str:
 
 @contextlib.contextmanager
 def _own_environment() -> Iterator[None]:
-    """What the start of an engine sets there is for its own processes: another engine may need other values."""
+    """Removes variables that the engine sets for its own processes: another engine may need other values."""
     before = set(os.environ)
     try:
         yield

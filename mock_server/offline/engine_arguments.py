@@ -1,20 +1,19 @@
-"""From the keyword arguments of `get_vllm_engine` to a model and vLLM's engine arguments."""
+"""Turns the keyword arguments of `get_vllm_engine` into a model and vLLM's engine arguments."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from mock_server.engine.hf.adapter_files import MAX_RANKS, is_adapter
-from mock_server.models.source import ModelSource, ModelSourceError, find_model
+from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.lora_ranks import check_max_rank
+from mock_server.engine.vllm.options import EXECUTORS
+from mock_server.engine.wording import Setting
+from mock_server.models.source import DEFAULT_ADAPTER, AdapterGivenError, ModelSource, ModelSourceError, find_model
 from streamgauge.nearest import did_you_mean
 
-_BACKENDS = ("mp", "ray", "uni", "external_launcher")
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     {
         "model_type",
         "model_id_or_path",
@@ -31,7 +30,7 @@ _KEYWORDS = frozenset(
         "lora_self_test",
     }
 )
-_FLAG = re.compile(r"--([a-z][a-z-]*[a-z])(?: (true|false)\b)?")
+"""Arguments of `get_vllm_engine` that messages name. Others belong in `engine_kwargs`."""
 
 
 def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSource:
@@ -39,29 +38,29 @@ def read_source(model_type: str | None, model_id_or_path: str | None) -> ModelSo
     if model_type is not None and not isinstance(model_type, str):
         raise TypeError(f"model_type must be one of ModelType, or None (got {model_type!r})")
     if model_id_or_path == "":
-        raise ValueError("model_id_or_path is empty: name a folder or a hub id, or leave it out")
-    if model_id_or_path is not None and is_adapter(Path(model_id_or_path).expanduser()):
-        raise ValueError(
-            f"model_id_or_path {model_id_or_path} is an adapter: name its base model here, and the adapter in each call"
-            f" by lora_request=LoRARequest('default-lora', 1, {model_id_or_path!r})"
-        )
+        raise ValueError("model_id_or_path must not be empty: name a folder or a hub id, or leave it out")
     try:
         source = find_model(model_type=model_type, model_id_or_path=model_id_or_path)
+    except AdapterGivenError as error:
+        raise ValueError(
+            f"model_id_or_path {error.folder} is an adapter: name its base model here, and the adapter in each call"
+            f" with lora_request=LoRARequest({DEFAULT_ADAPTER!r}, 1, {str(error.folder)!r})"
+        ) from None
     except ModelSourceError as error:
-        raise ValueError(in_python_words(str(error))) from None
+        raise ValueError(error.spelled(as_keyword)) from None
     if source is None:
-        raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id by model_id_or_path")
+        raise ValueError("name a model: a model_type (see ModelType), or a folder or hub id with model_id_or_path")
     return source
 
 
 def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's, as far as they were said. Raises `ValueError`, `TypeError`, and `ImportError` for a backend that is not
-    installed.
-    """
+    """vLLM's arguments that were given. Raises `ValueError`, `TypeError`, and `ImportError` for a missing backend."""
     arguments = {name: value for name, value in named.items() if value is not None}
     for name, value in others.items():
         if arguments.get(name, value) != value:
-            raise ValueError(f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one")
+            raise ValueError(
+                f"engine_kwargs has {name!r} = {value!r}, and {name} is {arguments[name]!r}: keep one of them"
+            )
         arguments[name] = value
     for name in ("tensor_parallel_size", "max_num_seqs", "max_loras"):
         check_at_least_one(name, arguments.get(name))
@@ -71,21 +70,21 @@ def engine_arguments(named: Mapping[str, Any], others: Mapping[str, Any]) -> dic
 
 
 def _check_backend(backend: Any) -> None:
-    """Classes, and their dotted names, are vLLM's to find. Raises `ValueError`, `ImportError`."""
-    if isinstance(backend, str) and backend not in _BACKENDS and "." not in backend:
+    """Checks names of backends. vLLM finds classes and their dotted names. Raises `ValueError`, `ImportError`."""
+    if isinstance(backend, str) and backend not in EXECUTORS and "." not in backend:
         raise ValueError(
-            f"distributed_executor_backend must be one of {', '.join(_BACKENDS)} (got {backend!r})."
-            f"{did_you_mean(backend, _BACKENDS)}"
+            f"distributed_executor_backend must be one of {', '.join(EXECUTORS)} (got {backend!r})."
+            f"{did_you_mean(backend, EXECUTORS)}"
         )
     if backend == "ray" and find_spec("ray") is None:
         raise ImportError(
             "distributed_executor_backend='ray' needs Ray, which is not installed: pip install ray. Ranks on one"
-            " machine need none: leave it out."
+            " machine do not need it: leave it out."
         )
 
 
 def check_at_least_one(name: str, value: Any) -> None:
-    """A whole number, or None. Raises `TypeError`, `ValueError`."""
+    """Accepts a whole number of at least 1, or None. Raises `TypeError`, `ValueError`."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -96,25 +95,17 @@ def check_at_least_one(name: str, value: Any) -> None:
 
 def lora_arguments(*, max_loras: int, max_rank: int) -> dict[str, Any]:
     """Raises `ValueError`."""
-    if max_rank not in MAX_RANKS:
-        raise ValueError(f"max_lora_rank must be one of {', '.join(map(str, MAX_RANKS))} (got {max_rank})")
+    try:
+        check_max_rank(max_rank)
+    except EngineOptionError as error:
+        raise ValueError(error.spelled(as_keyword)) from None
     return {"enable_lora": True, "max_loras": max_loras, "max_lora_rank": max_rank}
 
 
-def dtype_name(torch_dtype: Any) -> str | None:
-    """Of a torch dtype, or of a name or its abbreviation."""
-    if torch_dtype is None:
-        return None
-    name = str(torch_dtype).removeprefix("torch.")
-    return _DTYPES.get(name, name)
-
-
-def in_python_words(message: str) -> str:
-    """A message of the command line with keyword arguments in place of its flags."""
-    return _FLAG.sub(_keyword, message).replace("such as 1G", "such as 2**30")
-
-
-def _keyword(flag: re.Match[str]) -> str:
-    name, switch = flag[1].replace("-", "_"), flag[2]
-    shown = name if name in _KEYWORDS else f"engine_kwargs[{name!r}]"
-    return shown if switch is None else f"{shown} = {switch.title()}"
+def as_keyword(setting: Setting) -> str:
+    """A setting in a message, as an argument of `get_vllm_engine`."""
+    if setting.value is None:
+        return setting.name if setting.name in KEYWORDS else f"engine_kwargs[{setting.name!r}]"
+    if setting.name in KEYWORDS:
+        return f"{setting.name}={setting.value!r}"
+    return f"engine_kwargs={{{setting.name!r}: {setting.value!r}}}"

@@ -1,4 +1,4 @@
-"""When a stream's reader is to look again: every few tokens of a row, and whenever one has ended."""
+"""Wakes the reader of a stream: every few tokens of a row, and when a row ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mock_server.offline.batch import RowRun
 
 
 class Flushes:
-    """Notes come from the loop's thread, one other thread waits. Changes that come while nobody waits pile up into
-    one: a slow reader finds the newest state, and nothing queues behind it.
+    """The loop's thread calls `note`, and one other thread waits. Changes while nobody waits count as one: a slow
+    reader gets the newest state, and nothing accumulates.
     """
 
     def __init__(self, flush_steps: int) -> None:
@@ -28,13 +28,13 @@ class Flushes:
                 self._changed.notify()
 
     def end(self) -> None:
-        """Nothing changes any more."""
+        """Call this when nothing changes any more."""
         with self._changed:
             self._is_over = True
             self._changed.notify()
 
     def wait(self) -> bool:
-        """True when something is to be shown; False when that was all."""
+        """Waits for a change. False: there are no more."""
         with self._changed:
             while not self._is_due and not self._is_over:
                 self._changed.wait()

@@ -9,46 +9,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mock_server.engine.base import GenerationParams
+from mock_server.engine.base import SAMPLING, GenerationParams
+from mock_server.engine.ranges import SEEDS, Number, Range, Whole
 from streamgauge.nearest import did_you_mean
 
-_INF = float("inf")
 _ALIASES = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens", "num_return_sequences": "n"}
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "max_new_tokens": (1, _INF),
-    "min_new_tokens": (0, _INF),
-    "temperature": (0, _INF),
-    "top_k": (-1, _INF),
-    "top_p": (1e-9, 1),
-    "min_p": (0, 1),
-    "repetition_penalty": (1e-9, _INF),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
-    "n": (1, _INF),
-    "logprobs": (0, _INF),
-    "seed": (-(2**63), 2**63 - 1),
+_RANGES: Mapping[str, Range] = {
+    **SAMPLING,
+    "temperature": Number(0),  # transformers has no upper limit
+    "max_new_tokens": Whole(1),
+    "min_new_tokens": Whole(0),
+    "n": Whole(1),
+    "logprobs": Whole(0),
+    "seed": SEEDS,
 }
-_WHOLE = frozenset({"max_new_tokens", "min_new_tokens", "top_k", "n", "logprobs", "seed"})
 _MAY_BE_NONE = frozenset({"logprobs", "seed"})
 _SWITCHES = frozenset({"do_sample", "ignore_eos"})
 _REFUSED = {
-    "max_length": "it would count the prompt too: set max_new_tokens",
-    "min_length": "it would count the prompt too: set min_new_tokens",
-    "num_beams": "beam search is not served: sample, or set do_sample = False",
+    "max_length": "it would include the prompt; set max_new_tokens instead",
+    "min_length": "it would include the prompt; set min_new_tokens instead",
+    "num_beams": "beam search is not supported; sample, or set do_sample = False",
     "skip_special_tokens": "special tokens are never part of a response",
 }
 
 
 @dataclass(kw_only=True)
 class GenerationConfig:
-    """Values may be set at any time; a call reads them once, when it begins. Each is checked when it is set:
-    `ValueError` for what cannot be, `AttributeError` for what there is not.
+    """Values may be set at any time. A call reads them once, when it begins. Setting an invalid value raises
+    `ValueError`, and setting an unknown name `AttributeError`.
     """
 
     max_new_tokens: int = 64
     min_new_tokens: int = 0
     do_sample: bool = True
-    """False: always the likeliest token, whatever else is set."""
+    """False: always take the likeliest token, whatever else is set."""
     temperature: float = 1.0
     top_k: int = 50
     """0 or -1: all tokens."""
@@ -63,9 +57,9 @@ class GenerationConfig:
     stop_token_ids: Sequence[int] = ()
     ignore_eos: bool = False
     logprobs: int | None = None
-    """How many of the likeliest tokens to tell beside each one generated; 0: of that one alone."""
+    """Give log probabilities of each generated token and of this many likeliest ones; 0: of the token alone."""
 
-    if not TYPE_CHECKING:  # a checker that sees it lets every name pass
+    if not TYPE_CHECKING:  # type checkers that see it accept every name
 
         def __setattr__(self, name: str, value: Any) -> None:
             name = _ALIASES.get(name, name)
@@ -82,7 +76,7 @@ class GenerationConfig:
 
     @classmethod
     def of_model(cls, defaults: Mapping[str, Any]) -> GenerationConfig:
-        """With what a model's generation_config.json says, under vLLM's names."""
+        """A config with the defaults of a model's generation_config.json, under vLLM's names."""
         config = cls()
         names = {field.name for field in dataclasses.fields(cls)} | set(_ALIASES)
         for name in names & set(defaults):
@@ -90,25 +84,21 @@ class GenerationConfig:
         return config
 
     def params(self, room: int, *, whole: bool) -> GenerationParams:
-        """For a prompt that leaves room for so many tokens; `whole`: nothing is wanted before the end."""
+        """For a prompt that leaves `room` for tokens. `whole`: the caller needs nothing before the end."""
         granted = min(self.max_new_tokens, room)
-        stop_strings = bool(self.stop)
+        sampling = {name: getattr(self, name) for name in SAMPLING} | {"top_k": max(self.top_k, 0)}
+        if not self.do_sample:
+            sampling["temperature"] = 0.0
         return GenerationParams(
             max_tokens=granted,
             min_tokens=min(self.min_new_tokens, granted),
             n=self.n,
-            temperature=self.temperature if self.do_sample else 0.0,
-            top_p=self.top_p,
-            top_k=max(self.top_k, 0),
-            min_p=self.min_p,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
+            **sampling,
             seed=self.seed,
             stop_token_ids=frozenset(self.stop_token_ids),
             ignore_eos=self.ignore_eos,
             logprobs=self.logprobs,
-            final_only=whole and not stop_strings,
+            final_only=whole and not self.stop,
         )
 
 
@@ -125,26 +115,18 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _number(name: str, value: Any) -> int | float:
-    """Numbers of numpy become Python's own: the engine takes no others."""
-    low, high = _RANGES[name]
-    is_whole = name in _WHOLE
+    """Converts numbers of numpy to Python's own: engines accept no others."""
+    within = _RANGES[name]
     is_number = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
-    if not is_number or not low <= value <= high or (is_whole and value != int(value)):
-        limits = f"at least {_plain(low)}" if high == _INF else f"from {_plain(low)} to {_plain(high)}"
-        raise ValueError(
-            f"generation_config.{name} must be a {'whole ' if is_whole else ''}number, {limits} (got {value!r})"
-        )
-    return int(value) if is_whole else float(value)
-
-
-def _plain(limit: float) -> str:
-    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+    if not is_number or not within.holds(value):
+        raise ValueError(f"generation_config.{name} must be {within} (got {value!r})")
+    return int(value) if isinstance(within, Whole) else float(value)
 
 
 def _stop_strings(value: Any) -> tuple[str, ...]:
     strings = (value,) if isinstance(value, str) else _items(value)
     if strings is None or not all(isinstance(string, str) and string for string in strings):
-        raise ValueError(f"generation_config.stop must be strings, none of them empty (got {value!r})")
+        raise ValueError(f"generation_config.stop must be non-empty strings (got {value!r})")
     return strings
 
 
@@ -156,7 +138,7 @@ def _token_ids(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _items(value: Any) -> tuple[Any, ...] | None:
-    """None for what is no list; nothing of None."""
+    """The items of a list; None if it is not one. None has no items."""
     if value is None:
         return ()
     return tuple(value) if isinstance(value, Iterable) else None

@@ -1,4 +1,4 @@
-"""The six figures of a call, by the arithmetic of ms-swift's page."""
+"""The six figures of a call, computed as on ms-swift's page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mock_server.offline.batch import RowRun
 
 
 def write_generation_info(info: dict[str, Any], runs: Iterable[RowRun], runtime_s: float) -> None:
-    """Over the rows that have not failed: samples/s counts finished ones, tokens/s generated tokens alone (of all n
-    choices). `runtime_s` is from the call's beginning, so that encoding is in it.
+    """Writes figures of the rows that have not failed. samples/s counts finished rows, tokens/s counts only generated
+    tokens (of all n choices). `runtime_s` is the time since the call began, so it includes encoding.
     """
     good = [run for run in runs if run.error is None]
     num_samples = sum(run.is_finished for run in good)

@@ -73,13 +73,13 @@ def inference_vllm(
     output_prefix: str = "[OUTPUT]",
     strict: bool = True,
 ) -> Sequence[InferResponse | FailedResponse]:
-    """Every request's response, in order. `generation_info` is filled with six figures (times in seconds).
+    """Returns the response to every request, in order. Fills `generation_info` with six figures (times in seconds).
 
-    At most `max_batch_size` rows are in the engine at once (None: twice what it computes at once). `verbose` writes
-    each prompt and response to standard output in the end. A request that is none raises `ValueError` before
-    anything runs, rows that fail later raise `RowsFailedError`, which has the others' responses; with
-    `strict=False` each failed row is a dict with its error, and nothing raises. An adapter that cannot be served
-    raises `AdapterError`.
+    At most `max_batch_size` rows are in the engine concurrently (None: twice as many as it computes). `verbose` writes
+    each prompt and response to standard output at the end. An invalid request raises `ValueError` before anything
+    runs. Rows that fail later raise `RowsFailedError`, which has the responses of the others. With `strict=False`,
+    each failed row is a dict with its error, and nothing raises. An adapter that cannot be served raises
+    `AdapterError`.
     """
     began = time.perf_counter()
     info = _cleared(generation_info)
@@ -141,10 +141,10 @@ def inference_stream_vllm(
 ) -> Generator[list[Any], None, None]:
     """Yields the whole list each time: every row's response so far, None for a row that has not begun.
 
-    A list comes whenever a row has gained tokens `flush_steps` times (None: as often as there are rows, 10 at most)
-    and whenever a row ends; `generation_info` is up to date with it. Breaking off aborts what runs. Arguments and
-    errors are those of `inference_vllm`: wrong arguments raise at the call, the clock starts at the first list,
-    `RowsFailedError` comes after the last.
+    It yields when a row has gained tokens `flush_steps` times (None: the number of rows, at most 10) and when a row
+    ends. `generation_info` is then up to date. Leaving the loop aborts the call. Arguments and errors are those of
+    `inference_vllm`: wrong arguments raise at the call, the clock starts at the first list, and `RowsFailedError`
+    follows the last list.
     """
     info = _cleared(generation_info)
     call = read_call(engine, template, request_list, generation_config, max_batch_size, lora_request, strict=strict)
@@ -169,7 +169,7 @@ def _lists(call: Call, flush_steps: int, info: dict[str, Any], use_tqdm: bool) -
                 elif any(call.runs[number].error is None for number, shown in enumerate(responses) if shown):
                     yield [None if run.error else shown for run, shown in zip(call.runs, responses, strict=True)]
             job.result()
-            if not call.runs:  # no list was due
+            if not call.runs:  # nothing was yielded
                 write_generation_info(info, (), time.perf_counter() - began)
         finally:
             job.cancel()
@@ -177,10 +177,10 @@ def _lists(call: Call, flush_steps: int, info: dict[str, Any], use_tqdm: bool) -
 
 
 def _response(run: RowRun, finished: dict[int, Any]) -> Any:
-    """What is shown of a row now; one that has ended is made once."""
+    """The row's response so far. The response of a finished row is made once."""
     if run.number in finished:
         return finished[run.number]
-    is_finished = run.is_finished  # read first: what is finished now is shown whole
+    is_finished = run.is_finished  # read first: a row that is finished now is complete below
     response = run.response()
     if is_finished:
         finished[run.number] = response
@@ -188,7 +188,7 @@ def _response(run: RowRun, finished: dict[int, Any]) -> Any:
 
 
 def _cleared(info: dict[str, Any] | None) -> dict[str, Any]:
-    """The caller's own, emptied; or one that nobody reads."""
+    """Empties the caller's dict, or makes one that nobody reads."""
     if info is None:
         return {}
     if not isinstance(info, MutableMapping):

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: asynchronous engines for callers that are not, running loop or none."""
+"""An event loop in its own thread, so that synchronous callers can use asynchronous engines, even in a running loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class Job(Generic[_T]):
-    """A coroutine on the other thread."""
+    """A coroutine that runs in the loop's thread."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T], is_in_loop: Callable[[], bool]
@@ -45,7 +45,7 @@ class Job(Generic[_T]):
         self._outcome.add_done_callback(lambda _: call())
 
     def result(self) -> _T:
-        """Waits for it; when the wait is interrupted, the work is cancelled first."""
+        """Waits for the result. If the wait is interrupted, it cancels the work first."""
         try:
             return self._outcome.result()
         except BaseException:
@@ -53,8 +53,8 @@ class Job(Generic[_T]):
             raise
 
     def cancel(self) -> None:
-        """Returns when the work has ended, cleaned up; does nothing once it has. In the loop's own thread, where the
-        garbage collector may find a stream that was forgotten, it waits for nothing: the work ends soon after.
+        """Cancels the work and returns when it has cleaned up; does nothing if it has ended. In the loop's own thread,
+        where the garbage collector may find an abandoned stream, it does not wait: the work ends soon after.
         """
         if not self._outcome.done():
             self._loop.call_soon_threadsafe(self._cancel)
@@ -68,7 +68,7 @@ class Job(Generic[_T]):
 
 
 class LoopThread:
-    """A daemon: what still runs when the program ends does not keep it."""
+    """A daemon thread: work that is still running does not keep the program from ending."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -79,7 +79,7 @@ class LoopThread:
         return Job(self._loop, work, self.is_current)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Its result, waited for."""
+        """Runs the work and returns its result."""
         return self.submit(work).result()
 
     def is_current(self) -> bool:
@@ -87,7 +87,7 @@ class LoopThread:
         return threading.current_thread() is self._thread
 
     def close(self) -> None:
-        """Ends what an engine has left running there, and the thread."""
+        """Ends everything that an engine has left running there, and the thread."""
         self.run(_end_other_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Adapters by request: loaded when first asked for, the one unused longest makes room for another."""
+"""Adapters by request: loaded on first use. The least recently used one makes room for another."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mock_server.engine.base import Adapter, Engine
 from mock_server.engine.errors import AdapterError
-from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
-from mock_server.offline.engine_arguments import in_python_words
+from mock_server.engine.hf.adapter_files import AdapterFiles
+from mock_server.offline.engine_arguments import as_keyword
 
 
 @dataclass(frozen=True, slots=True)
 class LoRARequest:
-    """An adapter's name, a number of its own (as vLLM wants one), and its folder. vLLM's own class serves as well."""
+    """An adapter's name, a unique number (as in vLLM), and its folder. vLLM's own class works as well."""
 
     lora_name: str
     lora_int_id: int
@@ -22,7 +22,7 @@ class LoRARequest:
 
 
 class Adapters:
-    """Those that an engine has loaded; `limit` is how many fit, None when the engine swaps them by itself."""
+    """The adapters that an engine has loaded. `limit` is how many fit; None if the engine swaps them itself."""
 
     def __init__(self, engine: Engine, *, limit: int | None, max_rank: int) -> None:
         self._engine = engine
@@ -32,18 +32,18 @@ class Adapters:
         self._changing = asyncio.Lock()
 
     async def load(self, request: LoRARequest) -> str:
-        """The name that the engine knows it by. Raises `AdapterError`."""
+        """Loads the adapter and returns its name in the engine. Raises `AdapterError`."""
         name, path = request.lora_name, _full_path(request.lora_path)
         async with self._changing:
             if self._paths.get(name) != path:
-                await asyncio.to_thread(self._check, Adapter(name, path))
-                await self._make_room(name)
                 try:
+                    await asyncio.to_thread(self._check, Adapter(name, path))
+                    await self._make_room(name)
                     await self._engine.add_adapter(Adapter(name, path))
                 except AdapterError as error:
-                    raise AdapterError(in_python_words(str(error))) from error
+                    raise AdapterError(error.spelled(as_keyword)) from error
             self._paths.pop(name, None)
-            self._paths[name] = path  # the last one is the one used last
+            self._paths[name] = path  # the last one is the most recently used
         return name
 
     async def _make_room(self, name: str) -> None:
@@ -57,14 +57,9 @@ class Adapters:
     def _check(self, adapter: Adapter) -> None:
         if not self._max_rank:
             raise AdapterError(
-                "lora_request needs an engine with room for adapters: make it by get_vllm_engine(…, enable_lora=True)"
+                "lora_request needs an engine with room for adapters: make it with get_vllm_engine(…, enable_lora=True)"
             )
-        files = AdapterFiles.read(adapter)
-        if files.rank > self._max_rank:
-            raise AdapterError(
-                f"adapter {adapter.name} has rank {files.rank}, the engine is made for {self._max_rank}: make it by"
-                f" get_vllm_engine(…, max_lora_rank={smallest_max_rank(files.rank)})"
-            )
+        AdapterFiles.read(adapter).check_rank(self._max_rank)
 
 
 def _full_path(path: str) -> str:

@@ -1,7 +1,7 @@
-"""Scripts without `if __name__ == "__main__"` may start processes, as the page's programs do.
+"""Lets scripts without `if __name__ == "__main__"` start processes, as programs on ms-swift's page do.
 
-A process that is spawned begins by running its parent's script once more, for functions of that script that it might
-be given. vLLM's processes are given none; running the script there would start the engine anew, without end.
+A spawned process first runs its parent's script again, because it may get functions of that script. vLLM's processes
+get none, and running the script there would start the engine again, endlessly.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 @contextlib.contextmanager
 def hidden_main() -> Iterator[None]:
-    """Processes that are spawned meanwhile do not run the script."""
+    """Processes spawned in this block do not run the script."""
     main: Any = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     main.__spec__ = None
     if file is not None:
-        del main.__file__  # None in its place would be a module that `inspect` cannot look through, and torch does
+        del main.__file__  # not None: `inspect` cannot examine such a module, and torch uses it
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mock_server.models.types import MODEL_TYPES, UnknownModelTypeError, find_model_type
-from mock_server.offline.engine_arguments import in_python_words
+from mock_server.offline.engine_arguments import as_keyword
 from mock_server.offline.template import GENERATION, OWN
 from streamgauge.nearest import did_you_mean
 
@@ -26,17 +26,17 @@ class _Constants(type):
 
 
 class ModelType(metaclass=_Constants):
-    """An attribute for each type that is known; iterating gives them all."""
+    """Has an attribute for each known type. Iterating yields all types."""
 
 
 def get_default_template_type(model_type: str | None) -> str:
-    """How models of a type are prompted; None (a folder of no known type) means the tokenizer's own template.
+    """The template of a model type. None (a folder of unknown type) means the tokenizer's own template.
 
-    Raises `ValueError` that names the nearest types.
+    Raises `ValueError`, which names the nearest types.
     """
     if model_type is None:
         return OWN
     try:
         return find_model_type(model_type).template or GENERATION
     except UnknownModelTypeError as error:
-        raise UnknownModelTypeError(in_python_words(str(error))) from None
+        raise UnknownModelTypeError(error.spelled(as_keyword)) from None

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, by rich, for who asks for one."""
+"""An optional progress bar on standard error, drawn by rich."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamgauge.install import install_command
 
 @contextlib.contextmanager
 def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], None]]:
-    """Yields what to tell how many rows have ended. Raises `ImportError` that says what to install."""
+    """Yields a function that takes the number of finished rows. Raises `ImportError` with what to install."""
     if not is_wanted:
         yield lambda done: None
         return
@@ -18,9 +18,9 @@ def progress_bar(total: int, *, is_wanted: bool) -> Iterator[Callable[[int], Non
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
     except ImportError as error:
-        raise ImportError(f"use_tqdm=True shows its bar with rich: {install_command('progress')}") from error
+        raise ImportError(f"use_tqdm=True needs rich for its progress bar: {install_command('progress')}") from error
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    # what the program prints in the loop over a stream stays where it prints it, as it prints it
+    # output of the program in the loop over a stream stays unchanged
     console = Console(stderr=True)
     with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
         task = progress.add_task("rows", total=total)

@@ -1,4 +1,4 @@
-"""Requests and responses as the page has them: plain dicts in, plain dicts out, histories that grow."""
+"""Requests and responses as on ms-swift's page: plain dicts, with histories that grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OBSERVATION = "Observation:"
 
 
 class InferRequest(TypedDict, total=False):
-    """One row of a request list; `history` holds pairs of query and response."""
+    """One row of a request list. `history` has pairs of query and response."""
 
     query: Required[str]
     history: Sequence[Sequence[str]]
@@ -23,7 +23,7 @@ class InferRequest(TypedDict, total=False):
 
 
 class InferResponse(TypedDict):
-    """`history` is the request's with this query and response added; `responses` are all n of them, where n > 1."""
+    """`history` is the request's with this query and response added. `responses` has all n responses if n > 1."""
 
     response: str
     history: list[list[str]]
@@ -32,7 +32,7 @@ class InferResponse(TypedDict):
 
 
 class FailedResponse(TypedDict):
-    """A row that failed under `strict=False`; its history is the request's own."""
+    """A row that failed with `strict=False`. Its history is the request's own."""
 
     response: None
     history: list[list[str]]
@@ -40,7 +40,7 @@ class FailedResponse(TypedDict):
 
 
 class RowsFailedError(Exception):
-    """Some rows failed. `results` has every row's, in order: those that did not fail are not lost."""
+    """Some rows failed. `results` has the results of all rows in order, including those that did not fail."""
 
     def __init__(self, results: Sequence[InferResponse | FailedResponse]) -> None:
         self.results = list(results)
@@ -48,7 +48,7 @@ class RowsFailedError(Exception):
         number, error = failed[0]
         super().__init__(
             f"{len(failed)} of {len(self.results)} rows failed; request_list[{number}]: {str(error).rstrip('.')}."
-            " The others are in .results; strict=False returns them all, each failed row with its error."
+            " The responses of the others are in .results; with strict=False, failed rows have their errors there."
         )
 
     def __reduce__(self) -> Any:
@@ -56,12 +56,12 @@ class RowsFailedError(Exception):
 
 
 class RowError(ValueError):
-    """A request is not one; the message names the row, the field and what is wrong."""
+    """An invalid request. The message names the row, the field and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A request that was read. An observation goes on from the last response instead of asking anew."""
+    """A request that was read. An observation continues the last response instead of starting a new turn."""
 
     turns: tuple[ChatTurn, ...]
     query: str
@@ -69,7 +69,7 @@ class Row:
     is_observation: bool = False
 
     def grown(self, response: str) -> list[list[str]]:
-        """The history with the response added, as lists of its own."""
+        """A copy of the history with the response added."""
         pairs = [list(pair) for pair in self.history]
         if self.is_observation:
             pairs[-1][1] += self.query + response
@@ -79,7 +79,7 @@ class Row:
 
 
 def read_row(request: Mapping[str, Any], number: int, default_system: str | None = None) -> Row:
-    """Copies what it needs. Raises `RowError`."""
+    """Reads a request and copies its values. Raises `RowError`."""
     where = f"request_list[{number}]"
     if not isinstance(request, Mapping):
         raise RowError(f"{where} must be a dict with 'query' (got {type(request).__name__})")
@@ -117,9 +117,10 @@ def _turns(query: str, history: Sequence[tuple[str, str]], system: str | None, i
 def _check_keys(request: Mapping[str, Any], where: str) -> None:
     for key in request:
         if key in _MEDIA and request[key]:
-            raise RowError(f"{where}[{key!r}] cannot be served: models here read text only")
+            raise RowError(f"{where}[{key!r}] is not supported: models here read text only")
         if key not in (*_KEYS, *_MEDIA):
-            raise RowError(f"{where} has a key {key!r}; it may have {', '.join(_KEYS)}.{did_you_mean(str(key), _KEYS)}")
+            hint = did_you_mean(str(key), _KEYS)
+            raise RowError(f"{where} has an unknown key {key!r}; known keys are {', '.join(_KEYS)}.{hint}")
 
 
 def _read_history(history: Any, where: str) -> tuple[tuple[str, str], ...]:
@@ -142,12 +143,12 @@ def _read_pair(pair: Any, where: str) -> tuple[str, str]:
 
 
 def _check_text(text: str, where: str) -> None:
-    """Half a surrogate pair is no character, and tokenizers fail on it without a word about where it stands."""
+    """Raises `RowError` for half a surrogate pair: tokenizers fail on it without reporting where it is."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise RowError(
-            f"{where} has half a surrogate pair ({text[error.start]!a}) at {error.start}: it is no text"
+            f"{where} has half a surrogate pair ({text[error.start]!a}) at {error.start}, which is not valid text"
         ) from None
 
 

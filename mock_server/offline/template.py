@@ -1,4 +1,4 @@
-"""From the turns of a conversation to a prompt's token ids, for one tokenizer."""
+"""Turns a conversation into a prompt's token ids, for one tokenizer."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from streamgauge.nearest import did_you_mean
 GENERATION = "default-generation"
 """For base models: the query is the prompt."""
 OWN = "tokenizer"
-"""The tokenizer's own chat template, for models of no known type."""
+"""The tokenizer's own chat template, for models of unknown type."""
 
 
 class Template:
-    """`source` says which template it is: "tokenizer", or the type. Safe to use in several threads."""
+    """`source` is the origin of the template: "tokenizer", or the type. Several threads may use it."""
 
     def __init__(
         self, template_type: str, tokenizer: Any, chat_template: str | None, *, source: str, default_system: str | None
     ) -> None:
-        """`chat_template` is Jinja, None for plain completion."""
+        """`chat_template` is in Jinja; None for plain completion."""
         self.template_type = template_type
         self.source = source
         self.default_system = default_system
         self.tokenizer = tokenizer
         self._chat_template = chat_template
-        self._lock = threading.Lock()  # a tokenizer is not safe in several threads
+        self._lock = threading.Lock()  # tokenizers are not thread-safe
 
     def encode(self, turns: Sequence[ChatTurn], *, continue_final: bool = False) -> list[int]:
-        """The prompt; with `continue_final` the last turn stays open. Raises `RequestRefusedError`."""
+        """Encodes the prompt. `continue_final` leaves the last turn open. Raises `RequestRefusedError`."""
         with self._lock:
             if self._chat_template is None:
                 return list(self.tokenizer.encode(_only_query(turns)))
@@ -41,7 +41,7 @@ class Template:
             return render_prompt(self.tokenizer, self._chat_template, turns, options)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text, special tokens written out."""
+        """The text, including special tokens."""
         with self._lock:
             return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
@@ -52,7 +52,7 @@ class Template:
 def _only_query(turns: Sequence[ChatTurn]) -> str:
     if len(turns) != 1 or turns[0].role != "user":
         raise RequestRefusedError(
-            f"the template {GENERATION} completes a text: it takes a query alone, no system and no history", "history"
+            f"the template {GENERATION} completes a text: it takes only a query, without system and history", "history"
         )
     return turns[0].content
 
@@ -60,10 +60,10 @@ def _only_query(turns: Sequence[ChatTurn]) -> str:
 def get_template(
     template_type: str, tokenizer: Any, default_system: str | None = None, *, prefer_type: bool = False
 ) -> Template:
-    """The template for a model. The tokenizer's own is used where it has one, as the server does; the type's is for
-    tokenizers that bring none, and with `prefer_type` (the server's --template-type) for all.
+    """The template for a model: the tokenizer's own if it has one, as in the server, else the type's. With
+    `prefer_type` (the server's --template-type), it is always the type's.
 
-    `default_system` opens each conversation that names no system. Raises `ValueError`.
+    `default_system` is the system of conversations without one. Raises `ValueError`.
     """
     known = [*TEMPLATES, GENERATION, OWN]
     if template_type not in known:
@@ -80,7 +80,7 @@ def get_template(
         chosen, source = TEMPLATES[template_type], template_type
     else:
         raise ValueError(
-            f"the tokenizer has no chat template of its own: name one of {', '.join(TEMPLATES)}, or {GENERATION} for"
+            f"the tokenizer has no chat template: name one of {', '.join(TEMPLATES)}, or {GENERATION} for"
             " plain completion"
         )
     return Template(template_type, tokenizer, chosen, source=source, default_system=default_system)

@@ -1,21 +1,21 @@
-"""How many connections the limit on file descriptors leaves room for."""
+"""The number of connections that the limit on file descriptors allows."""
 
 from __future__ import annotations
 
 import resource
 
 MOST_CONNECTIONS = 8_192
-"""By default, however many descriptors there may be: each connection takes memory."""
+"""The default maximum, however high the descriptor limit is, because each connection takes memory."""
 _LEAST_RESERVE = 64
 
 
 def reserve(descriptors: int) -> int:
-    """Descriptors kept for everything that is not a connection: files, the engine, connections being closed."""
+    """Descriptors reserved for everything else: files, the engine, connections that are being closed."""
     return max(_LEAST_RESERVE, descriptors // 8)
 
 
 def room(descriptors: int) -> int:
-    """The number of connections for which so many descriptors suffice."""
+    """The number of connections for which this number of descriptors is enough."""
     return max(8, descriptors - reserve(descriptors))
 
 
@@ -25,16 +25,16 @@ def descriptor_limit() -> int:
 
 
 def connection_limit(wanted: int | None = None) -> int:
-    """The most connections to take: as wanted, else as many as there is room for, within reason.
+    """The largest number of connections: the wanted number, otherwise as many as the descriptors allow, within reason.
 
-    Raises this process's limit on descriptors as far as that needs; raises `ValueError` if it cannot be raised so far.
+    Raises this process's descriptor limit as far as necessary. Raises `ValueError` if that is impossible.
     """
     soft, hard = (_finite(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
     most = min(room(hard), MOST_CONNECTIONS) if wanted is None else wanted
     if most > room(hard):
         raise ValueError(
-            f"--max-connections {most} needs more file descriptors than this process may open ({hard}), which suffice"
-            f" for {room(hard)} connections: raise that limit (ulimit -n), or lower --max-connections"
+            f"--max-connections {most} needs more file descriptors than this process may open: {hard}, enough for"
+            f" {room(hard)} connections. Raise that limit (ulimit -n), or lower --max-connections"
         )
     if most > room(soft):
         needed = min(hard, max(most + _LEAST_RESERVE, most * 8 // 7 + 1))

@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol with limits on the time in which a request must arrive and on the size of its head.
+"""uvicorn's HTTP protocol with limits on the time for a request to arrive and on the size of its head.
 
-It also offers each request a `BodyWriter`, and tells every request of a connection when the client has left.
+It also offers each request a `BodyWriter`, and reports a disconnect to every request of the connection.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from mock_server.http.body_writer import BodyWriter, offer
 from mock_server.http.connections import Connections, RareWarning
 from mock_server.http.response_tally import NO_HANDLER, UNKNOWN_METHOD
 from mock_server.process.descriptors import descriptor_limit
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _LONGEST_FAREWELL_S = 5.0  # for a client to read a refusal while it is still sending
 _MOST_PIPELINED = 64
-_PIPELINED_BYTES = 4_096  # about what a request takes that waits for its turn
+_PIPELINED_BYTES = 4_096  # roughly the memory of a pipelined request that waits for its turn
 MOST_HEADERS = 128
-"""A header of five bytes takes forty times as much memory, and each one takes time."""
+"""A header of five bytes takes forty times as much memory, and each header takes time."""
 _UNREAD_INTERVAL_S = 0.25
 _FEW_DESCRIPTORS = 8
 _out_of_descriptors = RareWarning()
 _not_http = RareWarning()
 _add_header = HttpToolsProtocol.on_header
 _ANSWERED: Any = {"type": "http", "headers": ()}
-"""In place of the scope of a request that has been answered, whose head an idle connection would keep."""
+"""Replaces the scope of a request that has been answered: an idle connection would keep its head in memory."""
 
 
 class _EnoughError(Exception):
-    """Ends the parsing of data of which nothing more is wanted."""
+    """Ends the parsing of data when the rest of it is not needed."""
 
 
 class _Stage(Enum):
@@ -51,11 +51,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._pieces: list[bytes] = []
-        """Of a body, from the data being parsed. One chunk may hold a single byte: nothing else is done for each."""
+        """Pieces of a body in the data being parsed. A chunk may have a single byte, so each is only stored."""
         self.on_body = self._pieces.append  # type: ignore[method-assign, assignment]
         super().__init__(*args, **kwargs)
         self._server = _server_of(self.config.app)
-        settings = self._server.settings if self._server is not None else Settings()
+        settings = self._server.settings if self._server is not None else ServerSettings()
         self._connections = self._server.connections if self._server is not None else Connections()
         self._max_head_bytes = settings.max_head_bytes
         self._read_timeout_s = settings.read_timeout_s
@@ -64,9 +64,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0
         self._bytes_around_body = 0
         self._is_discarding = False
-        """Further data is discarded."""
+        """Whether to discard further data."""
         self._earlier_cycles: list[RequestResponseCycle] = []
-        """Unanswered when the next one arrived. uvicorn reports a disconnect only to the latest."""
+        """Requests that were unanswered when the next one arrived. uvicorn reports a disconnect only to the latest."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -107,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             if self._timer is None:
                 self._start_timer()
-            self._connections.holds_head(self, self._head_bytes)
+            self._connections.mark_head(self, self._head_bytes)
         elif self._stage is _Stage.START and not self._is_answering():
             if self._timer is None:  # blank lines cancel uvicorn's own limit for idle connections
                 self._start_timer()
@@ -116,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._tell_connections()
 
     def _parse(self, data: bytes) -> bool:
-        """As uvicorn does, but with a warning only now and then: whoever sends the data decides how often.
+        """Parses as uvicorn does, but limits how often it logs a warning: the client decides how often it is needed.
 
         Returns whether more data is wanted.
         """
@@ -129,16 +129,16 @@ class HttpProtocol(HttpToolsProtocol):
                 self.send_400_response("")
         except httptools.HttpParserUpgrade as error:
             if self.parser.get_method() == b"CONNECT":
-                self._close_after(self.cycle)  # a tunnel: what follows is no request
+                self._close_after(self.cycle)  # a tunnel: the data after it is not a request
             else:
                 self._parse_anew(data[error.args[0] :])
         self._take_pieces()
         return not self._is_discarding
 
     def _parse_anew(self, rest: bytes) -> None:
-        """Parses a head again without its `Upgrade` header: the server speaks no other protocol.
+        """Parses a head again without its `Upgrade` header, because the server supports no other protocol.
 
-        httptools would skip the body and every later request.
+        Otherwise, httptools would skip the body and every later request.
         """
         version = self.parser.get_http_version().encode()
         head = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
@@ -181,9 +181,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(head_too_large(self._max_head_bytes))
             raise _EnoughError
         if self._head_bytes:
-            self._connections.has_head(self)
+            self._connections.mark_head_complete(self)
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._stage = _Stage.HEAD  # it is read again
+            self._stage = _Stage.HEAD  # it will be read again
             return
         if self._is_answering():
             self._earlier_cycles.append(self.cycle)
@@ -194,7 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.scope is self.scope:  # its task starts in the loop's next iteration
             cycle.transport = self._outlet  # type: ignore[assignment]
             offer(self.scope, cycle.send, self._writer)
-        self.headers = []  # trailers go here, so that they cannot pass for headers
+        self.headers = []  # collects trailers, so that they are not taken for headers
 
     def on_message_complete(self) -> None:
         if self._stage is _Stage.HEAD:
@@ -208,7 +208,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_discarding = self._is_discarding or self._stage is not _Stage.START
 
     def send_400_response(self, msg: str) -> None:
-        """Answers data that is not HTTP, which no application sees."""
+        """Answers data that is not HTTP; the application does not see it."""
         self._count_refusal(400)
         broken = self.cycle if self._stage is _Stage.BODY and self._has_cycle() else None
         if broken is None:
@@ -233,13 +233,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._writer.is_writable = False
         super().pause_writing()
         self._tell_connections()
-        if self._connections.leaves_unread(self):
+        if self._connections.mark_unread(self):
             self.loop.call_later(_UNREAD_INTERVAL_S, self._bound_unread)
 
     def resume_writing(self) -> None:
         self._writer.is_writable = True
         super().resume_writing()
-        self._connections.reads(self)
+        self._connections.mark_read(self)
         self._tell_connections()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -253,7 +253,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def is_waiting_for_body(self) -> bool:
-        """The current request's body is incomplete."""
+        """Whether the body of the current request is incomplete."""
         return self._stage is _Stage.BODY
 
     def close_gently(self) -> None:
@@ -266,21 +266,21 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(_LONGEST_FAREWELL_S, self.transport.abort)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Except for the rest of a body after its response: that must not keep the connection open."""
+        """Keeps the timer while the rest of a body arrives after its response: it must not keep the connection open."""
         cycle: RequestResponseCycle | None = self.cycle
         if self._stage is not _Stage.BODY or cycle is None or not cycle.response_complete:
             super()._unset_keepalive_if_required()
 
     def _tell_connections(self) -> None:
-        """Whether the client or the server is to act next."""
+        """Reports whether the client or the server must act next."""
         if not self._writer.is_writable or (self._stage is _Stage.BODY and not self._earlier_cycles):
-            self._connections.is_waiting(self)
+            self._connections.mark_waiting(self)
         elif self._is_answering():
-            self._connections.is_busy(self)
+            self._connections.mark_busy(self)
         elif self._stage is _Stage.HEAD:
-            self._connections.is_half_open(self)
+            self._connections.mark_half_open(self)
         elif self.cycle is not None:
-            self._connections.is_waiting(self)
+            self._connections.mark_waiting(self)
 
     def _bound_unread(self) -> None:
         if self._connections.bound_unread():
@@ -309,7 +309,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _is_late(self) -> None:
-        """Called when a head is incomplete, or when a connection has been silent."""
+        """Called if a head is still incomplete, or if a connection has been silent."""
         self._timer = None
         if self._is_answering():
             self._start_timer()  # an earlier request is being answered
@@ -319,9 +319,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(request_timeout("head", self._read_timeout_s))
 
     def _refuse(self, error: ApiError) -> None:
-        """Answers instead of the application, which has not seen the request."""
+        """Answers in place of the application, which has not seen the request."""
         self._count_refusal(error.status)
-        if self._is_answering():  # the refusal would end up inside another response
+        if self._is_answering():  # the refusal would be written into another response
             self._close_after(self.cycle)
         else:
             self._write_refusal(error)
@@ -346,7 +346,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Outlet:
-    """Takes the place of the transport for uvicorn, and discards data after the client has left."""
+    """Replaces the transport for uvicorn, and discards data after the client has disconnected."""
 
     __slots__ = ("_protocol", "_transport", "_writer")
 
@@ -370,7 +370,7 @@ class _Outlet:
 
 
 def _warn_of_few_descriptors(transport: asyncio.Transport) -> None:
-    """The kernel gives each connection the lowest free number. At the limit, uvloop closes new connections silently."""
+    """The kernel gives each connection the lowest free number. At the limit, uvloop silently closes new connections."""
     accepted = transport.get_extra_info("socket")
     if accepted is not None and accepted.fileno() >= descriptor_limit() - _FEW_DESCRIPTORS:
         _out_of_descriptors.log(

@@ -1,4 +1,4 @@
-"""A bound socket, made before the engine starts: a port that is taken shows at once."""
+"""A bound socket. It is made before the engine starts, so that a port in use is reported immediately."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-# Of the ranges for documentation: nothing is sent, the kernel only chooses the address that it would send from.
+# Addresses reserved for documentation. Nothing is sent; the kernel only chooses the address it would send from.
 _ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 _LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class ListenError(Exception):
-    """The server cannot listen where it was told to; the message says why and what to do."""
+    """The server cannot listen at the given address. The message has the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Listener:
         return cls(listener, host, scheme)
 
     def problem(self, error: OSError) -> ListenError:
-        """Why the server cannot listen on the socket after all."""
+        """The error for a bound socket that the server cannot listen on after all."""
         return ListenError(_problem(error, self.host, self.port))
 
     @property
@@ -55,14 +55,14 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The API's base URL, at an address that works from other machines too if the server can be reached there."""
+        """The API's base URL. If other machines can reach the server, the address works from there as well."""
         host = self.socket.getsockname()[0]
         if self.every_interface is not None:
             families = [socket.AddressFamily(self.socket.family)]
             if families == [socket.AF_INET6] and not self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-                families.append(socket.AF_INET)  # it accepts these as well
-            ways_out = filter(None, map(_outward_address, families))
-            host = next(ways_out, _LOOPBACK[families[0]])
+                families.append(socket.AF_INET)  # the socket accepts these as well
+            addresses = filter(None, map(_outward_address, families))
+            host = next(addresses, _LOOPBACK[families[0]])
         return f"{self.scheme}://{_in_url(host)}:{self.port}/v1"
 
     @property

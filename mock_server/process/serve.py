@@ -1,4 +1,6 @@
-"""The process around the application: the engine's start, signals, the ready line, a drained and clean end."""
+"""The process around the application: it starts the engine, handles signals, prints the ready line, and drains requests
+before it ends.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +27,18 @@ from mock_server.process.http_protocol import HttpProtocol
 from mock_server.process.listener import Listener
 from mock_server.process.tls import TlsServer, tls_context
 from mock_server.process.unix_listener import UnixListener
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from mock_server.state import ServerState
 
 _ACCEPTED_AT_ONCE = 8
-"""Copies of the listening socket. libuv accepts one connection for each in a turn of the loop, and the turns are long
-when there is much to do.
+"""The number of listening sockets, all but one of them copies. libuv accepts one connection for each in a turn of the
+loop, and turns are long under load.
 """
-_FAREWELL_S = 0.5  # after the engine has stopped, for clients to read the last events
-_FORCED_END_S = 2.0  # after the time for streams; all connections have been aborted by then
+_FAREWELL_S = 0.5  # time for clients to read the last events after the engine has stopped
+_FORCED_END_S = 2.0  # added to the time for streams; all connections have been aborted by then
 _THREAD_SWITCH_S = 0.0005
-"""How long the loop waits for a thread that computes, each time it needs the interpreter. Python's default of
-5 ms adds up: while one request's pattern is worked on in a thread, every event of every other request would come that
-much later.
+"""How long the loop waits for a computing thread each time it needs the interpreter. With Python's default of 5 ms,
+while a thread works on one request's pattern, every event of every other request would be late by that time.
 """
 _log = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +46,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How the process runs, as opposed to what it serves."""
+    """Options of the process, as opposed to those of the application."""
 
     shutdown_timeout_s: float = 5.0
     until_stdin_closes: bool = False
@@ -60,7 +61,7 @@ def print_line(line: str) -> None:
 
 def serve(
     engine: Engine,
-    settings: Settings,
+    settings: ServerSettings,
     listener: Listener | UnixListener,
     options: ServeOptions = ServeOptions(),
     *,
@@ -76,12 +77,12 @@ def serve(
         app,
         http=HttpProtocol,
         ws="none",
-        lifespan="off",  # run here, around the server: the engine's failures and signals during its start are ours
+        lifespan="off",  # `_run` does it, to handle the engine's failures and signals during the start
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here asks for a client's address, and reading long lists of them takes time
+        proxy_headers=False,  # the server does not use clients' addresses, and parsing long lists of them takes time
         backlog=4096,
         timeout_graceful_shutdown=int(options.shutdown_timeout_s + _FORCED_END_S),
     )
@@ -120,11 +121,11 @@ async def _run(
 
 
 class _StoppedBeforeReadyError(Exception):
-    """Somebody ended the server while its engine was starting."""
+    """The server was stopped while its engine was starting."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with a ready line, a drain, an end to streams at shutdown, and an eye on the engine."""
+    """uvicorn with a ready line, a drain and an end to streams at shutdown, and a watch on the engine."""
 
     def __init__(
         self,
@@ -145,14 +146,14 @@ class _Server(uvicorn.Server):
         self._on_stop: Callable[[], object] | None = None
 
     def stop(self) -> None:
-        """From any thread: ends the start, or the serving."""
+        """Ends the start or the serving. May be called from any thread."""
         self.should_exit = True
         if self._on_stop is not None:
             self._on_stop()
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """While the engine starts, whoever stops the server cancels that. Raises `_StoppedBeforeReadyError` then."""
+        """While the engine starts, stopping the server cancels the start and raises `_StoppedBeforeReadyError`."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("the server runs in a task")
@@ -189,15 +190,15 @@ class _Server(uvicorn.Server):
             else:
                 await super().startup([])
                 self._start_tls(self._options.ssl_certfile)
-        except OSError as error:  # bound long ago, and meanwhile listened on by another
+        except OSError as error:  # another process has started to listen on the address since it was bound
             raise self._listener.problem(error) from None
-        # What lives now lives to the end: keep it out of every later collection.
+        # Objects that exist now exist until the end: exclude them from later garbage collections.
         gc.collect()
         gc.freeze()
         self._announce(self._ready_line())
 
     def _start_tls(self, certfile: str) -> None:
-        """uvicorn's own way does not know of a connection before its handshake is complete."""
+        """Replaces uvicorn's own TLS, which does not know of a connection before its handshake is complete."""
 
         def make_protocol() -> HttpProtocol:
             return HttpProtocol(
@@ -223,19 +224,19 @@ class _Server(uvicorn.Server):
         return f"{line} listening={every_interface}"
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """New requests are refused, those under way may finish; what outlasts its time ends with an error event."""
-        traffic = self._state.traffic
-        traffic.close()
-        drained = asyncio.create_task(traffic.wait_until_empty())
+        """Refuses new requests and lets requests in progress finish. Those that take too long get an error event."""
+        admission = self._state.admission
+        admission.close()
+        drained = asyncio.create_task(admission.wait_until_empty())
         forced = asyncio.create_task(self._forced.wait())
         await asyncio.wait(
             {drained, forced}, timeout=self._options.shutdown_timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
         drained.cancel()
         forced.cancel()
-        if traffic.under_way:
+        if admission.under_way:
             if self.death is None:
-                traffic.cut_off()
+                admission.cut_off()
             await self._state.engine.stop()
         aborting = asyncio.create_task(self._abort_connections(), name="end of connections")
         await super().shutdown(sockets)
@@ -250,7 +251,7 @@ class _Server(uvicorn.Server):
             transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A second signal means at once."""
+        """A second signal ends the server immediately."""
         if self.should_exit:
             self.force_exit = True
             self._loop.call_soon_threadsafe(self._forced.set)
@@ -258,7 +259,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """As uvicorn does, but without raising the signal again at the end."""
+        """Like uvicorn's, but does not raise the signal again at the end."""
         with _signals(self.handle_exit):
             yield
 

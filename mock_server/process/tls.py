@@ -1,4 +1,4 @@
-"""TLS connections, which count from the moment they are accepted: a handshake may never end."""
+"""TLS connections. They count from the moment they are accepted, because a handshake may never end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tls_context(certfile: str, keyfile: str | None) -> ssl.SSLContext:
 
 
 class TlsServer:
-    """Accepts connections on a bound socket until it is closed. Each gets a protocol when its handshake is complete."""
+    """Accepts connections on a bound socket until it is closed. Each gets a protocol once its handshake is complete."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class TlsServer:
         backlog: int,
         timeout_s: float,
     ) -> None:
-        """Raises `OSError`. `timeout_s` is for a handshake; 0: the usual one."""
+        """Raises `OSError`. `timeout_s` limits a handshake; 0: the default limit."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._context = context
@@ -59,7 +59,7 @@ class TlsServer:
             handshake.cancel()
 
     async def wait_closed(self) -> None:
-        """As uvicorn waits for its own servers."""
+        """uvicorn calls this for its own servers, too; here there is nothing to wait for."""
 
     def _resume(self) -> None:
         if not self._is_closed:
@@ -99,13 +99,13 @@ class TlsServer:
 
 
 class _Handshake:
-    """A connection that is no more than that yet."""
+    """A connection whose handshake is not complete."""
 
     def __init__(self, accepted: socket.socket) -> None:
         self.socket = accepted
 
     def drop(self) -> None:
-        with contextlib.suppress(OSError):  # the client has left
+        with contextlib.suppress(OSError):  # the client has disconnected
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def unread_bytes(self) -> int:

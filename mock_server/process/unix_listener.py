@@ -67,7 +67,7 @@ class UnixListener:
 
 
 def _remove_left_behind(file: Path) -> None:
-    """Raises `ListenError` for a socket in use and for any other file."""
+    """Raises `ListenError` for a socket that is in use, and for a file that is not a socket."""
     try:
         mode = file.lstat().st_mode
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _remove_left_behind(file: Path) -> None:
 
 
 def _is_in_use(file: Path) -> bool:
-    """Whether a server listens there, or has bound it and does not listen yet."""
+    """Whether a server listens there, or has bound the socket and does not listen yet."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # a full backlog would block
         try:

@@ -1,1 +1,1 @@
-"""From the body of a request to the terms of an engine."""
+"""From a request's body to the prompt and parameters of an engine."""

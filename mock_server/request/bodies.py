@@ -1,5 +1,5 @@
-"""What the server is asked: OpenAI's bodies with vLLM's additions. Known fields are typed strictly and
-bounded; unknown ones are ignored, since clients send new ones before servers know them.
+"""The bodies of requests: OpenAI's, with vLLM's additions. Known fields have strict types and bounds. Unknown fields
+are ignored, because clients send new fields before servers know them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from mock_server.request_limits import (
 )
 
 INT64_MAX = 2**63 - 1
-"""The largest integer of any field: Python does not write one of thousands of digits."""
+"""The largest integer of any field. Python cannot write integers of thousands of digits."""
 MAX_BIAS = 100
 
 
 def _integral(value: Any) -> Any:
-    """5.0 is an integer in JSON, and some languages write integers that way."""
+    """Turns 5.0 into 5: some languages write integers that way."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -47,14 +47,14 @@ def _integral_items(value: Any) -> Any:
 
 
 def _integers(items: list[Any]) -> list[Any]:
-    """With 5.0 as 5 if all are integers. That takes a while, so a list may not have too many."""
+    """Turns 5.0 into 5 if all items are integers. This is slow, so the length of such a list is limited."""
     types = set(map(type, items))
     if float in types and types <= {int, float}:
         if len(items) > MAX_POINTED_INTEGERS:
             raise PydanticCustomError(
                 "pointed_integers", "has too many integers with a point", {"max_length": MAX_POINTED_INTEGERS}
             )
-        with contextlib.suppress(ValueError, OverflowError):  # for what is not finite
+        with contextlib.suppress(ValueError, OverflowError):  # raised for numbers that are not finite
             integers = list(map(int, items))
             if integers == items:
                 return integers
@@ -62,7 +62,7 @@ def _integers(items: list[Any]) -> list[Any]:
 
 
 def _prompt(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Takes prompts that are right as they are: pydantic would try every form on every item."""
+    """Accepts valid prompts quickly: pydantic would try every form on every item."""
     if isinstance(value, list) and value:
         if isinstance(value[0], list):
             lists = [_integral_items(item) for item in value]
@@ -79,7 +79,7 @@ def _is_token_ids(value: Any) -> bool:
 
 
 def _first_wrong(value: Any) -> Any:
-    """Runs before each of them is validated: one that is wrong is enough for an error."""
+    """Finds a wrong bias before pydantic validates them all: one is enough for an error."""
     if not isinstance(value, dict):
         return value
     if len(value) > MAX_BIASES:
@@ -118,7 +118,7 @@ class StreamOptions(BaseModel):
 
 
 class JsonSchema(BaseModel):
-    """OpenAI's wrapping of a schema."""
+    """OpenAI's object around a schema."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -134,11 +134,11 @@ class ResponseFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
     plain_schema: dict[str, Any] | None = Field(default=None, alias="schema")
-    """A schema without OpenAI's wrapping, as clients of llama.cpp and others send it."""
+    """A schema without OpenAI's object around it, as clients of llama.cpp and others send it."""
 
 
 class StructuredOutputs(BaseModel):
-    """vLLM's way to ask for structured output: one constraint, and options for it."""
+    """vLLM's way to ask for structured output: one constraint and its options."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -155,7 +155,7 @@ class StructuredOutputs(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _first_unknown(cls, value: Any) -> Any:
-        """One name that is not known is enough for an error; pydantic would describe each of them."""
+        """Keeps one unknown name only: one is enough for an error, and pydantic would describe each of them."""
         if isinstance(value, dict) and len(value) > len(cls.model_fields):
             known = {field.alias or name for name, field in cls.model_fields.items()}
             return next(({name: given} for name, given in value.items() if name not in known), value)
@@ -163,7 +163,7 @@ class StructuredOutputs(BaseModel):
 
 
 class GenerationRequest(_Request):
-    """What chat and completions have in common. None = not said."""
+    """The fields that chat and completions share. None: the request does not set it."""
 
     max_tokens: Positive | None = None
     min_tokens: Count | None = None
@@ -199,7 +199,7 @@ class GenerationRequest(_Request):
     user: str | None = None
     return_token_ids: bool | None = None
     truncate_prompt_tokens: Annotated[int, Field(ge=-1, le=INT64_MAX), _INTEGRAL] | None = None
-    """Only so many of the prompt's last tokens are kept; -1: as many as the context takes."""
+    """How many of the prompt's last tokens are kept; -1: as many as fit into the context."""
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class ImageUrl(BaseModel):
 
 
 class ContentPart(BaseModel):
-    """One part of a message; text is what every model reads."""
+    """One part of a message. Every model accepts text."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -230,7 +230,7 @@ class FunctionCalled(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_LENGTH)]
     arguments: str = "{}"
-    """As JSON."""
+    """JSON."""
 
 
 class ToolCalled(BaseModel):
@@ -276,7 +276,7 @@ class NamedFunction(BaseModel):
 
 
 class NamedTool(BaseModel):
-    """A choice of one function."""
+    """A tool choice that names one function."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -310,11 +310,11 @@ class CompletionRequest(GenerationRequest):
     ]
     echo: bool | None = None
     logprobs: Count | bool | None = None
-    """OpenAI's number of likeliest tokens, or ms-swift's boolean with `top_logprobs`."""
+    """OpenAI's number of likeliest tokens, or ms-swift's boolean together with `top_logprobs`."""
 
 
 class TokenizeRequest(_Request):
-    """vLLM's form: a prompt, or messages."""
+    """In vLLM's form: a prompt or messages."""
 
     prompt: str | None = None
     messages: Annotated[list[ChatRequestMessage], Field(min_length=1, fail_fast=True)] | None = None
@@ -326,7 +326,7 @@ class TokenizeRequest(_Request):
 
 
 class LoadAdapterRequest(BaseModel):
-    """vLLM's form."""
+    """In vLLM's form."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 

@@ -1,4 +1,4 @@
-"""Messages of a request as turns of text, and images where the model sees them; all else is refused by name."""
+"""Turns a request's messages into turns of text, with images if the model accepts them. Refuses everything else."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LONG_ARGUMENTS = 40_000
 async def chat_turns(
     messages: Sequence[ChatRequestMessage], default_system: str | None = None, *, sees_images: bool = False
 ) -> list[ChatTurn]:
-    """Raises `ApiError` (400). Several text parts of a message are joined by line ends, as vLLM does.
+    """Raises `ApiError` (400). Joins several text parts of a message with line ends, as vLLM does.
 
-    `default_system` opens a conversation that has no system message of its own. Other requests run between the
-    messages of a long conversation.
+    `default_system` opens a conversation that has no system message. Other requests run between the messages of a long
+    conversation.
     """
     turns: list[ChatTurn] = []
     for number, message in enumerate(messages):
@@ -40,7 +40,7 @@ def _is_long(message: ChatRequestMessage) -> bool:
 
 
 def chat_options(request: ChatRequest | TokenizeRequest, tools: Sequence[Mapping[str, Any]] = ()) -> ChatOptions:
-    """Raises `ApiError` (400) for wishes that contradict each other."""
+    """Raises `ApiError` (400) for options that contradict each other."""
     if request.continue_final_message and request.add_generation_prompt:
         raise bad_request(
             "continue_final_message and add_generation_prompt cannot both be true", param="continue_final_message"
@@ -54,10 +54,10 @@ def chat_options(request: ChatRequest | TokenizeRequest, tools: Sequence[Mapping
 
 
 def _template_kwargs(request: ChatRequest | TokenizeRequest) -> Mapping[str, Any]:
-    """Many templates know the effort by this name; a template that does not pays no heed."""
-    said = request.chat_template_kwargs or {}
+    """Many templates know the effort by this name; others ignore it."""
+    given = request.chat_template_kwargs or {}
     effort = request.reasoning_effort if isinstance(request, ChatRequest) else None
-    return said if effort is None else {"reasoning_effort": effort, **said}
+    return given if effort is None else {"reasoning_effort": effort, **given}
 
 
 def _turn(message: ChatRequestMessage, path: str, *, sees_images: bool) -> ChatTurn:
@@ -78,7 +78,7 @@ def _turn(message: ChatRequestMessage, path: str, *, sees_images: bool) -> ChatT
 
 
 def _fields(message: ChatRequestMessage) -> dict[str, Any]:
-    """What templates may want to know beside role and content; a call's arguments as values, as they expect."""
+    """What templates may use besides role and content. They expect a call's arguments as values."""
     fields: dict[str, Any] = {}
     if message.tool_call_id is not None:
         fields["tool_call_id"] = message.tool_call_id
@@ -97,9 +97,9 @@ def _fields(message: ChatRequestMessage) -> dict[str, Any]:
 
 
 def _arguments(call: ToolCalled) -> dict[str, Any]:
-    """An empty object for what is not a JSON object, as in vLLM.
+    """An empty object for arguments that are not a JSON object, as in vLLM.
 
-    A call that `max_tokens` cut off stays in the conversation: refusing it would end every later turn as well.
+    A call that `max_tokens` cut off stays in the conversation: refusing it would make every later turn fail as well.
     """
     try:
         arguments = from_json(call.function.arguments)
@@ -109,7 +109,7 @@ def _arguments(call: ToolCalled) -> dict[str, Any]:
 
 
 def _check_image(part: ContentPart, path: str) -> None:
-    """Its address alone: nobody looks at the image."""
+    """Checks its address only; the server never reads the image."""
     url = part.image_url.url if part.image_url is not None else None
     if url is None:
         raise bad_request(f"{path}.image_url.url is required", param=f"{path}.image_url.url")
@@ -122,7 +122,7 @@ def _check_image(part: ContentPart, path: str) -> None:
 
 
 def _text(part: ContentPart, path: str, *, sees_images: bool) -> str:
-    """A refusal is text too: an assistant's earlier answer may have been one."""
+    """A refusal counts as text: an earlier answer of the assistant may have been one."""
     texts = {"text": part.text, "refusal": part.refusal}
     if part.type not in texts:
         raise _not_read(part.type, path, "text and images" if sees_images else "text")
@@ -134,5 +134,5 @@ def _text(part: ContentPart, path: str, *, sees_images: bool) -> str:
 
 def _not_read(kind: str, path: str, read: str) -> ApiError:
     return bad_request(
-        f"{path}: a part of type {kind[:100]!r} cannot be served, this model reads {read} only", param=f"{path}.type"
+        f"{path}: parts of type {kind[:100]!r} are not supported; this model reads {read} only", param=f"{path}.type"
     )

@@ -1,11 +1,11 @@
-"""How a request wants its tokens chosen, and how many fit: from the wire's fields to the engine's parameters."""
+"""From the sampling fields of a request to an engine's parameters, within the room that the context leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
 
-from mock_server.engine.base import EngineInfo, GenerationParams, StructuredOutput
+from mock_server.engine.base import SAMPLING, EngineInfo, GenerationParams, StructuredOutput
 from mock_server.errors import ApiError, bad_request
 from mock_server.request.bodies import ChatRequest, CompletionRequest, GenerationRequest
 from mock_server.request.structured import structured_output
@@ -16,7 +16,7 @@ _LONGEST_ID = 19  # digits; int() refuses more than 4,300
 
 
 def truncated(request: GenerationRequest, token_ids: list[int], info: EngineInfo) -> list[int]:
-    """The end of a prompt, if the request wants no more than that."""
+    """The last tokens of a prompt, if the request wants only these."""
     most = request.truncate_prompt_tokens
     if most == 0:
         raise bad_request("truncate_prompt_tokens must be at least 1, or -1", param="truncate_prompt_tokens")
@@ -28,9 +28,9 @@ def truncated(request: GenerationRequest, token_ids: list[int], info: EngineInfo
 def chat_params(
     request: ChatRequest, info: EngineInfo, num_prompt_tokens: int, calls: StructuredOutput | None = None
 ) -> GenerationParams:
-    """A chat answer may fill the window unless the request or the model says otherwise. Raises `ApiError` (400).
+    """A chat answer may fill the context unless the request or the model sets a limit. Raises `ApiError` (400).
 
-    `calls`: what an answer must be that has to call tools.
+    `calls`: the constraint for an answer that must call tools.
     """
     has_newer_name = request.max_completion_tokens is not None
     return _generation_params(
@@ -50,9 +50,9 @@ def chat_params(
 def completion_params(
     request: CompletionRequest, info: EngineInfo, num_prompt_tokens: int, like: GenerationParams | None = None
 ) -> GenerationParams:
-    """With `max_tokens` 0, the echoed prompt is scored and nothing is generated. Raises `ApiError` (400).
+    """With `max_tokens` 0, scores the echoed prompt and generates nothing. Raises `ApiError` (400).
 
-    `like`: those of another prompt of the request. Prompts share what does not depend on their lengths.
+    `like`: the parameters of another prompt of the request. Prompts share what does not depend on their lengths.
     """
     if request.max_tokens == 0 and not request.echo:
         raise bad_request(
@@ -75,7 +75,7 @@ def completion_params(
 
 
 def completion_logprobs(request: CompletionRequest) -> int | None:
-    """How many likeliest tokens are wanted beside each; None: no log probabilities at all."""
+    """The number of likeliest tokens for each position; None: no log probabilities."""
     if request.logprobs is None or request.logprobs is False:
         return None
     return (request.top_logprobs or 0) if request.logprobs is True else request.logprobs
@@ -95,7 +95,7 @@ def _generation_params(
     calls: StructuredOutput | None = None,
     like: GenerationParams | None = None,
 ) -> GenerationParams:
-    """A `max_tokens` that does not fit beside the prompt is cut to the room left."""
+    """Cuts `max_tokens` to the room that the prompt leaves."""
     room = _room(info, num_prompt_tokens, prompt_field)
     if max_tokens is not None and max_tokens > info.max_model_len:
         raise _context_exceeded(info, num_prompt_tokens, max_tokens, prompt_field, param=max_tokens_field)
@@ -115,13 +115,7 @@ def _generation_params(
         max_tokens=granted,
         min_tokens=min_tokens,
         n=request.n or 1,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        min_p=request.min_p,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        repetition_penalty=request.repetition_penalty,
+        **{name: getattr(request, name) for name in SAMPLING},
         seed=request.seed,
         stop_token_ids=_token_ids(request.stop_token_ids, info, "stop_token_ids"),
         ignore_eos=bool(request.ignore_eos),
@@ -140,25 +134,27 @@ def _structured_output(request: GenerationRequest, calls: StructuredOutput | Non
     wanted = structured_output(request)
     if wanted is not None and calls is not None:
         raise bad_request(
-            "tool_choice makes the answer a call, so that it cannot have another structure: leave one of them out",
+            "tool_choice requires a tool call, so the answer cannot have another structure: leave one of them out",
             param="tool_choice",
         )
     return calls or wanted
 
 
 def check_token_ids(token_ids: Collection[int], vocab_size: int, field: str) -> None:
-    """Raises `ApiError` (400) for an id that the model does not have."""
+    """Raises `ApiError` (400) for an id outside the vocabulary."""
     largest = max(token_ids, default=0)
     if largest >= vocab_size:
-        raise bad_request(f"{field} must be below {vocab_size}, the vocabulary's size (got {largest})", param=field)
+        raise bad_request(f"{field} must be below the vocabulary size, {vocab_size} (got {largest})", param=field)
 
 
 def check_stream_options(request: GenerationRequest) -> None:
-    """Raises `ApiError` (400) for fields that go with only one form of the answer."""
+    """Raises `ApiError` (400) for fields that do not fit a stream, or do not fit a whole answer."""
     if request.stream_options is not None and not request.stream:
         raise bad_request("stream_options may only be set when stream is true", param="stream_options")
     if request.prompt_logprobs is not None and request.stream:
-        raise bad_request("prompt_logprobs cannot be streamed: leave it out, or stream", param="prompt_logprobs")
+        raise bad_request(
+            "prompt_logprobs cannot be streamed: leave out prompt_logprobs or stream", param="prompt_logprobs"
+        )
 
 
 def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
@@ -172,9 +168,9 @@ def _room(info: EngineInfo, num_prompt_tokens: int, prompt_field: str) -> int:
 def _context_exceeded(
     info: EngineInfo, num_prompt_tokens: int, num_answer_tokens: int, prompt_field: str, *, param: str
 ) -> ApiError:
-    """In OpenAI's words: by them, clients recognize this error and fall back to a model with a longer context.
+    """Uses OpenAI's wording, by which clients recognize this error and fall back to a model with a longer context.
 
-    litellm looks for the first sentence; langchain for the code, in a text that newer clients of OpenAI cut it from.
+    litellm looks for the first sentence, and langchain for the code, which newer OpenAI clients omit from their text.
     """
     remedy = prompt_field if param == prompt_field else f"{prompt_field} or completion"
     if num_prompt_tokens > info.max_model_len:
@@ -203,7 +199,7 @@ def _check_min_tokens(request: GenerationRequest, max_tokens: int | None, max_to
 
 def _check_logprobs(request: GenerationRequest, info: EngineInfo, logprobs: int | None, field: str) -> None:
     if request.top_logprobs and logprobs is None:
-        raise bad_request("top_logprobs needs logprobs to be true", param="top_logprobs")
+        raise bad_request("top_logprobs requires logprobs to be true", param="top_logprobs")
     for name, count in ((field, logprobs), ("prompt_logprobs", request.prompt_logprobs)):
         if count is not None and count > info.max_logprobs:
             raise bad_request(f"{name} must be at most {info.max_logprobs} (got {count})", param=name)

@@ -1,4 +1,4 @@
-"""What a request wants its answer to be an instance of: OpenAI's `response_format` or vLLM's `structured_outputs`."""
+"""The structure that a request asks for: OpenAI's `response_format` or vLLM's `structured_outputs`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def structured_output(request: GenerationRequest) -> StructuredOutput | None:
     if wanted is None:
         return by_format
     if by_format is not None:
-        raise bad_request("give either response_format or structured_outputs", param="structured_outputs")
+        raise bad_request("send either response_format or structured_outputs, not both", param="structured_outputs")
     return _from_constraints(wanted)
 
 

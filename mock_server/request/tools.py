@@ -1,4 +1,4 @@
-"""Tools of a chat request: which the model is offered, whether it must call one, and how its answer is to be read."""
+"""The tools of a chat request: which the model is offered, whether it must call one, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """`constraint` makes the model write nothing but calls; `reader` is None where all text is content."""
+    """`constraint` forces the model to write only calls; `reader` is None if all text is content."""
 
     offered: tuple[Mapping[str, Any], ...] = ()
     constraint: StructuredOutput | None = None
     reader: Callable[[], MessageReader] | None = None
     ends_with_calls: bool = True
-    """Whether an answer that called has the finish reason for it; OpenAI's has not where the function was named."""
+    """Whether the finish reason of calls is `tool_calls`. OpenAI does not use it if the request names the function."""
 
 
 def tool_use(request: ChatRequest, tool_format: str | None) -> ToolUse:
-    """Raises `ApiError` (400) for a choice that does not fit the tools, or the model."""
+    """Raises `ApiError` (400) for a choice that does not fit the tools or the model."""
     tools, choice = request.tools, request.tool_choice
     if tools is None:
         if choice is not None and choice != "none":
-            raise bad_request("tool_choice needs tools to choose from", param="tool_choice")
+            raise bad_request("tool_choice requires tools", param="tool_choice")
         return ToolUse()
     if choice == "none":
         return ToolUse()
@@ -55,15 +55,15 @@ def tool_use(request: ChatRequest, tool_format: str | None) -> ToolUse:
         return ToolUse(offered, constraint, partial(CallListReader, new_call_id))
     if tool_format is None:
         raise bad_request(
-            'tool_choice "auto" needs a model whose calls can be read: start the server with --tool-call-parser hermes'
-            ' if it writes them so; "required" and named functions work with every model',
+            'tool_choice "auto" needs a model whose call format is known: if it writes calls in the Hermes format,'
+            ' start the server with --tool-call-parser hermes; "required" and named functions work with every model',
             param="tool_choice",
         )
     return ToolUse(offered, None, partial(HermesReader, new_call_id, most=most))
 
 
 def message_reader(use: ToolUse, reasoning_format: str | None, *, shown: bool) -> Callable[[], MessageReader] | None:
-    """A reader for each choice, or None where all text is content."""
+    """Makes a reader for each choice; None if all text is content."""
     if reasoning_format is None or use.constraint is not None:
         return use.reader
     rest = use.reader or ContentReader
@@ -84,4 +84,4 @@ def _named(calls: Sequence[CallForm], name: str) -> CallForm:
         if call.name == name:
             return call
     known = ", ".join(call.name for call in calls)
-    raise bad_request(f"tool_choice names {name[:100]!r}, which is not among the tools: {known[:500]}", "tool_choice")
+    raise bad_request(f"tool_choice names {name[:100]!r}, which is not one of the tools: {known[:500]}", "tool_choice")

@@ -1,4 +1,6 @@
-"""Request fields that ask for what this server, or its engine, does not do. Asking is a 400: silence would be a lie."""
+"""Fields that ask for something that this server or its engine does not support. They are refused with a 400, because
+ignoring them would mislead the client.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def _other_than(*neutral: Any) -> _Predicate:
     return lambda value: value is not None and value not in neutral
 
 
-# What some engines do: the field, when it asks for something, the feature that it needs, and its name in words.
+# Supported by some engines: the field, whether a value asks for something, the feature that it needs, and its name.
 _FEATURES: dict[str, tuple[_Predicate, Feature, str]] = {
     "logprobs": (_given, "logprobs", "log probabilities"),
     "top_logprobs": (_filled, "logprobs", "log probabilities"),
@@ -42,7 +44,7 @@ _FEATURES: dict[str, tuple[_Predicate, Feature, str]] = {
     "priority": (_filled, "priority", "priorities"),
 }
 
-# What no engine here does.
+# Supported by no engine here.
 _ASKS: dict[str, tuple[_Predicate, str]] = {
     "functions": (_filled, "this form of tools (tools is OpenAI's newer one)"),
     "function_call": (_other_than("none", "auto"), "this form of tool choice (tool_choice is OpenAI's newer one)"),
@@ -59,7 +61,7 @@ _ASKS: dict[str, tuple[_Predicate, str]] = {
     "num_beams": (_other_than(1), "beam search"),
     "length_penalty": (_other_than(1), "beam search"),
     "chat_template": (_given, "templates given in requests"),
-    "documents": (_filled, "documents beside messages"),
+    "documents": (_filled, "documents besides messages"),
     "modalities": (_other_than([], ["text"]), "modalities other than text"),
     "audio": (_filled, "audio"),
     "images": (_filled, "images"),
@@ -70,18 +72,18 @@ _ASKS: dict[str, tuple[_Predicate, str]] = {
 
 
 def refuse_unsupported(request: BaseModel, engine: EngineInfo) -> None:
-    """Raises an `ApiError` (400) for the first field that asks for something not carried."""
+    """Raises an `ApiError` (400) for the first field that asks for something unsupported."""
     _refuse_features(request, engine.features, engine.name)
     for name, value in (request.model_extra or {}).items():
         ask = _ASKS.get(name)
         if ask is not None and ask[0](value):
-            raise _unsupported(name, f"this server does not do {ask[1]} yet")
+            raise _unsupported(name, f"this server does not support {ask[1]} yet")
 
 
 def _refuse_features(request: BaseModel, features: Collection[Feature], engine: str) -> None:
     for name, (asks, feature, words) in _FEATURES.items():
         if feature not in features and name in request.model_fields_set and asks(getattr(request, name)):
-            raise _unsupported(name, f"the {engine} engine does not do {words}")
+            raise _unsupported(name, f"the {engine} engine does not support {words}")
 
 
 def _unsupported(name: str, why: str) -> ApiError:

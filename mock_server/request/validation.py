@@ -1,4 +1,4 @@
-"""From bytes to a checked request, or a 400 that names the field, what is wrong with it and what was sent."""
+"""From bytes to a checked request, or to a 400 that names the field, the problem and the value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RULES = {
     "string_pattern_mismatch": "must match {pattern}",
     "literal_error": "must be one of {expected}",
 }
-# Fields that take several forms: pydantic reports each form's failure, people want to know the forms.
+# Fields that have several forms. pydantic reports the failure of each form; the error lists the forms instead.
 _FORMS = {
     "prompt": "a string, an array of strings, an array of token ids, or an array of arrays of token ids",
     "stop": "a string or an array of strings",
@@ -49,7 +49,7 @@ _MAX_SHOWN = 100
 
 
 def parse(model: type[_R], body: bytes) -> _R:
-    """A byte order mark before the JSON is passed over. Raises an `ApiError` (400)."""
+    """Ignores a byte order mark before the JSON. Raises an `ApiError` (400)."""
     try:
         return model.model_validate_json(body.removeprefix(BOM_UTF8))
     except ValidationError as error:
@@ -57,7 +57,7 @@ def parse(model: type[_R], body: bytes) -> _R:
 
 
 def parse_json(body: bytes) -> Any:
-    """The first half of `parse`, for bodies so large that others should have their turn before `validate`."""
+    """The first half of `parse`, for bodies so large that other requests should run before `validate`."""
     try:
         return from_json(body.removeprefix(BOM_UTF8))
     except ValueError as error:
@@ -94,7 +94,7 @@ def _not_json(problem: str, body: bytes) -> ApiError:
 
 
 def _severity(error: ErrorDetails) -> tuple[bool, int, bool]:
-    """Guesses which form of a field was meant: one that is too long, else the one that got furthest."""
+    """Guesses which form of a field the client meant: one that is too long, otherwise the one that got furthest."""
     return error["type"] == "too_long", len(_path(error["loc"])), error["type"] == "too_short"
 
 
@@ -124,7 +124,7 @@ def _got(error: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON, briefly and without what lies deeper: no more is read of it than is shown."""
+    """A short form of a value as JSON, without its nested values. Reads only as much of it as it shows."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

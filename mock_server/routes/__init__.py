@@ -1,4 +1,4 @@
-"""The server's routes, one module for each noun of the API."""
+"""The server's routes: one module for each noun of the API."""
 
 from __future__ import annotations
 

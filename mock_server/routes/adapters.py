@@ -1,16 +1,16 @@
-"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: adapters come and go at run time."""
+"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form: load and unload adapters at run time."""
 
 from __future__ import annotations
 
 from mock_server.engine.base import Adapter
 from mock_server.errors import ApiError
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.request.bodies import LoadAdapterRequest, UnloadAdapterRequest
 from mock_server.routes.endpoint import Endpoint
 
 
 class LoadAdapter(Endpoint):
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._refuse_unless_allowed()
         request = await self.state.bodies.request(exchange, LoadAdapterRequest)
         adapter = Adapter(request.lora_name, request.lora_path)
@@ -21,13 +21,13 @@ class LoadAdapter(Endpoint):
         if not self.state.settings.runtime_adapters:
             raise ApiError(
                 403,
-                "Adapters cannot be loaded over the API: start the server with --runtime-lora true to allow that",
+                "Adapters cannot be loaded over the API: to allow it, start the server with --runtime-lora true",
                 code="adapters_are_fixed",
             )
 
 
 class UnloadAdapter(LoadAdapter):
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         self._refuse_unless_allowed()
         request = await self.state.bodies.request(exchange, UnloadAdapterRequest)
         await self.state.models.unload(request.lora_name)

@@ -16,7 +16,7 @@ from mock_server.answer.message_reader import MessageReader
 from mock_server.answer.whole_message import whole_message
 from mock_server.engine.base import ChatOptions, asks_to_think
 from mock_server.errors import ApiError, bad_request
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.limits.request_cost import check_prompts, check_request, in_choices
 from mock_server.models.registry import Target
 from mock_server.request.bodies import ChatRequest
@@ -29,7 +29,7 @@ from mock_server.routes.generation_endpoint import AnswerForm, GenerationEndpoin
 
 @dataclass(frozen=True, slots=True)
 class ChatForm(AnswerForm):
-    """`new_reader`: tells thoughts and calls from content; None: all text is content."""
+    """`new_reader` makes a reader that separates thoughts and calls from content; None: all text is content."""
 
     new_reader: Callable[[], MessageReader] | None
     ends_with_calls: bool
@@ -72,7 +72,7 @@ class ChatForm(AnswerForm):
 class ChatCompletions(GenerationEndpoint):
     id_prefix = "chatcmpl-"
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: AsgiExchange) -> None:
         request = await self.read(exchange, ChatRequest)
         target = self.state.models.resolve(request.model)
         if not self.state.models.is_chat:
@@ -82,7 +82,7 @@ class ChatCompletions(GenerationEndpoint):
         check_stream_options(request)
         choices = check_request(request, settings.limits)
         tool_format = engine.info.tool_format if settings.tool_format is None else settings.tool_format
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)) as share:
+        with self.state.admission.choices(in_choices(choices, exchange.body_bytes)) as share:
             use = tool_use(request, tool_format or None)
             options = chat_options(request, use.offered)
             run = await self._run(request, options, use)
@@ -108,7 +108,7 @@ class ChatCompletions(GenerationEndpoint):
 
     async def _generate(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         request: ChatRequest,
         target: Target,
         run: PromptRun,

@@ -1,4 +1,4 @@
-"""POST /v1/completions: text, token ids, or several of either."""
+"""POST /v1/completions: continues a text, token ids, or a list of either."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mock_server.answer.frames import CompletionFrames, FrameOptions
 from mock_server.answer.generation import Echo, Generation, PromptRun, TextOptions
 from mock_server.answer.logprobs import CompletionLogprobsWriter
 from mock_server.engine.base import GenerationParams
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from mock_server.limits.request_cost import check_prompts, check_request, in_choices
 from mock_server.models.registry import Target
 from mock_server.request.bodies import CompletionRequest
@@ -64,13 +64,13 @@ class CompletionForm(AnswerForm):
 class Completions(GenerationEndpoint):
     id_prefix = "cmpl-"
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: AsgiExchange) -> None:
         request = await self.read(exchange, CompletionRequest)
         target = self.state.models.resolve(request.model)
         refuse_unsupported(request, self.state.engine.info)
         check_stream_options(request)
         choices = check_request(request, self.state.settings.limits)
-        with self.state.traffic.choices(in_choices(choices, exchange.body_bytes)) as share:
+        with self.state.admission.choices(in_choices(choices, exchange.body_bytes)) as share:
             runs = await self._runs(request)
             repeated = check_prompts(request, runs, self.state.settings.limits)
             if repeated:
@@ -79,7 +79,7 @@ class Completions(GenerationEndpoint):
 
     async def _generate(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         request: CompletionRequest,
         target: Target,
         runs: list[PromptRun],
@@ -128,14 +128,14 @@ class Completions(GenerationEndpoint):
         if isinstance(prompt, str):
             detokenizer = engine.detokenizer(())
             lengths = [len(detokenizer.push((token_id,))) for token_id in token_ids]
-        else:  # special tokens are part of the text
+        else:  # the text includes special tokens
             decoder = getincrementaldecoder("utf-8")("replace")
             lengths = [len(decoder.decode(engine.token_bytes(token_id))) for token_id in token_ids]
         return Echo(text, [0, *accumulate(lengths[:-1])])
 
 
 def _prompts(request: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompt in its four forms as a list of prompts."""
+    """The prompts of a request, whichever of the four forms it uses."""
     prompt = request.prompt
     if isinstance(prompt, str):
         return [prompt]

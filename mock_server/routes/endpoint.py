@@ -1,4 +1,4 @@
-"""The shape of every route: an ASGI callable that handles an exchange and turns failures into responses."""
+"""The base of every route: an ASGI callable that handles an exchange and turns failures into responses."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from mock_server.errors import (
     engine_unavailable,
     server_failed,
 )
-from mock_server.http.exchange import ClientGoneError, Exchange
+from mock_server.http.exchange import AsgiExchange, ClientGoneError
 from mock_server.http.response_tally import mark_counted
 from mock_server.logs.output import current_request
 from mock_server.state import ServerState
 
-_CLIENT_LEFT = 499  # nginx's number, for the log and the metrics: nobody is there to read it
+_CLIENT_LEFT = 499  # nginx's status, for the log and the metrics; the client no longer reads it
 _log = logging.getLogger(__name__)
 
 
 class Endpoint(ABC):
-    """Subclasses answer; what they raise becomes a response as long as none has begun."""
+    """Subclasses answer. What they raise becomes a response unless one has already begun."""
 
     def __init__(self, state: ServerState, path: str) -> None:
         """`path` as the route declares it: the endpoint's name in the metrics."""
@@ -43,13 +43,13 @@ class Endpoint(ABC):
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, lambda status: self._count(scope, status))
+        exchange = AsgiExchange(scope, receive, send, lambda status: self._count(scope, status))
         current_request.set(exchange.request_id)
         try:
             await self._answer(exchange)
         except ClientGoneError:
             exchange.status = _CLIENT_LEFT
-            _log.debug("request %s: the client left", exchange.request_id)
+            _log.debug("request %s: the client disconnected", exchange.request_id)
         finally:
             exchange.end()
 
@@ -57,7 +57,7 @@ class Endpoint(ABC):
         self.state.metrics.responses[scope["method"], self.path, status] += 1
         mark_counted(scope)
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: AsgiExchange) -> None:
         try:
             await self.handle(exchange)
         except ApiError as error:
@@ -72,17 +72,17 @@ class Endpoint(ABC):
             raise
 
     def error_of(self, error: EngineError) -> ApiError:
-        """An engine's failure as the client sees it. If the server stopped the engine, that is the shutdown."""
-        if isinstance(error, EngineDeadError) and self.state.traffic.is_cut_off:
+        """An engine's failure as the client sees it. If the server stopped the engine, the cause is the shutdown."""
+        if isinstance(error, EngineDeadError) and self.state.admission.is_cut_off:
             return cut_off()
         return api_error(error)
 
     @abstractmethod
-    async def handle(self, exchange: Exchange) -> None: ...
+    async def handle(self, exchange: AsgiExchange) -> None: ...
 
 
 def api_error(error: EngineError) -> ApiError:
-    """An engine's failure while the server keeps running."""
+    """An engine's failure as the client sees it while the server keeps running."""
     match error:
         case PromptTooLongError():
             return bad_request(str(error), param=error.field, code="context_length_exceeded")
@@ -101,7 +101,7 @@ def api_error(error: EngineError) -> ApiError:
 
 
 def _public(error: AdapterError) -> str:
-    """What a caller may know of it; the rest goes to the log."""
+    """The part of the message that callers may see. The log gets the whole message."""
     if error.public != str(error):
         _log.warning("%s", error)
     return error.public

@@ -1,6 +1,6 @@
-"""The way of a generation through the application: straight from the ASGI server to its endpoint.
+"""A fast route through the application for generations: from the ASGI server straight to the endpoint.
 
-A framework's own layers wrap `send`; each of them would be passed by every event of every stream.
+The framework's layers wrap `send`, so every event of every stream would pass through each of them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mock_server.http.root_path import own_path, with_root_path
 from mock_server.routes.generation_endpoint import GenerationEndpoint
 
 
-class ShortcutApp(FastAPI):
-    """FastAPI in everything but that; what is added as middleware is on both ways."""
+class FastRouteApp(FastAPI):
+    """FastAPI with a fast route. Middleware that is added to it applies to both routes."""
 
     def build_middleware_stack(self) -> ASGIApp:
         endpoints = {
@@ -26,25 +26,25 @@ class ShortcutApp(FastAPI):
             for route in self.router.routes
             if isinstance(route, Route) and isinstance(route.endpoint, GenerationEndpoint)
         }
-        short = _wrapped(_Endpoints(endpoints), self.user_middleware)
-        long = CountTheRest(super().build_middleware_stack(), self.state.tally)
-        return _Fork(short, long, endpoints, root_path=self.state.server.settings.root_path)
+        fast = _wrapped(_Endpoints(endpoints), self.user_middleware)
+        full = CountTheRest(super().build_middleware_stack(), self.state.tally)
+        return _Fork(fast, full, endpoints, root_path=self.state.server.settings.root_path)
 
 
 class _Fork:
-    """POSTs to the endpoints take the short way."""
+    """Sends POSTs to the endpoints by the fast route, and all other requests by FastAPI's own."""
 
-    def __init__(self, short: ASGIApp, long: ASGIApp, endpoints: Mapping[str, ASGIApp], *, root_path: str) -> None:
+    def __init__(self, fast: ASGIApp, full: ASGIApp, endpoints: Mapping[str, ASGIApp], *, root_path: str) -> None:
         self._root_path = root_path
-        self._short = short
-        self._long = long
+        self._fast = fast
+        self._full = full
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._root_path and scope["type"] == "http":
             scope = with_root_path(scope, self._root_path)
-        is_short = scope["type"] == "http" and scope["method"] == "POST" and own_path(scope) in self._endpoints
-        await (self._short if is_short else self._long)(scope, receive, send)
+        is_fast = scope["type"] == "http" and scope["method"] == "POST" and own_path(scope) in self._endpoints
+        await (self._fast if is_fast else self._full)(scope, receive, send)
 
 
 class _Endpoints:

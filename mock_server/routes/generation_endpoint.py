@@ -1,4 +1,4 @@
-"""What chat and completions have in common: run the generation, then stream its events or gather its answer."""
+"""The common part of chat and completions: run the generation, and stream its events or gather its answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mock_server.answer.logprobs import WrittenLogprobs, prompt_logprobs_json
 from mock_server.engine.base import FinishReason
 from mock_server.engine.errors import EngineBusyError
 from mock_server.errors import ApiError
-from mock_server.http.exchange import ClientGoneError, Exchange
+from mock_server.http.exchange import AsgiExchange, ClientGoneError
 from mock_server.limits.request_cost import check_answer_likelihoods, check_prompt_likelihoods
 from mock_server.request.bodies import GenerationRequest
 from mock_server.request_limits import BYTES_A_CHOICE, BYTES_A_LIKELIHOOD
@@ -37,14 +37,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WholeChoice:
-    """A choice as it is gathered."""
+    """A choice of an answer that is not streamed, gathered from its deltas."""
 
     pieces: list[str] = field(default_factory=list)
     logprobs: WrittenLogprobs = field(default_factory=WrittenLogprobs)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: FinishReason = "stop"
     prompt_logprobs: list[bytes] | None = None
-    """As JSON, in pieces."""
+    """JSON, in pieces."""
 
     @property
     def text(self) -> str:
@@ -55,24 +55,24 @@ class WholeChoice:
 
 
 class AnswerForm(ABC):
-    """How one route writes what was generated: as events, or as one body."""
+    """How a route writes a generation: as events, or as one body."""
 
     @abstractmethod
     def frames(self, options: FrameOptions) -> Frames: ...
 
     @abstractmethod
     def whole(self, options: FrameOptions, choices: list[WholeChoice], usage: Usage) -> Iterator[bytes]:
-        """The body in pieces, made lazily."""
+        """The body in pieces, each made when it is needed."""
 
 
 class GenerationEndpoint(Endpoint):
-    """Subclasses read their requests and say in which form they answer."""
+    """Subclasses read their requests and choose the form of the answer."""
 
     id_prefix: str
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: AsgiExchange) -> None:
         try:
-            with self.state.traffic.one():
+            with self.state.admission.one():
                 await self.answer(exchange)
         except (ApiError, EngineBusyError) as error:
             refusal = error if isinstance(error, ApiError) else self.error_of(error)
@@ -81,26 +81,26 @@ class GenerationEndpoint(Endpoint):
             raise refusal from None
 
     @abstractmethod
-    async def answer(self, exchange: Exchange) -> None: ...
+    async def answer(self, exchange: AsgiExchange) -> None: ...
 
-    async def read(self, exchange: Exchange, model: type[_R]) -> _R:
-        """The request, ended by the server's stop strings as well as by its own. Raises `ApiError`."""
+    async def read(self, exchange: AsgiExchange, model: type[_R]) -> _R:
+        """The request, with the server's stop strings added to its own. Raises `ApiError`."""
         request = await self.state.bodies.request(exchange, model)
         always = self.state.settings.stop_strings
         return request.model_copy(update={"stop": [*request.stop_strings, *always]}) if always else request
 
     async def respond(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         request: GenerationRequest,
         model_name: str,
         generation: Generation,
         form: AnswerForm,
         share: ChoicesShare,
     ) -> None:
-        """Answers in the form asked for; the engine is freed when the client leaves, in either form.
+        """Answers in the requested form. In either form, the engine is freed when the client disconnects.
 
-        `share` grows with an answer that is gathered.
+        `share` grows with the log probabilities of an answer that is not streamed.
         """
         wanted = request.stream_options
         include_usage = wanted is not None and bool(wanted.include_usage)
@@ -113,6 +113,7 @@ class GenerationEndpoint(Endpoint):
             continuous_usage=include_usage and wanted is not None and bool(wanted.continuous_usage_stats),
             token_ids=bool(request.return_token_ids),
             prompts=generation.prompts if request.return_token_ids else (),
+            is_plain=generation.is_plain,
         )
         if generation.runs[0].params.prompt_logprobs is not None:
             check_prompt_likelihoods(
@@ -142,7 +143,7 @@ class GenerationEndpoint(Endpoint):
 
     async def _gather(
         self,
-        exchange: Exchange,
+        exchange: AsgiExchange,
         options: FrameOptions,
         generation: Generation,
         meter: RequestMeter,
@@ -161,16 +162,16 @@ class GenerationEndpoint(Endpoint):
         while not generation.is_finished:
             deltas = await generation.next_batch()
             meter.batch(deltas)
-            for index, text, finish_reason, _, logprobs, token_ids in deltas:
-                choice = choices[index]
-                choice.token_ids += token_ids
-                choice.pieces.append(text)
-                if logprobs is not None:
-                    choice.logprobs.add(logprobs)
-                    likelihoods += len(token_ids) * likelihoods_each
+            for delta in deltas:
+                choice = choices[delta.index]
+                choice.token_ids += delta.token_ids
+                choice.pieces.append(delta.text)
+                if delta.logprobs is not None:
+                    choice.logprobs.add(delta.logprobs)
+                    likelihoods += len(delta.token_ids) * likelihoods_each
                     check_answer_likelihoods(likelihoods)
-                if finish_reason is not None:
-                    choice.finish_reason = finish_reason
+                if delta.finish_reason is not None:
+                    choice.finish_reason = delta.finish_reason
             if likelihoods - counted >= _LIKELIHOODS_A_CHOICE:
                 share.grow((likelihoods - counted) // _LIKELIHOODS_A_CHOICE)
                 counted = likelihoods
@@ -201,7 +202,7 @@ class GenerationEndpoint(Endpoint):
                 for start in range(0, len(positions), _POSITIONS_A_TURN):
                     piece = positions[start : start + _POSITIONS_A_TURN]
                     token_bytes = self.state.engine.token_bytes
-                    written[number].append(prompt_logprobs_json(piece, token_bytes, top, goes_on=start > 0))
+                    written[number].append(prompt_logprobs_json(piece, token_bytes, top, is_first=not start))
                     await asyncio.sleep(0)
             choice.prompt_logprobs = written[number]
 

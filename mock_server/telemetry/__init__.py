@@ -1,1 +1,1 @@
-"""What the server counts, and how it reports it."""
+"""The server's counts, and how it reports them."""

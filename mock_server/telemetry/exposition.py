@@ -1,4 +1,4 @@
-"""GET /metrics as Prometheus reads it: the server's counts and what the engine runs now, under vLLM's names."""
+"""GET /metrics in Prometheus' format: the server's counts and the engine's current state, under vLLM's names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABELS = ["model_name", "engine"]
 
 
 def exposition(metrics: ServerMetrics, stats: EngineStats, model_name: str, own: bytes | None) -> bytes:
-    """`own`: the engine's metrics where it keeps them itself; the server's of the same names stay out then."""
+    """`own`: the metrics of an engine that keeps them itself. They replace the server's metrics of the same names."""
     registry = CollectorRegistry()
     registry.register(_Page(_responses(metrics)))
     if own is not None:
@@ -39,7 +39,9 @@ class _Page(Collector):
 
 def _responses(metrics: ServerMetrics) -> Iterator[Metric]:
     family = CounterMetricFamily(
-        "http_requests", "Responses by path and status; 499: the client left.", labels=["method", "handler", "status"]
+        "http_requests",
+        "Responses by path and status; 499: the client disconnected.",
+        labels=["method", "handler", "status"],
     )
     for (method, handler, status), count in sorted(metrics.responses.items()):
         family.add_metric([method, handler, str(status)], count)
@@ -48,7 +50,7 @@ def _responses(metrics: ServerMetrics) -> Iterator[Metric]:
 
 
 class _Families:
-    """One family a metric, all of one model."""
+    """Makes metric families, all for one model."""
 
     def __init__(self, model_name: str) -> None:
         self._values = [model_name, _ENGINE]
@@ -85,24 +87,24 @@ class _Families:
 
 def _engine(metrics: ServerMetrics, stats: EngineStats, model_name: str) -> Iterator[Metric]:
     of = _Families(model_name)
-    # nobody is put off for another reason here
+    # here, sequences wait for no other reason
     waiting = {"capacity": stats.waiting, "deferred": 0}
-    yield of.gauge("num_requests_running", "Sequences that the engine runs.", stats.running)
-    yield of.gauge("num_requests_waiting", "Sequences that wait for the engine.", stats.waiting)
-    yield of.gauges("num_requests_waiting_by_reason", "Sequences that wait, by why.", "reason", waiting)
+    yield of.gauge("num_requests_running", "Sequences that the engine is running.", stats.running)
+    yield of.gauge("num_requests_waiting", "Sequences that are waiting for the engine.", stats.waiting)
+    yield of.gauges("num_requests_waiting_by_reason", "Waiting sequences by reason.", "reason", waiting)
     finished = {reason: metrics.finished[reason] for reason in ("stop", "length", "abort", "error")}
     yield of.counter("prompt_tokens", "Prompt tokens that the engine has read.", metrics.prompt_tokens)
     yield of.counter("generation_tokens", "Tokens generated, as usage counts them.", metrics.generation_tokens)
-    yield of.counters("request_success", "Choices by why they ended.", "finished_reason", finished)
-    yield of.counters("admission_rejections", "Requests not admitted.", "reason", metrics.rejections)
+    yield of.counters("request_success", "Choices by finish reason.", "finished_reason", finished)
+    yield of.counters("admission_rejections", "Requests that were not admitted.", "reason", metrics.rejections)
     for name, words, histogram in _histograms(metrics):
         yield of.histogram(name, words, histogram)
 
 
 def _histograms(metrics: ServerMetrics) -> Iterator[tuple[str, str, Histogram]]:
     yield "time_to_first_token_seconds", "From arrival to the first token.", metrics.time_to_first_token_s
-    yield "inter_token_latency_seconds", "Between two tokens of a choice.", metrics.inter_token_latency_s
-    yield "request_time_per_output_token_seconds", "Mean of a choice's gaps.", metrics.time_per_output_token_s
+    yield "inter_token_latency_seconds", "Time between two tokens of a choice.", metrics.inter_token_latency_s
+    yield "request_time_per_output_token_seconds", "Mean gap of a choice.", metrics.time_per_output_token_s
     yield "e2e_request_latency_seconds", "From arrival to the end.", metrics.e2e_latency_s
     yield "request_queue_time_seconds", "From the engine's queue to the first step.", metrics.queue_time_s
     yield "request_prefill_time_seconds", "From the first step to the first token.", metrics.prefill_time_s
@@ -112,5 +114,5 @@ def _histograms(metrics: ServerMetrics) -> Iterator[tuple[str, str, Histogram]]:
     yield "request_generation_tokens", "Tokens of each choice.", metrics.request_generation_tokens
     longest = metrics.request_max_generation_tokens
     yield "request_max_num_generation_tokens", "Tokens of a request's longest choice.", longest
-    yield "request_params_n", "Choices asked for.", metrics.params_n
-    yield "request_params_max_tokens", "Tokens allowed a choice.", metrics.params_max_tokens
+    yield "request_params_n", "Choices requested.", metrics.params_n
+    yield "request_params_max_tokens", "Largest number of tokens allowed for a choice.", metrics.params_max_tokens

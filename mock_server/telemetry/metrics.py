@@ -1,6 +1,6 @@
-"""What the server counts of its requests, by vLLM's names: however a request ends, it is counted once.
+"""The server's counts of its requests, under vLLM's names. Each request is counted once, however it ends.
 
-Plain numbers of one event loop; `exposition` writes them for Prometheus.
+These are plain numbers for use in one event loop; `exposition` writes them for Prometheus.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from mock_server.answer.generation import ChoiceDelta, Generation
+from mock_server.answer.choice_delta import ChoiceDelta
+from mock_server.answer.generation import Generation
 from mock_server.engine.base import Scheduled
 
 _INTERVALS_S = (
@@ -27,12 +28,12 @@ _CHOICES = (1, 2, 5, 10, 20)
 
 
 class Histogram:
-    """Counts under upper bounds; the last count is of what lies above them all."""
+    """Counts of values up to each upper bound; the last count is for values above all bounds."""
 
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
+        self.bounds = tuple(map(float, bounds))  # floats are quicker to compare with floats than integers are
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
@@ -42,18 +43,18 @@ class Histogram:
 
 
 class ServerMetrics:
-    """The counts of one server since it started; times in seconds."""
+    """The counts of one server since it started. Times are in seconds."""
 
     def __init__(self) -> None:
         self.prompt_tokens = 0
-        """Of prompts that the engine has read: their first token has come."""
+        """Tokens of prompts that the engine has read: their first token has been generated."""
         self.generation_tokens = 0
         self.finished: Counter[str] = Counter()
-        """Choices by why they ended: stop, length, abort (the client left), error."""
+        """Choices by how they ended: stop, length, abort (the client disconnected), error."""
         self.rejections: Counter[str] = Counter()
-        """Requests that were not admitted, by the code of the refusal."""
+        """Requests that were not admitted, by the code of the error."""
         self.responses: Counter[tuple[str, str, int]] = Counter()
-        """Responses by method, path and status; 499: the client left first."""
+        """Responses by method, path and status; 499: the client disconnected first."""
         self.time_to_first_token_s = Histogram(_FIRST_TOKEN_S)
         self.inter_token_latency_s = Histogram(_INTERVALS_S)
         self.time_per_output_token_s = Histogram(_INTERVALS_S)
@@ -78,7 +79,7 @@ class _ChoiceMeter:
 
 
 class RequestMeter:
-    """Follows one generation from its arrival to `end`, which books it whatever has happened."""
+    """Follows one generation from its arrival to `end`, which counts it however it went."""
 
     __slots__ = (
         "_arrived_at",
@@ -86,7 +87,6 @@ class RequestMeter:
         "_generation",
         "_has_ended",
         "_metrics",
-        "_only_choice",
         "_read_prompts",
         "_seen",
         "elapsed_s",
@@ -98,7 +98,6 @@ class RequestMeter:
         self._generation = generation
         self._arrived_at = time.monotonic()
         self._choices = [_ChoiceMeter() for _ in range(generation.num_choices)]
-        self._only_choice = self._choices[0] if len(self._choices) == 1 else None
         self._read_prompts: set[int] = set()
         self._seen = 0
         self.elapsed_s = 0.0
@@ -106,15 +105,13 @@ class RequestMeter:
         self._has_ended = False
 
     def batch(self, deltas: Sequence[ChoiceDelta]) -> None:
-        """Deltas that came at one moment."""
-        if not deltas:
-            return
+        """Counts the last batch of the generation: deltas that arrived at one moment."""
         now = time.monotonic()
-        completion_tokens = deltas[-1][3]
-        seen, self._seen = self._seen, completion_tokens
-        self._metrics.generation_tokens += completion_tokens - seen
-        if (choice := self._only_choice) is not None:
-            tokens = completion_tokens - seen
+        seen, self._seen = self._seen, self._generation.completion_tokens
+        tokens = self._seen - seen
+        self._metrics.generation_tokens += tokens
+        if self._generation.is_plain:
+            choice = self._choices[0]
             if tokens and choice.tokens:  # nearly every token
                 self._metrics.inter_token_latency_s.add((now - choice.last_at) / tokens, tokens)
                 choice.last_at = now
@@ -123,9 +120,9 @@ class RequestMeter:
                 self._gained(0, tokens, now)
             return
         gained: Counter[int] = Counter()
-        for index, _, _, tokens, _, _ in deltas:
-            gained[index] += tokens - seen
-            seen = tokens
+        for delta in deltas:
+            gained[delta.index] += delta.completion_tokens - seen
+            seen = delta.completion_tokens
         for index, tokens in gained.items():
             self._gained(index, tokens, now)
 
@@ -151,9 +148,9 @@ class RequestMeter:
             self._metrics.prompt_tokens += len(self._generation.runs[number].token_ids)
 
     def end(self) -> None:
-        """Books what has come, once; to be called before the generation is closed.
+        """Counts the generation, once. Call it before the generation is closed.
 
-        A generation that the engine never took is not counted.
+        A generation that the engine did not admit is not counted.
         """
         if self._has_ended:
             return
@@ -172,7 +169,7 @@ class RequestMeter:
         for index, reason in enumerate(self._generation.finish_reasons):
             choice = self._choices[index]
             if reason is not None:
-                self._read_prompt(self._generation.prompt_number(index))  # even if nothing was to be generated
+                self._read_prompt(self._generation.prompt_number(index))  # even if no token was requested
             else:
                 tokens = unread.get(index, 0)
                 metrics.generation_tokens += tokens
@@ -180,11 +177,11 @@ class RequestMeter:
             metrics.finished[reason or unfinished] += 1
             metrics.e2e_latency_s.add(self.elapsed_s)
             metrics.request_generation_tokens.add(choice.tokens)
-            self._book_times(choice, self._generation.scheduled(index))
+            self._add_times(choice, self._generation.scheduled(index))
         metrics.request_max_generation_tokens.add(max(choice.tokens for choice in self._choices))
 
-    def _book_times(self, choice: _ChoiceMeter, scheduled: Scheduled | None) -> None:
-        """Of the stages that a choice has come to."""
+    def _add_times(self, choice: _ChoiceMeter, scheduled: Scheduled | None) -> None:
+        """Counts the times of the stages that a choice has reached."""
         metrics, decode_s = self._metrics, choice.last_at - choice.first_at
         if choice.tokens:
             metrics.decode_time_s.add(decode_s)

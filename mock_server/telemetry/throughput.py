@@ -1,4 +1,4 @@
-"""The statistics line of the log: ms-swift's six keys over the requests that ended since the line before."""
+"""The statistics line of the log: ms-swift's six keys for the requests that ended since the previous line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class Throughput:
-    """Counts of ended requests; tokens/s are generated tokens alone."""
+    """Counts ended requests. `tokens/s` counts generated tokens only."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
@@ -22,7 +22,7 @@ class Throughput:
         self._samples += 1
 
     def take(self) -> dict[str, float]:
-        """The window's figures, times in seconds; begins the next window. Empty when nothing ended."""
+        """The figures since the last call, with times in seconds. Empty if no request ended."""
         now = time.perf_counter()
         runtime_s = now - self._since
         figures: dict[str, float] = {}

@@ -1,7 +1,7 @@
-"""The seam between what is asked and how it travels.
+"""The interface between calls and the transports that carry them.
 
-A transport sends one request and hands back an exchange: the response's head, then blocks of its body, each
-stamped when it arrived. Everything above works the same over any of them.
+A transport sends one request and returns an exchange: the head of the response, then blocks of its body, each with the
+time of its arrival. The layers above work the same over every transport.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sdk import __version__
 from sdk.deadline import Deadline
 
 USER_AGENT = f"streamgauge/{__version__}"
-# How long the end of a response may wait behind its last event before its connection is given up.
+# How long the end of a response may follow its last event; after that, its connection is closed.
 FINISH_S = 0.25
 
 
 class Origin(NamedTuple):
-    """Where a connection goes: `scheme` is http or https, `host` has no brackets, `port` is always given."""
+    """The peer of a connection: `scheme` is http or https, `host` has no brackets, `port` is always set."""
 
     scheme: str
     host: str
@@ -29,7 +29,7 @@ class Origin(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """`host:port` as the Host header has it: brackets around IPv6, no port where it is the scheme's own."""
+        """`host:port` as in the Host header: with brackets around IPv6, without the default port of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = 443 if self.scheme == "https" else 80
         return host if self.port == default else f"{host}:{self.port}"
@@ -40,9 +40,9 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request: `target` is the path with its query, `headers` are name and value as sent.
+    """One HTTP request: `target` is the path with its query, `headers` are names and values as sent.
 
-    Its repr shows neither headers nor body: they hold the key and the prompt.
+    Its repr shows neither headers nor body, because they hold the key and the prompt.
     """
 
     method: str
@@ -58,31 +58,31 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status line and headers of a response; header names in lower case, repeated ones joined by a comma."""
+    """Status and headers of a response. Header names are in lower case; repeated headers are joined by a comma."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def media_type(self) -> str:
-        """The content type without its parameters, in lower case; empty when the server named none."""
+        """The content type without its parameters, in lower case; empty if the server sent none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def is_stream(self) -> bool:
-        """Whether a stream of events follows; some servers do not name its type, so only others are ruled out."""
+        """Whether a stream of events may follow: some servers do not name its type, so only other types exclude it."""
         return self.status < 300 and self.media_type not in ("application/json", "text/html")
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """Body bytes of one read: `arrived_ns` is `time.monotonic_ns()` taken right after it, before any parsing."""
+    """The body bytes of one read; `arrived_ns` is `time.monotonic_ns()` right after the read, before any parsing."""
 
     data: bytes
     arrived_ns: int
 
 
 class Exchange(Protocol):
-    """One request on its way through a blocking transport; see `AsyncExchange` for the meaning of each part."""
+    """One request of a blocking transport; `AsyncExchange` explains the attributes and methods."""
 
     head: Head
     sent_ns: int
@@ -97,8 +97,8 @@ class Exchange(Protocol):
 class AsyncExchange(Protocol):
     """One request whose head has arrived.
 
-    `sent_ns` is when the last byte of the request was handed to the kernel, `head_ns` when the header block was
-    complete (both `time.monotonic_ns()`), `opened_connection` whether a connection was made for it.
+    `sent_ns` is the time when the last byte of the request was handed to the kernel, `head_ns` when the header block
+    was complete (both `time.monotonic_ns()`). `opened_connection` is whether a connection was made for the request.
     """
 
     head: Head
@@ -109,37 +109,37 @@ class AsyncExchange(Protocol):
     async def read(self) -> Block | None:
         """The next block of the body, or None after its end.
 
-        Raises ConnectionLostError, ProtocolError, or the RequestTimeoutError whose limit passed. Cancelling it closes
-        the exchange.
+        Raises ConnectionLostError, ProtocolError, or the RequestTimeoutError of the limit that passed. Cancelling a
+        read closes the exchange.
         """
         ...
 
     def arrives(self) -> Awaitable[Block | None]:
-        """The same at less cost, for a reader that closes the exchange itself when it is cancelled."""
+        """As `read` at less cost, for a reader that closes the exchange itself when it is cancelled."""
         ...
 
     async def finish(self) -> None:
-        """All that matters was read: drop the rest, and keep the connection if the response ends at once."""
+        """Drop the rest of the response, and keep the connection if the response ends immediately."""
         ...
 
     async def aclose(self) -> None:
-        """End the exchange now: a connection not read to its end is closed. Safe to repeat."""
+        """End the exchange now; closes the connection unless the response has ended. Safe to repeat."""
         ...
 
     def close(self) -> None:
-        """The same without waiting for it."""
+        """As `aclose`, without waiting."""
         ...
 
     def abandon(self) -> None:
-        """The same from any thread, also when the loop has ended: its reader was garbage-collected."""
+        """As `close`, from any thread and even after the loop has ended: for a reader that was garbage-collected."""
         ...
 
 
 class Transport(Protocol):
-    """Sends requests and blocks for the answer.
+    """Sends requests and waits for the answer.
 
-    A transport that enforces every limit of the deadline itself sets the attribute `keeps_limits = True`. The clients
-    enforce the limits of all others from outside.
+    A transport that enforces every limit of the deadline itself sets the attribute `keeps_limits = True`. For all
+    others, the clients enforce the limits from outside.
     """
 
     def send(self, request: Request, deadline: Deadline) -> Exchange: ...
@@ -147,15 +147,15 @@ class Transport(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """Sends requests without blocking the event loop it belongs to."""
+    """Sends requests without blocking its event loop."""
 
     async def send(self, request: Request, deadline: Deadline) -> AsyncExchange:
-        """Send and wait for the head, whatever its status.
+        """Send a request and wait for the head, whatever its status.
 
-        Raises ConnectError, ConnectionLostError, ProtocolError, or the RequestTimeoutError whose limit passed.
+        Raises ConnectError, ConnectionLostError, ProtocolError, or the RequestTimeoutError of the limit that passed.
         """
         ...
 
     async def aclose(self) -> None:
-        """Drop every connection and return when their sockets are closed."""
+        """Close every connection; returns when their sockets are closed."""
         ...

@@ -1,4 +1,4 @@
-"""The direct transport for threads: a blocking socket and llhttp. The default for sync calls."""
+"""The direct transport for threads: blocking sockets and llhttp. The default of the blocking client."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sdk.transport.http1 import Payload
 from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 
 READ_BYTES = 64 * 1024
-# What the kernel takes at once on most machines; more is sent with an eye on what the server says meanwhile.
+# Most kernels accept this much in one call. While more is sent, the transport watches for an early answer.
 SEND_BYTES = 64 * 1024
-# A timeout for the whole payload does not hold over TLS, where Python sends record by record.
+# Over TLS Python sends record by record, and a timeout would apply to each of them.
 TLS_SEND_BYTES = 16 * 1024
-# How much is still read after a limit has passed: it may have arrived while the process was stopped or the reader busy.
+# How much is still read after a limit: it may have arrived in time, while the process was stopped or the reader busy.
 LAST_BYTES = 1024 * 1024
-# A server that has said so much before it has read the request does not wait for the rest of it.
+# A server that has sent so much before it has read the request does not need the rest of it.
 MAX_EARLY_BYTES = 256 * 1024
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -31,8 +31,8 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class BlockingTransport:
     """HTTP/1.1 over keep-alive sockets that threads share.
 
-    When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
-    sent once more on a new one (`replay=False` turns that off).
+    If a kept connection turns out to be dead before the first byte of the answer, the transport sends the request once
+    more on a new connection (`replay=False` turns that off).
     """
 
     keeps_limits = True
@@ -47,7 +47,7 @@ class BlockingTransport:
     ) -> None:
         self.pool: BlockingPool = BlockingPool(max_connections=max_connections, idle_s=idle_s, ssl_context=ssl_context)
         self._replay = replay
-        finalize(self, self.pool.close)  # also for who forgets to close, and at exit
+        finalize(self, self.pool.close)  # closes the pool at exit, and if nobody calls close
 
     def __repr__(self) -> str:
         return f"<BlockingTransport {self.pool!r}>"
@@ -73,7 +73,7 @@ class BlockingTransport:
 
 
 class BlockingExchange:
-    """An `Exchange`: each read takes what the socket has and gives the body bytes in it."""
+    """An `Exchange`: each read takes the bytes that wait in the socket and returns the body bytes among them."""
 
     head: Head
 
@@ -87,8 +87,8 @@ class BlockingExchange:
         self._parser = connection.parser
         self._parser.begin()
         self._complete = False
-        self._is_late = False  # a limit has passed, and what was waiting has been read
-        self._is_spoilt = False  # the request did not go out whole: no other may follow it
+        self._is_late = False  # a limit has passed, and the waiting bytes have been read
+        self._is_spoilt = False  # the request was not sent to its end, so no other may follow it
         self._early_bytes = 0
         self._body = b""
 
@@ -98,7 +98,7 @@ class BlockingExchange:
         return self._parser.has_bytes
 
     def ask(self, payload: Payload) -> None:
-        """Send the request and wait for the header block. Raises what `Transport.send` says."""
+        """Send the request and wait for the header block. Raises as `AsyncTransport.send`."""
         connection = self._connection
         assert connection is not None  # noqa: S101 - an exchange is asked once, right after it was made
         try:
@@ -109,10 +109,10 @@ class BlockingExchange:
                 connection.socket.sendall(payload.data)
             else:
                 self._send_watching(connection.socket, payload)
-        except SDKError:  # what came meanwhile is no HTTP, or ends the connection
+        except SDKError:  # an early answer that is not HTTP, or that ends the connection
             self.close()
             raise
-        except ConnectionError as error:  # it may have answered before it had read all, a 413 say
+        except ConnectionError as error:  # the server may have answered early, for example with a 413
             self._is_spoilt = True
             limits, self._deadline = self._deadline, Deadline(Timeouts(total=FINISH_S))
             try:
@@ -133,7 +133,7 @@ class BlockingExchange:
         self._deadline.enter("stall", self.head_ns)
 
     def _send_watching(self, connected: socket, payload: Payload) -> None:
-        """Send a large request; an error that comes before its end ends it (RFC 9112 §9.5), as does a long answer."""
+        """Send a large request; an early error (RFC 9112 §9.5) or a long early answer ends the sending."""
         connected.settimeout(0)
         poll = select.poll()
         poll.register(connected, select.POLLIN | select.POLLOUT)
@@ -144,17 +144,17 @@ class BlockingExchange:
             except _NOT_NOW:
                 left_s = self._deadline.remaining_s()
                 ready = poll.poll(None if left_s is None else left_s * 1000)
-                if not ready or left_s == 0.0:  # a server that always says something would hide that time is up
+                if not ready or left_s == 0.0:  # a server that keeps sending would hide that time is up
                     raise TimeoutError from None
                 if ready[0][1] & ~select.POLLOUT:
                     self._is_spoilt = self._answers_early(connected)
 
     def _answers_early(self, connected: socket) -> bool:
-        """Take what came before the request was sent; whether that settles it."""
+        """Read an early answer; returns whether it makes the rest of the request pointless."""
         try:
             data = connected.recv(READ_BYTES)
         except _NOT_NOW:
-            return False  # half a record of TLS, say
+            return False  # for example, half a TLS record
         arrived_ns, parser = monotonic_ns(), self._parser
         self._early_bytes += len(data)
         if data:
@@ -176,7 +176,7 @@ class BlockingExchange:
         arrived_ns = self.head_ns
         while True:
             data, self._body = self._body, b""
-            if data:  # also what came with the header block
+            if data:  # the first may have arrived with the header block
                 return Block(data, arrived_ns)
             if self._complete or self._parser.complete:
                 self._release()
@@ -184,7 +184,7 @@ class BlockingExchange:
             arrived_ns = self._receive()
 
     def finish(self) -> None:
-        """Read on to the end, which follows at once; a server that lets it wait loses the connection."""
+        """Read to the end if it follows immediately; otherwise close the connection."""
         self._deadline = Deadline(Timeouts(total=FINISH_S))
         try:
             while self.read() is not None:
@@ -199,7 +199,7 @@ class BlockingExchange:
             self._pool.discard(connection)
 
     def _receive(self) -> int:
-        """Wait for bytes and parse them; returns when they came, as monotonic nanoseconds."""
+        """Wait for bytes and parse them; returns the time of their arrival in monotonic nanoseconds."""
         connection = self._connection
         if connection is None:
             raise ConnectionLostError("the exchange was closed by its reader")
@@ -223,7 +223,7 @@ class BlockingExchange:
         return arrived_ns
 
     def _failed(self, error: OSError) -> SDKError:
-        """The error to raise for the socket's; the connection is gone either way."""
+        """The SDK's error for an error of the socket; closes the connection."""
         self.close()
         if isinstance(error, (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)):
             return self._deadline.late_error()
@@ -242,9 +242,9 @@ class BlockingExchange:
 
 
 def _all_that_waits(connected: socket) -> bytes:
-    """What waits in a non-blocking socket. Raises BlockingIOError, or its TLS counterpart, when nothing does."""
+    """The bytes that wait in a non-blocking socket. Raises BlockingIOError, or its TLS counterpart, if none do."""
     data = connected.recv(READ_BYTES)
-    with suppress(OSError):  # nothing more, or the end: the next read finds out
+    with suppress(OSError):  # nothing more, or the end, which the next read sees
         while 0 < len(data) < LAST_BYTES and (more := connected.recv(READ_BYTES)):
             data += more
     return data

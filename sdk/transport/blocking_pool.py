@@ -1,4 +1,4 @@
-"""Keep-alive sockets for threads, by origin: last in, first out, with a fair queue when all are busy."""
+"""Keep-alive sockets for threads, by origin: last in, first out, with a fair queue if all are busy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS, OriginPool
 class BlockingConnection:
     """A connected socket.
 
-    `origin_pool` counts it, `epoch` is the pool's when it was asked for, and `free_since_ns` when it last became free.
+    `origin_pool` counts it, `epoch` is the pool's at the time of the request, `free_since_ns` when it last became free.
     """
 
     __slots__ = ("__weakref__", "epoch", "free_since_ns", "origin_pool", "parser", "socket")
@@ -40,19 +40,19 @@ class BlockingConnection:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits to be read: on an idle connection that could only be its end."""
+        """Whether no bytes wait to be read: on an idle connection, they could only be its end."""
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         return not poll.poll(0)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # the other end was first
+        with contextlib.suppress(OSError):  # the peer closed first
             self.socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads
         self.socket.close()
 
 
 class _Waiter:
-    """Who waits for a connection. A bare lock: an Event's own lock cannot be taken again by the garbage collector."""
+    """A place in the queue. A bare lock: the garbage collector might need an Event's own lock while that is held."""
 
     __slots__ = ("_turn", "connection")
 
@@ -62,11 +62,11 @@ class _Waiter:
         self.connection: BlockingConnection | None = None
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether the turn came in time."""
+        """Wait for the turn; returns whether it came in time."""
         return self._turn.acquire(timeout=-1 if seconds is None else seconds)
 
     def serve(self, connection: BlockingConnection | None) -> None:
-        """Hand over a connection, or (None) a place to make one."""
+        """Hand over a connection, or with None the right to make one."""
         self.connection = connection
         self._turn.release()
 
@@ -78,11 +78,11 @@ _is_quiet = attrgetter("is_quiet")
 
 
 def _is_waiting(waiter: _Waiter) -> bool:
-    return True  # who gives up leaves the queue under the lock
+    return True  # one that gives up leaves the queue under the lock
 
 
 class BlockingPool:
-    """Hands out sockets and takes them back; at most `max_connections` to an origin. Threads may share it."""
+    """Lends sockets, at most `max_connections` for each origin. Threads may share it."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class BlockingPool:
         _POOLS.add(self)
 
     def start_over(self) -> None:
-        """Begin empty, with a lock that nobody holds: what a fork copied is the parent's."""
+        """Begin empty, with a free lock: after a fork, the connections belong to the parent."""
         self._lock = Lock()
         self._by_origin: dict[Origin, _OriginPool] = {}
         self._gone: deque[_OriginPool] = deque()
@@ -126,7 +126,7 @@ class BlockingPool:
         return f"<BlockingPool {origins}: {self.in_use} in use, {self.idle} idle, {self.waiting} waiting>"
 
     def acquire(self, origin: Origin, deadline: Deadline, *, fresh: bool = False) -> tuple[BlockingConnection, bool]:
-        """A connection for one exchange, and whether it was made for it (always, when `fresh`).
+        """A connection for one exchange, and whether it is new (always with `fresh`).
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
@@ -159,7 +159,7 @@ class BlockingPool:
             raise
 
     def release(self, connection: BlockingConnection) -> None:
-        """Take back a connection whose exchange ended cleanly; closed if the pool was meanwhile."""
+        """Take back a connection whose exchange ended cleanly; close it if the pool was closed meanwhile."""
         origin_pool = connection.origin_pool
         useless: list[BlockingConnection] = []
         with self._lock:
@@ -181,25 +181,25 @@ class BlockingPool:
             self.discard(connection)
 
     def discard(self, connection: BlockingConnection) -> None:
-        """Close a connection and let another be made in its place."""
+        """Close a connection, so that another may take its place."""
         connection.close()
         self._leave_place(connection.origin_pool)
 
     def close(self) -> None:
-        """Close every connection that is idle; those in use close when their exchange ends."""
+        """Close every idle connection; those in use close when their exchange ends."""
         self._epoch += 1
         self._settle()
 
-    # The garbage collector runs in the midst of any allocation, ours under the lock included, and it may find a stream
-    # to close or a transport to finalize. So neither waits for the lock: they say what is to be done and whoever
-    # holds the lock does it on letting go.
+    # The garbage collector may run during any allocation, including ours under the lock, and may close a stream or
+    # finalize a transport. So neither waits for the lock: they record the work, and the holder of the lock does it when
+    # it releases the lock.
 
     def _leave_place(self, origin_pool: _OriginPool) -> None:
         self._gone.append(origin_pool)
         self._settle()
 
     def _settle(self) -> None:
-        """Do what was left to do, unless the lock is held: its holder comes here when it lets go."""
+        """Do the recorded work unless the lock is held: its holder calls this after it releases the lock."""
         while (self._gone or self._settled_epoch != self._epoch) and self._lock.acquire(blocking=False):
             try:
                 while self._gone:
@@ -217,16 +217,16 @@ class BlockingPool:
                 self._give_up_place(origin_pool)
 
     def _wait_turn(self, origin_pool: _OriginPool, waiter: _Waiter, deadline: Deadline) -> BlockingConnection | None:
-        """Queue until a connection is handed over, or (None) a place to make one."""
+        """Queue for a connection; None means the right to make one."""
         deadline.enter("pool")
         try:
             served = waiter.wait(deadline.remaining_s())
-        except BaseException:  # Ctrl-C: pass on what may have come meanwhile
+        except BaseException:  # Ctrl-C: pass on a connection that arrived meanwhile
             self._leave_queue(origin_pool, waiter)
             raise
         if not served:
             self._leave_queue(origin_pool, waiter)
-            raise deadline.error() or PoolTimeoutError("no connection of the pool came free in time")
+            raise deadline.error() or PoolTimeoutError("no connection in the pool became free in time")
         return waiter.connection
 
     def _leave_queue(self, origin_pool: _OriginPool, waiter: _Waiter) -> None:
@@ -260,7 +260,7 @@ class BlockingPool:
             if self._ssl_context is None:
                 self._ssl_context = ssl.create_default_context()
             left_s = deadline.remaining_s()
-            if left_s == 0.0:  # a socket takes 0 to mean "do not block"
+            if left_s == 0.0:  # for a socket, 0 means "do not block"
                 raise TimeoutError
             connected.settimeout(left_s)
             return self._ssl_context.wrap_socket(connected, server_hostname=origin.host)
@@ -272,9 +272,9 @@ class BlockingPool:
 
 
 def _leave_to_parent() -> None:
-    """In a forked child: the sockets are the parent's, and what arrives on them is."""
+    """In a forked child: the sockets and their data belong to the parent."""
     for connection in _CONNECTIONS:
-        connection.socket.close()  # without a shutdown, which would end it for the parent too
+        connection.socket.close()  # not shut down, which would end the connection for the parent too
     for pool in _POOLS:
         pool.start_over()
 

@@ -1,7 +1,7 @@
-"""Limits for asynchronous work that enforces none itself: whatever it waits for, the call ends in time.
+"""Enforces limits on asynchronous work that has none: the call ends in time, whatever the work waits for.
 
 It works on asyncio and trio, without a task or a timer for each wait: the work runs in the task that waits for it, and
-is interrupted there. Work that swallows the interruption is dropped a moment later; no task of it stays behind.
+is interrupted there. Work that swallows the interruption is dropped a moment later, and leaves no task behind.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sdk.errors import RequestTimeoutError
 from sdk.transport.base import FINISH_S, AsyncExchange, AsyncTransport, Block, Head, Request
 from sdk.transport.event_loop import Alarm, Interruption, alarm, interruption, later, next_turn, running_loop
 
-# Turns of the loop between a limit that has passed and the interruption: a process that was stopped, or a loop that was
-# busy, finds that the limit has passed before it has read what came in time.
+# Turns of the loop between a limit and the interruption: after a process was stopped or a loop was busy, the limit is
+# noticed before the data that arrived in time is read.
 LAST_TURNS = 16
-# How long it may take to hand over, block by block, what arrived in time.
+# How long the work may take to return, block by block, the data that arrived in time.
 LATE_NS = SECOND_NS // 2
 FINISH_NS = int(FINISH_S * SECOND_NS)
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Bounds:
-    """Runs the work of one exchange, one piece at a time, no longer than its deadline allows."""
+    """Runs the work of one exchange, one piece at a time, within its deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -44,7 +44,7 @@ class Bounds:
         self._cut_ns = 0
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work returns. Raises what it raises, or the RequestTimeoutError whose limit passed."""
+        """The result of the work. Raises its error, or the RequestTimeoutError of the limit that passed."""
         if self._waiting is not None:
             work.close()
             raise RuntimeError("another task is reading this stream: one task reads, and hands on what others need")
@@ -52,10 +52,10 @@ class Bounds:
             work.close()
             raise self._deadline.late_error()
         waited_for: Any = None
-        if self._on_asyncio:  # trio's cancel scopes must be entered before those of the work
+        if self._on_asyncio:  # on trio, our cancel scope must be entered before those of the work
             try:
                 waited_for = work.send(None)
-            except StopIteration as end:  # it did not have to wait
+            except StopIteration as end:  # it did not need to wait
                 result: T = end.value
                 return result
         self._waiting = interruption()
@@ -67,13 +67,13 @@ class Bounds:
         except Exception as error:
             if not self._cut_ns:
                 raise
-            raise self._deadline.late_error() from error  # what the work turned the interruption into
+            raise self._deadline.late_error() from error  # the work turned the interruption into this error
         finally:
             self._waiting = None
         raise self._deadline.late_error()
 
     def end(self) -> None:
-        """There is no more work."""
+        """End the exchange: no more work follows."""
         self._deadline.watcher = None
         if self._alarm is not None:
             self._alarm.cancel()
@@ -81,7 +81,7 @@ class Bounds:
 
     @types.coroutine
     def _driven(self, work: Coroutine[Any, Any, T], waited_for: Any) -> Generator[Any, Any, T]:
-        """Runs the work as `await` does, until it has ended or is dropped; it may have started already."""
+        """Runs the work as `await` does, until it ends or is dropped; it may have started already."""
         try:
             if not self._on_asyncio:
                 waited_for = work.send(None)
@@ -92,7 +92,7 @@ class Bounds:
                     self._give_up(work, error)
                     waited_for = work.throw(error)
                 else:
-                    if self._cut_ns and hasattr(answer, "error"):  # trio sends the error instead of throwing it
+                    if self._cut_ns and hasattr(answer, "error"):  # trio sends the error rather than throwing it
                         self._give_up(work, answer.error)
                     waited_for = work.send(answer)
         except StopIteration as end:
@@ -100,15 +100,15 @@ class Bounds:
             return result
 
     def _give_up(self, work: Coroutine[Any, Any, object], error: BaseException) -> None:
-        """Drop work that has gone on for a while after its interruption, and raise the error in its place."""
+        """Drop work that goes on too long after its interruption, and raise the error instead."""
         if self._cut_ns and monotonic_ns() >= self._cut_ns + FINISH_NS:
-            with contextlib.suppress(BaseException):  # it may swallow this, too
+            with contextlib.suppress(BaseException):  # it may swallow this too
                 work.throw(_Dropped())
                 work.close()
             raise error
 
     def _is_too_late(self) -> bool:
-        """Whether a limit passed so long ago that what arrives now did not arrive in time."""
+        """Whether a limit passed so long ago that data read now cannot have arrived in time."""
         now_ns = monotonic_ns()
         if now_ns < self._deadline.expires_ns():
             self._late_ns = 0
@@ -116,7 +116,7 @@ class Bounds:
         self._late_ns = self._late_ns or now_ns
         return now_ns >= self._late_ns + LATE_NS
 
-    # One alarm for all the work, reset only when it rings or a limit comes nearer.
+    # One alarm for all the work; it is set again only when it rings or a nearer limit begins.
 
     def _watch(self) -> None:
         expires_ns = self._deadline.expires_ns()
@@ -153,16 +153,16 @@ class Bounds:
             self._cut_ns = self._cut_ns or monotonic_ns()
             waiting.interrupt()
             self._set_alarm(monotonic_ns() + FINISH_NS, partial(self._cut, waiting))
-        else:  # that wait ended after all, and another has begun
+        else:  # that wait ended, and another has begun
             self._watch()
 
 
 class _Dropped(BaseException):
-    """Thrown into work that swallows its interruption. Closing it would leave async generators marked as running."""
+    """Thrown into work that swallows its interruption: closing it would leave async generators marked as running."""
 
 
 async def briefly(work: Coroutine[Any, Any, object]) -> None:
-    """Run the last work of an exchange unless it takes long; its result does not matter."""
+    """Run the last work of an exchange, for a short time at most; its result does not matter."""
     bounds = Bounds(Deadline(Timeouts(total=FINISH_S)))
     try:
         with contextlib.suppress(RequestTimeoutError):
@@ -172,7 +172,7 @@ async def briefly(work: Coroutine[Any, Any, object]) -> None:
 
 
 class BoundedTransport:
-    """Any `AsyncTransport`, with its calls' limits enforced from outside."""
+    """Wraps an `AsyncTransport`, and enforces the limits of its calls."""
 
     keeps_limits = True
 

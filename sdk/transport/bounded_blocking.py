@@ -1,7 +1,7 @@
-"""Limits for blocking work that enforces none itself: it runs in a thread, which is left behind when time is up.
+"""Enforces limits on blocking work that has none: the work runs in a thread, which is abandoned when time is up.
 
-Python code that blocks cannot be interrupted. Instead, the caller goes on without it: the thread ends when its
-work does, and does not keep the process from exiting.
+Blocking Python code cannot be interrupted. Instead, the caller goes on without it: the thread ends with its work, and
+does not keep the process from exiting.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sdk.deadline import SECOND_NS, Deadline, Timeouts
 from sdk.errors import SDKError
 from sdk.transport.base import FINISH_S, Block, Exchange, Head, Request, Transport
 
-# How long the thread has, once a limit has passed, to hand over what arrived in time: longer if the process was stopped
-# and its threads have only just resumed.
+# The time, after a limit, in which the thread may return data that arrived in time; longer if the process was stopped
+# and its threads have just resumed.
 LAST_S, LONGEST_LAST_S = 0.02, 0.5
 LATE_NS = SECOND_NS // 2
 
@@ -29,7 +29,7 @@ _Job = Callable[[], object]
 
 
 class BoundedThread:
-    """A thread for the work of one exchange, one piece at a time."""
+    """A thread that does the work of one exchange, one piece at a time."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -37,7 +37,7 @@ class BoundedThread:
         self.deadline = deadline
         self._late_ns = 0
         self.is_busy: bool = False
-        """Whether work is still running, as it may be after `run` has raised a limit's error or KeyboardInterrupt."""
+        """Whether work is running; it may be even after `run` raised the error of a limit or KeyboardInterrupt."""
         deadline.watcher = partial(self._results.put, None)  # a new phase may have a nearer limit
         Thread(
             target=contextvars.copy_context().run,
@@ -47,7 +47,7 @@ class BoundedThread:
         ).start()
 
     def run(self, job: Callable[[], T]) -> T:
-        """What the work returns. Raises what it raises, or the RequestTimeoutError whose limit passed."""
+        """The result of the work. Raises its error, or the RequestTimeoutError of the limit that passed."""
         self.is_busy = True
         self._jobs.put(job)
         while True:
@@ -78,7 +78,7 @@ class BoundedThread:
         return min(max(LAST_S, (now_ns - self.deadline.expires_ns()) / SECOND_NS), LONGEST_LAST_S)
 
     def end(self, last: _Job | None = None) -> None:
-        """There is no more work except `last`, which runs after what is running now."""
+        """End the thread after its current work and `last`."""
         self.deadline.watcher = None
         if last is not None:
             self._jobs.put(last)
@@ -95,7 +95,7 @@ def _work(jobs: SimpleQueue[_Job | None], results: SimpleQueue[tuple[Any, BaseEx
 
 
 class BoundedBlockingTransport:
-    """Any `Transport`, with its calls' limits enforced from outside."""
+    """Wraps a `Transport`, and enforces the limits of its calls."""
 
     keeps_limits = True
 
@@ -166,7 +166,7 @@ class BoundedBlockingExchange:
 
 
 def finish_briefly(work: Callable[[], object]) -> None:
-    """Run the last work of an exchange unless it takes long; its result does not matter."""
+    """Run the last work of an exchange, for a short time at most; its result does not matter."""
     thread = BoundedThread(Deadline(Timeouts(total=FINISH_S)))
     with suppress(SDKError):
         thread.run(work)

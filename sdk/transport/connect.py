@@ -1,4 +1,4 @@
-"""From an origin to a connected socket within the limits of a call: the look-up, then the race of its addresses."""
+"""Connects to an origin within the limits of a call: looks up its addresses, then races them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sdk.transport.race import Race
 
 
 def connect(origin: Origin, deadline: Deadline) -> socket.socket:
-    """A connected socket that does not block. Raises OSError, or the RequestTimeoutError whose limit passed."""
+    """A connected, non-blocking socket. Raises OSError, or the RequestTimeoutError of the limit that passed."""
     addresses = literal(origin.host, origin.port)
     if addresses is None:
         try:

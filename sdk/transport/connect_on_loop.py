@@ -1,4 +1,4 @@
-"""The same as `connect` on asyncio's event loop; apart from it, because blocking programs do without asyncio."""
+"""`connect` for an asyncio event loop; a module of its own, because blocking programs do not need asyncio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sdk.transport.race import Race
 
 
 async def connect_on_loop(origin: Origin, deadline: Deadline) -> socket.socket:
-    """A connected socket that does not block. Raises OSError, or the RequestTimeoutError whose limit passed."""
+    """A connected, non-blocking socket. Raises OSError, or the RequestTimeoutError of the limit that passed."""
     loop = asyncio.get_running_loop()
     addresses = literal(origin.host, origin.port)
     if addresses is None:
@@ -39,11 +39,11 @@ async def connect_on_loop(origin: Origin, deadline: Deadline) -> socket.socket:
 async def _looked_up(future: Future[Addresses], loop: asyncio.AbstractEventLoop, deadline: Deadline) -> Addresses:
     done = asyncio.Event()
 
-    def tell(_: Future[Addresses]) -> None:
+    def wake(_: Future[Addresses]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(done.set)
 
-    future.add_done_callback(tell)
+    future.add_done_callback(wake)
     try:
         async with asyncio.timeout(deadline.remaining_s()):
             await done.wait()
@@ -54,16 +54,16 @@ async def _looked_up(future: Future[Addresses], loop: asyncio.AbstractEventLoop,
 
 
 async def _any_writable(fds: list[int], loop: asyncio.AbstractEventLoop, wait_s: float | None) -> None:
-    """Until one of them is writable, or that much time has passed."""
+    """Wait until one of them is writable, at most for `wait_s`."""
     change = loop.create_future()
 
-    def tell() -> None:
+    def wake() -> None:
         if not change.done():
             change.set_result(None)
 
-    timer = None if wait_s is None else loop.call_later(wait_s, tell)
+    timer = None if wait_s is None else loop.call_later(wait_s, wake)
     for fd in fds:
-        loop.add_writer(fd, tell)
+        loop.add_writer(fd, wake)
     try:
         await change
     finally:

@@ -19,8 +19,8 @@ READ_BYTES = 64 * 1024
 class Connection(asyncio.Protocol):
     """A socket that carries one exchange at a time.
 
-    `on_lost(connection)` is called once when the socket is gone, `on_free(connection)` when an exchange has ended
-    cleanly and another may begin. `body` is its parser's.
+    It calls `on_free(connection)` when an exchange has ended cleanly and another may begin, and `on_lost(connection)`
+    once, when the socket is closed. `body` is passed to its parser.
     """
 
     __slots__ = (
@@ -56,19 +56,19 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether another exchange may begin on it, as far as this end knows."""
+        """Whether another exchange may begin on it, as far as this side knows."""
         return self._transport is not None and not self._transport.is_closing()
 
     @property
     def is_sending(self) -> bool:
-        """Whether a part of the request has not gone out yet."""
+        """Whether a part of the request is still unsent."""
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def start(self, payload: bytes, deadline: Deadline, *, opened: bool) -> DirectExchange:
-        """Write a request; its exchange is then waited for with `head_arrived`."""
+        """Write a request; returns its exchange, whose `head_arrived` waits for the response."""
         self.parser.begin()
         exchange = self.exchange = DirectExchange(self, deadline, opened=opened)
-        if self._transport is None:  # lost between being handed over and now
+        if self._transport is None:  # lost after it was handed over
             exchange.feed_eof(None)
             return exchange
         self._transport.write(payload)
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         return exchange
 
     def finish(self) -> None:
-        """The exchange read its response to the end. Nothing may follow a request that did not go out whole."""
+        """End the exchange, whose response is complete. Another may follow only if the whole request was sent."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None and self.parser.keep_alive and self.is_usable and not self.is_sending:
             self.free_since_ns = monotonic_ns()
@@ -85,16 +85,16 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close the socket now; what was not sent is dropped."""
+        """Close the socket now, and drop unsent data."""
         self.exchange = None
         if self._transport is not None:
             self._transport.abort()
 
-    # One timer a connection, set anew only when it fires or a limit comes nearer: a timer for each read, or even for
-    # each request, would cost as much as reading it.
+    # One timer for each connection, set again only when it fires or a nearer limit begins: a timer for each read, or
+    # even for each request, would cost as much as the reading.
 
     def watch(self, expires_ns: float) -> None:
-        """Have the exchange look at its limits at that time at the latest."""
+        """Make the exchange check its limits at that time or before."""
         if expires_ns >= self._timer_at_ns:
             return
         if self._timer is not None:
@@ -118,11 +118,11 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods without the base class
 
     def data_received(self, data: bytes) -> None:
         now_ns = monotonic_ns()
-        if self.exchange is None:  # an idle connection has nothing to say: what comes belongs to no request
+        if self.exchange is None:  # nothing may arrive on an idle connection: it belongs to no request
             self.abort()
             return
         self.exchange.feed(data, now_ns)
@@ -139,9 +139,9 @@ class Connection(asyncio.Protocol):
 
 
 class BufferedConnection(Connection, asyncio.BufferedProtocol):
-    """A connection for asyncio's own loop, which would else make and unmap 256 KiB of memory to read each token.
+    """A connection for asyncio's own loop, which would otherwise allocate and free 256 KiB to read each token.
 
-    `buffer` may serve all connections of a loop that reads and calls back in one go.
+    All connections of a loop may share `buffer`, if the loop reads and calls back in one step.
     """
 
     __slots__ = ("_buffer",)

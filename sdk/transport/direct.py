@@ -1,4 +1,4 @@
-"""The direct transport on asyncio: `asyncio.Protocol` and llhttp, no layer between. The default for async calls."""
+"""The direct transport on asyncio: `asyncio.Protocol` and llhttp. The default of the asynchronous client."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sdk.transport.pool import Pool
 class DirectTransport:
     """HTTP/1.1 over keep-alive connections of the running event loop.
 
-    When a connection that was kept alive turns out to be dead before the first byte of the answer, the request is
-    sent once more on a new one (`replay=False` turns that off): servers close idle connections at any moment.
+    If a kept connection turns out to be dead before the first byte of the answer, the transport sends the request once
+    more on a new connection (`replay=False` turns that off): servers may close idle connections at any moment.
     """
 
     keeps_limits = True

@@ -1,4 +1,4 @@
-"""What asynchronous code needs of its event loop, on asyncio and on trio alike."""
+"""The primitives of event loops, the same on asyncio and trio."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Later = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 def running_loop() -> Any:
-    """What stands for the running loop: asyncio's event loop, or trio's root task."""
+    """An object that represents the running loop: asyncio's event loop, or trio's root task."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        trio: Any = sys.modules.get("trio")  # whoever runs in trio has imported it
+        trio: Any = sys.modules.get("trio")  # code that runs in trio has imported it
         if trio is None:
             raise
         return trio.lowlevel.current_root_task()
 
 
 async def sleep(seconds: float) -> None:
-    """Sleep on whichever loop runs."""
+    """Sleep on the running loop."""
     if isinstance(running_loop(), asyncio.AbstractEventLoop):
         await asyncio.sleep(seconds)
     else:
@@ -35,7 +35,7 @@ async def sleep(seconds: float) -> None:
 
 
 def event() -> Any:
-    """An event of whichever loop runs."""
+    """An event of the running loop."""
     if isinstance(running_loop(), asyncio.AbstractEventLoop):
         return asyncio.Event()
     import trio
@@ -44,7 +44,7 @@ def event() -> Any:
 
 
 async def wait(event: Any, seconds: float | None) -> bool:
-    """Wait for an event of the running loop; whether it came in time."""
+    """Wait for an event of the running loop; returns whether it was set in time."""
     if isinstance(running_loop(), asyncio.AbstractEventLoop):
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -58,14 +58,14 @@ async def wait(event: Any, seconds: float | None) -> bool:
 
 
 def later() -> Later:
-    """A function that starts a coroutine on the loop running now, from any thread and without waiting for it."""
+    """A function that starts a coroutine on the current loop, from any thread and without waiting for it."""
     loop = running_loop()
     if isinstance(loop, asyncio.AbstractEventLoop):
         tasks: set[asyncio.Task[None]] = set()
 
         def start(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
             task = loop.create_task(make())
-            tasks.add(task)  # a loop holds its tasks weakly
+            tasks.add(task)  # a loop holds only weak references to its tasks
             task.add_done_callback(tasks.discard)
 
         return lambda make: loop.call_soon_threadsafe(start, make)
@@ -75,7 +75,7 @@ def later() -> Later:
     token = trio.lowlevel.current_trio_token()
 
     def spawn(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        with suppress(RuntimeError):  # the run is at its end, and closes all it has itself
+        with suppress(RuntimeError):  # the run is ending, and closes everything itself
             trio.lowlevel.spawn_system_task(make)
 
     def later_on_trio(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -86,13 +86,13 @@ def later() -> Later:
 
 
 class Alarm(Protocol):
-    """Something that rings later unless it is cancelled."""
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> object: ...
 
 
 def alarm(seconds: float, ring: Callable[[], None]) -> Alarm:
-    """Call `ring` after that time on the running loop."""
+    """Call `ring` on the running loop after `seconds`."""
     loop = running_loop()
     if isinstance(loop, asyncio.AbstractEventLoop):
         return loop.call_later(seconds, ring)
@@ -121,7 +121,7 @@ def next_turn(do: Callable[[], None]) -> None:
 
 
 class Interruption(Protocol):
-    """A block that its task leaves when `interrupt` is called; cancellations from elsewhere still take effect."""
+    """A block that its task leaves after `interrupt`; other cancellations still take effect."""
 
     def interrupt(self) -> None: ...
     def __enter__(self) -> Any: ...
@@ -142,7 +142,7 @@ class _TaskInterruption:
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - what is awaited on asyncio runs in a task
+        assert task is not None  # noqa: S101 - a coroutine on asyncio runs in a task
         self._task, self._cancelling, self._interrupts = task, task.cancelling(), 0
 
     def interrupt(self) -> None:

@@ -1,4 +1,4 @@
-"""An exchange on an asyncio connection: its response is parsed as it arrives and waits for one reader."""
+"""An exchange on an asyncio connection: the response is parsed as it arrives, and waits for its reader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sdk.errors import ConnectionLostError, ProtocolError, RequestTimeoutError, 
 from sdk.transport.base import FINISH_S, Block, Head
 from sdk.transport.http1 import ResponseParser
 
-# A reader that falls this far behind stops the socket, and TCP the server, until it has caught up.
+# A reader that falls this far behind pauses the socket, and so the server, until it has caught up.
 PAUSE_AT_BYTES = 256 * 1024
 RESUME_AT_BYTES = 64 * 1024
-# Turns of the loop between a limit that has passed and its error: after a process was stopped or a loop was busy, the
-# limit is noticed before what arrived in time has been read. A turn reads 64 KiB or more of it.
+# Turns of the loop between a limit and its error: after a process was stopped or a loop was busy, the limit is noticed
+# before the data that arrived in time is read. A turn reads 64 KiB or more of it.
 LAST_TURNS = 16
 
 
@@ -41,7 +41,7 @@ _AT_LEAVING: dict[Stage, Stage] = {
 
 
 class Carrier(Protocol):
-    """The connection as an exchange sees it."""
+    """What an exchange needs of its connection."""
 
     loop: asyncio.AbstractEventLoop
     parser: ResponseParser
@@ -112,7 +112,7 @@ class DirectExchange:
         return self._parser.has_bytes
 
     async def head_arrived(self) -> None:
-        """Wait for the header block. Raises what `AsyncTransport.send` says."""
+        """Wait for the header block. Raises as `AsyncTransport.send`."""
         if self.stage == "head":
             try:
                 await self._wait()
@@ -169,7 +169,7 @@ class DirectExchange:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its sockets with it
             self._loop.call_soon_threadsafe(self.close)
 
-    # called by the connection
+    # the connection calls these
 
     def feed(self, data: bytes, now_ns: int) -> None:
         parser = self._parser
@@ -182,7 +182,7 @@ class DirectExchange:
             self._take_head(parser.head, now_ns)
         if body and self.stage == "body":
             waiter = self._waiter
-            if waiter is not None and not waiter.done():  # its reader waits: no need to queue
+            if waiter is not None and not waiter.done():  # the reader waits: no need to queue
                 self._waiter = None
                 self._is_unread = True
                 waiter.set_result(Block(body, now_ns))
@@ -233,7 +233,7 @@ class DirectExchange:
     # ending
 
     def _release(self) -> None:
-        """The response is complete: the connection is given back, and what is buffered can still be read."""
+        """The response is complete: return the connection; buffered blocks can still be read."""
         connection, self._connection = self._connection, None
         self.deadline.watcher = None
         self.stage = _AT_END[self.stage]
@@ -252,7 +252,7 @@ class DirectExchange:
     # waiting
 
     def _wait(self) -> asyncio.Future[Block | None]:
-        """Done with the next block, or None when the head has arrived or nothing more comes."""
+        """A future of the next block, or of None when the head has arrived or nothing more follows."""
         if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("another task is reading this stream: one task reads, and hands on what others need")
         waiter = self._waiter = self._loop.create_future()
@@ -266,7 +266,7 @@ class DirectExchange:
             waiter.set_result(None)
         else:
             waiter.set_exception(self._error)
-            waiter.exception()  # mark it as retrieved: a reader that was cancelled meanwhile causes no warning
+            waiter.exception()  # mark it as retrieved, so that a reader cancelled meanwhile causes no warning
 
     # limits
 
@@ -283,14 +283,14 @@ class DirectExchange:
             self._look(LAST_TURNS)
 
     def _passed(self) -> RequestTimeoutError | None:
-        """The error of a limit that has passed; silence that the server did not cause does not count."""
+        """The error of a limit that has passed; a silence that the server did not cause does not count."""
         is_sending = self._connection is not None and self._connection.is_sending
-        if self._blocks or self._is_unread or is_sending:  # tokens wait for their reader
+        if self._blocks or self._is_unread or is_sending:  # the reader or the network is late, not the server
             self.deadline.progress(monotonic_ns())
         return self.deadline.error()
 
     def _look(self, turns: int) -> None:
-        """Let the loop read what is waiting in the socket before a limit's error is raised."""
+        """Let the loop read the data that waits in the socket before a limit becomes an error."""
         if self._connection is None:
             return
         error = self._passed()

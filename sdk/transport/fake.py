@@ -1,4 +1,4 @@
-"""Transports without a network, for tests: a function answers each request, and what was sent is kept.
+"""Transports without a network, for tests: a function answers each request, and the requests are kept.
 
 transport = FakeTransport(lambda request: FakeAnswer(200, [b'{"data": []}']))
 client = InferenceClient(transport=transport)
@@ -18,7 +18,7 @@ Item = bytes | Exception
 
 @dataclass(frozen=True, slots=True)
 class FakeAnswer:
-    """A status, the blocks of the body in the order they arrive, and headers. An exception among them is raised."""
+    """A status, the blocks of the body in order, and headers. An exception among the blocks is raised."""
 
     status: int = 200
     blocks: Iterable[Item] = ()
@@ -26,7 +26,7 @@ class FakeAnswer:
 
     @classmethod
     def events(cls, *data: str) -> FakeAnswer:
-        """A stream of events, one block each; end it with `[DONE]` unless it is to break off."""
+        """A stream of events, one in each block; end it with `[DONE]`, or it breaks off."""
         return cls(200, [f"data: {text}\n\n".encode() for text in data], {"content-type": "text/event-stream"})
 
 
@@ -34,7 +34,7 @@ Answerer = Callable[[Request], FakeAnswer | Exception]
 
 
 class FakeTransport:
-    """A blocking `Transport` that asks `answer` instead of a server. `requests` are those sent, in order."""
+    """A blocking `Transport` that calls `answer` instead of a server. `requests` has the sent requests in order."""
 
     def __init__(self, answer: Answerer) -> None:
         self._answer = answer
@@ -45,7 +45,7 @@ class FakeTransport:
         return self._open(request, deadline)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there are no connections."""
 
     def _open(self, request: Request, deadline: Deadline) -> FakeExchange:
         self.requests.append(request)
@@ -57,17 +57,17 @@ class FakeTransport:
 
 
 class AsyncFakeTransport(FakeTransport):
-    """The same as an `AsyncTransport`."""
+    """`FakeTransport` as an `AsyncTransport`."""
 
     async def send(self, request: Request, deadline: Deadline) -> AsyncFakeExchange:  # type: ignore[override]
         return AsyncFakeExchange(self._open(request, deadline))
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there are no connections."""
 
 
 class FakeExchange:
-    """An `Exchange` that plays an answer; while it is not ended its transport counts it as open."""
+    """An `Exchange` that plays an answer; its transport counts it as open until it ends."""
 
     opened_connection = True
 
@@ -100,7 +100,7 @@ class FakeExchange:
 
 
 class AsyncFakeExchange:
-    """The same as an `AsyncExchange`."""
+    """`FakeExchange` as an `AsyncExchange`."""
 
     opened_connection = True
 

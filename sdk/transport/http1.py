@@ -1,4 +1,4 @@
-"""An HTTP/1.1 exchange without I/O: bytes of a request to send, and a parser that bytes of the response go into."""
+"""HTTP/1.1 without I/O: writes requests as bytes, and parses the bytes of responses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sdk.errors import ConfigError, ConnectionLostError, ProtocolError
 from sdk.transport.base import Head, Request
 
 MAX_HEAD_BYTES = 64 * 1024
-_MAX_JOINED = 8 * 1024  # of a header that is repeated; what exceeds it is left out
+_MAX_JOINED = 8 * 1024  # of a repeated header; the rest is left out
 # RFC 9110 §5.1, §5.5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNFIT = re.compile(r"[^\t\r\n\x20-\x7e\x80-\xff]")
-_NAMES_SEEN: set[str] = set()  # names that were found to be tokens: there are few
+_NAMES_SEEN: set[str] = set()  # names that are known to be valid; there are few
 
 
 class Payload:
-    """A request as it goes over the wire. Its repr shows no key: reports of errors print the locals of each frame."""
+    """The bytes of a request. Its repr hides the key, because error reports may print the local variables."""
 
     __slots__ = ("data",)
 
@@ -28,12 +28,12 @@ class Payload:
 
 
 def encode_request(request: Request) -> bytes:
-    """The request as it goes over the wire. Raises ConfigError for a header that would break its framing."""
+    """The bytes of a request. Raises ConfigError for a header that would break its framing."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.origin.authority}"]
     value = ""
     for name, value in request.headers:
         if name not in _NAMES_SEEN and not _is_name(name):
-            lines, value = [], ""  # a report of the error may print them, and they hold the key
+            lines, value = [], ""  # error reports may print them, and they hold the key
             raise ConfigError(f"{name!r} is not a valid header name")
         lines.append(f"{name}: {value}")
     if request.body or request.method == "POST":
@@ -56,20 +56,20 @@ def _is_name(name: str) -> bool:
 def _check_values(request: Request) -> None:
     unfit = [name for name, value in request.headers if _UNFIT.search(value) or "\n" in value or "\r" in value]
     if unfit:
-        raise ConfigError(f"the value of header {unfit[0]!r} has a character that no header may have")
-    raise ConfigError(f"the path {request.target!r} has a character that no path may have")
+        raise ConfigError(f"the value of header {unfit[0]!r} has a character that is not allowed in headers")
+    raise ConfigError(f"the path {request.target!r} has a character that is not allowed in paths")
 
 
 class ResponseParser:
-    """Parses the responses of one connection, one after the other; `begin` goes before each.
+    """Parses the responses of one connection, one after the other; call `begin` before each.
 
-    Feed it what was read, and it gives the bytes of the body that were in it; `head` is set once the header block is
-    complete, `complete` says that nothing more belongs to this response, `keep_alive` that the connection may carry
-    another request, `has_bytes` that an answer has begun, `error` what was no HTTP behind the last bytes that it gave.
-    Interim (1xx) responses are passed over.
+    `feed` takes the bytes of one read and returns the body bytes among them. `head` is set once the header block is
+    complete, `complete` once the response has ended, and `keep_alive` if the connection may carry another request.
+    `has_bytes` is whether a response has begun. `error` is set if something other than HTTP follows the bytes that
+    `feed` returned. Interim (1xx) responses are skipped.
 
-    `body` may be one list for all parsers that are fed on one thread: it is empty between two calls, and stays in the
-    cache where a list of each parser's own would not.
+    All parsers of one thread may share the list `body`: it is empty between calls, and stays in the processor's cache,
+    where separate lists would not.
     """
 
     __slots__ = (
@@ -90,17 +90,17 @@ class ResponseParser:
 
     def __init__(self, body: list[bytes] | None = None) -> None:
         self._body: list[bytes] = [] if body is None else body
-        self.on_body: Callable[[bytes], None] = self._body.append  # straight from llhttp, which asks for it once
+        self.on_body: Callable[[bytes], None] = self._body.append  # called by llhttp directly, which looks it up once
         self._parser = httptools.HttpResponseParser(self)
         self.begin()
 
     def begin(self) -> None:
-        """Expect a response; the one before was read to its end."""
+        """Expect a response; the previous one has ended."""
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._around_body = 0  # bytes since the last ones of the body: sizes of chunks, extensions, trailers
         self._until_close = False
-        self._body_blocks = 0  # of this response, once it is complete; what follows is none of it
+        self._body_blocks = 0  # blocks of this response, once it is complete; later ones are not part of it
         self._extra = False
         self.head: Head | None = None
         self.complete: bool = False
@@ -108,7 +108,7 @@ class ResponseParser:
         self.error: ProtocolError | None = None
 
     def discard(self) -> None:
-        """No more will be fed. It and llhttp's parser hold each other: apart, both are freed at once."""
+        """Free the parser. It and llhttp's refer to each other: cutting the cycle frees both immediately."""
         del self._parser
 
     @property
@@ -116,20 +116,20 @@ class ResponseParser:
         return self._head_bytes > 0
 
     def feed(self, data: bytes) -> bytes:
-        """Parse what one read brought; the body bytes in it. Raises ProtocolError when it is not HTTP.
+        """Parse the bytes of one read; returns the body bytes among them. Raises ProtocolError if they are not HTTP.
 
-        Where body bytes came before what is not HTTP, they are given, and the next call raises.
+        Body bytes before the invalid ones are returned first, and the next call raises.
         """
         if self.error is not None:
             raise self.error
-        if self.complete:  # the peer speaks out of turn: this connection cannot be trusted with another request
+        if self.complete:  # unexpected data: the connection must not carry another request
             self._extra, self.keep_alive = self._extra or bool(data), self.keep_alive and not data
             return b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
             self._body.clear()
-            raise ProtocolError("the server switched protocols unasked") from error
+            raise ProtocolError("the server switched protocols without a request") from error
         except httptools.HttpParserError as error:
             if not self._extra:
                 self.error = ProtocolError(f"the answer is not HTTP/1.1: {error}; it begins {data[:80]!r}")
@@ -167,7 +167,7 @@ class ResponseParser:
             raise self.error
 
     def feed_eof(self) -> None:
-        """The peer closed. Raises ConnectionLostError when the response was not complete by then."""
+        """The peer closed the connection. Raises ConnectionLostError if the response is incomplete."""
         self.keep_alive = False
         if self.error is not None:
             raise self.error
@@ -183,20 +183,20 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head is not None:
-            return  # a trailer, or of what follows
+            return  # a trailer, or a header of a later response
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1").strip()
         earlier = self._headers.get(key)
         if earlier is None:
             self._headers[key] = text
-        elif len(earlier) < _MAX_JOINED:  # joining thousands again and again would take seconds
+        elif len(earlier) < _MAX_JOINED:  # joining thousands of them would take seconds
             self._headers[key] = f"{earlier}, {text}"
 
     def on_headers_complete(self) -> None:
         if self.complete:
             return
         status = self._parser.get_status_code()
-        if status < 100:  # a body may follow, as it cannot behind an interim response
+        if status < 100:  # unlike an interim response, it may have a body
             self.error = ProtocolError(f"the answer is not HTTP/1.1: it has the status {status}")
         elif status >= 200:
             self.head = Head(status, self._headers)
@@ -213,7 +213,7 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self.head is None or self.complete:
-            return  # an interim response, or bytes after the end
+            return  # an interim response, or data after the end
         self.complete = True
         self._body_blocks = len(self._body)
-        self.keep_alive = bool(self._parser.should_keep_alive()) and not self._until_close
+        self.keep_alive = self._parser.should_keep_alive() and not self._until_close

@@ -1,7 +1,7 @@
 """The transport over an httpx-style client: for proxies, HTTP/2, client certificates, ASGI and mock transports.
 
-Takes clients of both `httpx2` and the older `httpx`: they have the same methods and the same error names. The limits
-are enforced from outside, because such a client has no limit for a whole call, and its transport may be anything.
+Accepts clients of both `httpx2` and the older `httpx`: their methods and the names of their errors are the same. The
+limits are enforced from outside, because such a client has none for a whole call, and may have any transport.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from time import monotonic_ns
 from typing import Any
-from weakref import WeakSet, finalize
+from weakref import finalize
 
 from sdk.deadline import Deadline, Timeouts
 from sdk.errors import ConfigError, ConnectionLostError
@@ -20,25 +20,30 @@ from sdk.transport.bounded import Bounds, briefly
 from sdk.transport.bounded_blocking import BoundedThread
 from sdk.transport.event_loop import later
 from sdk.transport.httpx_errors import raise_ours
-from sdk.transport.httpx_trace import Journey, Tap
+from sdk.transport.httpx_trace import Journey, Journeys
 from sdk.transport.proxy import variables_set
 
-# A blocking client's own timeouts only end threads that were left behind: our limits pass first.
-BEHIND_S = 1.0
+# The blocking client's own timeouts only end abandoned threads: our limits pass first.
+AFTER_OURS_S = 1.0
 
 
 def _limits(deadline: Deadline) -> dict[str, float | None]:
-    """A blocking client's four timeouts."""
+    """The four timeouts of a blocking client."""
     left_s, timeouts = deadline.total_left_s(), deadline.timeouts
 
-    def behind(limit_s: float | None = None) -> float | None:
+    def after_ours(limit_s: float | None = None) -> float | None:
         nearest_s = min((s for s in (limit_s, left_s) if s is not None), default=None)
-        return None if nearest_s is None else nearest_s + BEHIND_S
+        return None if nearest_s is None else nearest_s + AFTER_OURS_S
 
-    return {"connect": behind(timeouts.connect), "pool": behind(timeouts.pool), "write": behind(), "read": behind()}
+    return {
+        "connect": after_ours(timeouts.connect),
+        "pool": after_ours(timeouts.pool),
+        "write": after_ours(),
+        "read": after_ours(),
+    }
 
 
-# A client that follows redirects would read the body of each to its end, however long it is.
+# A client that follows redirects would read the whole body of each, however long.
 _AS_IT_COMES = {"stream": True, "follow_redirects": False}
 _NO_LIMITS = dict.fromkeys(("connect", "pool", "write", "read"))
 
@@ -54,7 +59,7 @@ def _build(client: Any, request: Request, trace: Any, limits: dict[str, Any]) ->
 
 
 def _headers(client: Any, request: Request) -> list[tuple[str, str]]:
-    """The request's headers; a User-Agent that the client was given goes before the SDK's own."""
+    """The headers of the request; a User-Agent that is set on the client replaces the SDK's own."""
     if client.headers.get("user-agent", "python-httpx").startswith("python-httpx"):
         return list(request.headers)
     return [item for item in request.headers if item != ("User-Agent", USER_AGENT)]
@@ -65,13 +70,13 @@ def _head(response: Any) -> Head:
 
 
 def _blocks(response: Any) -> Iterator[bytes]:
-    """The body as it arrives; a mock transport's response has it already."""
+    """The blocks of the body as they arrive; the response of a mock transport has all of it already."""
     blocks: Iterator[bytes] = iter((response.content,)) if response.is_stream_consumed else response.iter_raw()
     return blocks
 
 
 def _async_blocks(response: Any) -> AsyncGenerator[bytes, None]:
-    """The same. No generator around the client's own: a loop that ends closes all of them at once."""
+    """The same, asynchronously. No generator wraps the client's: a loop that ends would close both at the same time."""
     blocks: AsyncGenerator[bytes, None] = _once(response) if response.is_stream_consumed else response.aiter_raw()
     return blocks
 
@@ -80,31 +85,10 @@ async def _once(response: Any) -> AsyncGenerator[bytes, None]:
     yield response.content
 
 
-class _Journeys:
-    """The requests of one transport, and the connections of its client that they opened."""
-
-    def __init__(self, *, keeps_alive: bool, replay: bool) -> None:
-        self._taps: WeakSet[Tap] = WeakSet()
-        self._keeps_alive = keeps_alive
-        self._replay = replay
-
-    def begin(self, deadline: Deadline) -> Journey:
-        # a client with a pool reports through its trace when it has a connection; one without reports nothing
-        deadline.enter("pool" if self._taps else "first_byte")
-        return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
-
-    def may_replay(self, journey: Journey) -> bool:
-        """Whether to resend a request whose connection was lost; if so, idle connections are closed."""
-        if not (self._replay and journey.met_a_dead_connection):
-            return False
-        journey.shut_idle()
-        return True
-
-
 class HttpxExchange:
-    """An `Exchange` over a client's streamed response; `owner` would close the client if nobody held it.
+    """An `Exchange` over a client's streamed response. It holds `owner`, which closes the client when it is freed.
 
-    The body is read in the caller's thread if each read of the socket can be limited, otherwise in the exchange's own.
+    The caller's thread reads the body if each read of the socket can be limited; otherwise the exchange's own does.
     """
 
     _is_open = False
@@ -157,7 +141,7 @@ class HttpxExchange:
         return None if data is None else Block(data, monotonic_ns())
 
     def finish(self) -> None:
-        """Read on to the end, which follows at once, so that the client keeps the connection."""
+        """Read to the end if it follows immediately, so that the client keeps the connection."""
         if not self._is_open:
             return
         deadline = Deadline(Timeouts(total=FINISH_S))
@@ -194,10 +178,10 @@ class HttpxExchange:
 
 
 class HttpxTransport:
-    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; it makes one unless given one.
+    """A blocking `Transport` over an `httpx2.Client` or `httpx.Client`; it creates one unless given one.
 
-    Each exchange has a thread, which is left behind when a limit passes and the client cannot be interrupted.
-    `replay` is that of `BlockingTransport`; it applies to connections that this transport's own requests opened.
+    Each exchange has a thread, which is abandoned if a limit passes and the client cannot be interrupted. `replay` is
+    that of `BlockingTransport`, for connections that this transport's own requests opened.
     """
 
     keeps_limits = True
@@ -206,16 +190,18 @@ class HttpxTransport:
         self._owns = client is None
         self._max_connections = max_connections
         self._client = client
-        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
+        self._journeys = Journeys(keeps_alive=self._owns, replay=replay)
         if self._owns:
             self._renew()
 
     def _renew(self) -> None:
         self._client, self._pid = _new_client("Client", self._max_connections), os.getpid()
-        finalize(self, self._client.close)  # also for who forgets to close, and at exit
+        finalize(self, self._client.close)  # closes the client at exit, and if nobody calls close
 
     def send(self, request: Request, deadline: Deadline) -> HttpxExchange:
-        if self._owns and (self._client.is_closed or self._pid != os.getpid()):  # a fork's connections are the parent's
+        if self._owns and (
+            self._client.is_closed or self._pid != os.getpid()
+        ):  # after a fork, the connections belong to the parent
             self._renew()
         thread = BoundedThread(deadline)
         try:
@@ -294,7 +280,7 @@ class AsyncHttpxExchange:
         return None if data is None else Block(data, monotonic_ns())
 
     async def finish(self) -> None:
-        """Read on to the end, which follows at once, so that the client keeps the connection."""
+        """Read to the end if it follows immediately, so that the client keeps the connection."""
         self._bounds.end()
         with contextlib.suppress(Exception):  # the answer is complete: an error after it does not matter
             await briefly(self._read_on())
@@ -307,7 +293,7 @@ class AsyncHttpxExchange:
     async def aclose(self) -> None:
         self._is_closing = True
         self._end()
-        with contextlib.suppress(RuntimeError):  # another task reads right now: closing the response ends that
+        with contextlib.suppress(RuntimeError):  # another task is reading: closing the response ends its read
             await briefly(self._blocks.aclose())
         await briefly(self._response.aclose())
 
@@ -329,9 +315,9 @@ class AsyncHttpxExchange:
 
 
 class AsyncHttpxTransport:
-    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; it makes one unless given one.
+    """An `AsyncTransport` over an `httpx2.AsyncClient` or `httpx.AsyncClient`; it creates one unless given one.
 
-    `replay` is that of `DirectTransport`; it applies to connections that this transport's own requests opened.
+    `replay` is that of `DirectTransport`, for connections that this transport's own requests opened.
     """
 
     keeps_limits = True
@@ -339,7 +325,7 @@ class AsyncHttpxTransport:
     def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
         self._owns = client is None
         self._client = _new_client("AsyncClient", max_connections) if client is None else client
-        self._journeys = _Journeys(keeps_alive=self._owns, replay=replay)
+        self._journeys = Journeys(keeps_alive=self._owns, replay=replay)
 
     async def send(self, request: Request, deadline: Deadline) -> AsyncHttpxExchange:
         bounds = Bounds(deadline)
@@ -379,18 +365,18 @@ class AsyncHttpxTransport:
 
 
 def _new_client(kind: str, max_connections: int) -> Any:
-    from http.cookiejar import CookieJar, DefaultCookiePolicy  # slow to import, as httpx2, which needs it anyway
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # as slow to import as httpx2, which needs it anyway
 
-    import httpx2  # a third of a second on a cold disk: only who needs it pays
+    import httpx2  # takes a third of a second from a cold disk
 
     limits = httpx2.Limits(
         max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=4.0
     )
     try:
-        # an empty jar that stays so: the direct transports keep no cookies of a server either
+        # a jar that stays empty, because the direct transports keep no cookies either
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         return getattr(httpx2, kind)(limits=limits, cookies=no_cookies)
     except (ImportError, ValueError, httpx2.InvalidURL) as error:
         raise ConfigError(
-            f"{', '.join(variables_set()) or 'proxy'}: the environment's proxy cannot be used: {error}"
+            f"the environment's proxy cannot be used: {error}", field=", ".join(variables_set()) or "proxy"
         ) from error

@@ -1,6 +1,6 @@
-"""Follows a request inside an httpx-style client through its `trace` extension: its phases and its connection.
+"""Follows a request through an httpx-style client by its `trace` extension: its phases and its connection.
 
-These clients do not say whether a request went over a kept connection or whether anything came back on it. Both decide
+These clients do not report whether a request used a kept connection, or whether any bytes came back on it. Both decide
 whether the request may be sent again.
 """
 
@@ -19,9 +19,9 @@ from sdk.deadline import SECOND_NS, Deadline
 from sdk.errors import ConnectionLostError, ProtocolError
 from sdk.transport.race import prepare
 
-# How long a blocking read may take once a limit has passed, and for how long such reads go on.
+# How long a blocking read may take after a limit, and for how long such reads go on.
 LAST_S = 0.001
-MAX_HEAD_BYTES = 256 * 1024  # more than the client's own limits, and what one read brings
+MAX_HEAD_BYTES = 256 * 1024  # more than the client's own limits, and than one read
 LATE_NS = SECOND_NS // 2
 _LINKS = ("_stream", "_httpcore_stream", "_connection")  # from a response to its connection
 _CONNECTING = frozenset({"connect_tcp", "connect_unix_socket", "start_tls"})
@@ -29,7 +29,7 @@ _travelling: ContextVar[Journey | None] = ContextVar("travelling", default=None)
 
 
 class Journey:
-    """One request on its way through a client; its trace drives the deadline's phases."""
+    """One request on its way through a client; its trace sets the phases of the deadline."""
 
     def __init__(self, deadline: Deadline, taps: WeakSet[Tap], *, keeps_alive: bool) -> None:
         self.tap: Tap | None = None
@@ -39,7 +39,7 @@ class Journey:
         self._head_bytes = 0
         self.is_shared: bool = False
         self.sent_ns: int = monotonic_ns()
-        self.new_stream: Any = None  # of a connection that is being made: a client that is interrupted may forget it
+        self.new_stream: Any = None  # of a connection in the making, which a client may forget when it is interrupted
         self.deadline = deadline
         self._late_ns = 0
         self._taps = taps
@@ -48,25 +48,25 @@ class Journey:
 
     @property
     def met_a_dead_connection(self) -> bool:
-        """Whether it went over a kept connection on which nothing came back."""
+        """Whether it used a kept connection on which no bytes came back."""
         return self.tap is not None and not self.has_connected and not self.is_heard
 
     def bounds_reads(self) -> bool:
-        """Make each blocking read on the connection end within the deadline; False if that is not possible."""
+        """Make each blocking read on the connection end within the deadline; returns whether that is possible."""
         if self.tap is None or self.is_shared or not self.tap.reads_at_once:
             return False
         self.tap.bounds_reads = True
         return True
 
     def hear(self, size: int) -> None:
-        """Note that bytes came. Raises ProtocolError for endless interim answers, which the client itself reads on."""
+        """Note that bytes arrived. Raises ProtocolError for endless interim responses, which the client would read."""
         self.is_heard = True
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES and not (self.has_head or self.is_shared):
-            raise ProtocolError(f"the response's headers and interim answers are over {MAX_HEAD_BYTES} bytes")
+            raise ProtocolError(f"the response's headers and interim responses are over {MAX_HEAD_BYTES} bytes")
 
     def read_s(self) -> float | None:
-        """How long the next read may take. Raises the RequestTimeoutError whose limit passed a while ago."""
+        """How long the next read may take. Raises the RequestTimeoutError of a limit that passed a while ago."""
         left_s = self.deadline.remaining_s()
         if left_s != 0.0:
             self._late_ns = 0
@@ -79,7 +79,7 @@ class Journey:
 
     @contextlib.contextmanager
     def travelling(self) -> Iterator[None]:
-        """Wraps the sending: what is written inside belongs to this request."""
+        """Wraps the sending: everything written within it belongs to this request."""
         token = _travelling.set(self)
         try:
             yield
@@ -87,7 +87,7 @@ class Journey:
             _travelling.reset(token)
 
     def note(self, event: str, info: dict[str, Any]) -> None:
-        """The `trace` callback of blocking clients."""
+        """The `trace` callback for blocking clients."""
         layer, _, rest = event.partition(".")
         what, _, stage = rest.partition(".")
         if what in _CONNECTING:
@@ -109,11 +109,11 @@ class Journey:
             self.has_head = True
 
     async def anote(self, event: str, info: dict[str, Any]) -> None:
-        """The same for asynchronous clients."""
+        """The `trace` callback for asynchronous clients."""
         self.note(event, info)
 
     def take_answer(self, response: Any) -> None:
-        """Note what parses the answers of the connection: it may keep bytes behind one for the next."""
+        """Remember the parser of the connection: it may hold bytes after this response."""
         if self.tap is not None and not self.is_shared and self.tap.parser is None:
             self.tap.parser = _parser_of(response)
 
@@ -123,12 +123,12 @@ class Journey:
             self.tap.leave(self)
 
     def shut(self) -> None:
-        """End the connection under a blocking read, unless other requests share it."""
+        """End the connection during a blocking read, unless other requests share it."""
         if self.tap is not None and not self.is_shared:
             self.tap.shut()
 
     def shut_idle(self) -> None:
-        """End the idle connections to the same peer: if one was dead, others are too, and a resend needs a new one."""
+        """End the idle connections to the same peer: others may be dead too, and a resend needs a new one."""
         for tap in list(self._taps):
             if self.tap is not None and tap.peer == self.tap.peer and not tap.journeys:
                 tap.shut()
@@ -141,24 +141,45 @@ class Journey:
         self._taps.add(Tap(stream, self._peer))
 
 
+class Journeys:
+    """The requests of one transport, and the connections that they opened in its client."""
+
+    def __init__(self, *, keeps_alive: bool, replay: bool) -> None:
+        self._taps: WeakSet[Tap] = WeakSet()
+        self._keeps_alive = keeps_alive
+        self._replay = replay
+
+    def begin(self, deadline: Deadline) -> Journey:
+        # a client with a pool reports to the trace that it has a connection; one without a pool reports nothing
+        deadline.enter("pool" if self._taps else "first_byte")
+        return Journey(deadline, self._taps, keeps_alive=self._keeps_alive)
+
+    def may_replay(self, journey: Journey) -> bool:
+        """Whether to resend a request after its connection was lost; if so, closes idle connections."""
+        if not (self._replay and journey.met_a_dead_connection):
+            return False
+        journey.shut_idle()
+        return True
+
+
 class Tap:
-    """Listens on one connection of a client: which requests are written to it, and whether anything comes back."""
+    """Observes one connection of a client: the requests written to it, and whether bytes come back."""
 
     def __init__(self, stream: Any, peer: Any) -> None:
         self.peer = peer
-        self.journeys: set[Journey] = set()  # not ended yet
+        self.journeys: set[Journey] = set()  # those that have not ended
         self.bounds_reads: bool = False
         self.parser: Any = None
         self._stream: Callable[[], Any] = ref(stream)
         self._kind: Any = type(stream)
-        # other kinds read from the socket several times for one block
+        # other kinds may read the socket several times for one block
         self.reads_at_once: bool = self._kind.__name__ == "SyncStream"
         is_async = hasattr(stream, "aclose")
         self._listen = self._aread if is_async else self._read
         stream.write = self._awrite if is_async else self._write
 
     def shut(self) -> None:
-        """End the connection from outside, even during a read, which then sees the end of the stream."""
+        """End the connection from outside; a read in progress then sees the end of the stream."""
         with contextlib.suppress(Exception), _socket_of(self._stream()) as connected:
             connected.shutdown(socket.SHUT_RDWR)
 
@@ -185,9 +206,9 @@ class Tap:
         return self._heard(await self._kind.read(self._stream(), *size, **limits))
 
     def _written(self) -> Any:
-        """Note which request is being written, and listen for its answer.
+        """Note which request is being written, and observe its response.
 
-        Raises ConnectionLostError where bytes came behind the last answer: the client would take them for this one's.
+        Raises ConnectionLostError if bytes followed the last response: the client would take them for this one's.
         """
         stream, journey = self._stream(), _travelling.get()
         if journey is not None and journey.tap is not self:
@@ -196,7 +217,7 @@ class Tap:
             self.journeys.add(journey)
             stream.read = self._listen
             if self.parser is not None and self.parser.trailing_data[0]:
-                raise ConnectionLostError("the server sent more than its last answer on this connection")
+                raise ConnectionLostError("the server sent data after its last response on this connection")
         return stream
 
     def _heard(self, data: bytes) -> bytes:
@@ -204,7 +225,7 @@ class Tap:
             for journey in self.journeys:
                 journey.hear(len(data))
             if not self.reads_at_once and all(journey.has_head or journey.is_shared for journey in self.journeys):
-                self._stop_listening()  # no need to see the rest
+                self._stop_listening()  # the rest does not matter
         return data
 
     def _stop_listening(self) -> None:
@@ -213,7 +234,7 @@ class Tap:
 
 
 def _parser_of(response: Any) -> Any:
-    """The h11 connection of a client's HTTP/1.1 response, which no public name leads to; None where there is none."""
+    """The h11 connection of an HTTP/1.1 response, which has no public name; None for other responses."""
     link = getattr(response, "stream", None)
     while link is not None:
         if (parser := getattr(link, "_h11_state", None)) is not None:
@@ -225,6 +246,6 @@ def _parser_of(response: Any) -> Any:
 
 @contextlib.contextmanager
 def _socket_of(stream: Any) -> Iterator[socket.socket]:
-    """A duplicate of the socket under a client's stream, of the same kind on every event loop."""
+    """A duplicate of the socket of a client's stream, which works the same on every event loop."""
     with socket.socket(fileno=os.dup(stream.get_extra_info("socket").fileno())) as connected:
         yield connected

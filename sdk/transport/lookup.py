@@ -1,7 +1,7 @@
-"""The addresses of a host name, looked up in threads that no caller has to wait for.
+"""Looks up the addresses of host names, in threads that no caller needs to wait for.
 
-`getaddrinfo` cannot be interrupted. A call that runs out of time leaves its look-up behind: the thread ends with the
-look-up, holds up neither an event loop nor the end of the process, and there are never more than `MAX_THREADS`.
+`getaddrinfo` cannot be interrupted. A call that runs out of time abandons its look-up: the thread ends with the
+look-up, and delays neither an event loop nor the end of the process. There are at most `MAX_THREADS` threads.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 MAX_THREADS = 16
 
-Address = tuple[int, tuple[Any, ...]]  # the family, and what `connect` takes
+Address = tuple[int, tuple[Any, ...]]  # the family, and the argument of `connect`
 Addresses = list[Address]
 
 
 def literal(host: str, port: int) -> Addresses | None:
-    """The address of a host given as an IP address; None for a name."""
+    """The address of a host that is an IP address; None for a name."""
     for family, address in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
         try:
             socket.inet_pton(family, host)
@@ -31,27 +31,27 @@ def literal(host: str, port: int) -> Addresses | None:
 
 
 class LookUps:
-    """Look-ups under way. Calls that want the same name at the same time share one."""
+    """The look-ups under way. Calls that need the same name at the same time share one."""
 
     def __init__(self) -> None:
         self.start_over()
 
     def start_over(self) -> None:
-        """Begin empty; in a forked child the threads are the parent's."""
+        """Begin empty, for a forked child: it does not have the threads of its parent."""
         self._lock = Lock()
         self._queue: deque[tuple[str, int]] = deque()
         self._under_way: dict[tuple[str, int], Future[Addresses]] = {}
         self._threads = 0
 
     def begin(self, host: str, port: int) -> Future[Addresses]:
-        """The look-up of a name; its error is the OSError of `getaddrinfo`."""
+        """Look up a name; the error of the future is the OSError of `getaddrinfo`."""
         name = (host, port)
         with self._lock:
             future = self._under_way.get(name)
             if future is not None:
                 return future
             future = self._under_way[name] = Future()
-            future.set_running_or_notify_cancel()  # others may share it: a caller that gives up cancels nothing
+            future.set_running_or_notify_cancel()  # others may share it, so a caller that gives up must not cancel it
             self._queue.append(name)
             is_thread_needed = self._threads < MAX_THREADS
             self._threads += is_thread_needed
@@ -84,7 +84,7 @@ class LookUps:
 def _look_up(host: str, port: int) -> Addresses:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:  # not every text is a host name
+    except UnicodeError:  # the text cannot be a host name
         found = []
     if not found:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -1,4 +1,4 @@
-"""Keep-alive connections of one event loop, by origin: last in, first out, with a fair queue when all are busy."""
+"""Keep-alive connections of one event loop, by origin: last in, first out, with a fair queue if all are busy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _is_usable = attrgetter("is_usable")
 
 
 class Pool:
-    """Hands out connections and takes them back; at most `max_connections` to an origin.
+    """Lends connections, at most `max_connections` for each origin.
 
-    Belongs to the loop that first uses it. A wait for a free connection is first come, first served.
+    It belongs to the loop that first uses it. Requests that wait for a connection are served in turn.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Pool:
         self._by_origin: dict[Origin, _OriginPool] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: set[Connection] = set()
-        # Of all connections: each empties them before the next reads.
+        # Shared by all connections: each empties them before the next one reads.
         self._body: list[bytes] = []
         self._read_buffer: memoryview | None = None
         self._emptied: asyncio.Future[None] | None = None
         self.closes: int = 0
-        """How often it was closed: what began before and comes to a connection later is over."""
+        """How often it was closed: a request from before that must not get a connection afterwards."""
 
     @property
     def in_use(self) -> int:
@@ -68,7 +68,7 @@ class Pool:
         return f"<Pool {origins}: {self.in_use} in use, {self.idle} idle, {self.waiting} waiting>"
 
     async def acquire(self, origin: Origin, deadline: Deadline, *, fresh: bool = False) -> tuple[Connection, bool]:
-        """A connection for one exchange, and whether it was made for it (always, when `fresh`).
+        """A connection for one exchange, and whether it is new (always with `fresh`).
 
         Raises PoolTimeoutError, ConnectTimeoutError, TotalTimeoutError, ConnectError or TLSError.
         """
@@ -85,9 +85,9 @@ class Pool:
             closes = self.closes
             handed = await self._wait_turn(origin_pool, deadline)
             if closes != self.closes:
-                if handed is None:  # else it was dropped, too, and its place with it
+                if handed is None:  # a connection was dropped, and its place with it
                     self._give_up_place(origin_pool)
-                raise ConnectionLostError(f"the client was closed before a connection to {origin} came free")
+                raise ConnectionLostError(f"the client was closed before a connection to {origin} became free")
             if handed is not None:
                 return handed, False
         try:
@@ -97,7 +97,7 @@ class Pool:
             raise
 
     async def aclose(self) -> None:
-        """Drop every connection; returns when their sockets are closed."""
+        """Close every connection; returns when their sockets are closed."""
         self.closes += 1
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -110,11 +110,11 @@ class Pool:
                 connection.abort()
         if self._connections:
             emptied = self._emptied = self._emptied or asyncio.get_running_loop().create_future()
-            await asyncio.shield(emptied)  # another may wait for the same
-            self._emptied = None  # a future holds on to its loop
+            await asyncio.shield(emptied)  # another task may wait for it too
+            self._emptied = None  # a future keeps its loop alive
 
     async def _wait_turn(self, origin_pool: _OriginPool, deadline: Deadline) -> Connection | None:
-        """Queue until a connection is handed over, or (None) a place to make one."""
+        """Queue for a connection; None means the right to make one."""
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         origin_pool.waiters.append(waiter)
         deadline.enter("pool")
@@ -129,7 +129,7 @@ class Pool:
                 self._on_free(handed)
             else:
                 self._give_up_place(origin_pool)
-            # Not asked of the clock: uvloop's timers may fire a moment early.
+            # Not decided by the clock: uvloop's timers may fire a moment early.
             if isinstance(error, TimeoutError) and limit.expired():
                 raise deadline.nearest_error() from None
             raise
@@ -139,7 +139,7 @@ class Pool:
         closes = self.closes
         tls: dict[str, Any] = {}
         if origin.scheme == "https":
-            # our own limit applies; without a value here, asyncio sets one
+            # our own limit applies; by default, asyncio would set one
             tls = {"ssl": self._tls(), "server_hostname": origin.host, "ssl_handshake_timeout": LONGEST_S}
         try:
             connected = await connect_on_loop(origin, deadline)
@@ -157,7 +157,7 @@ class Pool:
     async def _take_up(
         self, connected: socket.socket, origin: Origin, deadline: Deadline, tls: dict[str, Any]
     ) -> Connection:
-        """Hand a connected socket to the loop, with TLS if the origin is https."""
+        """Hand a connected socket to the loop, with TLS for an https origin."""
         loop = asyncio.get_running_loop()
         making = loop.create_connection(lambda: self._make(origin, loop), sock=connected, **tls)
         if not tls:  # does not wait for the peer
@@ -192,7 +192,7 @@ class Pool:
 
     def _on_lost(self, connection: Connection) -> None:
         if connection not in self._connections:
-            return  # broke while it was being made: `acquire` settles that
+            return  # it broke while it was being made, which `acquire` handles
         self._connections.discard(connection)
         origin_pool = self._by_origin[connection.origin]
         if connection in origin_pool.free:
@@ -207,7 +207,7 @@ class Pool:
             waiter.set_result(None)
 
     def _sweep(self) -> None:
-        """Close what has been idle too long, and come back when the next one will be."""
+        """Close connections that have been idle too long, and schedule the next sweep."""
         self._sweeper = None
         now_ns = monotonic_ns()
         for origin_pool in self._by_origin.values():

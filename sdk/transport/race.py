@@ -1,4 +1,4 @@
-"""Connects to one of several addresses in a staggered race (RFC 8305); the waiting is left to the caller."""
+"""Connects to one of several addresses in a staggered race (RFC 8305); the caller does the waiting."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sdk.deadline import SECOND_NS
 from sdk.transport.lookup import Address, Addresses
 
 STAGGER_NS = SECOND_NS // 4  # RFC 8305 §8
-# Less informative than another address's error: this machine cannot reach such addresses at all.
+# Less informative than the error of another address: this machine cannot reach such addresses at all.
 _VAGUE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 # A peer that disappears without closing is noticed after 60 + 4 × 15 s; by default the kernel takes over two hours.
-# No TCP_USER_TIMEOUT: it would also end the sending of a large request to a server that reads it slowly.
+# TCP_USER_TIMEOUT is not set: it would also abort a large request to a server that reads slowly.
 _OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
         (socket.IPPROTO_TCP, getattr(socket, name), value)
         for name, value in (
-            ("TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE", 60),  # macOS names it so
+            ("TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE", 60),  # its name on macOS
             ("TCP_KEEPINTVL", 15),
             ("TCP_KEEPCNT", 4),
         )
@@ -33,7 +33,7 @@ _OPTIONS = [
 
 
 def interleaved(addresses: Addresses) -> Addresses:
-    """The addresses in the order to try them: as given, but alternating between the families (RFC 8305 §4)."""
+    """The addresses in the order to try them: as given, alternating between the families (RFC 8305 §4)."""
     if len(addresses) < 2:
         return addresses
     first = [address for address in addresses if address[0] == addresses[0][0]]
@@ -44,7 +44,7 @@ def interleaved(addresses: Addresses) -> Addresses:
 class Race:
     """Attempts to connect; the first that succeeds wins, and the others are closed.
 
-    The caller waits until one of `pending` is writable, at most for `wait_s`, and calls `step`.
+    The caller waits until one of `pending` is writable, at most for `wait_s`, then calls `step`.
     """
 
     def __init__(self, addresses: Addresses) -> None:
@@ -56,14 +56,14 @@ class Race:
         self._next_ns = 0
 
     def step(self, now_ns: int) -> socket.socket | None:
-        """Check what has happened and start what is due; returns the connected socket once there is one.
+        """Check the attempts and start the next if it is due; returns the connected socket once there is one.
 
-        Raises OSError when no address is left.
+        Raises OSError if no address is left.
         """
         self._settle()
         while self._winner is None and self._left and (not self.pending or now_ns >= self._next_ns):
             self._start(self._left.popleft(), now_ns)
-            self._settle()  # to an address of this machine, it is there at once
+            self._settle()  # a connection to this machine is ready immediately
         if self._winner is not None:
             self.close()
         elif not self.pending:
@@ -71,11 +71,11 @@ class Race:
         return self._winner
 
     def wait_s(self, now_ns: int) -> float | None:
-        """Seconds until the next address is to be tried; None when there is none."""
+        """Seconds until the next address is due; None if there is none."""
         return max(0.0, (self._next_ns - now_ns) / SECOND_NS) if self._left else None
 
     def close(self) -> None:
-        """Give up the attempts under way."""
+        """Abandon the attempts under way."""
         for attempt in self.pending.values():
             attempt.close()
         self.pending.clear()
@@ -117,9 +117,9 @@ class Race:
 
 
 def prepare(connecting: socket.socket) -> None:
-    """Set what every TCP socket of ours has: TCP_NODELAY, and keep-alive where the system supports it."""
+    """Set the options of each of our TCP sockets: TCP_NODELAY, and keep-alive if the system supports it."""
     for level, option, value in _OPTIONS:
-        try:  # noqa: SIM105 - costs nothing unless it raises; `suppress` does
+        try:  # noqa: SIM105 - unlike `suppress`, it costs nothing unless it raises
             connecting.setsockopt(level, option, value)
         except OSError:
             pass

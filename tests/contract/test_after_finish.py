@@ -1,4 +1,4 @@
-"""What a stream waits for once every choice has its finish reason, in every way to ask."""
+"""How long a stream waits once every choice has its finish reason, over every transport."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def event(index: int, text: str = "", finish: str | None = None) -> bytes:
 
 
 def streaming(*events: bytes, then: Callable[[Peer], Any] = lambda peer: None) -> Callable[[Peer], None]:
-    """A server that sends these, does something else, and leaves the stream open."""
+    """A server that sends these blocks, does something else, and leaves the stream open."""
 
     def play(peer: Peer) -> None:
         peer.read_request()
@@ -58,7 +58,7 @@ def repeating(data: bytes) -> Callable[[Peer], None]:
 
 
 async def read(asker: Asker, **how: Any) -> tuple[Any, float]:
-    """What a stream amounts to, and how long its end was waited for."""
+    """The text of a stream, and how long the call waited for its end."""
     stream = await asker.stream(**how)
     texts, since = [], monotonic()
     async for chunk in asker.read(stream):
@@ -70,7 +70,7 @@ async def read(asker: Asker, **how: Any) -> tuple[Any, float]:
 
 
 def ends_of(play: Callable[[Peer], None], *, timeout: Any = 30, **how: Any) -> tuple[dict[str, Any], float]:
-    """What came of it in every way, and the longest that one waited for the end."""
+    """The results over every transport, and the longest wait for the end."""
     with WireServer(play) as server:
         ends = everywhere(server.url, lambda asker: read(asker, **how), SOME_WAYS, timeout=timeout)
         assert all(peer.is_closed_by_client() for peer in server.peers), "the connection is not kept"
@@ -87,7 +87,7 @@ LATE_ENDS: dict[str, tuple[Callable[[Peer], Any], int | None]] = {
 }
 
 
-def test_the_end_is_awaited_for_a_moment_and_no_longer() -> None:
+def test_the_wait_for_the_end_is_short() -> None:
     cases = {name: partial(ends_of, streaming(PIECE, LAST, then=then)) for name, (then, _) in LATE_ENDS.items()}
     for name, (ends, waited_s) in at_once(cases).items():
         assert (name, set(ends.values())) == (name, {("hi!", "stop", LATE_ENDS[name][1])})
@@ -101,15 +101,15 @@ def test_a_body_that_goes_on_after_done_is_not_awaited() -> None:
         assert waited_s < AFTER_FINISH_S
 
 
-def test_a_limit_that_passes_meanwhile_is_no_error() -> None:
+def test_a_limit_that_passes_during_that_wait_is_not_an_error() -> None:
     for limits in (Timeouts(total=0.5), Timeouts(total=30, stall=0.3)):
         ends, _ = ends_of(streaming(PIECE, LAST), timeout=limits)
         assert set(ends.values()) == {("hi!", "stop", None)}
 
 
 @pytest.mark.parametrize("end", [Peer.close, Peer.reset], ids=["closed", "reset"])
-def test_a_connection_that_is_lost_then_is_no_error(end: Callable[[Peer], None]) -> None:
-    """The client must have read the finish reason by then: a reset drops what was not."""
+def test_a_connection_lost_during_that_wait_is_not_an_error(end: Callable[[Peer], None]) -> None:
+    """The client must have read the finish reason before: a reset drops unread data."""
     came = threading.Semaphore(0)
 
     def then(peer: Peer) -> None:
@@ -133,7 +133,7 @@ def test_a_connection_that_is_lost_then_is_no_error(end: Callable[[Peer], None])
     assert {name: end for name, end in ends.items() if end != "hi!"} == {}
 
 
-def test_every_choice_that_was_asked_for_must_have_finished() -> None:
+def test_every_requested_choice_must_have_finished() -> None:
     ends, _ = ends_of(streaming(event(0, "a", "stop"), event(1, "b"), event(1, "c", "length")), n=2)
     assert {end[0] for end in ends.values()} == {"abc"}
 
@@ -147,7 +147,7 @@ def test_every_choice_that_was_asked_for_must_have_finished() -> None:
         assert {type(end) for end in ends.values()} == {TotalTimeoutError}
 
 
-def test_text_that_comes_after_a_finish_reason_is_not_cut_off() -> None:
+def test_text_after_a_finish_reason_is_not_cut_off() -> None:
     def then(peer: Peer) -> None:
         for _ in range(2):
             over.wait(AFTER_FINISH_S * 0.7)
@@ -168,7 +168,7 @@ OF_AN_ANSWER: dict[str, Any] = {
 }
 
 
-def test_anything_of_an_answer_shows_that_it_goes_on() -> None:
+def test_any_part_of_an_answer_shows_that_it_goes_on() -> None:
     def going_on(delta: Any) -> Callable[[Peer], None]:
         def then(peer: Peer) -> None:
             over.wait(AFTER_FINISH_S * 0.7)
@@ -186,7 +186,7 @@ def test_anything_of_an_answer_shows_that_it_goes_on() -> None:
         assert (name, {end[0] for end in ends.values()}) == (name, {f"hi!{content}!"})
 
 
-def test_a_completion_goes_on_by_its_text() -> None:
+def test_text_shows_that_a_completion_goes_on() -> None:
     def play(peer: Peer) -> None:
         def then(peer: Peer) -> None:
             for text in (b"b", b"c"):
@@ -219,7 +219,7 @@ def test_a_stream_that_ends_in_time_keeps_its_connection() -> None:
         assert server.connections == len(ends)
 
 
-def test_a_reader_that_comes_back_late_finds_the_end_that_came_in_time() -> None:
+def test_a_late_reader_gets_the_end_that_arrived_in_time() -> None:
     def play(peer: Peer) -> None:
         while peer.read_request():
             peer.send(HEADERS)

@@ -1,4 +1,4 @@
-"""A reader that falls behind stops the server: what it has not read waits in the sockets, not in the client."""
+"""A slow reader pauses the server: unread data waits in the sockets, not in the client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHUNK = bytes(range(256)) * 256
 
 
 class Slow:
-    """Sends a large body; `sent` is how much it could send when the client takes no more, as `held_back` tells."""
+    """Sends a large body; `held_back` is set when the client accepts no more, and `sent` is the amount until then."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -66,7 +66,7 @@ class Slow:
 
 
 def _buffer_bytes(connection: socket.socket) -> int:
-    """What the kernel may hold for a socket in both directions, at most."""
+    """The most that the kernel buffers for a socket in both directions."""
     return sum(connection.getsockopt(socket.SOL_SOCKET, option) for option in (socket.SO_SNDBUF, socket.SO_RCVBUF))
 
 
@@ -131,7 +131,7 @@ READERS: dict[str, Callable[[WireServer, Slow], bool]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_slow_reader_stops_the_server_and_loses_nothing(name: str) -> None:
+def test_a_slow_reader_pauses_the_server_and_loses_nothing(name: str) -> None:
     slow = Slow()
     with WireServer(slow.play) as server:
         assert READERS[name](server, slow)
@@ -139,7 +139,7 @@ def test_a_slow_reader_stops_the_server_and_loses_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name.startswith("direct")])
-def test_it_is_so_over_tls(name: str) -> None:
+def test_a_slow_reader_pauses_the_server_over_tls(name: str) -> None:
     slow = Slow()
     with WireServer(slow.play, server_context()) as server:
         assert READERS[name](server, slow)

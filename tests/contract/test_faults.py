@@ -1,4 +1,4 @@
-"""Every way a server fails half-way, met by every client: the right error, the text so far, a clean pool."""
+"""Every way in which a server fails half-way, over every transport: the error, the partial text, a clean pool."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from tests.unit.sdk.api import PIECE
 
 
 class Body(httpx2.AsyncByteStream, httpx.AsyncByteStream):
-    """A token, and then whatever it waits for."""
+    """A token, and then a wait."""
 
     def __init__(self, wait: Callable[[], Awaitable[Any]], closing: Callable[[], Awaitable[Any]] | None = None) -> None:
         self._wait = wait
@@ -80,7 +80,7 @@ TOTAL: dict[str, float] = {"total": LIMIT_S}
 
 
 def every_way(transport: Callable[[Any, Any], Any], waits: list[str], *, stream: bool = False) -> dict[Any, SDKError]:
-    """The error of a call with each kind of limit, on each loop, over a client of each package that waits so."""
+    """The error of a call with each kind of limit, on each loop, over such a client of each package."""
     other = {"total": 30, "stall" if stream else "first_byte": LIMIT_S}
     return together(
         {
@@ -100,7 +100,7 @@ def every_way(transport: Callable[[Any, Any], Any], waits: list[str], *, stream:
 
 
 def kinds(errors: dict[Any, SDKError], kind: type[SDKError]) -> None:
-    """Checks that each is of the total limit or of the other one, as was asked for."""
+    """Checks that each error is that of the limit in question: the total or the other one."""
     wrong = {
         case: error
         for case, error in errors.items()
@@ -117,7 +117,7 @@ def test_an_asgi_application_that_never_answers() -> None:
     kinds(every_way(lambda module, wait: module.ASGITransport(app=wait), ["never", "stubborn"]), FirstByteTimeoutError)
 
 
-def test_a_mock_that_falls_silent_in_the_middle_of_a_stream() -> None:
+def test_a_mock_that_stops_in_the_middle_of_a_stream() -> None:
     def mock(module: Any, wait: Any) -> Any:
         return module.MockTransport(lambda _: module.Response(200, headers=EVENTS, stream=Body(wait)))
 
@@ -145,7 +145,7 @@ def test_a_body_that_goes_on_after_its_interruption_is_limited_again() -> None:
     assert {(type(error), error.partial) for error in errors.values()} == {(StallTimeoutError, "hihi")}
 
 
-def test_a_body_that_does_not_let_itself_be_closed() -> None:
+def test_a_body_that_cannot_be_closed() -> None:
     http = httpx2.AsyncClient(
         transport=httpx2.MockTransport(lambda _: httpx2.Response(200, headers=EVENTS, stream=Body(never, never)))
     )
@@ -173,7 +173,7 @@ def test_a_body_that_never_lets_the_loop_run() -> None:
     assert type(asked(asyncio.run, http, stream=True, total=LIMIT_S)) is TotalTimeoutError
 
 
-def test_a_timeout_of_the_clients_own_is_reported_as_such() -> None:
+def test_the_clients_own_timeout_is_reported_as_such() -> None:
     for error, kind in (
         (httpx2.ConnectTimeout("slow"), ConnectTimeoutError),
         (httpx2.ReadTimeout("slow"), FirstByteTimeoutError),
@@ -189,7 +189,7 @@ def test_a_timeout_of_the_clients_own_is_reported_as_such() -> None:
             client.models()
 
 
-def test_a_cancelled_call_is_cancelled_and_not_late() -> None:
+def test_a_cancelled_call_raises_cancellation_rather_than_a_timeout() -> None:
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(never))
 
     async def main() -> None:
@@ -211,7 +211,7 @@ def test_a_cancelled_call_is_cancelled_and_not_late() -> None:
     on_every_loop(main, ())
 
 
-def test_a_call_that_was_interrupted_leaves_its_task_uncancelled() -> None:
+def test_an_interrupted_call_does_not_leave_its_task_cancelled() -> None:
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(stubborn))
 
     async def main() -> int:

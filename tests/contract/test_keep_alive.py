@@ -1,4 +1,4 @@
-"""Sockets of ours ask now and then whether the peer is still there, so that one that is gone is noticed."""
+"""Our sockets use TCP keep-alive, so that a peer that disappears is noticed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = [way for way in WAYS if way.is_ours]
 
 
 def keep_alive_of(way: Way, server: WireServer, asked: threading.Event, go_on: threading.Event) -> list[Any]:
-    """The options of the sockets that a call goes over."""
+    """The options of the sockets that a call uses."""
     seen: list[Any] = []
 
     def look() -> None:
@@ -49,7 +49,7 @@ def keep_alive_of(way: Way, server: WireServer, asked: threading.Event, go_on: t
     [(way, tls) for way in OURS for tls in (False, True) if not tls or way in TLS_WAYS],
     ids=lambda value: str(value) if isinstance(value, Way) else "tls" * value or "plain",
 )
-def test_a_peer_that_is_gone_is_noticed_within_minutes(way: Way, tls: bool) -> None:
+def test_a_peer_that_disappears_is_noticed_within_minutes(way: Way, tls: bool) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def play(peer: Peer) -> None:
@@ -64,7 +64,7 @@ def test_a_peer_that_is_gone_is_noticed_within_minutes(way: Way, tls: bool) -> N
     assert idle_s + interval_s * count <= 180
 
 
-def test_a_client_that_was_given_keeps_its_own_options() -> None:
+def test_a_given_client_keeps_its_own_options() -> None:
     for way in WAYS:
         if way.is_ours:
             continue

@@ -1,4 +1,4 @@
-"""Time limits hold in every way to ask a server, whatever the server does."""
+"""Time limits hold over every transport, whatever the server does."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def large_chat(asker: Asker) -> str:
 
 
 async def with_cards(asker: Asker) -> str:
-    """A question whose kind the list of models decides."""
+    """A question that is a chat or a completion according to the list of models."""
     return await asker.infer()
 
 
@@ -60,7 +60,7 @@ async def stream(asker: Asker) -> str:
 
 
 def drip(peer: Peer, data: bytes) -> None:
-    """A byte now and then, for longer than any limit here."""
+    """Sends a byte now and then, for longer than any limit here."""
     for byte in data * 100:
         peer.send(bytes([byte]))
         if over.wait(0.02):
@@ -73,7 +73,7 @@ def drip_chunks(peer: Peer, chunk: bytes) -> None:
 
 
 def flood(peer: Peer, chunk: bytes) -> None:
-    """With a token now and then: the limit on bytes that bring nothing must not end it first."""
+    """Sends a token now and then, so that the limit on bytes without an answer does not end it first."""
     peer.send(HEADERS)
     while not over.is_set():
         peer.chunk(PIECE)
@@ -132,7 +132,7 @@ def _servers_stop() -> Any:
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_the_total_limit_ends_what_never_ends(what: str) -> None:
+def test_the_total_limit_ends_an_endless_call(what: str) -> None:
     act, program = ENDLESS[what]
     with WireServer(then_wait(act)) as server:
         all_end_with(TotalTimeoutError, everywhere(server.url, timed(program), timeout=0.4, retries=NO_RETRIES))
@@ -142,7 +142,7 @@ def test_the_total_limit_ends_what_never_ends(what: str) -> None:
 
 @pytest.mark.parametrize("chunk", [b": still here\n\n" * 100, PIECE * 10], ids=["comments", "tokens"])
 @pytest.mark.parametrize("name", ["direct-sync", "direct-asyncio", "httpx2-sync", "httpx2-asyncio", "httpx2-trio"])
-def test_the_total_limit_holds_though_there_is_always_something_to_read(name: str, chunk: bytes) -> None:
+def test_the_total_limit_holds_while_data_keeps_arriving(name: str, chunk: bytes) -> None:
     ways = [way for way in WAYS if way.name == name]
     with WireServer(then_wait(lambda peer: flood(peer, chunk))) as server:
         all_end_with(TotalTimeoutError, everywhere(server.url, timed(stream), ways, timeout=0.3))
@@ -155,7 +155,7 @@ def test_the_total_limit_holds_for_a_request_that_nobody_reads() -> None:
         over.set()
 
 
-def test_the_body_of_an_error_is_not_awaited_for_longer() -> None:
+def test_the_total_limit_holds_for_the_body_of_an_error() -> None:
     def act(peer: Peer) -> None:
         peer.send(HEADERS.replace(b"200 OK", b"500 Oops"))
         drip(peer, b"1\r\n \r\n")
@@ -260,7 +260,7 @@ def test_a_connection_on_which_a_limit_passed_is_not_used_again() -> None:
 
 
 @pytest.mark.parametrize("none", [0, -1, None])
-def test_no_limit_at_all(none: float | None) -> None:
+def test_a_call_without_limits(none: float | None) -> None:
     def play(peer: Peer) -> None:
         while peer.read_request():
             peer.answer(CHAT)
@@ -270,8 +270,8 @@ def test_no_limit_at_all(none: float | None) -> None:
         assert set(everywhere(server.url, chat, timeout=limits).values()) == {"hi"}
 
 
-def test_the_first_byte_counts_from_the_request_sent_and_not_from_the_connection_made() -> None:
-    """A server that takes the connection late, and then answers at once."""
+def test_the_first_byte_limit_counts_from_the_end_of_the_request() -> None:
+    """A server that accepts the connection late, and then answers immediately."""
 
     def play(peer: Peer) -> None:
         peer.read_request()
@@ -348,7 +348,7 @@ def test_a_whole_answer_that_never_ends_is_refused_at_the_limit(program: Program
         over.set()
 
 
-def test_a_whole_answer_may_have_as_many_bytes_as_the_limit() -> None:
+def test_a_whole_answer_may_be_as_large_as_the_limit() -> None:
     def play(peer: Peer) -> None:
         while peer.read_request():
             peer.send(WHOLE_HEAD)

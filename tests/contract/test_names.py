@@ -1,4 +1,4 @@
-"""Host names with several addresses, and look-ups that take long: for the transports that connect by themselves."""
+"""Host names with several addresses, and slow look-ups, over the direct transports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hi(peer: Peer) -> None:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """The names that resolve, each to what its function returns; others are looked up as ever."""
+    """The names that resolve, each to the result of its function; others are looked up as usual."""
     known: Names = {}
     look_up = socket.getaddrinfo
 
@@ -67,7 +67,7 @@ def timed(program: Callable[[Asker], Any]) -> Callable[[Asker], Any]:
     return run
 
 
-def test_an_address_that_swallows_attempts_does_not_hold_up_the_next(names: Names) -> None:
+def test_an_unresponsive_address_does_not_delay_the_next(names: Names) -> None:
     with ExitStack() as stack, WireServer(hi) as server:
         dead = [FullPort(stack).address for _ in range(2)]
         names["several.example"] = lambda: [*dead, ("127.0.0.1", server.port)]
@@ -77,7 +77,7 @@ def test_an_address_that_swallows_attempts_does_not_hold_up_the_next(names: Name
     assert max(took_s for _, took_s in ends.values()) < 2.5, "one quarter of a second for each address before"
 
 
-def test_an_address_that_refuses_is_passed_over_at_once(names: Names) -> None:
+def test_a_refusing_address_is_skipped_immediately(names: Names) -> None:
     with WireServer(hi) as server:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             nobody = closed.getsockname()
@@ -86,7 +86,7 @@ def test_an_address_that_refuses_is_passed_over_at_once(names: Names) -> None:
     assert set(ends.values()) == {"hi"}
 
 
-def test_when_every_address_refuses_the_reason_is_told(names: Names) -> None:
+def test_the_reason_is_reported_if_every_address_refuses(names: Names) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = closed.getsockname()
     names["several.example"] = lambda: [("100::1", 9), nobody, nobody]  # RFC 6666: an address that leads nowhere
@@ -104,7 +104,7 @@ def test_when_every_address_refuses_the_reason_is_told(names: Names) -> None:
     ],
     ids=["total", "connect"],
 )
-def test_all_addresses_together_have_one_limit(names: Names, limits: Timeouts, kind: type[SDKError]) -> None:
+def test_one_limit_applies_to_all_addresses(names: Names, limits: Timeouts, kind: type[SDKError]) -> None:
     with ExitStack() as stack:
         dead = [FullPort(stack).address for _ in range(3)]
         names["dead.example"] = lambda: dead
@@ -138,7 +138,7 @@ def test_a_slow_look_up_ends_within_the_limit(names: Names, limits: Timeouts, ki
     assert max(took_s for _, took_s in ends.values()) < 3
 
 
-def test_calls_that_want_the_same_name_share_one_look_up(names: Names) -> None:
+def test_calls_for_the_same_name_share_one_look_up(names: Names) -> None:
     asked: list[int] = []
     waiting = threading.Semaphore(0)
 
@@ -159,7 +159,7 @@ def test_calls_that_want_the_same_name_share_one_look_up(names: Names) -> None:
     assert len(asked) <= 2
 
 
-def test_look_ups_that_hang_are_bounded_in_number(names: Names) -> None:
+def test_the_number_of_hanging_look_ups_is_limited(names: Names) -> None:
     go_on = threading.Event()
     under_way = 0
 
@@ -181,7 +181,7 @@ def test_look_ups_that_hang_are_bounded_in_number(names: Names) -> None:
 
 
 @pytest.mark.parametrize("way", ["sync", "asyncio"])
-def test_a_look_up_left_behind_does_not_hold_up_the_end_of_the_process(way: str) -> None:
+def test_an_abandoned_look_up_does_not_delay_the_end_of_the_process(way: str) -> None:
     program = """
 import asyncio, socket, sys, time
 from sdk import AsyncInferenceClient, InferenceClient, TotalTimeoutError

@@ -1,4 +1,4 @@
-"""Limits hold over transports of a program's own, and over blocking ones, whose threads are left behind in time."""
+"""Limits hold over a program's own transports; the threads of blocking ones are abandoned in time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.unit.sdk.api import CHAT, DONE, LAST, PIECE
 
 
 class Exchange:
-    """A token, and then what `wait` does; async where that is."""
+    """A token, and then `wait`, which may be async."""
 
     head = Head(200, EVENTS)
     sent_ns = head_ns = 1
@@ -102,7 +102,7 @@ class Blocking:
         pass
 
 
-def test_an_async_transport_of_a_programs_own() -> None:
+def test_a_programs_own_async_transport() -> None:
     async def main(part: str, wait: str, limit: str) -> tuple[type[SDKError], str, bool]:
         own = Async(WAITS[wait]) if part == "send" else Async(None, WAITS[wait])
         limits = Timeouts(total=LIMIT_S) if limit == "total" else Timeouts(total=30, first_byte=LIMIT_S, stall=LIMIT_S)
@@ -125,7 +125,7 @@ def go_on() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_blocking_transport_of_a_programs_own(go_on: threading.Event) -> None:
+def test_a_programs_own_blocking_transport(go_on: threading.Event) -> None:
     def wait() -> None:
         go_on.wait(60)
 
@@ -140,7 +140,7 @@ def test_a_blocking_transport_of_a_programs_own(go_on: threading.Event) -> None:
 
 
 class Ready(Exchange):
-    """Has one block after the other at once."""
+    """Returns one block after the other immediately."""
 
     def __init__(self, *blocks: bytes) -> None:
         super().__init__(lambda: None)
@@ -151,7 +151,7 @@ class Ready(Exchange):
         return None if data is None else Block(data, time.monotonic_ns())
 
 
-def test_a_blocking_reader_that_was_busy_finds_what_is_there() -> None:
+def test_a_late_blocking_reader_gets_the_waiting_data() -> None:
     own = Blocking(None)
     own.exchange = Ready(PIECE, PIECE, PIECE, LAST + DONE)
     client = InferenceClient("http://own", transport=own, timeout=Timeouts(total=30, stall=0.1))
@@ -162,7 +162,7 @@ def test_a_blocking_reader_that_was_busy_finds_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("data", [b": still here\n\n", PIECE], ids=["comments", "tokens"])
-def test_a_blocking_transport_that_always_has_something_is_limited(data: bytes) -> None:
+def test_a_blocking_transport_with_endless_data_is_limited(data: bytes) -> None:
     own = Blocking(None)
     own.exchange = Ready(data)
     client = InferenceClient("http://own", transport=own, timeout=LIMIT_S)
@@ -185,7 +185,7 @@ def test_a_mock_that_blocks(module: Any, go_on: threading.Event) -> None:
         assert type(blocks_in_time(client)) is TotalTimeoutError
 
 
-def test_an_answer_that_comes_too_late_is_closed(go_on: threading.Event) -> None:
+def test_an_answer_that_arrives_too_late_is_closed(go_on: threading.Event) -> None:
     closed = threading.Event()
 
     class Watched(httpx2.SyncByteStream):
@@ -205,7 +205,7 @@ def test_an_answer_that_comes_too_late_is_closed(go_on: threading.Event) -> None
     assert closed.wait(10)
 
 
-def test_a_thread_that_was_left_behind_does_not_hold_up_the_end_of_the_process() -> None:
+def test_an_abandoned_thread_does_not_delay_the_end_of_the_process() -> None:
     program = """
 import time, httpx2
 from sdk import InferenceClient, TotalTimeoutError
@@ -242,7 +242,7 @@ def test_the_threads_of_exchanges_end_with_them() -> None:
     assert count() == before
 
 
-def test_what_a_transport_raises_comes_through() -> None:
+def test_the_errors_of_a_transport_reach_the_caller() -> None:
     def broken() -> None:
         raise ZeroDivisionError("mine")
 
@@ -255,7 +255,7 @@ def test_what_a_transport_raises_comes_through() -> None:
         asyncio.run(AsyncInferenceClient("http://own", transport=lambda: Async(abroken)).chat("m", "q"))
 
 
-def test_the_transport_for_tests_is_bounded_too(go_on: threading.Event) -> None:
+def test_limits_hold_over_the_fake_transport(go_on: threading.Event) -> None:
     def answer(_: Request) -> FakeAnswer:
         go_on.wait(60)
         return FakeAnswer(200, [CHAT])

@@ -1,4 +1,4 @@
-"""A kept connection that turns out to be dead is replaced once, in every way to ask, and never after a byte came."""
+"""A dead kept connection is replaced once over every transport, and never after a byte of the answer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_dead_kept_connection_is_replaced_once(death: str) -> None:
     assert set(dying.asked.values()) == {2}
 
 
-def test_it_is_so_over_tls() -> None:
+def test_a_dead_kept_connection_is_replaced_once_over_tls() -> None:
     dying = Dying(Peer.close)
     with WireServer(dying.play, server_context()) as server:
         ends = everywhere(server.url, twice, TLS_WAYS, retries=NO_RETRIES)
@@ -78,7 +78,7 @@ def test_it_is_so_over_tls() -> None:
     assert set(dying.asked.values()) == {2}
 
 
-def test_it_is_so_for_streams() -> None:
+def test_a_dead_kept_connection_is_replaced_once_for_streams() -> None:
     def play(peer: Peer) -> None:
         answered = False
         while peer.read_request():
@@ -123,7 +123,7 @@ def test_a_request_is_not_sent_again_once_a_byte_came_back(byte: bytes) -> None:
     assert set(dying.asked.values()) == {1}
 
 
-def test_a_new_connection_that_dies_is_no_reason_to_send_again() -> None:
+def test_a_request_on_a_new_connection_is_not_resent() -> None:
     dying = Dying(Peer.close)
     with WireServer(dying.play) as server:
 
@@ -135,8 +135,8 @@ def test_a_new_connection_that_dies_is_no_reason_to_send_again() -> None:
     assert set(dying.asked.values()) == {1}
 
 
-def test_the_replay_goes_over_a_new_connection_though_others_were_kept() -> None:
-    """Where one kept connection died, the others did: the server has been started again, say."""
+def test_the_replay_uses_a_new_connection_even_if_others_are_kept() -> None:
+    """If one kept connection is dead, the others are too: for example, after a restart of the server."""
     together = threading.Barrier(2)
 
     def play(peer: Peer) -> None:
@@ -171,7 +171,7 @@ def test_the_replay_goes_over_a_new_connection_though_others_were_kept() -> None
 
 
 @pytest.mark.parametrize("make", [DirectTransport, AsyncHttpxTransport, BlockingTransport, HttpxTransport])
-def test_it_can_be_turned_off(make: Any) -> None:
+def test_the_replay_can_be_turned_off(make: Any) -> None:
     transport = make(replay=False)
     is_sync = make in (BlockingTransport, HttpxTransport)
     dying = Dying(Peer.close)
@@ -192,8 +192,8 @@ def test_it_can_be_turned_off(make: Any) -> None:
     assert set(dying.asked.values()) == {1}
 
 
-def test_a_client_without_connections_is_asked_once() -> None:
-    """A mock's connections are not known to be kept, so what it raises is not taken for a dead one."""
+def test_a_client_without_connections_gets_one_request() -> None:
+    """A mock has no kept connections, so its error does not mean a dead one."""
     asked: list[str] = []
 
     def handler(request: httpx2.Request) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""A process that was stopped for a while, or whose event loop stood still, reads what came before a limit's error."""
+"""After a stopped process or a blocked event loop resumes, it reads waiting data before a limit becomes an error."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ print(json.dumps(ends))
 
 
 @pytest.mark.parametrize("ways", ["all", "own"])
-def test_what_came_while_the_process_was_stopped_is_handed_over_before_the_limit_raises(ways: str) -> None:
+def test_data_that_arrived_during_a_stop_is_returned_before_the_error_of_a_limit(ways: str) -> None:
     go_on = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -117,7 +117,7 @@ def test_what_came_while_the_process_was_stopped_is_handed_over_before_the_limit
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("make", [None, AsyncHttpxTransport], ids=["direct", "httpx2"])
 @pytest.mark.parametrize("limits", [{"stall": 0.2}, {"total": 0.4}], ids=["stall", "total"])
-def test_an_event_loop_that_stood_still_reads_what_came(
+def test_data_that_arrived_while_the_loop_was_blocked_is_returned(
     run: Callable[[Any], Any], make: Any, limits: dict[str, float]
 ) -> None:
     came, go_on = threading.Event(), threading.Event()

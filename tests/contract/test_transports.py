@@ -1,4 +1,4 @@
-"""What every transport does alike: direct on both event loops, and over clients of httpx2 and httpx."""
+"""The properties of every transport: direct on both event loops, and over clients of httpx2 and httpx."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _fetch(make: Callable[[], Transport]) -> Fetch:
 
 
 class _Given:
-    """A client that is given is its owner's to close."""
+    """The owner of a given client closes it."""
 
     def __init__(self, client: Any, kind: type[Any]) -> None:
         self._client = client
@@ -144,7 +144,7 @@ def played(*actions: Callable[[Peer], None]) -> Callable[[Peer], None]:
     return play
 
 
-def test_the_request_arrives_as_it_was_given(fetch: Fetch) -> None:
+def test_the_request_arrives_unchanged(fetch: Fetch) -> None:
     seen: list[bytes] = []
 
     def play(peer: Peer) -> None:
@@ -219,7 +219,7 @@ def test_answers_that_break(fetch: Fetch, action: Callable[[Peer], None], kind: 
         fetch([post(server)], Timeouts())
 
 
-def test_nobody_there(fetch: Fetch) -> None:
+def test_a_refused_connection(fetch: Fetch) -> None:
     with WireServer(lambda peer: None) as server:
         request = post(server)
     with pytest.raises(ConnectError, match=r"nothing answers at http://127\.0\.0\.1.*connection refused"):
@@ -300,7 +300,7 @@ def test_a_certificate_of_another_host(fetch_tls: Fetch) -> None:
         fetch_tls([post(server)], Timeouts())
 
 
-def test_no_tls_where_tls_was_asked_for(fetch_tls: Fetch) -> None:
+def test_a_server_that_speaks_plain_http(fetch_tls: Fetch) -> None:
     def play(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -326,7 +326,7 @@ def test_a_mock_transport() -> None:
     assert (head.status, body) == (201, b"POST")
 
 
-def test_closing_early_tells_the_server() -> None:
+def test_closing_early_closes_the_connection() -> None:
     gone = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -352,7 +352,7 @@ def test_closing_early_tells_the_server() -> None:
 
 
 def test_finishing_keeps_the_connection() -> None:
-    """`[DONE]` was read and the end of the body was not: it follows at once, and the connection lives on."""
+    """After `[DONE]` the end of the body follows immediately, and the connection is kept."""
 
     def play(peer: Peer) -> None:
         while peer.read_request():

@@ -84,7 +84,7 @@ def test_the_first_signal_ends_the_run_with_what_was_measured(tmp_path: Path, nu
         bench.send_signal(number)
         out, err = bench.communicate(timeout=20)
     assert (bench.returncode, err) == (130, "")
-    assert "interrupted: answers still under way are missing" in out
+    assert "interrupted: answers still in progress are missing" in out
     result = result_of(folder)
     assert result.interrupted
     assert result.counts.ok >= 24
@@ -349,7 +349,9 @@ def test_a_disk_that_fills_up_during_the_run_costs_the_files_only(tmp_path: Path
     assert (report.returncode, report.stderr) == (0, "")
     written = len(loaded(folder))
     assert 0 < written < 200
-    assert "the disk took no more records (File too large): these figures are of the time before that" in report.stdout
+    assert (
+        "the disk accepted no more records (File too large): these figures cover the time before that" in report.stdout
+    )
     assert "200 requests were sent" in unwrapped(report.stdout)
     assert "tokens = usage in all" in report.stdout  # what the disk cut short is not taken for a miscount
     assert "killed" not in report.stdout

@@ -189,7 +189,7 @@ def test_prompts_of_a_file_with_lengths_of_their_own(tmp_path: Path) -> None:
     records = [r for r in load_records(folder_of(tmp_path) / "requests.jsonl") if r.phase == "load"]
     assert sorted((r.query, r.asked_tokens, r.completion_tokens) for r in records) == [(0, 5, 5)] * 5 + [(1, 9, 9)] * 5
     assert len({r.prompt_tokens for r in records}) == 2
-    assert "2 prompts of p.jsonl · as they are" in done.stdout
+    assert "2 prompts of p.jsonl · unchanged" in done.stdout
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])

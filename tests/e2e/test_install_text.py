@@ -64,7 +64,10 @@ def test_a_copy_from_a_wheel_names_the_wheel(wheel: Path, tmp_path: Path) -> Non
     assert bench.startswith("error: the bench needs click, msgspec, numpy, PyYAML: pip install ")
     assert works(bench.partition("PyYAML: ")[2], tmp_path)
     console = said_by(
-        site, "-c", "import sdk.console, sys; sys.argv = ['streamgauge', 'bench']; sdk.console.main()", cwd=tmp_path
+        site,
+        "-c",
+        "import streamgauge.console, sys; sys.argv = ['streamgauge', 'bench']; streamgauge.console.main()",
+        cwd=tmp_path,
     )
     assert f"{wheel}[bench]" in console
 

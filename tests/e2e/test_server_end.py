@@ -119,7 +119,7 @@ def test_a_second_signal_means_at_once(first: signal.Signals, second: signal.Sig
             *_, error, done, rest = events.read().decode().split("\n\n")
             of_cut = json.loads(error.removeprefix("data: "))["error"]
             assert of_cut["message"] == "The server is shutting down and has ended this request"
-            assert of_new["message"] == "The server is shutting down and takes no new requests"
+            assert of_new["message"] == "The server is shutting down and accepts no new requests"
             assert of_cut | {"message": ""} == of_new | {"message": ""}
             assert of_cut["code"] == "shutting_down"
             assert (done, rest) == ("data: [DONE]", "")

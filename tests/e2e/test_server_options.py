@@ -154,7 +154,7 @@ from mock_server.engine.sim.simulated import SimulatedEngine
 from mock_server.process.listener import Listener
 from mock_server.logs.output import configure_log
 from mock_server.process.serve import serve
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.serving import simulated_engine
 
 configure_log("json")
@@ -170,6 +170,6 @@ engine.generate = generate
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()
 thread.join()
-serve(engine, Settings(), Listener.bind("127.0.0.1", 0))
+serve(engine, ServerSettings(), Listener.bind("127.0.0.1", 0))
 raise RuntimeError("at the end")
 """

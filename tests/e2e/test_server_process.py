@@ -121,7 +121,7 @@ def test_an_address_that_is_not_ours_is_exit_1(args: list[str], says: str) -> No
 def test_wrong_use_is_exit_2() -> None:
     result = run("--model-type", "qwen-7b-cat")
     assert result.returncode == 2
-    assert "Near it: qwen-7b-chat" in " ".join(result.stderr.split())
+    assert "Nearest: qwen-7b-chat" in " ".join(result.stderr.split())
 
 
 def test_requests_and_statistics_are_logged_when_asked_for() -> None:
@@ -153,7 +153,7 @@ def test_requests_and_statistics_are_logged_when_asked_for() -> None:
 @pytest.mark.parametrize("script", [True, False])
 def test_usage_errors_name_the_command_that_was_used(tmp_path: Path, script: bool) -> None:
     installed = tmp_path / "streamgauge"
-    installed.write_text("from sdk.console import main\nmain()\n")
+    installed.write_text("from streamgauge.console import main\nmain()\n")
     command = [sys.executable, *([str(installed)] if script else ["-m", "mock_server"]), "deploy", "--port", "x"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=env, check=False)

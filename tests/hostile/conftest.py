@@ -1,4 +1,4 @@
-"""What each hostile test needs: a server with little memory, and a second client that measures `/health` throughout."""
+"""Fixtures of the hostile tests: a server with little memory, and a client that measures `/health` throughout."""
 
 from __future__ import annotations
 

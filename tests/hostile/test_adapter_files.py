@@ -1,4 +1,4 @@
-"""Adapters from a folder that somebody else has written: what is wrong with it is a 400 or a 404 that tells no path."""
+"""Adapters in folders from others: each defect is a 400 or a 404 that reveals no path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mock_server.engine.base import Adapter
 from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.checkpoints import write_base
 from tests.support.serving import Serving, serving
 
@@ -44,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     script = paced_script(author, ttft_s=1e-3, itl_s=1e-3)
     engine = CheckingEngine(script, RealClock(), author.tokenizer, max_model_len=1000, author=author)
     engine.base = write_base(tmp_path_factory.mktemp("secret-base"))
-    with serving(engine, Settings(runtime_adapters=True)) as found:
+    with serving(engine, ServerSettings(runtime_adapters=True)) as found:
         yield found
 
 
@@ -186,7 +186,7 @@ NOT_THERE: dict[str, Callable[[Path], str]] = {
 }
 
 
-def test_what_is_not_an_adapter_is_always_the_same_answer(served: Serving, tmp_path: Path) -> None:
+def test_every_path_that_is_not_an_adapter_gets_the_same_answer(served: Serving, tmp_path: Path) -> None:
     answers = set()
     for number, make in enumerate(NOT_THERE.values()):
         folder = tmp_path / str(number)

@@ -49,7 +49,7 @@ HUGE, DEEP = "1" + "0" * 30, '{"a":' + "[" * 500 + "]" * 500 + "}"
         ("begun_ns", HUGE, "a time is out of range"),
         ("stopped_ns", str(2**61), "it spans more than 60 days"),
         ("health.wall_s", "0", "health.wall_s is 0"),
-        ("target.url", '"http://["', "target.url is no address"),
+        ("target.url", '"http://["', "target.url is not a valid address"),
         ("environment", DEEP, "environment or config is nested more than 64 levels"),
     ],
 )
@@ -63,7 +63,7 @@ def test_facts_that_no_run_has(place: str, value: str, words: str, kept: Path, t
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        ("waited_ns", HUGE, "on record has a number of more than 64 bits"),
+        ("waited_ns", HUGE, "has a number of more than 64 bits"),
         ("waited_ns", str(2**62), f"not a run of this tool: waited_ns of a request is {2**62}"),
         ("first_tokens", "-9", "not a run of this tool: first_tokens of a request is -9"),
         ("end_ns", str(2**63 - 1), "not a run of this tool: a time is out of range"),

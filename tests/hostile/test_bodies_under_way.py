@@ -1,4 +1,4 @@
-"""Bodies that never end: they take bounded memory together, and others are served meanwhile."""
+"""Bodies that never end: their memory is limited, and other clients are served meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that never become requests, and heads without end: others are served meanwhile."""
+"""Connections that never become requests, and heads without end: other clients are served meanwhile."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def small(tmp_path: Path) -> Iterator[ServerProcess]:
 @pytest.mark.parametrize(
     "first", [b"", b"G", HALF_HEAD, b"\r\n"], ids=["nothing", "a byte", "half a head", "a blank line"]
 )
-def test_two_thousand_half_open_connections_hold_nobody_up(server: ServerProcess, watch: Watch, first: bytes) -> None:
+def test_two_thousand_half_open_connections_do_not_delay_other_clients(
+    server: ServerProcess, watch: Watch, first: bytes
+) -> None:
     with watch(server), connections(server, 2_000, first):
         assert status(ask(server)) == 200
 
@@ -65,7 +67,7 @@ def test_a_head_that_never_ends_is_refused(guarded: ServerProcess, watch: Watch,
         assert status(answer(connection)) in (400, 431)
 
 
-def test_a_head_that_comes_a_byte_at_a_time_is_late(guarded: ServerProcess, watch: Watch) -> None:
+def test_a_head_that_arrives_byte_by_byte_times_out(guarded: ServerProcess, watch: Watch) -> None:
     with watch(guarded), connect(guarded) as connection:
         connection.sendall(HALF_HEAD)
         connection.settimeout(0.2)
@@ -102,7 +104,7 @@ def test_thousands_of_pipelined_requests_are_cut_short(server: ServerProcess, wa
     assert 1 <= answers.count(b"HTTP/1.1 200") <= 20_000
 
 
-def test_connections_that_are_reset_leave_nothing(server: ServerProcess, watch: Watch) -> None:
+def test_reset_connections_leave_nothing_behind(server: ServerProcess, watch: Watch) -> None:
     with watch(server):
         for _ in range(500):
             with connect(server) as connection:
@@ -121,7 +123,7 @@ def test_the_oldest_half_open_connection_makes_room(small: ServerProcess) -> Non
             assert dropped(old) == list(range(MOST_HALF_OPEN - 1))
 
 
-def test_in_a_burst_nobody_is_dropped(small: ServerProcess) -> None:
+def test_no_connection_is_dropped_in_a_burst(small: ServerProcess) -> None:
     with connections(small, MOST - 2) as burst:
         for connection in burst:
             connection.sendall(REQUEST)
@@ -137,7 +139,7 @@ def test_idle_connections_make_room(small: ServerProcess, tmp_path: Path) -> Non
     assert "--max-connections" in (tmp_path / "log").read_text()
 
 
-def test_a_server_all_of_whose_connections_are_busy_says_so(small: ServerProcess) -> None:
+def test_a_server_whose_connections_are_all_busy_answers_503(small: ServerProcess) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": 30_000, "ignore_eos": True, "stream": True}).encode()
     with connections(small, MOST, half_body(len(body), body)) as busy:
         assert {status(connection.recv(1000)) for connection in busy} == {200}
@@ -148,7 +150,7 @@ def test_a_server_all_of_whose_connections_are_busy_says_so(small: ServerProcess
         assert dropped(busy) == []
 
 
-def test_handshakes_that_never_end_hold_nobody_up(tmp_path: Path) -> None:
+def test_handshakes_that_never_end_do_not_delay_other_clients(tmp_path: Path) -> None:
     certificate, key = certificate_files(tmp_path)
     limits = ("--max-connections", str(MOST), "--max-half-open", str(MOST_HALF_OPEN), "--read-timeout", "2")
     with (
@@ -162,7 +164,7 @@ def test_handshakes_that_never_end_hold_nobody_up(tmp_path: Path) -> None:
         assert answer(opened[-1]) == b""
 
 
-def test_tls_serves_what_comes_right_behind_the_handshake(tmp_path: Path) -> None:
+def test_tls_serves_a_request_sent_right_after_the_handshake(tmp_path: Path) -> None:
     certificate, key = certificate_files(tmp_path)
     with server_process("--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)) as server:
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -191,7 +193,7 @@ def test_tls_serves_what_comes_right_behind_the_handshake(tmp_path: Path) -> Non
                     assert status(received) == 200
 
 
-def test_a_unix_socket_has_the_same_bounds(tmp_path: Path) -> None:
+def test_a_unix_socket_has_the_same_limits(tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
     opened: list[socket.socket] = []
     with server_process("--uds", str(path), "--max-connections", str(MOST)), contextlib.ExitStack() as closing:

@@ -1,4 +1,4 @@
-"""Small requests for huge answers, and many of them at once: refused, or served without harm to anybody else."""
+"""Small requests for huge answers, and many of them together: refused, or served without harm to other clients."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def instant() -> Iterator[ServerProcess]:
     ],
     ids=["choices", "token ids", "echo", "streamed echo", "answers", "structures"],
 )
-def test_requests_for_huge_answers_are_refused_at_once(
+def test_requests_for_huge_answers_are_refused_immediately(
     server: ServerProcess, watch: Watch, fields: dict[str, Any]
 ) -> None:
     with watch(server):
@@ -163,7 +163,7 @@ def test_streams_of_many_choices_are_written_in_pieces(instant: ServerProcess, w
 
 
 @pytest.mark.parametrize("prompts", [4_096, 32])
-def test_many_choices_are_left_at_once(server: ServerProcess, watch: Watch, prompts: int) -> None:
+def test_a_disconnect_ends_many_choices_immediately(server: ServerProcess, watch: Watch, prompts: int) -> None:
     """Some run on the engine, and most wait for it."""
     request = completion(prompt=["a"] * prompts, n=4_096 // prompts, max_tokens=30_000, ignore_eos=True, stream=True)
     with httpx.Client(base_url=server.root, timeout=60) as client, watch(server):

@@ -1,4 +1,4 @@
-"""Requests that are nested deep, or long where little is expected: refused at once, without --max-schema-size too."""
+"""Requests with deep nesting or unexpected length are refused immediately, even without --max-schema-size."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_prompt_repeated_in_each_choice_of_a_chat(
     assert json.loads(text)["error"]["param"] == "return_token_ids"
 
 
-def test_a_tool_whose_smallest_argument_nobody_can_write_is_not_called(server: ServerProcess) -> None:
+def test_a_tool_whose_smallest_argument_cannot_be_written_is_not_called(server: ServerProcess) -> None:
     number = b'{"type":"integer","exclusiveMinimum":%b}' % (b"9" * 4_300)
     schema = b'{"type":"object","properties":{"a":%b},"required":["a"]}' % number
     tools = b'[{"type":"function","function":{"name":"f","parameters":%b}}]' % schema
@@ -164,7 +164,7 @@ def test_a_prompt_of_a_long_contexts_token_ids_is_read(server: ServerProcess, wa
     assert json.loads(text)["error"]["code"] == "context_length_exceeded"
 
 
-def test_adapters_are_loaded_up_to_a_number(server: ServerProcess, watch: Watch) -> None:
+def test_the_number_of_loaded_adapters_is_limited(server: ServerProcess, watch: Watch) -> None:
     names = [f"{number:a>256}" for number in range(70)]
     with watch(server):
         found = [answer(server, (LOAD, body(lora_name=name))) for name in names]

@@ -1,4 +1,4 @@
-"""A server that runs out of file descriptors says so, goes on for those connected, and recovers."""
+"""A server that runs out of file descriptors reports it, keeps serving its connections, and recovers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 128
 OPEN_FILES = 'for number in {10..69}; do eval "exec $number</dev/null"; done'
 
 
-def test_it_goes_on_and_recovers_when_descriptors_run_out(tmp_path: Path) -> None:
+def test_the_server_keeps_running_and_recovers_if_descriptors_run_out(tmp_path: Path) -> None:
     """Other files take what was set aside: fewer connections fit than were counted on."""
     shell = f'ulimit -n {LIMIT} && {OPEN_FILES}; exec "$@"'
     command = ["bash", "-c", shell, "limited", sys.executable, "-m", "mock_server"]

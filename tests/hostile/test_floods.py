@@ -1,4 +1,4 @@
-"""Much from many clients at once: small headers, small chunks, requests in a row, answers that take time to write."""
+"""Floods from many clients: small headers, small chunks, pipelined requests, answers that are slow to write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_heads_of_small_headers_take_neither_memory_nor_time(server: ServerProce
     assert status(ask(server, TOP + b"a:b\r\n" * 126 + b"\r\n")) == 200
 
 
-def test_unfinished_heads_take_bounded_memory_together(server: ServerProcess, watch: Watch) -> None:
+def test_the_memory_of_all_unfinished_heads_is_limited(server: ServerProcess, watch: Watch) -> None:
     with watch(server), connections(server, 1_000, TOP + b"a: " + b"x" * 60_000) as opened:
         assert status(ask(server)) == 200
         gone = dropped(opened)
@@ -35,7 +35,7 @@ def test_unfinished_heads_take_bounded_memory_together(server: ServerProcess, wa
         assert len(opened) - 1 not in gone
 
 
-def test_requests_in_a_row_on_many_connections_hold_nobody_up(server: ServerProcess, watch: Watch) -> None:
+def test_pipelined_requests_on_many_connections_do_not_delay_other_clients(server: ServerProcess, watch: Watch) -> None:
     with watch(server), connections(server, 50) as opened:
         threads = [threading.Thread(target=send, args=(one, REQUEST * 20_000)) for one in opened]
         for thread in threads:
@@ -44,7 +44,7 @@ def test_requests_in_a_row_on_many_connections_hold_nobody_up(server: ServerProc
             thread.join()
 
 
-def test_bodies_in_chunks_of_a_byte_hold_nobody_up(server: ServerProcess, watch: Watch) -> None:
+def test_bodies_in_chunks_of_one_byte_do_not_delay_other_clients(server: ServerProcess, watch: Watch) -> None:
     with watch(server), connections(server, 10, CHUNKED) as opened:
         threads = [threading.Thread(target=send, args=(one, b"1\r\n \r\n" * 300_000)) for one in opened]
         for thread in threads:
@@ -54,7 +54,7 @@ def test_bodies_in_chunks_of_a_byte_hold_nobody_up(server: ServerProcess, watch:
 
 
 @pytest.mark.parametrize(("path", "clients"), [("/openapi.json", 20), ("/metrics", 200)])
-def test_pages_that_take_time_to_write_hold_nobody_up(
+def test_answers_that_are_slow_to_write_do_not_delay_other_clients(
     server: ServerProcess, watch: Watch, path: str, clients: int
 ) -> None:
     assert status(ask(server, f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())) == 200
@@ -76,7 +76,7 @@ def test_a_long_list_of_forwarders_takes_no_time(server: ServerProcess, watch: W
     ("trailer", "expected"),
     [(b"content-type: application/json", 400), (b"host: other.example", 200), (b"origin: https://other.example", 200)],
 )
-def test_trailers_are_no_headers(server: ServerProcess, trailer: bytes, expected: int) -> None:
+def test_trailers_are_not_taken_for_headers(server: ServerProcess, trailer: bytes, expected: int) -> None:
     top = CHUNKED if expected == 200 else CHUNKED.replace(b"content-type: application/json\r\n", b"")
     body = b'{"prompt": "a", "max_tokens": 1}'
     request = top + b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(body), body, trailer)
@@ -85,14 +85,14 @@ def test_trailers_are_no_headers(server: ServerProcess, trailer: bytes, expected
         assert status(connection.recv(1_000)) == expected
 
 
-def test_a_key_in_a_trailer_opens_nothing() -> None:
+def test_a_key_in_a_trailer_is_ignored() -> None:
     with server_process("--api-key", "key", "--log-interval", "0") as server, connect(server) as connection:
         body = b'{"prompt": "a", "max_tokens": 1}'
         connection.sendall(CHUNKED + b"%x\r\n%s\r\n0\r\nauthorization: Bearer key\r\n\r\n" % (len(body), body))
         assert status(connection.recv(1_000)) == 401
 
 
-def test_clients_do_not_decide_how_much_is_logged(tmp_path: Path) -> None:
+def test_clients_cannot_flood_the_log(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log, server_process("--log-interval", "0", log=log) as server:
         for _ in range(100):
             assert status(ask(server, b"\x00\xff\r\n\r\n")) == 400

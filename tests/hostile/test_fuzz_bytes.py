@@ -1,4 +1,4 @@
-"""Literal bytes: bodies that are hardly JSON, framing that is hardly HTTP. Whatever comes back is a proper answer."""
+"""Bodies that barely resemble JSON, and framing that barely resembles HTTP: every answer is well-formed."""
 
 from __future__ import annotations
 
@@ -162,21 +162,21 @@ def run_frames(fuzzed: FuzzedServer, report: Report, examples: int) -> None:
     fuzzed.stays_sound(fuzz, report)
 
 
-def test_bodies_that_are_hardly_json(fuzzed: FuzzedServer, record_property: Report) -> None:
+def test_bodies_that_barely_resemble_json(fuzzed: FuzzedServer, record_property: Report) -> None:
     run_bodies(fuzzed, record_property, 20)
 
 
-def test_frames_that_are_hardly_http(fuzzed: FuzzedServer, record_property: Report) -> None:
+def test_frames_that_barely_resemble_http(fuzzed: FuzzedServer, record_property: Report) -> None:
     run_frames(fuzzed, record_property, 12)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_many_bodies_that_are_hardly_json(fuzzed: FuzzedServer, record_property: Report) -> None:
+def test_many_bodies_that_barely_resemble_json(fuzzed: FuzzedServer, record_property: Report) -> None:
     run_bodies(fuzzed, record_property, 500)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_many_frames_that_are_hardly_http(fuzzed: FuzzedServer, record_property: Report) -> None:
+def test_many_frames_that_barely_resemble_http(fuzzed: FuzzedServer, record_property: Report) -> None:
     run_frames(fuzzed, record_property, 150)

@@ -1,4 +1,4 @@
-"""Paths, queries, methods and headers that no client sends: a proper answer, on any route and on none."""
+"""Odd paths, queries, methods and headers: every answer is well-formed, on known and unknown routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests with hostile fields, several at the same time: each gets a proper answer, and nobody else notices."""
+"""Requests with hostile fields, several at a time: each answer is well-formed, and other clients do not notice."""
 
 from __future__ import annotations
 

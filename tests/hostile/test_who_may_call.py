@@ -1,4 +1,4 @@
-"""Pages of other origins, names that lead here by DNS rebinding, empty keys: none of them gets anything done."""
+"""Pages of other origins, names that resolve here by DNS rebinding, empty keys: the server refuses them all."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_any_other_name_is_refused_on_every_route(local: ServerProcess, host: st
     assert status(ask(local, get("/health", f"host: {host}").replace(b"GET", b"OPTIONS"))) == 403
 
 
-def test_two_hosts_are_refused_and_none_is_no_browser(local: ServerProcess) -> None:
+def test_two_host_headers_are_refused_and_none_is_accepted(local: ServerProcess) -> None:
     assert status(ask(local, get("/health", "host: localhost", "host: attacker.example"))) == 400
     assert status(ask(local, get("/health", "host: attacker.example", "host: localhost"))) == 400
     with connect(local) as connection:
@@ -116,7 +116,7 @@ def test_a_type_that_is_not_json_is_refused(local: ServerProcess, headers: tuple
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/ld+json"])
-def test_json_by_any_of_its_types_is_read(local: ServerProcess, kind: str) -> None:
+def test_every_json_media_type_is_accepted(local: ServerProcess, kind: str) -> None:
     assert status(ask(local, post(*POSTS[0], f"content-type: {kind}"))) == 200
 
 
@@ -139,7 +139,9 @@ def test_json_by_any_of_its_types_is_read(local: ServerProcess, kind: str) -> No
         ("sec-fetch-site: same-site",),
     ],
 )
-def test_what_pages_of_other_origins_want_done_is_refused(local: ServerProcess, headers: tuple[str, ...]) -> None:
+def test_changing_requests_from_pages_of_other_origins_are_refused(
+    local: ServerProcess, headers: tuple[str, ...]
+) -> None:
     for path, body in POSTS:
         response = ask(local, post(path, body, JSON, *headers))
         assert status(response) == 403
@@ -158,7 +160,9 @@ def test_what_pages_of_other_origins_want_done_is_refused(local: ServerProcess, 
         (),
     ],
 )
-def test_allowed_pages_its_own_and_programs_are_served(local: ServerProcess, headers: tuple[str, ...]) -> None:
+def test_requests_from_allowed_pages_own_pages_and_programs_are_served(
+    local: ServerProcess, headers: tuple[str, ...]
+) -> None:
     assert status(ask(local, post(*POSTS[0], JSON, *headers))) == 200
 
 
@@ -168,14 +172,14 @@ def test_a_refusal_can_be_read_by_a_page_that_is_allowed(local: ServerProcess) -
     assert b"access-control-allow-origin: https://page.example" in response
 
 
-def test_adapters_are_not_loaded_unless_that_is_switched_on(server: ServerProcess) -> None:
+def test_adapters_are_loaded_only_with_runtime_lora(server: ServerProcess) -> None:
     for path, body in POSTS[-2:]:
         response = ask(server, post(path, body, JSON))
         assert status(response) == 403
         assert b"--runtime-lora" in response
 
 
-def test_no_route_redirects_wherever_the_host_says(server: ServerProcess) -> None:
+def test_no_route_redirects_to_the_host_in_the_request(server: ServerProcess) -> None:
     for path in (*ROUTES, "/tokenize", "/v1/completions"):
         for asked in (f"{path}/", f"/{path}", f"{path}//", f"/%2fattacker.example{path}"):
             response = ask(server, get(asked, "host: localhost"))
@@ -192,7 +196,7 @@ def test_under_a_prefix_nothing_redirects_either() -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer", "Bearer ", "bearer  ", "", "Bearer key2", "Basic key", "key"])
-def test_no_key_opens_nothing(authorization: str) -> None:
+def test_a_wrong_or_empty_authorization_is_a_401(authorization: str) -> None:
     with server_process("--api-key", "key", "--log-interval", "0") as server:
         for path, body in POSTS:
             assert status(ask(server, post(path, body, JSON, f"authorization: {authorization}"))) == 401
@@ -219,10 +223,10 @@ def test_an_empty_key_is_refused_at_the_start(given: str, tmp_path: Path) -> Non
         cwd=ROOT, env=env, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert ended.returncode == 2
-    assert "empty" in ended.stderr or "holds no key" in ended.stderr
+    assert "empty" in ended.stderr or "contains no key" in ended.stderr
 
 
-def test_what_clients_send_does_not_reach_the_log_as_it_is(tmp_path: Path) -> None:
+def test_text_from_clients_is_escaped_in_the_log(tmp_path: Path) -> None:
     key, hostile = "sk-very-secret", "\x1b[2Jforged\x9b"
     with (
         (tmp_path / "log").open("wb") as log,

@@ -28,7 +28,7 @@ from mock_server.engine.sim.scripted import ScriptedEngine, paced_script
 from mock_server.engine.sim.simulated import SimulatedEngine
 from mock_server.process.http_protocol import HttpProtocol
 from mock_server.process.listener import Listener
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT_S = 30.0
@@ -116,7 +116,10 @@ def serving_app(app: ASGIApp, *, http: type[HttpToolsProtocol] = HttpProtocol) -
 
 @contextlib.contextmanager
 def serving(
-    engine: Engine | None = None, settings: Settings | None = None, *, http: type[HttpToolsProtocol] = HttpProtocol
+    engine: Engine | None = None,
+    settings: ServerSettings | None = None,
+    *,
+    http: type[HttpToolsProtocol] = HttpProtocol,
 ) -> Iterator[Serving]:
     """This project's server over an engine (a quick simulated one unless given), until the block ends."""
     with serving_app(create_app(engine or simulated_engine(), settings), http=http) as served:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT
 
 MAX_MODEL_LEN = 2048
@@ -29,11 +29,11 @@ ARGUMENTS = {
     "max_lora_rank": 8,
     "override_generation_config": {"max_new_tokens": 48},
 }
-SETTINGS = TypeAdapter(Settings)
+SETTINGS = TypeAdapter(ServerSettings)
 
 
 @contextlib.contextmanager
-def vllm_apps(model: Path) -> Iterator[Callable[[Settings], str]]:
+def vllm_apps(model: Path) -> Iterator[Callable[[ServerSettings], str]]:
     """Starts the engine; what it yields starts a server with these settings, and gives its address."""
     process = subprocess.Popen(
         [str(PYTHON), "-m", "tests.support.vllm_apps", str(model)],
@@ -47,7 +47,7 @@ def vllm_apps(model: Path) -> Iterator[Callable[[Settings], str]]:
         raise RuntimeError("the process has no pipes")
     stdin, stdout = process.stdin, process.stdout
 
-    def start(settings: Settings) -> str:
+    def start(settings: ServerSettings) -> str:
         stdin.write(SETTINGS.dump_json(settings).decode() + "\n")
         stdin.flush()
         url = stdout.readline().rstrip("\n")

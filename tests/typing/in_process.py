@@ -1,4 +1,4 @@
-"""Never run: mypy reads it, and each `assert_type` says what a caller's editor must know of inference in process."""
+"""Never run: mypy reads it, and each `assert_type` is a type that an editor must show for inference in process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Never run: mypy reads it, and each `assert_type` says what a caller's editor must know."""
+"""Never run: mypy reads it, and each `assert_type` is a type that a caller's editor must show."""
 
 from __future__ import annotations
 

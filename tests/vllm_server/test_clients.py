@@ -123,4 +123,4 @@ def test_the_bench_passes_on_why_a_model_cannot_be_served(tmp_path: Path) -> Non
     command = [str(PYTHON), "-m", "bench", "--engine", "vllm", "--model", str(tmp_path), "--result-dir", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "has no config.json: it does not hold a model in Hugging Face's form" in ended.stderr
+    assert "has no config.json: it does not contain a model in Hugging Face's format" in ended.stderr

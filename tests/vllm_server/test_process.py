@@ -48,10 +48,8 @@ def refusal(*args: str, code: int = 1, env: dict[str, str] | None = None) -> str
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     said = refusal("--model", str(tmp_path), code=2)
-    assert (
-        said
-        == f"Error: --model-id-or-path {tmp_path} has no config.json: it does not hold a model in Hugging Face's form"
-    )
+    problem = "has no config.json: it does not contain a model in Hugging Face's format"
+    assert said == f"Error: --model-id-or-path {tmp_path} {problem}"
 
 
 def test_a_folder_that_is_not_there() -> None:
@@ -66,7 +64,9 @@ def test_a_folder_that_is_not_there() -> None:
 def test_a_model_that_the_hub_would_have() -> None:
     said = refusal("--model_type", "qwen-7b-chat", env={"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere"})
     assert said.startswith("Error: vLLM cannot serve Qwen/Qwen-7B-Chat: ")
-    assert said.endswith("Give a folder that holds the model with --model-id-or-path, or make the hub reachable.")
+    assert said.endswith(
+        "Name a folder that contains the model with --model-id-or-path, or make sure that the hub is reachable."
+    )
 
 
 def test_a_model_that_vllm_does_not_know(tmp_path: Path) -> None:
@@ -85,7 +85,10 @@ def test_an_adapter_of_another_base(adapters: Path, tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--max-lora-rank", "1"), "adapter a has rank 8, the server is made for 1: start it with --max-lora-rank 8"),
+        (
+            ("--max-lora-rank", "1"),
+            "adapter a has rank 8, and the engine takes at most 1: start it with --max-lora-rank 8",
+        ),
         (("--max-lora-rank", "7"), "--max-lora-rank must be one of 1, 8, 16, 32, 64, 128, 256, 320, 512 (got 7)"),
         (("--enable-lora", "false"), "adapters are named, and --enable-lora is false"),
         (("--served-model-name", "a"), "the name 'a' is given twice; each model and adapter needs its own"),
@@ -111,7 +114,7 @@ def test_a_cache_too_small_for_the_context(tiny: Path) -> None:
 def test_a_cache_larger_than_the_memory(tiny: Path) -> None:
     said = refusal("--model", str(tiny / "model"), *CPU, "--kv-cache-memory-bytes", "9000G")
     assert "less than requested memory" in said
-    assert "Ask for less: a smaller --kv-cache-memory-bytes, such as 1G" in said
+    assert "Ask for less, such as --kv-cache-memory-bytes 1G" in said
 
 
 def test_an_argument_that_vllm_does_not_have(tiny: Path) -> None:

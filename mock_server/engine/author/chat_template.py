@@ -1,6 +1,6 @@
 """The chat template of the bundled tokenizer: each message is its role's token, its images, its text, and an end token.
 
-Tools and the wish to think are messages before the others, of roles of their own.
+Tools and a request to think are messages before the others, with special roles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ROLE_TOKENS = {
 def render_chat(
     tokenizer: Tokenizer, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT, *, image_tokens: int = 0
 ) -> list[int]:
-    """Prompt ids. `continue_final` leaves the last message open, so that the model goes on with it."""
+    """Prompt ids. `continue_final` leaves the last message open, so that the model continues it."""
     ids: list[int] = []
     for piece in chat_pieces(tokenizer, all_turns(turns, options), options, image_tokens=image_tokens):
         ids += piece
@@ -33,7 +33,7 @@ def render_chat(
 
 
 def all_turns(turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
-    """The turns, and the template's own that describe tools and options."""
+    """The turns, after those of the template that describe tools and options."""
     return [*_wishes(options), *turns]
 
 
@@ -62,7 +62,7 @@ def chat_pieces(
 
 
 def write_call(name: str, arguments: object) -> str:
-    """A call as this model writes it, which is the form that most open models have."""
+    """A call as this model writes it, which is how most open models do."""
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments}, ensure_ascii=False)}\n</tool_call>"
 
 
@@ -74,6 +74,6 @@ def _wishes(options: ChatOptions) -> Iterator[ChatTurn]:
 
 
 def calls_text(turn: ChatTurn) -> str:
-    """The calls of a message as they stand behind its content."""
+    """The calls of a message, as written after its content."""
     calls = [call["function"] for call in turn.fields.get("tool_calls", ())]
     return "".join("\n" + write_call(call["name"], call["arguments"]) for call in calls)

@@ -1,7 +1,7 @@
-"""How likely the simulated model finds its tokens: a made-up distribution, a pure function of key and position.
+"""The likelihoods of the simulated model's tokens: a made-up distribution, a pure function of key and position.
 
-At each position some tokens have logits and all others one low floor. Biases, bans and a restricted vocabulary choose
-another token than the author's; the log probabilities shown are those before that, as in vLLM.
+At each position some tokens have logits, and all others share one low floor. Biases, bans and a restricted vocabulary
+replace the author's token; the log probabilities shown are those before that, as in vLLM.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from mock_server.engine.base import GenerationParams, PositionLogprobs, TokenLog
 
 _NUM_CANDIDATES = 24
 _FLOOR = -12.0  # below the likeliest token's logit of 0
-_FIRST_GAP, _GAP = 2.5, 0.35  # mean distances of the logits, the likeliest from the second, and so on
+_FIRST_GAP, _GAP = 2.5, 0.35  # mean distances of the logits: from the likeliest to the second, and so on
 _LIKELIEST_SHARE = 0.8  # of sampled tokens
 
 
 class Likelihood:
-    """`vocab_size` tokens, of which those from `first_piece` on are drawn as likely ones."""
+    """Of `vocab_size` tokens, those from `first_piece` on may be drawn as likely ones."""
 
     def __init__(self, vocab_size: int, first_piece: int) -> None:
         self.vocab_size = vocab_size
         self._first_piece = first_piece
 
     def position(self, token_id: int, key: str, *, greedy: bool) -> Position:
-        """The distribution at a place where the author has this token."""
+        """The distribution at a position where the author has this token."""
         source = random.Random(key)
         place = 0 if greedy or source.random() < _LIKELIEST_SHARE else 1 + int(4 * source.random())
         others = dict.fromkeys(source.randrange(self._first_piece, self.vocab_size) for _ in range(_NUM_CANDIDATES))
@@ -44,7 +44,7 @@ class Likelihood:
         return Position(token_id, logits, self.vocab_size)
 
     def prompt(self, token_ids: Sequence[int], top: int) -> list[PositionLogprobs | None]:
-        """Of each token of a prompt after those before it; of the first there is none."""
+        """The log probabilities of each token of a prompt given those before it; None for the first."""
         digest = hashlib.blake2b(digest_size=16)
         positions: list[PositionLogprobs | None] = []
         for token_id in token_ids:
@@ -56,7 +56,7 @@ class Likelihood:
 
 @dataclass(slots=True)
 class Position:
-    """The author's token, and the logits of those that could stand in its place, likeliest first."""
+    """The author's token, and the logits of the tokens that could replace it, likeliest first."""
 
     token_id: int
     logits: dict[int, float]
@@ -74,13 +74,13 @@ class Position:
         return PositionLogprobs(found or TokenLogprob(chosen, _FLOOR - normal, len(ranked) + 1), ranked[:top])
 
     def choose(self, edits: Edits, banned: Collection[int]) -> int:
-        """The author's token unless the request's wishes make another one likelier."""
+        """The author's token, unless the request makes another one likelier."""
         scores = {
             token_id: (0.0 if token_id == self.token_id else logit - 1.0) + edits.biases.get(token_id, 0.0)
             for token_id, logit in self.logits.items()
             if edits.allows(token_id)
         }
-        for others in (edits.by_bias, edits.without_bias):  # of the tokens without a logit, the best one is enough
+        for others in (edits.by_bias, edits.without_bias):  # among the tokens without a logit, the best one is enough
             best = next((token_id for token_id in others if token_id not in scores and token_id not in banned), None)
             if best is not None:
                 scores[best] = _FLOOR + edits.biases.get(best, 0.0)
@@ -103,8 +103,8 @@ class Edits:
         self.without_bias = [token_id for token_id in allowed or () if token_id not in biases]
         self._forbidden: set[int] = set()
         self._ends: dict[int, dict[int, dict[tuple[int, ...], set[int]]]] = {}
-        """Of longer words: their last tokens, by the last token but one, their length without the last, and all that
-        stands before the last. A thousand words may differ in it alone.
+        """For longer words: their last tokens, by the last token but one, their length without the last, and all tokens
+        before the last. A thousand words may differ in those alone.
         """
         for word in map(tuple, bad_words):
             if len(word) == 1:
@@ -127,7 +127,7 @@ class Edits:
 
 
 class WeighedTokens(Iterator[int]):
-    """An author's tokens under a request's wishes; `last` is the likelihood of the one that came last."""
+    """An author's tokens under a request's restrictions. `last` is the likelihood of the latest one."""
 
     def __init__(
         self, tokens: Iterator[int], likelihood: Likelihood, edits: Edits, params: GenerationParams, key: str

@@ -1,4 +1,4 @@
-"""What the simulated model makes of its prompt: the messages that its chat template wrote, read back."""
+"""Reads a prompt of the simulated model back into the messages that its chat template wrote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Message(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """`functions` are the tools' descriptions, each with a name; `effort` tells how much to think, None: not at all."""
+    """`functions` are the tools' descriptions, each with a name. `effort` is how much to think; None: not at all."""
 
     messages: list[Message]
     functions: list[Mapping[str, Any]]
@@ -29,7 +29,7 @@ class Conversation(NamedTuple):
 
 
 class PromptReader:
-    """Reads what `chat_template` writes; a prompt that is no conversation has no messages."""
+    """Reads what `chat_template` writes. A prompt that is not a conversation has no messages."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         special = tokenizer.special_ids
@@ -38,7 +38,7 @@ class PromptReader:
         self._roles = {special[f"<|{role}|>"]: role for role in ("system", "user", "assistant")}
 
     def has_wishes(self, token_ids: Sequence[int]) -> bool:
-        """A role of its own is what tools and thinking are said by; without one there is nothing to read."""
+        """Whether the prompt has one of the special roles that announce tools and thinking."""
         return self._role in token_ids
 
     def read(self, token_ids: Sequence[int]) -> Conversation:
@@ -58,7 +58,7 @@ class PromptReader:
         return Conversation(messages, functions, effort)
 
     def _parts(self, token_ids: Sequence[int]) -> list[list[int]]:
-        """The messages that have ended; the open one at the end is the answer's beginning."""
+        """The complete messages. An open one at the end is the beginning of the answer."""
         parts: list[list[int]] = [[]]
         for token_id in token_ids:
             if token_id == self._end:
@@ -78,7 +78,7 @@ class PromptReader:
 
 
 def _functions(content: str) -> list[Mapping[str, Any]]:
-    """Nothing for a message of a client's own that has the role and not the form."""
+    """Empty for a client's own message that has the role but not the format."""
     try:
         tools = from_json(content)
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any
 _OPENING = re.compile(
     r'\{\s*"(?:\$defs|\$schema|additionalProperties|definitions|description|properties|required|title|type)"\s*:'
 )
-_MOST_TRIED = 32  # each attempt may read to the end of the prompt
+_MOST_TRIED = 32  # since each attempt may read to the end of the prompt
 _decoder = json.JSONDecoder()
 
 

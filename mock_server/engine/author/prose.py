@@ -1,6 +1,6 @@
-"""What the simulated model says: readable sentences as a pure function of who is asked what, and of nothing else.
+"""The simulated model's answers: readable sentences, a pure function of a key.
 
-The key is a digest of model, adapter, prompt, seed and choice; the batch a request ran in plays no part.
+The key is a digest of model, adapter, prompt, seed and choice. The batch in which a request ran does not matter.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _FEW_CHARACTERS = 500  # of bad words, encoded in a millisecond
 _WORD_LISTS_KEPT = 16
 _LETTERS_PER_HAN = 4  # a Chinese character says about as much as four Latin letters
 
-# Where a model would stop by itself: log-normal, in tokens.
+# Where a model would stop on its own: log-normal, in tokens.
 _LENGTH_MEDIAN, _LENGTH_SIGMA, _LENGTH_MIN, _LENGTH_MAX = 120, 0.55, 8, 2000
 
 
 _Template = list[str]
-"""Text and names of slots in turns, text first."""
+"""Text and names of slots, alternating, text first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Language:
 
 
 class _Opening(NamedTuple):
-    """How an answer begins; `is_whole`: and ends."""
+    """How an answer begins. `is_whole`: this is the whole answer."""
 
     text: str = ""
     is_whole: bool = False
@@ -66,7 +66,7 @@ _NO_OPENING = _Opening()
 
 
 class Author:
-    """Writes for one model; `seed` stands in where a sampled request brings none."""
+    """Writes for one model. `seed` is used for sampled requests that have none."""
 
     def __init__(self, tokenizer: Tokenizer, model: str, seed: int = 0) -> None:
         self.tokenizer = tokenizer
@@ -79,7 +79,7 @@ class Author:
         self._word_tokens = lru_cache(_WORD_LISTS_KEPT)(self._encode_words)
 
     def takes_long(self, prompt_token_ids: Sequence[int], params: GenerationParams) -> bool:
-        """Whether a schema, an expression, a tool or the bad words of the client decide how long `tokens` takes."""
+        """Whether the client's schema, expression, tools or bad words determine how long `tokens` takes."""
         return (
             params.structured_output is not None or bool(params.bad_words) or self._reader.has_wishes(prompt_token_ids)
         )
@@ -91,10 +91,10 @@ class Author:
         adapter: str | None,
         budget: Budget | None = None,
     ) -> list[Iterator[int]]:
-        """For each of `params.n` choices its endless tokens, the end of sequence among them unless ignored.
+        """The endless tokens of each of `params.n` choices. They include the end of sequence unless it is ignored.
 
-        Raises `RequestRefusedError` for structured output that no answer is found for; where the budget is one for
-        a trial, `TooMuchWorkError` for what needs a larger one.
+        Raises `RequestRefusedError` if no answer is found for the structured output. With the budget of a trial, it
+        raises `TooMuchWorkError` for a request that needs a larger one.
         """
         language = self._languages[self.prompt_language(prompt_token_ids)]
         seed = "greedy" if params.greedy else str(self._seed if params.seed is None else params.seed)
@@ -112,7 +112,7 @@ class Author:
         text = ""
         for index in range(params.n):
             key = digest.copy()
-            key.update(f"\0{0 if params.greedy else index}".encode())  # greedy choices are all the same
+            key.update(f"\0{0 if params.greedy else index}".encode())  # all greedy choices are the same
             source = random.Random(key.digest())
             if writer is not None:
                 if not index or not params.greedy:
@@ -140,12 +140,12 @@ class Author:
     def _weighing(
         self, params: GenerationParams, budget: Budget | None
     ) -> Callable[[Iterator[int], str], Iterator[int]] | None:
-        """None where nobody asks how likely the tokens are or wants others."""
+        """None if the request neither asks for likelihoods nor restricts tokens."""
         wants_others = params.bad_words or params.allowed_token_ids or params.logit_bias
         if params.logprobs is None and not wants_others:
             return None
         edits = Edits({}, None)
-        if wants_others and params.structured_output is None:  # whose tokens are not free
+        if wants_others and params.structured_output is None:  # its tokens cannot be exchanged
             if budget is not None and budget.is_trial and sum(map(len, params.bad_words)) > _FEW_CHARACTERS:
                 raise TooMuchWorkError("the bad words are too long to be encoded at once")
             edits = Edits(
@@ -156,11 +156,11 @@ class Author:
         return lambda tokens, key: WeighedTokens(tokens, self._likelihood, edits, params, key)
 
     def _encode_words(self, words: tuple[str, ...]) -> list[list[int]]:
-        """Each with a space before it and without; kept, since the prompts of a request have the same ones."""
+        """Each word with and without a leading space. Cached, since all prompts of a request have the same words."""
         return [self.tokenizer.encode(form) for word in words for form in (word, " " + word)]
 
     def _repeat_the_end(self, text: str) -> Iterator[int]:
-        """The model has no more to say, and says so for as long as it is asked."""
+        """Repeats the end of sequence: the model has nothing more to say."""
         for piece in self.tokenizer.pieces(text):
             yield from piece
         yield from repeat(self.tokenizer.eos_token_id)
@@ -170,7 +170,7 @@ class Author:
         return self._reader.read(prompt_token_ids) if self._reader.has_wishes(prompt_token_ids) else None
 
     def prompt_language(self, prompt_token_ids: Sequence[int]) -> str:
-        """The language that the last message is mostly written in, "chinese" or "english"."""
+        """The main language of the last message, "chinese" or "english"."""
         text = self.tokenizer.decode(self._last_message(prompt_token_ids))
         return "chinese" if _LETTERS_PER_HAN * len(_HAN.findall(text)) > len(_LETTER.findall(text)) else "english"
 
@@ -202,10 +202,10 @@ class Author:
 def _opening(
     wishes: Conversation, language: _Language, source: random.Random, adapter: str | None, budget: Budget
 ) -> _Opening:
-    """Thoughts where they are wanted; and a call where tools are offered and the user has the last word.
+    """Begins with thoughts if requested, and with a call if tools are offered and the user has the last word.
 
-    The function that the message names is called, else the first; where its schema cannot be satisfied, another one
-    or none.
+    The call is of the function that the message names, else of the first. If its schema cannot be satisfied, another
+    function is called, or none.
     """
     text = ""
     if wishes.effort is not None:
@@ -233,7 +233,7 @@ def _draw_length(source: random.Random) -> int:
 
 
 def _sentences(language: _Language, source: random.Random, adapter: str | None) -> Iterator[str]:
-    """Sentences for ever, each with what joins it to the one before; a paragraph is four to six of them."""
+    """Endless sentences, each with its separator from the previous one. A paragraph has four to six."""
     templates = language.templates["adapter_templates" if adapter else "templates"]
     first = _choose(language.templates["adapter_first"], source) if adapter else None
     joiner = ""
@@ -242,7 +242,7 @@ def _sentences(language: _Language, source: random.Random, adapter: str | None) 
         for _ in range(4 + int(3 * source.random())):
             if first is not None:
                 template, first = first, None
-            else:  # any but the one just used
+            else:  # any except the one just used
                 number = int((len(templates) - 1) * source.random())
                 last = number + (number >= last >= 0)
                 template = templates[last]
@@ -256,7 +256,7 @@ def _choose(things: Sequence[_T], source: random.Random) -> _T:
 
 
 def _fill(template: _Template, language: _Language, source: random.Random, adapter: str) -> str:
-    """Replaces slots. A capital in a slot's name makes the first letter of its text one."""
+    """Fills the slots. A capital in a slot's name capitalizes the first letter of its text."""
     parts = list(template)
     for at in range(1, len(parts), 2):
         slot = parts[at]

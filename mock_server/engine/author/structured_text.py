@@ -66,7 +66,7 @@ class StructuredWriter:
         )
 
     def _object_reader(self) -> Callable[[random.Random], str]:
-        """Follows a schema in the prompt if it can be drawn. JSON mode fails for no prompt."""
+        """Follows a schema in the prompt if it can be drawn. JSON mode never fails because of the prompt."""
         schema = prompted_schema(self._prompt())
         if schema is None:
             return lambda source: _written(free_object(source))

@@ -1,7 +1,7 @@
-"""The bundled tokenizer: exact both ways for any text, quick, and with the usual number of characters a token.
+"""The bundled tokenizer: fast, with an exact round trip for any text and a usual number of characters per token.
 
-Text is cut into runs (a word with its space, digits, Chinese characters, symbols), and each run greedily
-into the longest known pieces. A prefix of the ids of a text is therefore the ids of a prefix of the text.
+Text is split into runs (a word with its space, digits, Chinese characters, symbols), and each run greedily into the
+longest known pieces. A prefix of the ids of a text is therefore the ids of a prefix of the text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Tokenizer:
         self._bytes = [bytes([b]) for b in range(NUM_BYTES)]
         self._bytes += [b""] * len(SPECIAL_TOKENS)
         self._bytes += [piece.encode() for piece in pieces]
-        # What a token shows by itself; None for a byte that is only part of a character.
+        # The text of a single token; None for a byte that is only part of a character.
         self._texts: list[str | None] = [chr(b) if b < 128 else None for b in range(NUM_BYTES)]
         self._texts += [""] * len(SPECIAL_TOKENS)
         self._texts += pieces
@@ -43,7 +43,7 @@ class Tokenizer:
         self._max_known_runs = len(self._runs) + _MAX_CACHED_RUNS
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`; text that looks like a special token is plain text."""
+        """Token ids of `text`. Text that looks like a special token is plain text."""
         ids: list[int] = []
         known = self._runs
         for run in _RUNS.findall(text):
@@ -51,7 +51,7 @@ class Tokenizer:
         return ids
 
     def pieces(self, text: str) -> Iterator[Sequence[int]]:
-        """The same ids, lazily, in pieces of a few hundred: a letter of a long word takes microseconds."""
+        """The same ids, lazily, in pieces of a few hundred: each letter of a long word takes microseconds."""
         known = self._runs
         ids: list[int] = []
         for found in _RUNS.finditer(text):
@@ -79,7 +79,7 @@ class Tokenizer:
         return found
 
     def _encode_part(self, run: str, at: int, until: int, ids: list[int]) -> int:
-        """Adds the ids from `at` on, and returns how far they go: up to `until`, or a little beyond it."""
+        """Appends the ids of the text from `at` on. Returns where they end: at `until`, or a little after it."""
         end = len(run)
         while at < until:
             for stop in range(min(end, at + self._longest.get(run[at], 0)), at, -1):
@@ -94,19 +94,19 @@ class Tokenizer:
         return at
 
     def decode(self, token_ids: Iterable[int], *, special: bool = False) -> str:
-        """The text of the ids; bytes that make no character become U+FFFD. `special` writes special tokens out."""
+        """The text of the ids. Invalid bytes become U+FFFD. `special`: include special tokens."""
         if special:
             return self.written_bytes(token_ids).decode("utf-8", "replace")
         table = self._bytes
         return b"".join([table[i] for i in token_ids]).decode("utf-8", "replace")
 
     def written_bytes(self, token_ids: Iterable[int]) -> bytes:
-        """The bytes of the ids, special tokens written out."""
+        """The bytes of the ids, including special tokens."""
         table, names = self._bytes, self._special_names
         return b"".join([table[i] or names.get(i, b"") for i in token_ids])
 
     def token_text(self, token_id: int) -> str | None:
-        """What a token shows by itself, or None when it is part of a character."""
+        """The text of a single token, or None if it is part of a character."""
         return self._texts[token_id]
 
     def shown_bytes(self, token_id: int) -> bytes:

@@ -1,6 +1,6 @@
-"""The bundled tokenizer's tokens: bytes, special tokens, and pieces grown by rule from two word lists.
+"""The bundled tokenizer's tokens: bytes, special tokens, and pieces derived from two word lists.
 
-Every byte is a token, so any text can be written; words, with and without a leading space, make it short.
+Every byte is a token, so any text can be written. Words, with and without a leading space, keep it short.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _VOWELS = "aeiou"
 
 
 def build_pieces() -> list[str]:
-    """The text pieces, in the order of their ids, without bytes and special tokens; each of two or more bytes."""
+    """The text pieces in the order of their ids, without bytes and special tokens. Each has two or more bytes."""
     pieces = dict.fromkeys(_whitespace())
     english = _read_sections(_DATA / "english.txt")
     for symbol in english["symbol"]:
@@ -99,7 +99,7 @@ def _adverb(adjective: str) -> str:
 
 
 def _common_characters() -> Iterable[str]:
-    """The 3,755 characters of GB 2312's first level: those in daily use."""
+    """The 3,755 characters of GB 2312's first level, which are in daily use."""
     for row in range(0xB0, 0xD8):
         cells = range(0xA1, 0xFF if row < 0xD7 else 0xFA)
         yield from bytes(byte for cell in cells for byte in (row, cell)).decode("gb2312")

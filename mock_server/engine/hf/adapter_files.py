@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, AdapterNotFoundError
 from mock_server.engine.hf.checkpoint import BadFileError, Shape, read_json, tensor_shapes
+from mock_server.engine.lora_ranks import smallest_max_rank
+from mock_server.engine.wording import Setting
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The limits on ranks that vLLM can be started with."""
 
 _PREFIX = "base_model.model."
 _NOT_SERVED = {
@@ -32,21 +32,13 @@ _log = logging.getLogger(__name__)
 def is_adapter(folder: Path) -> bool:
     try:
         return (folder / CONFIG).is_file()
-    except (OSError, ValueError):  # too long a path, one in a folder that nobody may enter, a null character
+    except (OSError, ValueError):  # the path is too long, its folder may not be entered, or it has a null character
         return False
-
-
-def smallest_max_rank(rank: int) -> int:
-    """Raises `AdapterError` for a rank beyond what vLLM takes."""
-    for limit in MAX_RANKS:
-        if rank <= limit:
-            return limit
-    raise AdapterError(f"rank {rank} is above {MAX_RANKS[-1]}, the largest that vLLM serves")
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterFiles:
-    """`rank` is the largest of its modules; `base` is what its own configuration says it was trained on."""
+    """`rank` is the largest rank of its modules. `base` is the model that its configuration names."""
 
     name: str
     folder: Path
@@ -55,10 +47,10 @@ class AdapterFiles:
 
     @classmethod
     def read(cls, adapter: Adapter) -> AdapterFiles:
-        """Raises `AdapterError` for what no engine could serve, `AdapterNotFoundError` for no adapter at all."""
+        """Raises `AdapterNotFoundError` if there is no adapter, `AdapterError` if no engine could serve it."""
         name, path = adapter.name, adapter.path
         if not path:
-            raise AdapterNotFoundError(f"the adapter {name} has no path: the form is name=path")
+            raise AdapterNotFoundError(f"the adapter {name} has no path: write name=path")
         folder = _folder(name, path)
         if not is_adapter(folder):
             what = f"has no {CONFIG}" if folder.is_dir() else "does not exist"
@@ -68,7 +60,8 @@ class AdapterFiles:
         try:
             config = read_json(folder / CONFIG)
         except BadFileError as error:
-            raise AdapterError(f"adapter {name}: {error}", f"adapter {name}: its {CONFIG} {error.problem}") from error
+            public = f"adapter {name}: its {CONFIG} {error.problem}"
+            raise AdapterError(f"adapter {name}: {error}", public=public) from error
         _check_kind(name, config)
         return cls(name, folder, _rank(name, config), _base(name, config))
 
@@ -76,16 +69,16 @@ class AdapterFiles:
         """Raises `AdapterError`."""
         if self.rank > max_rank:
             raise AdapterError(
-                f"adapter {self.name} has rank {self.rank}, the server is made for {max_rank}: start it with"
-                f" --max-lora-rank {smallest_max_rank(self.rank)}"
+                f"adapter {self.name} has rank {self.rank}, and the engine takes at most {max_rank}: start it with ",
+                Setting("max_lora_rank", smallest_max_rank(self.rank)),
             )
 
     def check_base(self, model: str) -> None:
-        """That each matrix fits the one that it changes, as far as both are files here. Raises `AdapterError`."""
+        """Checks that each matrix fits the one that it changes, if both are files here. Raises `AdapterError`."""
         base_shapes = self._tensor_shapes(Path(model), "model.safetensors")
         own_shapes = self._tensor_shapes(self.folder, WEIGHTS[0])
         changes = _changes(own_shapes)
-        # where no name is known at all, the two only name their modules differently
+        # if no name is known, the two only name their modules differently
         if any(f"{module}.weight" in base_shapes for module in changes):
             for module, shape in changes.items():
                 self._check_module(module, shape, base_shapes, model)
@@ -97,23 +90,22 @@ class AdapterFiles:
         try:
             return tensor_shapes(folder, file)
         except BadFileError as error:
-            raise AdapterError(
-                f"adapter {self.name}: {error}", f"adapter {self.name}: {file} {error.problem}"
-            ) from error
+            public = f"adapter {self.name}: {file} {error.problem}"
+            raise AdapterError(f"adapter {self.name}: {error}", public=public) from error
 
     def _check_module(self, module: str, shape: Shape, base_shapes: dict[str, Shape], model: str) -> None:
         base_shape = base_shapes.get(f"{module}.weight")
         if base_shape is None and any(name.startswith(f"{module}.") for name in base_shapes):
-            return  # quantized: its matrices have other names and shapes
+            return  # quantized: the matrices have other names and shapes
         if base_shape != shape:
             has = "no such module" if base_shape is None else f"one of {_shown(base_shape)}"
             trained_on = f" It says that it was trained on {shown(self.base)}." if self.base else ""
             own = f"adapter {self.name} belongs to another base model: its {shown(module)} is {_shown(shape)},"
-            raise AdapterError(f"{own} {model} has {has}.{trained_on}", f"{own} the base model has {has}.")
+            raise AdapterError(f"{own} {model} has {has}.{trained_on}", public=f"{own} the base model has {has}.")
 
 
 def shown(text: str) -> str:
-    """Text from outside, in a message of one line."""
+    """Text from outside, for a message of one line."""
     text = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
     return text if text.isprintable() else ascii(text)
 
@@ -123,14 +115,14 @@ def _folder(name: str, path: str) -> Path:
         folder = Path(path).expanduser()
         folder.is_dir()
         return folder
-    except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, a null character
+    except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user, or a null character
         _not_found(name, f"{shown(path)} is not a path: {getattr(error, 'strerror', None) or error}")
 
 
 def _not_found(name: str, problem: str) -> NoReturn:
-    """In public all of these are the same: what exists on this machine is nobody's business."""
+    """Callers get the same message in all cases, so they cannot find out which files exist on this machine."""
     public = f"adapter {name}: there is no adapter at this path (a folder with {CONFIG} and {' or '.join(WEIGHTS)})"
-    raise AdapterNotFoundError(f"adapter {name}: {problem}", public)
+    raise AdapterNotFoundError(f"adapter {name}: {problem}", public=public)
 
 
 def _check_kind(name: str, config: dict[str, Any]) -> None:
@@ -166,7 +158,7 @@ def _base(name: str, config: dict[str, Any]) -> str:
 
 
 def _changes(shapes: dict[str, Shape]) -> dict[str, Shape]:
-    """The shape of the base's matrix that each pair of A (rank × in) and B (out × rank) changes."""
+    """For each pair of A (rank × in) and B (out × rank), the shape of the base's matrix that it changes."""
     changes: dict[str, Shape] = {}
     for name, shape in shapes.items():
         module, found, _ = name.removeprefix(_PREFIX).partition(".lora_A.")

@@ -1,4 +1,4 @@
-"""A model's folder as far as it can be read without loading it: configuration, and the shapes of its tensors."""
+"""What a model's folder shows without loading the model: its configuration, and the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_JSON_BYTES = 16_000_000
 
 
 class BadFileError(ValueError):
-    """A file is not what it should be. `problem` says why without naming the path, as the end of a sentence."""
+    """A file is not what it should be. `problem` is the end of a sentence that begins with the file's name."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path} {problem}")
@@ -36,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def tensor_shapes(folder: Path, file: str = "model.safetensors") -> dict[str, Shape]:
-    """Of every tensor in a folder's safetensors files; none where there is no such file. Raises `BadFileError`."""
+    """The shapes of all tensors in a folder's safetensors files; empty without such files. Raises `BadFileError`."""
     files = [folder / file]
     if (folder / _INDEX).is_file() and not files[0].is_file():
         weight_map = read_json(folder / _INDEX).get("weight_map", {})
@@ -47,7 +47,7 @@ def tensor_shapes(folder: Path, file: str = "model.safetensors") -> dict[str, Sh
 
 
 def _shapes_of(path: Path) -> dict[str, Shape]:
-    """From the header alone: eight bytes that say how long it is, then JSON."""
+    """Reads only the header: eight bytes with its length, then JSON."""
     with _opened(path) as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 2**64
@@ -74,7 +74,7 @@ def _object(path: Path, data: bytes) -> dict[str, Any]:
         content = json.loads(data)
     except RecursionError:
         raise BadFileError(path, "is nested too deeply") from None
-    except ValueError as error:  # not JSON, not UTF-8, or a number of too many digits
+    except ValueError as error:  # not JSON, not UTF-8, or a number with too many digits
         raise BadFileError(path, f"is not valid JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise BadFileError(path, "must be a JSON object")
@@ -83,7 +83,7 @@ def _object(path: Path, data: bytes) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """An ordinary file: a pipe or a device could keep the reader waiting, or never end. Raises `BadFileError`."""
+    """Opens an ordinary file: a pipe or a device could make the reader wait, or never end. Raises `BadFileError`."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,7 +1,8 @@
-"""The textual half of an engine over a Hugging Face tokenizer: prompts, templates and detokenizing.
+"""The text part of an engine with a Hugging Face tokenizer: prompts, templates and detokenizing.
 
-Long prompts take milliseconds, so encoding and rendering run in a thread of their own. Short ones do not: on a busy
-machine their result would come from there later by far more than they take. Never two at once: a tokenizer bears one.
+Long prompts take milliseconds, so a separate thread encodes and renders them. Short ones stay here: on a busy machine,
+waiting for the thread would take far longer than they do. Only one runs at a time, since tokenizers are not
+thread-safe.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from mock_server.engine.json_length import text_length
 _T = TypeVar("_T")
 
 SHORT = 2000
-"""Characters that are encoded in well under half a millisecond."""
+"""This many characters take well under half a millisecond."""
 _CHARACTERS_A_TOKEN = 4
 
 
 class HfText:
-    """Over whatever `transformers.AutoTokenizer` loads. `chat_template` stands in for the tokenizer's own,
-    `fallback` where it has none.
+    """Uses anything that `transformers.AutoTokenizer` loads. `chat_template` replaces the tokenizer's own, `fallback`
+    is for tokenizers without one.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class HfText:
         fallback: str | None = None,
         max_model_len: int | None = None,
     ) -> None:
-        """`max_model_len`: text that cannot fit the context is refused before it is tokenized; None: any length."""
+        """`max_model_len`: refuse text that cannot fit this context before tokenizing it; None: no limit."""
         self._tokenizer = tokenizer
         self._max_model_len = max_model_len
         self._longest = longest_token(tokenizer)
@@ -56,7 +57,7 @@ class HfText:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def tokenize(self, text: str) -> list[int]:
-        """With the special tokens that the model's prompts begin with, if they do. Raises `PromptTooLongError`."""
+        """Adds the special tokens that the model's prompts begin with, if any. Raises `PromptTooLongError`."""
         self._check_length(len(text), "prompt")
         return await self._run(len(text), lambda: list(self._tokenizer.encode(text)))
 
@@ -65,7 +66,7 @@ class HfText:
         return await self._run(length, lambda: str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False)))
 
     async def render_chat(self, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT) -> list[int]:
-        """Raises `RequestRefusedError` with the template's own words."""
+        """Raises `RequestRefusedError` with the template's own message."""
         if not self.has_chat_template:
             raise RequestRefusedError("the model has no chat template", "messages")
         check_template_kwargs(options)
@@ -98,18 +99,18 @@ class HfText:
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     async def _run(self, length: int, work: Callable[[], _T]) -> _T:
-        """Here or in the thread, in the order asked for."""
+        """Runs the work here or in the thread, in the order of the calls."""
         if length <= SHORT and (self._latest is None or self._latest.done()):
             return work()
         self._latest = future = self._thread.submit(work)
-        # shielded: one whose client left runs on, and `done` must not say otherwise
+        # shielded: work whose client has left continues, and `done` must not report its end before
         return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def render_prompt(
     tokenizer: Any, chat_template: str | None, turns: Sequence[ChatTurn], options: ChatOptions = DEFAULT_CHAT
 ) -> list[int]:
-    """Raises `RequestRefusedError` with the template's own words."""
+    """Raises `RequestRefusedError` with the template's own message."""
     conversation = [{"role": turn.role, "content": turn.content, **turn.fields} for turn in turns]
     try:
         text = tokenizer.apply_chat_template(
@@ -121,13 +122,13 @@ def render_prompt(
             tools=list(options.tools) or None,
             **options.template_kwargs,
         )
-    except Exception as error:  # a template may fail in any way on a client's values
+    except Exception as error:  # a template may fail in any way because of a client's values
         raise RequestRefusedError(f"the model's chat template refuses the messages: {error}", "messages") from error
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def _vocabulary_table(tokenizer: Any) -> VocabularyTable | None:
-    """None for tokenizers that are not of the fast kind, or whose decoder is not known."""
+    """None for tokenizers that are not fast ones, or have an unknown decoder."""
     decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
     if decoder is None:
         return None

@@ -1,4 +1,4 @@
-"""The bytes behind each token of a Hugging Face vocabulary, read off how its decoder turns pieces into text."""
+"""The bytes of each token of a Hugging Face vocabulary, found from how its decoder turns pieces into text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPACE_MARK = "\u2581"  # SentencePiece's
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes: printable bytes are themselves, the rest count up from U+0100."""
+    """GPT-2's printable characters for the 256 bytes: printable bytes are themselves, the rest count up from U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     alphabet = {chr(byte): byte for byte in printable}
     rest = (byte for byte in range(256) if byte not in printable)
@@ -23,7 +23,7 @@ _BYTE_ALPHABET = _byte_alphabet()
 
 
 def read_byte_level(piece: str) -> bytes:
-    """Added tokens are written plainly: what is not of the alphabet is text."""
+    """Added tokens are plain text, as are all characters outside the alphabet."""
     try:
         return bytes([_BYTE_ALPHABET[character] for character in piece])
     except KeyError:
@@ -31,16 +31,16 @@ def read_byte_level(piece: str) -> bytes:
 
 
 def read_marked(piece: str) -> bytes:
-    """SentencePiece's pieces: a mark for each space, and <0x0A> for a byte that has no piece."""
+    """Reads SentencePiece's pieces: a mark for each space, and <0x0A> for a byte that has no piece."""
     if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
         return bytes.fromhex(piece[3:5])
     return piece.replace(_SPACE_MARK, " ").encode()
 
 
 def piece_reader(decoder: Mapping[str, Any]) -> PieceReader | None:
-    """How the pieces of a vocabulary are read, from its decoder's description in tokenizer.json.
+    """A function that reads the pieces of a vocabulary, chosen by its decoder's description in tokenizer.json.
 
-    None: a token's text depends on its neighbours, or the decoder is not known here.
+    None: a token's text depends on its neighbours, or the decoder is unknown.
     """
     steps: Sequence[Mapping[str, Any]] = decoder.get("decoders", [decoder])
     kinds = [step.get("type") for step in steps]
@@ -56,7 +56,7 @@ def piece_reader(decoder: Mapping[str, Any]) -> PieceReader | None:
 
 
 class VocabularyTable:
-    """A `TokenTable` over a vocabulary's pieces; each token is read once. Special tokens show nothing."""
+    """A `TokenTable` over a vocabulary's pieces. Each token is read once. Special tokens have no text."""
 
     def __init__(self, piece_of: Callable[[int], str | None], read: PieceReader, special_ids: Collection[int]) -> None:
         self._piece_of = piece_of
@@ -66,7 +66,7 @@ class VocabularyTable:
         self._texts: dict[int, str | None] = {}
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Special tokens are written out; an id that no piece has is nothing."""
+        """The bytes of a token, including special ones; empty for an unknown id."""
         piece = self._piece_of(token_id)
         return b"" if piece is None else self._read(piece)
 

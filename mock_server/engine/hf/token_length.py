@@ -1,4 +1,4 @@
-"""The longest token of a Hugging Face vocabulary: by it a text has so many tokens at least, before it is tokenized."""
+"""The longest token of a Hugging Face vocabulary, which gives a lower bound on a text's tokens before tokenizing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LONGEST_DECOMPOSITION = 4
-"""Characters that NFC may join into one."""
+"""The number of characters that NFC may join into one."""
 
 
 def longest_token(tokenizer: Any) -> int | None:
-    """The most characters of a text that become one token; None where that is not bounded, or not known.
+    """The largest number of characters that become one token; None if there is no bound or it is unknown.
 
-    It is known for vocabularies of bytes (BPE over bytes, or with a fallback to them), whose every character takes part
-    in some token.
+    It is known for vocabularies of bytes (BPE over bytes, or with a fallback to them), where every character is part of
+    some token.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -28,7 +28,7 @@ def longest_token(tokenizer: Any) -> int | None:
 
 
 def _keeps_all(described: Mapping[str, Any]) -> bool:
-    """No character of a text is left out or joined to others that no token has."""
+    """Whether every character of a text becomes part of a token that contains it."""
     splits = list(_steps(described.get("pre_tokenizer"), "pretokenizers"))
     model = described["model"]
     if model.get("type") != "BPE" or any(split.get("behavior") == "Removed" for split in splits):
@@ -44,7 +44,7 @@ def _takes_spaces(token: Mapping[str, Any]) -> bool:
 
 
 def _growth(normalizer: Mapping[str, Any] | None) -> int | None:
-    """How many characters a normalizer may make one of; None: not bounded."""
+    """How many characters a normalizer may join into one; None: no bound."""
     factor = 1
     for step in _steps(normalizer, "normalizers"):
         if step["type"] == "NFC":

@@ -28,7 +28,7 @@ DEFAULT_MAX_MODEL_LEN = 32_768
 FEATURES: frozenset[Feature] = frozenset(
     {"logprobs", "prompt_logprobs", "structured_outputs", "logit_bias", "allowed_token_ids", "bad_words"}
 )
-"""Of an engine whose tokens are the author's."""
+"""The facts of an engine whose tokens are the author's."""
 
 
 def make_info(
@@ -55,7 +55,7 @@ _SHORT = 1_000
 _FEW = 32
 _SHORT_PROMPT = 100
 _PIECES_A_TURN, _LONG_PIECE = 32, 128
-_MOST_CHARACTERS = 2_000_000  # longer text is only tokenized if it may fit the context
+_MOST_CHARACTERS = 2_000_000  # longer text is tokenized only if it may fit the context
 _MOST_TOKENS = 500_000
 
 
@@ -102,7 +102,7 @@ class BundledText:
         return await self._gathered(pieces, "messages")
 
     async def _written_turns(self, turns: Sequence[ChatTurn], options: ChatOptions) -> list[ChatTurn]:
-        """All turns with their calls as text. Raises `PromptTooLongError` before it writes what cannot fit."""
+        """All turns, with their calls as text. Raises `PromptTooLongError` before it writes calls that cannot fit."""
         called = [calls for turn in turns if turn.fields and (calls := turn.fields.get("tool_calls"))]
         self._check_length(await text_length([options.tools, called]), "messages")
         written: list[ChatTurn] = []
@@ -115,7 +115,7 @@ class BundledText:
         return written
 
     async def _gathered(self, pieces: Iterable[Sequence[int]], field: str) -> list[int]:
-        """All ids; other requests run between the pieces. Raises `PromptTooLongError`."""
+        """All ids. Other requests run between the pieces. Raises `PromptTooLongError`."""
         ids: list[int] = []
         most = max(_MOST_TOKENS, 4 * self.info.max_model_len)
         for number, piece in enumerate(pieces, 1):
@@ -152,7 +152,7 @@ class BundledText:
         return await asyncio.shield(self._own_death)
 
     def die_by_itself(self, error: EngineDeadError) -> None:
-        """Tells whoever waits for it."""
+        """Reports the engine's death to its waiters."""
         if self._own_death is not None and not self._own_death.done():
             self._own_death.set_result(error)
 

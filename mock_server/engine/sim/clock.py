@@ -1,4 +1,4 @@
-"""Time as an engine sees it, in seconds: real (maybe faster or slower than the wall), or virtual for tests."""
+"""An engine's time in seconds: real (possibly faster or slower than the wall clock), or virtual for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Entry = tuple[float, int, Callable[[], None]]
 
 
 class Clock(Protocol):
-    """`now` never goes back; callbacks run in the order of their times, never early."""
+    """`now` never goes back. Callbacks run in the order of their times, never early."""
 
     def start(self) -> None:
         """Binds the clock to the running event loop."""
@@ -33,7 +33,7 @@ class Clock(Protocol):
 
 
 class _Alarms:
-    """Times to come and what to do then; equal times keep their order."""
+    """Future times and what to do then. Equal times keep their order."""
 
     def __init__(self) -> None:
         self._heap: list[_Entry] = []
@@ -57,11 +57,11 @@ class _Alarms:
 
 
 def _call(callback: Callable[[], None]) -> None:
-    """Without letting its failure stop the clock."""
+    """Runs a callback. Its failure does not stop the clock."""
     try:
         callback()
     except Exception:
-        _log.exception("what was to happen at a time failed")
+        _log.exception("a timed callback failed")
 
 
 async def _sleep_on(clock: Clock, when: float) -> None:
@@ -71,7 +71,7 @@ async def _sleep_on(clock: Clock, when: float) -> None:
 
 
 class RealClock:
-    """The monotonic clock. `time_scale` 2.0 makes engine time pass twice as fast as the wall's."""
+    """The monotonic clock. With a `time_scale` of 2.0, engine time passes twice as fast as the wall clock's."""
 
     def __init__(self, time_scale: float = 1.0) -> None:
         if not time_scale > 0:
@@ -114,7 +114,7 @@ class RealClock:
         due = []
         while self._alarms and self._alarms.next_at <= now:
             due.append(self._alarms.pop())
-        for callback in due:  # what they set for a time that has passed waits until the loop has had its turn
+        for callback in due:  # new alarms for a time that has passed wait until the loop has had its turn
             _call(callback)
         if self._alarms and self._alarms.next_at < self._armed_at:
             self._arm(self._alarms.next_at)
@@ -123,8 +123,8 @@ class RealClock:
 class VirtualClock:
     """Time that jumps to the next alarm as soon as everything that is ready has run.
 
-    asyncio does not tell when its ready queue is empty, so the clock lets a few passes of the loop go by:
-    enough for a chain of as many wake-ups to see the time of the alarm that caused it.
+    asyncio does not report when its ready queue is empty, so the clock first waits for a few passes of the loop. A
+    chain of that many wake-ups therefore sees the time of the alarm that caused it.
     """
 
     passes = 8

@@ -1,7 +1,7 @@
-"""How long the modelled hardware takes for a step and a request, in seconds. Linear, with seeded noise.
+"""How long the modelled hardware takes for a step and a request, in seconds: linear, with seeded noise.
 
 step = (base + a * prefill tokens + b * decoding sequences + c * context tokens read) * noise,
-noise log-normal with median 1: the form that fits a step of a transformer under continuous batching.
+where the noise is log-normal with median 1. This form fits a step of a transformer under continuous batching.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StepCosts:
 
 
 class CostModel:
-    """Draws durations; the same seed and the same calls give the same figures."""
+    """Draws durations. The same seed and the same calls give the same durations."""
 
     def __init__(self, costs: StepCosts, seed: int = 0) -> None:
         self.costs = costs

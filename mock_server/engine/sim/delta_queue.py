@@ -1,4 +1,4 @@
-"""The stream between an engine in this process and its one reader: deltas pile up, the reader takes all."""
+"""The stream between an engine in this process and its one reader: deltas accumulate, and the reader takes all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mock_server.engine.errors import EngineError
 from mock_server.engine.sim.outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
-_MOST_WITH_LOGPROBS = 16  # written in two milliseconds or so
+_MOST_WITH_LOGPROBS = 16  # written in about two milliseconds
 _MOST_WHOLE = 8  # choices of thousands of tokens each
 _LOGPROBS_A_DELTA = 4
 _MOST_UNREAD = 200_000
@@ -28,7 +28,7 @@ def weight(top_logprobs: int | None) -> int:
 class DeltaQueue:
     """A `PushStream` that ends when each of `num_choices` choices has a finish reason.
 
-    With `final_only` the reader gets a choice when it ends, in one delta where nothing is lost by that.
+    With `final_only` the reader gets each choice when it ends, in one delta if this loses nothing.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class DeltaQueue:
         self.prompt_logprobs = prompt_logprobs
         self.first_token_at: float | None = None
         self.queued_at: float | None = None
-        """Engine side sets it, by `time.monotonic`."""
+        """The engine sets it, by `time.monotonic`."""
         self._scheduled_at: dict[int, float] = {}
         self._open_choices = num_choices
         self._on_close = on_close
@@ -73,7 +73,7 @@ class DeltaQueue:
         self._most_at_once = _MOST_WITH_LOGPROBS if has_logprobs else _MOST_WHOLE if final_only else _MOST_AT_ONCE
         self._weight = weight(top_logprobs)
         self._growing: dict[int, list[int]] = {}
-        """For choices whose last delta has no log probabilities: its tokens."""
+        """The tokens of the last delta, for choices whose last delta has no log probabilities."""
         self._ready: list[Delta] = []
         self._waiter: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
@@ -82,11 +82,11 @@ class DeltaQueue:
         self._error: EngineError | None = None
 
     def schedule(self, choice: int, at: float) -> None:
-        """Engine side: it took this choice up."""
+        """Engine side: the engine has started this choice."""
         self._scheduled_at[choice] = at
 
     def put(self, delta: Delta) -> None:
-        """Engine side: adds a delta, and wakes the reader if it waits."""
+        """Engine side: adds a delta, and wakes the reader if it is waiting."""
         if self._so_far is not None:
             if delta.finish_reason is None and delta.logprobs is None:
                 joined = self._growing.get(delta.choice)
@@ -113,7 +113,7 @@ class DeltaQueue:
             self._fall_behind()
 
     def _fall_behind(self) -> None:
-        """Deltas pile up because the client does not read. Beyond the bounds, the stream with the most of them ends."""
+        """Deltas accumulate while the client does not read. Beyond the bounds, the stream with the most deltas ends."""
         if len(self._ready) <= _MOST_AT_ONCE or self._error is not None:
             return
         waiting = len(self._ready) * self._weight
@@ -127,18 +127,18 @@ class DeltaQueue:
                 slowest.give_up(_MOST_UNREAD_TOGETHER)
 
     def give_up(self, limit: int) -> None:
-        """Ends the stream with an error after the first of what is ready."""
+        """Ends the stream with an error after the first deltas that are ready."""
         self._outbox.behind.pop(self, None)
         del self._ready[_MOST_AT_ONCE:]
         self._open_choices = 0
-        self._error = EngineError(f"the client reads too slowly: more than {limit} deltas wait")
+        self._error = EngineError(f"the client reads too slowly: more than {limit} deltas are waiting")
         asyncio.get_running_loop().call_soon(self._on_close)
 
     def _join(self, delta: Delta) -> None:
-        """Appends to a choice's last delta, unless it matters that they are separate.
+        """Appends to a choice's last delta, unless the two must stay separate.
 
-        Deltas with and without log probabilities stay separate. So does a stop without a token of its own, which
-        would take the token before it for its own.
+        Deltas with and without log probabilities stay separate. So does a stop without a token: otherwise the token
+        before it would count as the one that stopped the choice.
         """
         if self._so_far is None:
             return
@@ -158,7 +158,7 @@ class DeltaQueue:
             joined[-1].logprobs.extend(delta.logprobs)  # type: ignore[union-attr]
 
     def fail(self, error: EngineError) -> None:
-        """Engine side: the reader gets what is ready, then the error."""
+        """Engine side: the reader gets all ready deltas, then the error."""
         self._error = error
         self._tell_soon()
         if self._waiter is not None:
@@ -184,13 +184,13 @@ class DeltaQueue:
             self._outbox.add(self.tell)
 
     def tell(self) -> None:
-        """The outbox's side."""
+        """Called by the outbox."""
         self._is_due = False
         if self._listener is None:
             return
         if self._ready:
             self._listener()
-            if self._ready or self._error is not None:  # the error comes after the deltas that were ready
+            if self._ready or self._error is not None:  # the error follows the deltas that were ready
                 self._tell_soon()
         elif self._error is not None:
             self._listener()
@@ -201,7 +201,7 @@ class DeltaQueue:
         return self._batch()
 
     def _batch(self) -> Sequence[Delta]:
-        """What is ready, or a part of it if that is much to write or has piled up behind a slow reader."""
+        """The ready deltas, or some of them if they are many to write at a time or a slow reader let them pile up."""
         if len(self._ready) <= self._most_at_once:
             batch, self._ready = self._ready, []
         else:

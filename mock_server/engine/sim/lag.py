@@ -1,4 +1,4 @@
-"""How late an engine's clock fires: the share of every latency that the process, not the model, added."""
+"""How late an engine's clock fires: the part of each latency that the process added, not the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LagMeter:
             self._max_s = lag_s
 
     def summary(self) -> dict[str, float]:
-        """Empty when nothing was timed."""
+        """Empty if nothing has been timed."""
         ordered = sorted(self._recent_s)
         if not ordered:
             return {}

@@ -24,7 +24,7 @@ PROFILES = {
     for profile in (
         Profile(
             "demo",
-            "a 7B chat model on one data-centre GPU: at 64 streams about 8 ms a token, first token in 100 ms",
+            "a 7B chat model on one data-centre GPU: about 8 ms per token at 64 streams, first token after 100 ms",
             StepCosts(
                 base_s=5.2e-3,
                 prefill_token_s=12e-6,
@@ -37,17 +37,18 @@ PROFILES = {
         ),
         Profile(
             "instant",
-            "no delay at all: as fast as this process goes",
+            "no delay: as fast as this process can run",
             StepCosts(),
             max_num_seqs=4096,
             max_num_batched_tokens=65536,
         ),
     )
 }
+DEFAULT_PROFILE = "demo"
 
 
 def find_profile(name: str) -> Profile:
-    """Raises `ValueError` with the known names."""
+    """Raises `ValueError`, which lists the known names."""
     profile = PROFILES.get(name)
     if profile is None:
         hint = did_you_mean(name, PROFILES)

@@ -1,7 +1,7 @@
-"""What the next step computes: continuous batching with chunked prefill, first come first served.
+"""Chooses what the next step computes: continuous batching with chunked prefill, first come first served.
 
-Each step every running sequence that has its prompt computed takes one token (decode); prefill chunks,
-those begun first, fill what is left of the token budget. Pure: no clock, no I/O, no randomness.
+In each step, every running sequence whose prompt is computed gets one token (decode). Chunks of prompts, in the order
+in which they began, fill the rest of the token budget. Pure: no clock, no I/O, no randomness.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class PrefillChunk(NamedTuple):
 
 
 class StepPlan(NamedTuple):
-    """One step's work. `num_kv_tokens` is the context that its decodes read."""
+    """The work of one step. `num_kv_tokens` is the context that its decodes read."""
 
     decodes: list[Sequence]
     prefills: list[PrefillChunk]
@@ -36,7 +36,7 @@ class StepPlan(NamedTuple):
         return len(self.decodes) + len(self.prefills)
 
     def parts(self, size: int) -> Iterator[StepPlan]:
-        """The same work as plans of at most `size` sequences, to be completed in this order."""
+        """The same work as plans of at most `size` sequences. Complete them in this order."""
         for start in range(0, len(self.decodes), size):
             yield StepPlan(self.decodes[start : start + size], [], self.num_prefill_tokens, self.num_kv_tokens)
         for start in range(0, len(self.prefills), size):
@@ -44,7 +44,7 @@ class StepPlan(NamedTuple):
 
 
 SampledToken = tuple[Sequence, int, FinishReason | None]
-"""The sequence, its new token, and why that token is the last, if it is. (A plain tuple: one for each token.)"""
+"""The sequence, its new token, and the finish reason if that token is the last. (A plain tuple for speed.)"""
 
 
 class Scheduler:
@@ -60,7 +60,7 @@ class Scheduler:
             )
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
-        # Dictionaries in the order of coming: a client that leaves may take thousands away.
+        # Dictionaries in the order of arrival: a client that leaves may remove thousands.
         self.waiting: OrderedDict[Sequence, None] = OrderedDict()
         self.prefilling: dict[Sequence, None] = {}
         self.decoding: dict[Sequence, None] = {}
@@ -76,7 +76,7 @@ class Scheduler:
         self.waiting[sequence] = None
 
     def abort(self, sequence: Sequence) -> None:
-        """Forgets a sequence at once; a plan that holds it skips it."""
+        """Removes a sequence immediately. Plans that contain it skip it."""
         if sequence.status is SequenceStatus.WAITING:
             self.waiting.pop(sequence, None)
         elif sequence.status is SequenceStatus.RUNNING:
@@ -84,7 +84,7 @@ class Scheduler:
         sequence.status = SequenceStatus.FINISHED
 
     def schedule(self) -> StepPlan:
-        """The next step's plan; admits waiting sequences that fit."""
+        """The plan of the next step. Admits waiting sequences that fit."""
         decodes = list(self.decoding)
         budget = self.max_num_batched_tokens - len(decodes)
         prefills: list[PrefillChunk] = []
@@ -107,7 +107,7 @@ class Scheduler:
         return num_tokens
 
     def complete(self, plan: StepPlan) -> list[SampledToken]:
-        """Books the step as computed; returns the tokens that it sampled. Aborted sequences are skipped.
+        """Marks the step as computed and returns the tokens that it sampled. Aborted sequences are skipped.
 
         A sequence that raises instead of sampling ends (see `take_failed`); the others continue.
         """

@@ -1,7 +1,7 @@
-"""The scripted engine: a function decides each request's tokens and their times. The truth for tests of meters.
+"""The scripted engine: a function decides each request's tokens and their times, so tests of meters know the truth.
 
-Requests do not share a batch: each keeps its own absolute schedule, whatever the load. Whatever a script raises fails
-its own request and no other.
+Requests do not share a batch: each keeps its own absolute schedule, whatever the load. An exception of a script fails
+only its own request.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from mock_server.engine.sim.outbox import Outbox
 from mock_server.engine.sim.worker import Worker
 
 _log = logging.getLogger(__name__)
-_MOST_AT_ONCE = 32  # of what is due: a process that cannot keep up still hears its clients
+_MOST_AT_ONCE = 32  # of due deltas: a process that cannot keep up still hears its clients
 
 
 class ScriptedRequest(NamedTuple):
-    """What a script gets to see of a request."""
+    """The part of a request that a script sees."""
 
     prompt_token_ids: Sequence[int]
     params: GenerationParams
@@ -44,19 +44,19 @@ class ScriptedRequest(NamedTuple):
 
 
 class TimedDelta(NamedTuple):
-    """A delta and when it comes, in seconds after the request's arrival."""
+    """A delta and its time, in seconds after the request's arrival."""
 
     at_s: float
     delta: Delta
 
 
 Script = Callable[[ScriptedRequest], Iterator[TimedDelta]]
-"""Yields in the order of time, until each choice has a finish reason. Whatever it raises fails the request; the message
-of an `EngineError` reaches the client."""
+"""Yields deltas in the order of time, until each choice has a finish reason. An exception fails the request, and the
+message of an `EngineError` reaches the client."""
 
 
 def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
-    """The author's text: the first token after `ttft_s`, one more each `itl_s`."""
+    """The author's text: the first token after `ttft_s`, then one every `itl_s`."""
     eos_token_id = author.tokenizer.eos_token_id
 
     def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
@@ -80,7 +80,7 @@ def paced_script(author: Author, *, ttft_s: float, itl_s: float) -> Script:
 
 @dataclass(slots=True)
 class _Performance:
-    """A request under way: what comes next, and whom it goes to."""
+    """A request under way: its next delta, and its stream."""
 
     arrived_at: float
     rest: Iterator[TimedDelta]
@@ -96,7 +96,7 @@ class _Performance:
 
 @contextmanager
 def _failing_the_request() -> Iterator[None]:
-    """Turns whatever a script raises into an `EngineError`, except `TooMuchWorkError`."""
+    """Turns any exception of a script into an `EngineError`, except `TooMuchWorkError`."""
     try:
         yield
     except (EngineError, TooMuchWorkError, KeyboardInterrupt):
@@ -120,7 +120,7 @@ def _check(timed: TimedDelta, num_choices: int, vocab_size: int) -> None:
 
 
 class ScriptedEngine(BundledText):
-    """An `Engine` whose every token and time is known beforehand."""
+    """An `Engine` whose tokens and times are all known beforehand."""
 
     def __init__(
         self,
@@ -133,8 +133,8 @@ class ScriptedEngine(BundledText):
         author: Author | None = None,
         image_tokens: int | None = None,
     ) -> None:
-        """`author`: whose tokens the script's are, as `paced_script`'s are; then it does all that an author does.
-        `image_tokens`: what an image counts as; None: text only.
+        """`author`: the author of the script's tokens, if there is one, as for `paced_script`. The engine then supports
+        all features of an author. `image_tokens`: how many tokens an image counts as; None: text only.
         """
         super().__init__(tokenizer)
         features = frozenset() if author is None else FEATURES
@@ -192,7 +192,7 @@ class ScriptedEngine(BundledText):
         prompt_logprobs = (
             None if self._author is None else await self.prompt_logprobs(self._author, prompt_token_ids, params)
         )
-        self.check_health()  # no await from here to the queue: it would miss the engine's end
+        self.check_health()  # no await from here to the queue: the engine's end would go unnoticed
         self._requests += 1
         self._prompt_tokens += len(prompt_token_ids)
         key = self._requests
@@ -204,7 +204,7 @@ class ScriptedEngine(BundledText):
             prompt_logprobs=prompt_logprobs,
             outbox=self._outbox,
         )
-        queue.queued_at = time.monotonic()  # nobody waits here
+        queue.queued_at = time.monotonic()  # nothing here waits
         for choice in range(params.n):
             queue.schedule(choice, queue.queued_at)
         self._performances[key] = _Performance(arrived_at, rest, first, queue, params.n)
@@ -240,7 +240,7 @@ class ScriptedEngine(BundledText):
         self._clock.call_at(performance.arrived_at + performance.next.at_s, lambda: self._perform(key))
 
     def _perform(self, key: int) -> None:
-        """Hands over what is due, and comes back for the rest."""
+        """Hands over the due deltas, and schedules the rest."""
         performance = self._performances.get(key)
         if performance is None:  # closed by its reader
             return

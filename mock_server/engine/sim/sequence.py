@@ -1,4 +1,4 @@
-"""One choice of one request on its way through the scheduler: how far it is, and the tokens it will say."""
+"""One choice of one request in the scheduler: its progress, and the tokens that it will have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SequenceStatus(Enum):
 
 
 class Sequence:
-    """Counts, no clock and no I/O. `tokens` yields the sequence's tokens in order, for ever or to its end."""
+    """Only counts: no clock, no I/O. `tokens` yields the sequence's tokens in order, endlessly or to its end."""
 
     __slots__ = (
         "_max_tokens",
@@ -47,7 +47,7 @@ class Sequence:
         self.status = SequenceStatus.WAITING
         self._tokens = tokens
         self.weighed = tokens if isinstance(tokens, WeighedTokens) and params.logprobs is not None else None
-        """Where log probabilities are asked for: tells that of the last token."""
+        """If log probabilities are requested: returns those of the last token."""
         self._max_tokens = params.max_tokens
         self._min_tokens = params.min_tokens
         self._stop_token_ids = params.stop_token_ids
@@ -63,13 +63,13 @@ class Sequence:
         return self.status is SequenceStatus.FINISHED
 
     def last_logprobs(self) -> tuple[PositionLogprobs] | None:
-        """Of the token sampled last, if log probabilities were asked for."""
+        """The log probabilities of the token sampled last, if requested."""
         if self.weighed is None or self.weighed.last is None:
             return None
         return (self.weighed.last,)
 
     def sample(self) -> tuple[int, FinishReason | None]:
-        """The next token, and why it is the last, if it is."""
+        """The next token, and the finish reason if it is the last."""
         token_id = next(self._tokens)
         self.num_output_tokens += 1
         if token_id in self._stop_token_ids and self.num_output_tokens > self._min_tokens:

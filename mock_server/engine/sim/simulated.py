@@ -1,7 +1,7 @@
 """The simulated engine: the scheduler's steps, each taking as long as the cost model says, on a clock.
 
-Deadlines are absolute: a step that is waited for late does not delay the next one, so the mean speed is exact
-and the lag is published instead of passing for latency of the model.
+Deadlines are absolute: a late step does not delay the next one. The mean speed is therefore exact, and the lag is
+published instead of looking like latency of the model.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from mock_server.engine.sim.sequence import Sequence
 from mock_server.engine.sim.worker import Worker
 
 _STEPS_PER_PASS = 32  # of zero length, before the event loop gets a turn
-_LONGEST_PASS_S = 0.005  # of such steps if they are slow in fact,
-_FEW = 8  # which steps of few sequences are not
+_LONGEST_PASS_S = 0.005  # for such steps with more than a few sequences, which can be slow
+_FEW = 8
 _SEQUENCES_A_PART = 64  # of a step: each may take a tenth of a millisecond
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SimulatedEngine(BundledText):
         seed: int = 0,
         image_tokens: int | None = None,
     ) -> None:
-        """`image_tokens`: what an image counts as, for a model that sees; None: it reads text only."""
+        """`image_tokens`: how many tokens an image counts as; None: the model reads text only."""
         super().__init__(author.tokenizer)
         self.info = make_info("sim", profile.name, max_model_len, self.tokenizer.vocab_size, FEATURES, image_tokens)
         self._clock = clock
@@ -54,7 +54,7 @@ class SimulatedEngine(BundledText):
         self._author = author
         self._queues: dict[Sequence, DeltaQueue] = {}
         self._outbox = Outbox()
-        self._plain_deltas: dict[int, Delta] = {}  # of a first choice that goes on: by far the most
+        self._plain_deltas: dict[int, Delta] = {}  # by far the most common case: a first choice that continues
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._death: EngineDeadError | None = EngineDeadError("the engine has not been started")
@@ -113,7 +113,7 @@ class SimulatedEngine(BundledText):
         prompt_logprobs = None
         if params.prompt_logprobs is not None:
             prompt_logprobs = await self.prompt_logprobs(self._author, prompt_token_ids, params)
-        self.check_health()  # no await from here to the queue: it would miss the engine's end
+        self.check_health()  # no await from here to the queue: the engine's end would go unnoticed
         sequences = [
             Sequence(len(prompt_token_ids), params, tokens, eos_token_id=self.tokenizer.eos_token_id, choice=choice)
             for choice, tokens in enumerate(texts)
@@ -193,7 +193,7 @@ class SimulatedEngine(BundledText):
                 self._fail(scheduler.take_failed())
 
     async def _complete_in_parts(self, plan: StepPlan) -> None:
-        """Other requests run between them if they are slow; what is aborted meanwhile is skipped."""
+        """Other requests run in between if this is slow. Requests aborted meanwhile are skipped."""
         began = time.monotonic()
         for part in plan.parts(_SEQUENCES_A_PART):
             self._deliver(self._scheduler.complete(part))

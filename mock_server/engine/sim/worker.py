@@ -1,4 +1,4 @@
-"""Work whose length depends on a client: tried briefly on the event loop, and moved to a thread if it is long.
+"""Work whose length depends on a client: tried briefly on the event loop, and moved to a thread if it takes long.
 
 Either way it is bounded. The loop gets a turn after each trial, so that many clients together cannot block it.
 """
@@ -45,7 +45,7 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def stop(self) -> None:
-        """Does not wait for running work, which ends soon."""
+        """Stops without waiting for running work, which ends soon."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None

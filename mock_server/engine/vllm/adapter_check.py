@@ -1,7 +1,7 @@
-"""Whether an engine keeps its base rows free of an adapter that runs in the same batch.
+"""Checks that an adapter does not affect requests for the base model in the same batch.
 
-Some builds of vLLM for CPUs give them the last adapter. Every request here is made to say the same tokens, so
-that all positions can be compared: base alone, adapter alone, and both in one batch.
+Some builds of vLLM for CPUs apply the last adapter to them. Every request here is forced to generate the same tokens,
+so that all positions can be compared: base alone, adapter alone, and both in one batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROWS_EACH = 2
 
 
 async def base_rows_are_clean(engine: Engine, adapter: str) -> bool:
-    """False when base rows beside the adapter resemble the adapter more than the base alone."""
+    """False if base rows beside the adapter are closer to the adapter than to the base alone."""
     prompt = await engine.tokenize(_PROMPT)
     base_alone = await _logprobs(engine, prompt, None, 0)
     adapter_alone = await _logprobs(engine, prompt, adapter, 0)
@@ -32,7 +32,7 @@ def distance(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 async def _logprobs(engine: Engine, prompt: Sequence[int], adapter: str | None, number: int) -> list[float]:
-    """How likely the engine finds a fixed continuation, token by token."""
+    """The log probability of each token of a fixed continuation."""
     params = GenerationParams(
         max_tokens=_NUM_TOKENS,
         temperature=0,

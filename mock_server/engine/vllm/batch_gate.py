@@ -1,4 +1,4 @@
-"""Lets requests run alone that a build of vLLM cannot batch, among others that it can."""
+"""Runs requests alone that a build of vLLM cannot batch with others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 class BatchGate:
-    """In the order of arrival. A request that must be alone waits until nothing runs, and others wait for its first
-    output; from there on it runs beside them.
+    """Admits requests in the order of arrival. One that must be alone waits until nothing runs, and others wait for its
+    first output. After that, it runs beside them.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class BatchGate:
         self._is_empty.set()
 
     async def through(self, outputs: AsyncGenerator[Any, None], *, alone: bool) -> AsyncGenerator[Any, None]:
-        """The same outputs, started when it is the request's turn."""
+        """The same outputs, which start when it is the request's turn."""
         has_entered = False
         first = None
         try:

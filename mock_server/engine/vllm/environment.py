@@ -1,6 +1,6 @@
-"""The environment that vLLM starts in: what it reads from variables rather than from arguments.
+"""The environment that vLLM starts in: settings that it reads from variables, not from arguments.
 
-Nothing that the user has set is touched.
+Variables that the user has set stay unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FEW_CORES = 4
 
 
 def prepare(environ: MutableMapping[str, str], log_file: Path) -> None:
-    """Before vLLM is imported. Its log has the form of this process's own, in its other processes too."""
+    """Call this before vLLM is imported. All its processes then log in the format of this process."""
     environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # a forked child of a process with threads can hang
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if logs_json() or environ.get("TERM") == "dumb" or not sys.stderr.isatty():
@@ -32,13 +32,13 @@ def prepare(environ: MutableMapping[str, str], log_file: Path) -> None:
 
 
 def forget(environ: MutableMapping[str, str], folder: Path) -> None:
-    """When that folder goes."""
+    """Call this when the folder of the log file is removed."""
     if Path(environ.get("VLLM_LOGGING_CONFIG_PATH", "")).parent == folder:
         del environ["VLLM_LOGGING_CONFIG_PATH"]
 
 
 def log_config(log_file: Path, level: str) -> dict[str, Any]:
-    """Standard error for people, and a file of errors: why the engine's process failed stands nowhere else."""
+    """Logs to standard error, and errors also to a file: only there is the reason why the engine's process failed."""
     formatter = JsonFormatter if logs_json() else TextFormatter
     own = {"()": f"{formatter.__module__}.{formatter.__name__}"}
     return {
@@ -60,24 +60,24 @@ def log_config(log_file: Path, level: str) -> dict[str, Any]:
 
 
 def prepare_cpu(environ: MutableMapping[str, str], arguments: Mapping[str, Any]) -> None:
-    """Before an engine starts on CPUs."""
+    """Call this before an engine starts on CPUs."""
     ranks = world_size(arguments)
-    if (os.cpu_count() or 1) <= _FEW_CORES:  # with so few, vLLM by itself leaves one idle
+    if (os.cpu_count() or 1) <= _FEW_CORES:  # otherwise vLLM leaves one of so few idle
         environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", thread_binding(sorted(os.sched_getaffinity(0)), ranks))
     if ranks == 1:
         environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # one process fewer, ready seconds sooner
     if arguments.get("enforce_eager"):
-        environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # or the first request for logprobs calls a C++ compiler
+        environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # otherwise the first request for logprobs calls a C++ compiler
 
 
 def world_size(arguments: Mapping[str, Any]) -> int:
-    """Processes that compute together."""
+    """The number of processes that compute together."""
     sizes = [arguments.get(f"{kind}_parallel_size") or 1 for kind in ("tensor", "pipeline", "data")]
     return int(sizes[0] * sizes[1] * sizes[2])
 
 
 def thread_binding(cpus: list[int], ranks: int) -> str:
-    """Equal parts of the CPUs, one a rank; nothing is bound where there are too few."""
+    """An equal share of the CPUs for each rank; no binding if there are too few."""
     each = len(cpus) // ranks
     return "|".join(cpu_list(cpus[rank * each : (rank + 1) * each]) for rank in range(ranks)) if each else "nobind"
 
@@ -94,15 +94,15 @@ def cpu_list(cpus: list[int]) -> str:
 
 
 def available_memory_bytes(meminfo: str) -> int | None:
-    """What the kernel could give to a program, from the text of /proc/meminfo."""
+    """The memory that the kernel could give to a program, from the text of /proc/meminfo."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 
 def cpu_cache_bytes(environ: Mapping[str, str], arguments: Mapping[str, Any], available: int | None) -> int | None:
-    """A size for the KV cache where nobody has named one: vLLM's own default asks for more than is free.
+    """The size of the KV cache if none was given: vLLM's own default asks for more than is free.
 
-    None: it was named, or the memory is not known.
+    None: it was given, or the free memory is unknown.
     """
     named = arguments.get("kv_cache_memory_bytes") is not None or arguments.get("gpu_memory_utilization") is not None
     if named or environ.get("VLLM_CPU_KVCACHE_SPACE") or available is None:

@@ -1,6 +1,6 @@
-"""What is used of vLLM, by names that it exports. The one file that imports vllm, which takes seconds.
+"""The parts of vLLM in use, all by exported names. Only this file imports vllm, which takes seconds.
 
-What differs between its releases (0.25 to 0.33) is found by looking for the feature, not by the version.
+Differences between its releases (0.25 to 0.33) are detected by feature, not by version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
-from mock_server.engine.base import GenerationParams
+from mock_server.engine.base import SAMPLING, GenerationParams
 from mock_server.engine.errors import (
     EngineBusyError,
     EngineDeadError,
@@ -31,10 +31,11 @@ from mock_server.engine.errors import (
     RequestRefusedError,
 )
 from mock_server.engine.vllm.call_schema import call_list_schema
+from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
 from streamgauge.nearest import did_you_mean
 
-# 0.32 draws the errors that a client causes as one tree; before, they are ValueErrors and two more.
+# Since 0.32, the errors that a client causes have one base class; before, they are ValueErrors and two more.
 _CLIENT_ERRORS: tuple[type[Exception], ...] = (
     (vllm_exceptions.VLLMClientError,)
     if hasattr(vllm_exceptions, "VLLMClientError")
@@ -45,17 +46,8 @@ _BUSY_ERRORS: tuple[type[Exception], ...] = tuple(
     for name in ("GracefulHTTPError", "RetryableRequestError")
     if hasattr(vllm_exceptions, name)
 )
-# Builds for CPUs up to 0.32 give base rows the adapter of the last slot, so that one stays empty.
+# Builds for CPUs up to 0.32 apply the adapter of the last slot to base rows, so this slot stays empty.
 _SPARE_SLOTS = 1
-_DEFAULTED = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "repetition_penalty",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +62,23 @@ class ModelFacts:
     max_logprobs: int
     default_max_tokens: int | None
     sampling_defaults: Mapping[str, Any]
-    """Of the model's generation_config.json, under the names of vLLM's `SamplingParams`."""
+    """Those of the model's generation_config.json, under the names of vLLM's `SamplingParams`."""
     has_priorities: bool
     has_adapters: bool
     max_adapter_rank: int
     adapter_limit: int | None
-    """How many adapters fit at once; None where vLLM swaps them as they are asked for."""
+    """How many adapters fit concurrently; None if vLLM swaps them on demand."""
     weighs_prompts_alone: bool
     """CPU builds that serve adapters crash if a request for prompt log probabilities runs beside another one."""
 
 
 class VllmCore:
-    """vLLM's asynchronous engine: started by the constructor, which takes as long as loading the model takes."""
+    """vLLM's asynchronous engine. The constructor starts it, and takes as long as loading the model."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for one that there is not."""
+        """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for an unknown one."""
         arguments = _fitted(_quiet(_known(arguments)))
-        # by it vLLM chooses how large a batch may be: without it, half or an eighth of what `vllm serve` runs
+        # vLLM chooses the batch size by it: otherwise, batches are half or an eighth as large as with `vllm serve`
         context = UsageContext.OPENAI_API_SERVER
         self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments), usage_context=context)
         model = self._engine.model_config
@@ -95,7 +87,7 @@ class VllmCore:
         self.facts = ModelFacts(
             version=vllm.__version__,
             device=current_platform.device_type,
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=dtype_name(model.dtype),
             max_model_len=model.max_model_len,
             vocab_size=model.get_vocab_size(),
             max_logprobs=model.max_logprobs if model.max_logprobs >= 0 else model.get_vocab_size(),
@@ -110,17 +102,17 @@ class VllmCore:
         return bool(self._engine.errored)
 
     def shutdown(self) -> None:
-        """Ends the engine's processes; takes a moment."""
+        """Ends the engine's processes, which takes a moment."""
         self._engine.shutdown()
 
     def sampling_params(self, params: GenerationParams) -> Any:
-        """What the request says, else the model, else vLLM. Raises `RequestRefusedError`."""
-        said = {name: getattr(params, name) for name in _DEFAULTED}
+        """Each parameter of the request, else the model's, else vLLM's. Raises `RequestRefusedError`."""
+        said = {name: getattr(params, name) for name in SAMPLING}
         chosen = {name: self._defaults.get(name) if value is None else value for name, value in said.items()}
         try:
             return SamplingParams(
                 **{name: value for name, value in chosen.items() if value is not None},
-                n=1 if chosen["temperature"] == 0 else params.n,  # greedy choices are all the same
+                n=1 if chosen["temperature"] == 0 else params.n,  # all greedy choices are the same
                 max_tokens=params.max_tokens,
                 min_tokens=params.min_tokens,
                 seed=params.seed,
@@ -142,7 +134,7 @@ class VllmCore:
     def generate(
         self, prompt_token_ids: Sequence[int], sampling: Any, *, request_id: str, lora: Any, priority: int
     ) -> AsyncGenerator[Any, None]:
-        """vLLM's request outputs; closing the generator aborts. Raises `EngineBusyError` when its queue is full."""
+        """vLLM's request outputs. Closing the generator aborts. Raises `EngineBusyError` if its queue is full."""
         if hasattr(self._engine, "check_admission"):
             try:
                 self._engine.check_admission(sampling.n, request_id)
@@ -154,11 +146,11 @@ class VllmCore:
         return outputs
 
     async def abort(self, request_ids: Sequence[str]) -> None:
-        """Ends requests; their generators yield a last output that says so."""
+        """Aborts requests. Their generators yield a last output that reports it."""
         await self._engine.abort(list(request_ids))
 
     async def add_lora(self, name: str, number: int, path: str) -> Any:
-        """What requests name the adapter by; `number` is 1 or more, and no other adapter's."""
+        """Returns the object by which requests name the adapter. `number` must be at least 1 and unique."""
         lora = LoRARequest(name, number, path)
         await self._engine.add_lora(lora)
         return lora
@@ -168,25 +160,25 @@ class VllmCore:
 
     @staticmethod
     def translated(error: Exception) -> EngineError:
-        """vLLM's failure as one of ours."""
+        """The `EngineError` for a failure of vLLM."""
         if isinstance(error, EngineError):
             return error
         if isinstance(error, VllmDeadError):
-            return EngineDeadError("the engine has died; the server's log tells why")
+            return EngineDeadError("the engine has died; see the server's log")
         if isinstance(error, _CLIENT_ERRORS):
             return _refusal(error)
         if isinstance(error, _BUSY_ERRORS):
             return EngineBusyError(str(error))
-        return EngineError("the engine failed; the server's log tells why")
+        return EngineError("the engine failed; see the server's log")
 
     @classmethod
     def exposition(cls) -> bytes | None:
-        """vLLM's own metrics in Prometheus' text form, or None when its statistics are off."""
+        """vLLM's own metrics in Prometheus' text format, or None if its statistics are off."""
         return None if cls.gauge("vllm:num_requests_running") is None else generate_latest(REGISTRY)
 
     @staticmethod
     def gauge(name: str) -> int | None:
-        """One of vLLM's own gauges over all its engines, or None when its statistics are off."""
+        """One of vLLM's own gauges, summed over its engines, or None if its statistics are off."""
         samples = [
             sample.value for metric in REGISTRY.restricted_registry([name]).collect() for sample in metric.samples
         ]
@@ -228,7 +220,7 @@ def _known(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quiet(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Without the bar that does not look at tqdm's own switch."""
+    """Turns off the progress bar that ignores tqdm's own switch."""
     if os.environ.get("TQDM_DISABLE") == "1" and "use_tqdm_on_load" in (
         field.name for field in fields(AsyncEngineArgs)
     ):
@@ -237,7 +229,7 @@ def _quiet(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(arguments: dict[str, Any]) -> dict[str, Any]:
-    """With what a CPU needs, on a CPU."""
+    """Adds the settings that a CPU needs, on a CPU."""
     if not current_platform.is_cpu():
         return arguments
     prepare_cpu(os.environ, arguments)

@@ -1,4 +1,4 @@
-"""From vLLM's request outputs to deltas, by shape alone: nothing here needs vLLM itself."""
+"""Turns vLLM's request outputs into deltas, by their attributes: this file does not need vLLM."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _FINISH: Mapping[str | None, FinishReason | None] = {None: None, "stop": "stop",
 
 
 def read_deltas(output: Any, num_copies: int = 1) -> list[Delta]:
-    """What each choice gained. `num_copies`: choices that are all the same, of which vLLM computed one.
+    """The new tokens of each choice. `num_copies`: the number of identical choices, of which vLLM computes one.
 
-    Raises `EngineError` when the engine ended a choice for a reason of its own.
+    Raises `EngineError` if the engine ended a choice for another reason than those of OpenAI.
     """
     deltas = []
     for completion in output.outputs:
@@ -36,7 +36,7 @@ def read_deltas(output: Any, num_copies: int = 1) -> list[Delta]:
 
 
 def read_prompt_logprobs(output: Any) -> list[PositionLogprobs | None]:
-    """One for each token of the prompt; the first has none."""
+    """One entry for each token of the prompt; None for the first."""
     return [
         None if entries is None else read_position(token_id, entries)
         for token_id, entries in zip(output.prompt_token_ids, output.prompt_logprobs, strict=True)
@@ -44,7 +44,7 @@ def read_prompt_logprobs(output: Any) -> list[PositionLogprobs | None]:
 
 
 def read_position(token_id: int, entries: Mapping[int, Any]) -> PositionLogprobs:
-    """vLLM's entries are those of the likeliest tokens, and of the token itself where it is not among them."""
+    """vLLM's entries are those of the likeliest tokens, and that of the token itself if it is not among them."""
     tokens = [TokenLogprob(number, entry.logprob, entry.rank) for number, entry in entries.items()]
     chosen = next(token for token in tokens if token.token_id == token_id)
     if len(tokens) == 1:

@@ -1,4 +1,4 @@
-"""Why vLLM did not start, in one line with the remedy, from what it raised and what its processes logged."""
+"""Explains in one line why vLLM did not start, with the remedy, from its exception and its processes' log."""
 
 from __future__ import annotations
 
@@ -7,61 +7,94 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mock_server.engine.errors import EngineStartError
+from mock_server.engine.wording import Part, Setting
+
 _CAUSE = re.compile(r"^(?:.*?[\s:])?(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception)): (?P<message>.+)$")
 _ROOT_CAUSE_ELSEWHERE = "Engine core initialization failed"
 _PYDANTIC = re.compile(r"^\d+ validation errors? for \w+ (?:Value error, )?|\[type=.*$")
 _MAX_LENGTH = 400
 
-_REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
+_MEMORY_SHARE = Setting("gpu_memory_utilization")
+_REMEDIES: tuple[tuple[re.Pattern[str], tuple[Part, ...]], ...] = (
     (
         re.compile(r"larger than the available KV cache|No available memory for the cache|KV cache is needed", re.I),
-        "Give the cache more by --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.",
+        (
+            "Give the cache more memory with ",
+            Setting("kv_cache_memory_bytes"),
+            " or ",
+            _MEMORY_SHARE,
+            ", or lower ",
+            Setting("max_model_len"),
+            ".",
+        ),
     ),
     (
         re.compile(r"less than (?:requested|desired)|out of memory|not enough memory|Free memory", re.I),
-        "Ask for less: a smaller --kv-cache-memory-bytes, such as 1G, or a smaller --gpu-memory-utilization.",
+        (
+            "Ask for less, such as ",
+            Setting("kv_cache_memory_bytes", 2**30, "1G"),
+            ", or a smaller ",
+            _MEMORY_SHARE,
+            ".",
+        ),
     ),
-    (re.compile(r"max_model_len|max seq len", re.I), "Name a shorter context by --max-model-len."),
+    (
+        re.compile(r"max_model_len|max seq len", re.I),
+        ("Choose a shorter context with ", Setting("max_model_len"), "."),
+    ),
     (
         re.compile(r"config file for \w+|quantization", re.I),
-        "The model has to be quantized that way: leave --quantization out, and its own files decide.",
+        (
+            "The model's files must be quantized in that way: leave ",
+            Setting("quantization"),
+            " out to let the files decide.",
+        ),
     ),
     (
         re.compile(r"offline mode|couldn't connect|Cannot find|cached snapshot|local folder|Repo id", re.I),
-        "Give a folder that holds the model with --model-id-or-path, or make the hub reachable.",
+        (
+            "Name a folder that contains the model with ",
+            Setting("model_id_or_path"),
+            ", or make sure that the hub is reachable.",
+        ),
     ),
-    (re.compile(r"trust_remote_code", re.I), "If you trust the model's own code: --trust-remote-code true."),
+    (
+        re.compile(r"trust_remote_code", re.I),
+        ("If you trust the model's code, add ", Setting("trust_remote_code", True), "."),
+    ),
 )
 
 
-def start_problem(error: BaseException, log_file: Path, arguments: Mapping[str, Any]) -> str:
-    """`log_file` holds the errors that vLLM's processes logged, if they did."""
+def start_error(error: BaseException, log_file: Path, arguments: Mapping[str, Any]) -> EngineStartError:
+    """`log_file` has the errors that vLLM's processes logged, if any."""
     message = str(error)
     if _ROOT_CAUSE_ELSEWHERE in message or not message:
         log = log_file.read_text(errors="replace") if log_file.exists() else ""
-        message = root_cause(log) or "its engine's process failed; the log above tells why"
+        message = root_cause(log) or "its engine's process failed; see the log above"
     message = _PYDANTIC.sub("", " ".join(message.split())).strip()
-    remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), "")
+    remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), ())
     message = _shortened(message)
     end = "" if message.endswith((".", "!", "?", "…")) else "."
-    return f"vLLM cannot serve {arguments.get('model')}: {message}{end} {remedy}".rstrip()
+    problem = f"vLLM cannot serve {arguments.get('model')}: {message}{end}"
+    return EngineStartError(f"{problem} ", *remedy) if remedy else EngineStartError(problem)
 
 
 def root_cause(log: str) -> str | None:
-    """The last exception's message in a log of tracebacks: what was raised first is printed last but for wrappers."""
+    """The last message in a log of tracebacks that is not a wrapper's: the first exception is printed last."""
     causes = [found["message"] for line in log.splitlines() if (found := _CAUSE.match(line))]
     causes = [cause for cause in causes if _ROOT_CAUSE_ELSEWHERE not in cause]
     return causes[-1] if causes else None
 
 
 def last_line(message: str) -> str:
-    """What an exception that carries a traceback of another process says in the end."""
+    """The last line of an exception that contains the traceback of another process."""
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     return _shortened(lines[-1]) if lines else "no reason given"
 
 
 def _shortened(text: str) -> str:
-    """The first sentences, as many as are a line or two."""
+    """The first sentences, up to a line or two."""
     if len(text) <= _MAX_LENGTH:
         return text
     end = text.rfind(". ", 0, _MAX_LENGTH)

@@ -1,4 +1,4 @@
-"""One request's stream of deltas over the outputs that vLLM generates for it."""
+"""One request's stream of deltas, made from the outputs that vLLM generates for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class VllmStream:
         on_end: Callable[[], None],
     ) -> None:
         self.prompt_logprobs: Sequence[PositionLogprobs | None] | None = None
-        self.first_token_at: float | None = None  # vLLM's own metrics tell
+        self.first_token_at: float | None = None  # vLLM's own metrics have it
         self.generated_tokens = 0
         self._outputs = outputs
         self._num_copies = num_copies

@@ -1,4 +1,4 @@
-"""One suite over every engine: each test runs on each of them, behind the same wire."""
+"""One suite over every engine: each test runs on each of them, through the same API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mock_server.engine.base import Adapter, Engine
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.real_models import CACHE, tiny_model
 from tests.support.serving import Serving, scripted_engine, serving, simulated_engine
 from tests.support.vllm_apps import MAX_MODEL_LEN, vllm_apps
@@ -56,7 +56,7 @@ def facts(engine_name: str) -> Facts:
 
 
 @pytest.fixture(scope="session")
-def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
+def started(engine_name: str) -> Iterator[Callable[[ServerSettings], Serving]]:
     """Starts servers over this engine that live as long as the engine's tests."""
     with ExitStack() as stack:
         if engine_name in ENGINES:
@@ -67,21 +67,23 @@ def started(engine_name: str) -> Iterator[Callable[[Settings], Serving]]:
 
 
 @pytest.fixture(scope="session")
-def server(started: Callable[[Settings], Serving], facts: Facts) -> Serving:
+def server(started: Callable[[ServerSettings], Serving], facts: Facts) -> Serving:
     """A chat model under two names, with two adapters."""
-    return started(Settings(model_names=("sim-chat", "org/sim-chat"), adapters=facts.adapters, runtime_adapters=True))
+    return started(
+        ServerSettings(model_names=("sim-chat", "org/sim-chat"), adapters=facts.adapters, runtime_adapters=True)
+    )
 
 
 @pytest.fixture(scope="session")
-def base_server(started: Callable[[Settings], Serving]) -> Serving:
+def base_server(started: Callable[[ServerSettings], Serving]) -> Serving:
     """A base model: completions only."""
-    return started(Settings(model_names=("sim-base",), is_chat=False))
+    return started(ServerSettings(model_names=("sim-base",), is_chat=False))
 
 
 @pytest.fixture(scope="session")
-def guarded_server(started: Callable[[Settings], Serving]) -> Serving:
+def guarded_server(started: Callable[[ServerSettings], Serving]) -> Serving:
     """Two API keys open it."""
-    return started(Settings(api_keys=("key-one", "key-two")))
+    return started(ServerSettings(api_keys=("key-one", "key-two")))
 
 
 @pytest.fixture(scope="session")

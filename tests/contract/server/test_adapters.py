@@ -1,4 +1,4 @@
-"""Adapters that come and go while the server runs, in vLLM's form."""
+"""Adapters that are loaded and unloaded while the server runs, in vLLM's form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import chat, chat_events, error_of, refused, texts
 from tests.support.serving import Serving
@@ -26,7 +26,7 @@ def late(http: httpx.Client, facts: Facts) -> Iterator[str]:
     http.post(UNLOAD, json={"lora_name": "late"})
 
 
-def test_an_adapter_that_came_late_is_served_like_any_other(http: httpx.Client, facts: Facts, late: str) -> None:
+def test_an_adapter_loaded_at_run_time_is_served_like_any_other(http: httpx.Client, facts: Facts, late: str) -> None:
     cards = {card["id"]: card for card in http.get("/v1/models").json()["data"]}
     assert (cards[late]["parent"], cards[late]["root"]) == ("sim-chat", Path(facts.adapters[1].path).name)
     whole = chat(http, model=late, temperature=0)
@@ -35,7 +35,7 @@ def test_an_adapter_that_came_late_is_served_like_any_other(http: httpx.Client, 
     assert texts(chat_events(http, model=late, temperature=0))[0] == whole["choices"][0]["message"]["content"]
 
 
-def test_an_adapter_that_was_unloaded_is_gone(http: httpx.Client, late: str) -> None:
+def test_an_unloaded_adapter_is_a_404(http: httpx.Client, late: str) -> None:
     gone = http.post(UNLOAD, json={"lora_name": late})
     assert gone.text == "Success: LoRA adapter 'late' removed successfully."
     error = refused(http, "/v1/chat/completions", {"model": late, "messages": [{"role": "user", "content": "hi"}]}, 404)
@@ -44,7 +44,7 @@ def test_an_adapter_that_was_unloaded_is_gone(http: httpx.Client, late: str) -> 
     assert "cannot be found" in refused(http, UNLOAD, {"lora_name": late}, 404)["message"]
 
 
-def test_a_name_is_given_once_unless_in_place(http: httpx.Client, facts: Facts, late: str) -> None:
+def test_a_name_can_be_loaded_again_only_in_place(http: httpx.Client, facts: Facts, late: str) -> None:
     body = {"lora_name": late, "lora_path": facts.adapters[0].path}
     assert "already been loaded" in refused(http, LOAD, body)["message"]
     before = chat(http, model=late, temperature=0)["choices"]
@@ -68,7 +68,7 @@ def test_a_name_is_given_once_unless_in_place(http: httpx.Client, facts: Facts, 
         ({"lora_name": "x", "lora_path": 3}, "lora_path"),
     ],
 )
-def test_names_that_cannot_be_given_are_refused(http: httpx.Client, body: dict[str, object], param: str) -> None:
+def test_invalid_names_are_refused(http: httpx.Client, body: dict[str, object], param: str) -> None:
     assert refused(http, LOAD, body)["param"] == param
 
 
@@ -77,7 +77,7 @@ def test_the_base_models_name_is_taken(http: httpx.Client) -> None:
     assert (error["param"], error["code"]) == ("lora_name", "name_taken")
 
 
-def test_a_request_under_way_ends_on_the_adapter_that_it_began_on(http: httpx.Client, late: str) -> None:
+def test_a_request_in_progress_keeps_its_adapter_to_the_end(http: httpx.Client, late: str) -> None:
     expected = chat(http, model=late, temperature=0, max_tokens=40, ignore_eos=True)["choices"][0]["message"]["content"]
     body = {
         "model": late, "messages": [{"role": "user", "content": "where is the capital of Zhejiang?"}],
@@ -93,8 +93,10 @@ def test_a_request_under_way_ends_on_the_adapter_that_it_began_on(http: httpx.Cl
     assert texts(chunks)[0] == expected
 
 
-def test_adapters_are_fixed_unless_loading_is_switched_on(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    fixed = started(Settings(model_names=("fixed",)))
+def test_adapters_are_fixed_unless_loading_is_switched_on(
+    started: Callable[[ServerSettings], Serving], facts: Facts
+) -> None:
+    fixed = started(ServerSettings(model_names=("fixed",)))
     for path, body in ((LOAD, {"lora_name": "x", "lora_path": facts.adapters[0].path}), (UNLOAD, {"lora_name": "x"})):
         error = error_of(httpx.post(fixed.root + path, json=body), 403)
         assert error["code"] == "adapters_are_fixed"

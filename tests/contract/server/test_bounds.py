@@ -1,4 +1,4 @@
-"""How much one request may ask for: a request beyond it is refused with an error that names the field and the limit."""
+"""Limits of one request: a request above a limit is refused with an error that names the field and the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who leaves frees the engine, streaming or not; and a failure after the headers ends the stream in order."""
+"""A disconnect frees the engine, streaming or not. A failure after the headers ends the stream in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def endless(facts: Facts) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_leaving_a_stream_frees_the_engine(
+def test_a_disconnect_from_a_stream_frees_the_engine(
     server: Serving, http: httpx.Client, endless: dict[str, object], n: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = post(server.root, {**endless, "stream": True, "n": n})
@@ -35,10 +35,10 @@ def test_leaving_a_stream_frees_the_engine(
     wait_until_running(http, 1)
     connection.close()
     wait_until_idle(http)
-    assert "does not let go" not in caplog.text  # as where the work has to be given up
+    assert "does not end the request" not in caplog.text  # as where the work has to be given up
 
 
-def test_leaving_a_whole_answer_frees_the_engine(
+def test_a_disconnect_from_a_whole_answer_frees_the_engine(
     server: Serving, http: httpx.Client, endless: dict[str, object]
 ) -> None:
     connection = post(server.root, endless)
@@ -47,7 +47,7 @@ def test_leaving_a_whole_answer_frees_the_engine(
     wait_until_idle(http)
 
 
-def test_forty_who_leave_at_once_leave_nothing_behind(
+def test_forty_clients_that_disconnect_together_leave_nothing_running(
     server: Serving, http: httpx.Client, endless: dict[str, object]
 ) -> None:
     connections = [post(server.root, {**endless, "stream": bool(number % 2)}) for number in range(40)]

@@ -6,7 +6,7 @@ from itertools import accumulate
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import QUESTION, chat, chat_events, complete, recount, refused, texts
 from tests.support.serving import Serving
@@ -29,7 +29,7 @@ def test_the_pages_curl_body_is_answered(http: httpx.Client) -> None:
     assert choice["finish_reason"] in ("stop", "length")
 
 
-def test_usage_is_a_recount(http: httpx.Client, facts: Facts) -> None:
+def test_usage_equals_a_recount_of_the_tokens(http: httpx.Client, facts: Facts) -> None:
     cut = chat(http, max_tokens=20, ignore_eos=True)
     assert cut["choices"][0]["finish_reason"] == "length"
     assert cut["usage"] == {"prompt_tokens": cut["usage"]["prompt_tokens"], "completion_tokens": 20,
@@ -85,7 +85,7 @@ def test_usage_alone_is_null_until_the_end(http: httpx.Client) -> None:
     assert last["usage"]["completion_tokens"] == 3
 
 
-def test_the_same_seed_says_the_same_and_greedy_needs_none(http: httpx.Client) -> None:
+def test_the_same_seed_gives_the_same_answer_and_greedy_needs_no_seed(http: httpx.Client) -> None:
     def said(**body: float) -> str:
         return str(chat(http, **body)["choices"][0]["message"]["content"])
 
@@ -146,9 +146,7 @@ def test_min_tokens_and_either_name_of_the_limit(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_adapter_answers_in_its_own_voice_and_the_base_does_not(
-    http: httpx.Client, facts: Facts, stream: bool
-) -> None:
+def test_an_adapter_answers_differently_from_the_base(http: httpx.Client, facts: Facts, stream: bool) -> None:
     names = ("sim-chat", "default-lora", "my_tuner")
     if stream:
         voices = {name: texts(chat_events(http, model=name, temperature=0))[0] for name in names}
@@ -162,13 +160,13 @@ def test_an_adapter_answers_in_its_own_voice_and_the_base_does_not(
         assert "default-lora" not in voices["sim-chat"] + voices["my_tuner"]
 
 
-def test_the_answer_is_under_the_name_that_was_asked_for(http: httpx.Client) -> None:
+def test_the_answer_has_the_requested_models_name(http: httpx.Client) -> None:
     assert chat(http, model="org/sim-chat", max_tokens=1)["model"] == "org/sim-chat"
     assert chat(http, model="my_tuner", max_tokens=1)["model"] == "my_tuner"
     assert chat(http, max_tokens=1)["model"] == "sim-chat"  # nobody asked for
 
 
-def test_content_as_parts_and_roles_of_ones_own(http: httpx.Client) -> None:
+def test_content_may_be_parts_and_roles_may_be_any_word(http: httpx.Client) -> None:
     parts = [{"role": "user", "content": [{"type": "text", "text": QUESTION[0]["content"]}]}]
     assert chat(http, messages=parts, seed=1)["choices"] == chat(http, seed=1)["choices"]
     several = [
@@ -188,7 +186,7 @@ def test_the_last_message_can_be_continued(http: httpx.Client, facts: Facts) -> 
     assert fewer == 2 if facts.makes_sense else fewer > 2
 
 
-def test_extra_fields_are_accepted_and_what_is_not_carried_is_refused(http: httpx.Client) -> None:
+def test_unknown_fields_are_accepted_and_unsupported_ones_are_refused(http: httpx.Client) -> None:
     assert chat(http, max_tokens=1, user="me", metadata={"a": "b"}, service_tier="auto", brand_new_field=[1])
     error = refused(http, "/v1/chat/completions", {"messages": QUESTION, "functions": [{"name": "f"}]})
     assert (error["param"], error["code"]) == ("functions", "unsupported_parameter")
@@ -203,8 +201,10 @@ def test_a_base_model_has_no_chat(base_server: Serving) -> None:
     )
 
 
-def test_an_adapter_of_a_base_model_has_no_chat_either(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    served = started(Settings(model_names=("sim-base",), is_chat=False, adapters=facts.adapters[1:]))
+def test_an_adapter_of_a_base_model_has_no_chat_either(
+    started: Callable[[ServerSettings], Serving], facts: Facts
+) -> None:
+    served = started(ServerSettings(model_names=("sim-base",), is_chat=False, adapters=facts.adapters[1:]))
     with httpx.Client(base_url=served.root) as http:
         error = refused(http, "/v1/chat/completions", {"model": "my_tuner", "messages": QUESTION})
         assert complete(http, model="my_tuner", max_tokens=1)["model"] == "my_tuner"
@@ -215,7 +215,7 @@ def test_an_adapter_of_a_base_model_has_no_chat_either(started: Callable[[Settin
     )
 
 
-def test_a_request_id_is_the_clients_or_made_up(http: httpx.Client) -> None:
+def test_the_request_id_is_the_clients_or_else_generated(http: httpx.Client) -> None:
     body = {"messages": QUESTION, "max_tokens": 1}
     for usable in ("abc-1", "4f2a:7/9", "Root=1-67891233-abcdef;Parent=53995c3f", "me@host,2", "x" * 128):
         own = http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": usable})

@@ -120,13 +120,15 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS.values(), ids=CONVERSATIONS)
-def test_conversations_are_taken_as_clients_send_them(http: httpx.Client, messages: list[Message]) -> None:
+def test_conversations_are_accepted_in_the_forms_that_clients_send(http: httpx.Client, messages: list[Message]) -> None:
     taken = answer(http, CHAT, {"messages": messages, "tools": [TOOL], "tool_choice": "none", "max_tokens": 4})
     assert taken["usage"]["prompt_tokens"] > 0
 
 
 @pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS)
-def test_fields_are_taken_as_clients_send_them(http: httpx.Client, facts: Facts, fields: dict[str, Any]) -> None:
+def test_fields_are_accepted_in_the_forms_that_clients_send(
+    http: httpx.Client, facts: Facts, fields: dict[str, Any]
+) -> None:
     if "tools" in fields and not facts.makes_sense:
         pytest.skip("a model that writes calls in a known form is needed")
     assert chat(http, **{"max_tokens": 4, **fields})["choices"][0]["finish_reason"] in ("stop", "length", "tool_calls")

@@ -26,7 +26,7 @@ def test_the_pages_curl_body_is_answered(base_server: Serving) -> None:
     assert whole["usage"]["completion_tokens"] <= 32
 
 
-def test_sixteen_tokens_unless_told_otherwise(http: httpx.Client) -> None:
+def test_a_completion_has_sixteen_tokens_by_default(http: httpx.Client) -> None:
     assert complete(http, ignore_eos=True)["usage"]["completion_tokens"] == 16
     assert complete(http, ignore_eos=True, max_tokens=None)["usage"]["completion_tokens"] == 16
 

@@ -1,4 +1,4 @@
-"""Requests that do not fit the context: the error has the words by which clients fall back to another model."""
+"""Requests that do not fit the context: by the error's wording, clients fall back to another model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an engine raises, and whenever: the request ends, and the engine serves the others."""
+"""Whatever an engine raises, and whenever: the request ends, and the engine serves the other requests."""
 
 from __future__ import annotations
 
@@ -348,7 +348,7 @@ def test_an_engine_that_cannot_be_cancelled_is_abandoned(stream: bool, caplog: p
         try:
             leave_in_the_middle(http, stream=stream)
             wait_until_nothing_is_under_way(http)
-            assert "the engine does not let go of it" in caplog.text
+            assert "the engine does not end the request" in caplog.text
             assert http.get("/health").status_code == 200
         finally:
             is_released.set()

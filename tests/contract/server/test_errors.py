@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION, error_of, refused
 from tests.support.serving import Serving
 
@@ -85,7 +85,7 @@ def test_a_body_that_is_not_encoded_is_read(http: httpx.Client, encodings: list[
         (CHAT, {"messages": QUESTION, "top_logprobs": 1}, "top_logprobs"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_served_is_refused_before_any_header(
+def test_invalid_streaming_requests_are_refused_with_a_status(
     http: httpx.Client, path: str, body: dict[str, object], param: str, stream: bool
 ) -> None:
     error = refused(http, path, {**body, "stream": stream})
@@ -100,7 +100,7 @@ def test_refusals_by_the_router_have_a_request_id(http: httpx.Client, method: st
     assert response.headers["x-request-id"] == "mine"
 
 
-def test_stream_options_want_a_stream(http: httpx.Client) -> None:
+def test_stream_options_require_a_stream(http: httpx.Client) -> None:
     body = {"messages": QUESTION, "stream_options": {"include_usage": True}}
     assert refused(http, CHAT, body)["param"] == "stream_options"
     assert refused(http, CHAT, {**body, "stream": False})["param"] == "stream_options"
@@ -115,15 +115,15 @@ def test_an_unknown_model_is_a_404_with_the_served_names(http: httpx.Client, pat
     assert error["message"].endswith("Did you mean my_tuner?")
 
 
-def test_tokenize_wants_a_prompt_or_messages(http: httpx.Client) -> None:
+def test_tokenize_requires_either_a_prompt_or_messages(http: httpx.Client) -> None:
     assert refused(http, "/tokenize", {})["param"] == "prompt"
     assert refused(http, "/tokenize", {"prompt": "a", "messages": QUESTION})["param"] == "prompt"
     assert refused(http, "/detokenize", {"tokens": [10**9]})["param"] == "tokens"
     assert refused(http, "/detokenize", {"tokens": [-1]})["param"] == "tokens.0"
 
 
-def test_a_body_that_is_too_large_is_refused(started: Callable[[Settings], Serving]) -> None:
-    small = started(Settings(max_body_bytes=1000))
+def test_a_body_that_is_too_large_is_refused(started: Callable[[ServerSettings], Serving]) -> None:
+    small = started(ServerSettings(max_body_bytes=1000))
     response = httpx.post(f"{small.url}/completions", json={"prompt": "x" * 2000})
     assert error_of(response, 413)["code"] == "request_too_large"
     assert httpx.post(f"{small.url}/completions", json={"prompt": "x" * 200}).status_code == 200
@@ -139,7 +139,7 @@ def test_a_body_that_is_too_large_is_refused(started: Callable[[Settings], Servi
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", CHAT, "/tokenize"])
-def test_without_a_right_key_nothing_of_the_api_answers(
+def test_every_route_of_the_api_requires_a_valid_key(
     guarded_server: Serving, path: str, headers: dict[str, str], says: str
 ) -> None:
     method = "GET" if path == "/v1/models" else "POST"
@@ -151,7 +151,7 @@ def test_without_a_right_key_nothing_of_the_api_answers(
 
 
 @pytest.mark.parametrize("key", ["key-one", "key-two"])
-def test_every_key_opens_and_health_needs_none(guarded_server: Serving, key: str) -> None:
+def test_every_key_is_accepted_and_health_requires_none(guarded_server: Serving, key: str) -> None:
     models = httpx.get(f"{guarded_server.url}/models", headers={"authorization": f"Bearer {key}"})
     assert models.status_code == 200
     assert httpx.get(f"{guarded_server.root}/health").status_code == 200

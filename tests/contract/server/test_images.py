@@ -1,4 +1,4 @@
-"""Images in a chat: a simulated model that was made to see takes them for tokens; others refuse them."""
+"""Images in a chat: a simulated model that accepts images counts them as tokens; other models refuse them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sees(seeing: Serving) -> Iterator[httpx.Client]:
         yield http
 
 
-def test_the_card_says_whether_the_model_sees(sees: httpx.Client, http: httpx.Client) -> None:
+def test_the_card_says_whether_the_model_accepts_images(sees: httpx.Client, http: httpx.Client) -> None:
     assert sees.get("/v1/models").json()["data"][0]["is_multimodal"] is True
     assert {card["is_multimodal"] for card in http.get("/v1/models").json()["data"]} == {False}
 
@@ -82,7 +82,7 @@ def test_the_openai_package_sends_them(seeing: Serving) -> None:
     assert completion.usage.prompt_tokens > IMAGE_TOKENS
 
 
-def test_sound_is_refused_even_so(sees: httpx.Client) -> None:
+def test_audio_is_refused_by_a_model_that_accepts_images(sees: httpx.Client) -> None:
     sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
     error = refused(sees, CHAT, {"messages": asked(sound)})
     assert error["param"] == "messages.0.content.0.type"

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from mock_server.engine.sim.profiles import find_profile
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.wire import COMPLETIONS, wait_until_idle
 from tests.support.serving import Serving, serving, simulated_engine
 
@@ -27,7 +27,7 @@ SOON_S = 10  # far above any limit here, far below the server's own
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
-    settings = Settings(read_timeout_s=READ_TIMEOUT_S, max_body_bytes=MAX_BODY, max_head_bytes=MAX_HEAD)
+    settings = ServerSettings(read_timeout_s=READ_TIMEOUT_S, max_body_bytes=MAX_BODY, max_head_bytes=MAX_HEAD)
     with serving(simulated_engine(), settings) as found:
         yield found
 
@@ -163,7 +163,10 @@ def test_data_that_is_not_http_gets_an_error_in_json(served: Serving, sent: byte
 
 
 def test_a_limit_of_zero_means_no_limit(served: Serving) -> None:
-    with serving(simulated_engine(), Settings(read_timeout_s=0)) as patient, closing(connect(patient)) as connection:
+    with (
+        serving(simulated_engine(), ServerSettings(read_timeout_s=0)) as patient,
+        closing(connect(patient)) as connection,
+    ):
         connection.sendall(with_length(BODY[:-1], len(BODY)))
         connection.settimeout(2 * READ_TIMEOUT_S)
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""Request bodies as the load testers of this field send them, and what they read of the answers."""
+"""Request bodies in the forms that load testers send, and what these read from the answers."""
 
 from __future__ import annotations
 

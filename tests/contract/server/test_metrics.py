@@ -1,4 +1,4 @@
-"""What the server counts, asked for as Prometheus asks: exact, however a request ends."""
+"""The server's metrics, requested as Prometheus does: exact, however a request ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.cost_model import StepCosts
 from mock_server.engine.sim.profiles import Profile
 from mock_server.engine.sim.scripted import ScriptedEngine, ScriptedRequest, TimedDelta
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.test_tools import TOOLS
 from tests.contract.server.wire import (
@@ -55,11 +55,11 @@ def counts(http: httpx.Client) -> dict[str, float]:
 
 
 @pytest.fixture
-def fresh(started: Callable[[Settings], Serving], facts: Facts) -> Iterator[httpx.Client]:
+def fresh(started: Callable[[ServerSettings], Serving], facts: Facts) -> Iterator[httpx.Client]:
     """A server that nobody has asked anything."""
     if not facts.makes_sense:
         pytest.skip("vLLM counts for itself")
-    with httpx.Client(base_url=started(Settings()).root, timeout=120) as http:
+    with httpx.Client(base_url=started(ServerSettings()).root, timeout=120) as http:
         yield http
 
 
@@ -122,7 +122,7 @@ ENDS: dict[str, tuple[str, dict[str, object]]] = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("reason", "fields"), ENDS.values(), ids=ENDS)
-def test_each_choice_is_counted_once_by_why_it_ended(
+def test_each_choice_is_counted_once_by_its_finish_reason(
     fresh: httpx.Client, reason: str, fields: dict[str, object], stream: bool
 ) -> None:
     before = counts(fresh)
@@ -155,8 +155,8 @@ def test_choices_and_prompts_are_counted_each(fresh: httpx.Client) -> None:
     assert after["request_params_n_sum"] - before["request_params_n_sum"] == 4  # two prompts, two choices each
 
 
-def test_who_leaves_and_who_is_refused_are_told_apart(
-    started: Callable[[Settings], Serving], fresh: httpx.Client, facts: Facts
+def test_disconnects_and_refusals_are_counted_separately(
+    started: Callable[[ServerSettings], Serving], fresh: httpx.Client, facts: Facts
 ) -> None:
     before = counts(fresh)
     root = str(fresh.base_url).rstrip("/")
@@ -189,7 +189,7 @@ def test_a_scored_prompt_counts_as_prompt_tokens_without_generated_tokens(fresh:
     assert gained["generation_tokens_total"] == gained["time_to_first_token_seconds_count"] == 0
 
 
-def test_who_waits_is_counted_as_waiting_and_who_left_before_its_turn_has_read_nothing() -> None:
+def test_waiting_requests_are_counted_and_count_no_prompt_if_they_disconnect() -> None:
     profile = Profile("one at a time", "", StepCosts(base_s=0.2e-3), max_num_seqs=1)
     endless = {"messages": QUESTION, "max_tokens": 30_000, "ignore_eos": True, "stream": True}
     with serving(simulated_engine(profile)) as served, httpx.Client(base_url=served.root, timeout=60) as http:

@@ -1,4 +1,4 @@
-"""What models do beside talking: probabilities, constraints on their tokens, greedy choices."""
+"""Features of models besides text: log probabilities, constraints on tokens, greedy choices."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TestLogprobs:
         assert all(logprob <= 0 for logprob in logprobs["token_logprobs"][1:])
         assert logprobs["text_offset"][: prompt["count"] + 1] == [0, 4, 9, 11, 16]
 
-    def test_the_prompts_own(self, http: httpx.Client) -> None:
+    def test_prompt_logprobs(self, http: httpx.Client) -> None:
         (choice,) = complete(http, prompt_logprobs=2, max_tokens=1)["choices"]
         first, *rest = choice["prompt_logprobs"]
         assert first is None
@@ -115,7 +115,7 @@ class TestConstraints:
         "constraint", [{"regex": "("}, {"json": {"type": "nonsense"}}, {"grammar": "root ::= ("}, {"json": "{"}]
     )
     @pytest.mark.parametrize("stream", [False, True])
-    def test_a_constraint_that_makes_no_sense_is_refused(
+    def test_an_invalid_constraint_is_refused(
         self, http: httpx.Client, constraint: dict[str, object], stream: bool
     ) -> None:
         error = refused(http, COMPLETIONS, {"prompt": "a", "structured_outputs": constraint, "stream": stream})
@@ -151,7 +151,7 @@ def test_greedy_choices_are_all_the_same(http: httpx.Client) -> None:
     assert {chunk["choices"][0]["index"] for chunk in chunks} == {0, 1, 2}
 
 
-def test_priorities_want_a_scheduler_that_knows_them(http: httpx.Client) -> None:
+def test_priorities_require_a_scheduler_that_supports_them(http: httpx.Client) -> None:
     error = refused(http, CHAT, {"messages": QUESTION, "priority": 1})
     assert (error["param"], error["code"]) == ("priority", "unsupported_parameter")
 

@@ -34,12 +34,12 @@ def test_a_base_model_says_so_on_its_card(base_server: Serving) -> None:
     assert [(card["id"], card["is_chat"]) for card in cards] == [("sim-base", False)]
 
 
-def test_health_version_and_what_is_not_there(http: httpx.Client) -> None:
+def test_health_version_and_unknown_routes(http: httpx.Client) -> None:
     health = http.get("/health")
     assert health.status_code == 200
     assert health.json()["status"] == "ok"
     assert set(http.get("/version").json()) == {"version"}
     assert "GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
     wrong_method = http.get("/v1/chat/completions")
-    assert "does not answer GET" in error_of(wrong_method, 405)["message"]
+    assert "does not support GET" in error_of(wrong_method, 405)["message"]
     assert wrong_method.headers["allow"] == "POST"

@@ -1,4 +1,4 @@
-"""OpenAI's own description of its API, as the `llm-comply` package carries it: every answer and event fits it."""
+"""OpenAI's own description of its API, from the `llm-comply` package: every answer and event fits it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def whole(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("body", CHAT_VARIANTS.values(), ids=CHAT_VARIANTS)
-def test_chats(http: httpx.Client, fits: Any, body: dict[str, Any]) -> None:
+def test_chat_answers_and_events_fit_the_description(http: httpx.Client, fits: Any, body: dict[str, Any]) -> None:
     body = {"max_tokens": 8, **body}
     fits(chat(http, **whole(body)), "CreateChatCompletionResponse")
     for chunk in chat_events(http, **body):

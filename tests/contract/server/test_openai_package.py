@@ -1,4 +1,4 @@
-"""The third party that both ends must satisfy: the real `openai` package, as its own types expect."""
+"""The real `openai` package against the server, checked by the package's own types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from mock_server.errors import ApiError
-from mock_server.http.exchange import Exchange
+from mock_server.http.exchange import AsgiExchange
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import wait_until_idle
 from tests.support.serving import Serving
@@ -92,7 +92,7 @@ def test_the_request_id_reaches_the_client(client: OpenAI) -> None:
     assert resp._request_id == "mine"
 
 
-def test_errors_are_those_that_it_knows(client: OpenAI, guarded_server: Serving, base_server: Serving) -> None:
+def test_errors_become_the_packages_own_classes(client: OpenAI, guarded_server: Serving, base_server: Serving) -> None:
     with pytest.raises(openai.NotFoundError) as missing:
         client.completions.create(model="my-tuner", prompt="a")
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
@@ -112,7 +112,7 @@ def test_errors_are_those_that_it_knows(client: OpenAI, guarded_server: Serving,
         base.chat.completions.create(model="sim-base", messages=[{"role": "user", "content": "hi"}])
 
 
-def test_the_async_client_does_it_all_at_once(server: Serving, base_server: Serving) -> None:
+def test_the_async_client_sends_concurrent_requests(server: Serving, base_server: Serving) -> None:
     async def ask(client: AsyncOpenAI, model: str) -> str:
         messages = [{"role": "user", "content": QUERY}]
         whole = await client.chat.completions.create(model=model, messages=messages, seed=1)  # type: ignore[call-overload]
@@ -218,7 +218,7 @@ def test_each_status_is_its_error_class(status: int, kind: type[openai.APIStatus
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await Exchange(scope, receive, send).send_error(refusal)
+            await AsgiExchange(scope, receive, send).send_error(refusal)
 
     transport = httpx.ASGITransport(app)
 

@@ -1,4 +1,4 @@
-"""What whoever runs the server asks of it: readiness, load, browsers, limits."""
+"""Routes and options for the operator: readiness, load, browsers, limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from mock_server.app import create_app
-from mock_server.settings import Cors, Settings
+from mock_server.settings import Cors, ServerSettings
 from tests.contract.server.conftest import Facts
 from tests.contract.server.wire import COMPLETIONS, QUESTION, error_of, post, wait_until_idle, wait_until_running
 from tests.support.serving import Serving, simulated_engine
@@ -20,17 +20,17 @@ from tests.support.serving import Serving, simulated_engine
 @pytest.mark.parametrize(
     ("path", "body"), [("/ready", b'{"status":"ready"}'), ("/ping", b""), ("/load", b'{"server_load":0}')]
 )
-def test_a_server_at_rest(http: httpx.Client, path: str, body: bytes) -> None:
+def test_operator_routes_of_an_idle_server(http: httpx.Client, path: str, body: bytes) -> None:
     wait_until_idle(http)
     answer = http.get(path)
     assert (answer.status_code, answer.content) == (200, body)
 
 
-def test_ping_is_posted_too(http: httpx.Client) -> None:
+def test_ping_accepts_post(http: httpx.Client) -> None:
     assert http.post("/ping").status_code == 200
 
 
-def test_load_tells_what_is_under_way(server: Serving, http: httpx.Client, facts: Facts) -> None:
+def test_load_reports_the_number_of_generations_in_progress(server: Serving, http: httpx.Client, facts: Facts) -> None:
     wait_until_idle(http)
     body = {"messages": QUESTION, "max_tokens": facts.endless, "ignore_eos": True}
     connections = [post(server.root, {**body, "stream": stream}) for stream in (True, False)]
@@ -43,9 +43,9 @@ def test_load_tells_what_is_under_way(server: Serving, http: httpx.Client, facts
         pass
 
 
-def test_what_is_nowhere_and_what_is_asked_wrongly(http: httpx.Client) -> None:
-    assert "There is nothing at GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
-    assert "does not answer GET" in error_of(http.get(COMPLETIONS), 405)["message"]
+def test_unknown_routes_are_a_404_and_wrong_methods_a_405(http: httpx.Client) -> None:
+    assert "There is no route GET /v1/nothing" in error_of(http.get("/v1/nothing"), 404)["message"]
+    assert "does not support GET" in error_of(http.get(COMPLETIONS), 405)["message"]
 
 
 def test_every_route_is_described_and_every_reference_leads_somewhere(http: httpx.Client) -> None:
@@ -65,8 +65,10 @@ def test_every_route_is_described_and_every_reference_leads_somewhere(http: http
     assert set(references) <= set(schemas)
 
 
-def test_one_request_too_many_is_asked_to_come_back(started: Callable[[Settings], Serving], facts: Facts) -> None:
-    narrow = started(Settings(max_requests=1))
+def test_a_request_above_the_limit_gets_a_429_with_retry_after(
+    started: Callable[[ServerSettings], Serving], facts: Facts
+) -> None:
+    narrow = started(ServerSettings(max_requests=1))
     body = {"messages": QUESTION, "max_tokens": facts.endless, "ignore_eos": True}
     with httpx.Client(base_url=narrow.root, timeout=120) as http:
         taking_the_place = post(narrow.root, body)
@@ -86,10 +88,10 @@ def test_one_request_too_many_is_asked_to_come_back(started: Callable[[Settings]
 class TestPagesInBrowsers:
     @pytest.fixture(scope="class")
     @staticmethod
-    def open_server(started: Callable[[Settings], Serving]) -> Serving:
-        return started(Settings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
+    def open_server(started: Callable[[ServerSettings], Serving]) -> Serving:
+        return started(ServerSettings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
 
-    def test_a_known_page_may_ask_and_read_even_a_refusal(self, open_server: Serving) -> None:
+    def test_an_allowed_page_may_send_requests_and_read_refusals(self, open_server: Serving) -> None:
         asking = {"origin": "https://page.example", "access-control-request-method": "POST",
                   "access-control-request-headers": "authorization,content-type"}  # fmt: skip
         allowed = httpx.options(open_server.root + COMPLETIONS, headers=asking)
@@ -101,12 +103,12 @@ class TestPagesInBrowsers:
         assert refusal.headers["access-control-allow-origin"] == "https://page.example"
         assert "x-request-id" in refusal.headers["access-control-expose-headers"].lower()
 
-    def test_a_strange_page_may_not(self, open_server: Serving) -> None:
+    def test_a_page_that_is_not_allowed_may_not(self, open_server: Serving) -> None:
         asking = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         refusal = httpx.options(open_server.root + COMPLETIONS, headers=asking)
         assert refusal.status_code == 400
         assert "access-control-allow-origin" not in refusal.headers
 
-    def test_no_page_may_unless_told_so(self, http: httpx.Client) -> None:
+    def test_no_page_may_by_default(self, http: httpx.Client) -> None:
         answer = http.get("/v1/models", headers={"origin": "https://page.example"})
         assert "access-control-allow-origin" not in answer.headers

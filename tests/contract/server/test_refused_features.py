@@ -1,4 +1,4 @@
-"""What the simulated engines do not do is refused by name."""
+"""Features that the simulated engines do not support are refused by name."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def script_only() -> Iterator[httpx.Client]:
         (CHAT, {"priority": 1}),
     ],
 )
-def test_an_engine_that_cannot_says_so(
+def test_a_feature_that_the_engine_lacks_is_refused_by_name(
     script_only: httpx.Client, path: str, fields: dict[str, object], stream: bool
 ) -> None:
     error = refused(script_only, path, {**body_of(path), **fields, "stream": stream})
     assert (error["param"], error["code"]) == (next(iter(fields)), "unsupported_parameter")
-    assert "engine does not do" in error["message"]
+    assert "engine does not support" in error["message"]
 
 
 @pytest.mark.parametrize("engine_name", ["sim", "scripted"], indirect=True, scope="session")

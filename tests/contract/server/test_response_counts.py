@@ -1,4 +1,4 @@
-"""`http_requests_total`: each response once, under labels that no client can multiply."""
+"""`http_requests_total` counts each response once, under labels that clients cannot multiply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from mock_server.settings import Cors, Settings
+from mock_server.settings import Cors, ServerSettings
 from tests.contract.server.wire import CHAT, COMPLETIONS, QUESTION
 from tests.support.serving import Serving
 
@@ -21,9 +21,9 @@ Counts = Counter[tuple[str, str, int]]
 
 
 @pytest.fixture(scope="module")
-def http(started: Callable[[Settings], Serving]) -> Iterator[httpx.Client]:
+def http(started: Callable[[ServerSettings], Serving]) -> Iterator[httpx.Client]:
     """A server with everything around it: keys, and pages of another origin."""
-    served = started(Settings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
+    served = started(ServerSettings(api_keys=("key",), cors=Cors(origins=("https://page.example",))))
     with httpx.Client(base_url=served.root, timeout=120) as client:
         yield client
 
@@ -94,7 +94,7 @@ def test_what_is_not_http_is_counted(http: httpx.Client, data: bytes) -> None:
     assert gained(http, before) == {("unknown", "none", 400): 1}
 
 
-def test_no_client_adds_labels(http: httpx.Client) -> None:
+def test_clients_cannot_add_labels(http: httpx.Client) -> None:
     labels = {(method, handler) for method, handler, _ in counts(http)}
     for number in range(20):
         http.request("MKCOL" if number % 2 else "GET", f"/path/{number}")

@@ -1,4 +1,4 @@
-"""Prompts that are scored: `echo` and `logprobs`, with one token generated or none, as evaluation harnesses ask."""
+"""Scored prompts: `echo` and `logprobs`, with one token generated or none, as evaluation harnesses request them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemas as people and libraries write them: satisfied if possible, else refused with an error naming the field."""
+"""Schemas in the forms that people and libraries write: satisfied, or refused with an error that names the field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens in and out: told where they are asked for, and prompts cut to their end."""
+"""Token ids in requests and answers, and prompts truncated to their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools: what is offered, what must be called, and calls that satisfy their schemas."""
+"""Tools: which are offered, which must be called, and calls that satisfy their schemas."""
 
 from __future__ import annotations
 

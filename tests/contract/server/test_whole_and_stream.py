@@ -1,4 +1,4 @@
-"""A stream adds up to the whole answer, however an engine cuts its tokens into deltas."""
+"""A stream adds up to the whole answer, however an engine splits its tokens into deltas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A raw client's view of the API: bodies out, JSON and server-sent events in."""
+"""Raw requests to the API, and its answers as JSON and server-sent events."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 
 from sdk import XRequestConfig, get_model_list_client, inference_client, inference_client_async

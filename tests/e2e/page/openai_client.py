@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from openai import OpenAI
 
 client = OpenAI(api_key="EMPTY", base_url="http://localhost:8000/v1")

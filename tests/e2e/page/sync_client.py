@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from sdk import XRequestConfig, get_model_list_client, inference_client
 
 model_list = get_model_list_client()

@@ -1,8 +1,9 @@
-"""The pages name all that there is: options, rows, outcomes and checks."""
+"""The pages describe every option, figure, outcome and check."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
-from bench.cli.values import ROWS
+from bench.figures.catalogue import FIGURES, LATENCIES, LIMITED, Figure
 from bench.outcome import Outcome
 from bench.records.moments import (
     DOUBT_SHIFT,
@@ -27,7 +28,7 @@ from bench.records.moments import (
     doubt_code,
 )
 from bench.records.record import OUTCOMES
-from bench.report.table import LABELS
+from bench.report.formats import listed_formats
 from tests.support.serving import ROOT
 from tests.unit.bench.options import parse
 
@@ -48,13 +49,29 @@ def test_each_outcome_is_defined(outcome: Outcome) -> None:
     assert f"`{outcome}`" in METRICS
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_is_defined(row: str) -> None:
-    assert LABELS[row] in METRICS
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
+def test_each_figure_is_defined_in_the_words_of_the_catalogue(figure: Figure) -> None:
+    assert f"\n| {figure.label} | {figure.definition} | " in METRICS.replace("*", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "figures"),
+    [("--percentile-metrics", tuple(LATENCIES)), ("--goodput", LIMITED)],
+    ids=lambda part: part[:9],
+)
+def test_the_figures_that_an_option_accepts_are_listed_with_it(option: str, figures: tuple[str, ...]) -> None:
+    (row,) = [line for line in BENCH.splitlines() if line.startswith(f"| `{option} ")]
+    assert [name for name in re.findall(r"`(\w+)`", row) if name in FIGURES][: len(figures)] == list(figures)
+
+
+def test_the_formats_are_listed_with_their_option() -> None:
+    (row,) = [line.replace("`", "") for line in BENCH.splitlines() if line.startswith("| `--format ")]
+    listed = row.replace("console (default)", "console").partition("what to print: ")[2]
+    assert listed.removesuffix(" |") == listed_formats()
 
 
 def codes_of_checks() -> set[str]:
-    """Every `code="…"` that the checks are made with, off the source."""
+    """Every `code="…"` in the source of the checks."""
     tree = ast.parse("\n".join(path.read_text("utf-8") for path in (ROOT / "bench" / "checks").glob("*.py")))
     named = {
         keyword.value.value
@@ -79,8 +96,8 @@ def test_each_check_is_defined() -> None:
     assert {code for code in codes if f"`{code}`" not in METRICS} == set()
 
 
-def test_the_format_of_the_moments_is_whole() -> None:
-    """What the page says of the fields reads back what was written."""
+def test_the_described_format_of_the_moments_reads_them_back() -> None:
+    """The page's own description of the fields reads back what was written."""
     page = BENCH.partition("### The format of moments.bin")[2].partition("\n## ")[0]
     ends = page.partition("The ends are, from 0: ")[2].partition(". A row")[0]
     assert [name.strip("`") for name in ends.replace("\n", " ").split(", ")] == [str(outcome) for outcome in OUTCOMES]
@@ -102,7 +119,7 @@ def test_the_format_of_the_moments_is_whole() -> None:
     assert (MOST_TOKENS, UNKNOWN_TOKENS, 1 << DOUBT_UNIT_SHIFT, MOST_DOUBT) == (65_534, 65_535, 16_384, 4_095)
 
 
-def test_the_configuration_file_is_one_that_works(tmp_path: Path) -> None:
+def test_the_example_configuration_file_works(tmp_path: Path) -> None:
     page = BENCH.partition("### Configuration file")[2].partition("```yaml\n")[2].partition("```")[0]
     key, file = tmp_path / "key", tmp_path / "gateway.yaml"
     key.write_text("sk-1\n")
@@ -112,6 +129,6 @@ def test_the_configuration_file_is_one_that_works(tmp_path: Path) -> None:
     assert settings.view.goodput == {"ttft": 200, "tpot": 50}
 
 
-def test_the_exit_codes_are_told() -> None:
+def test_the_exit_codes_are_listed() -> None:
     for code in (0, 1, 2, 130):
         assert f"\n| {code} | " in BENCH

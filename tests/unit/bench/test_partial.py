@@ -1,4 +1,4 @@
-"""A run that was stopped before any answer had ended: what had been measured by then is told, and no more."""
+"""A run that was stopped before any answer had ended: it reports what was measured by then, and no more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.bench.test_summary import check, result_of
 
 
 def under_way(*, tokens: int | None = 1, streams: int = 8) -> list[Row]:
-    """Streams that began together, each with a first token after 100 ms and one every 20 ms, up to 500 ms."""
+    """Streams that began together, each with a first token after 100 ms and then one every 20 ms, up to 500 ms."""
     arrivals = [100.0 + 20 * n for n in range(20)]
     return [row(n, 1, arrivals, sched=0, end=500, outcome=Outcome.CANCELLED, tokens=tokens) for n in range(streams)]
 
@@ -25,7 +25,7 @@ def stopped(**fields: object) -> Run:
     return run(streams=8, stopped=500, interrupted=True, **fields)
 
 
-def test_what_had_arrived_is_measured() -> None:
+def test_answers_in_progress_are_measured() -> None:
     result = result_of(stopped(), *under_way())
     headline = result.headline
     assert headline.latency["ttft"].mean == 99
@@ -37,18 +37,18 @@ def test_what_had_arrived_is_measured() -> None:
     assert (result.counts.ok, result.counts.cancelled) == (0, 8)
 
 
-def test_what_needs_an_end_is_not_available_and_says_why() -> None:
+def test_figures_that_need_an_end_are_missing_with_a_reason() -> None:
     headline = result_of(stopped(), *under_way()).headline
     for name in ("e2e", "tpot", "max_gap"):
         figure = headline.latency[name]
         assert (figure.n, figure.mean) == (0, None)
-        assert figure.reason == "no answer had ended by the time at which the run was cut short"
+        assert figure.reason == "no answer had ended when the run was stopped"
     assert headline.requests_per_s is None
-    assert headline.rates_reason == "no answer had ended by the time at which the run was cut short"
+    assert headline.rates_reason == "no answer had ended when the run was stopped"
     assert headline.speed_per_user.n == 0
 
 
-def test_the_verdict_says_of_what_the_figures_are() -> None:
+def test_the_verdict_states_what_the_figures_cover() -> None:
     result = result_of(stopped(), *under_way())
     assert result.verdict.level == "degraded"
     assert [reason.code for reason in result.verdict.reasons] == ["no_answer_ended"]
@@ -63,14 +63,14 @@ def test_without_usage_the_tokens_so_far_are_chunks() -> None:
     assert headline.latency["icl"].mean == 20
 
 
-def test_one_answer_that_ended_is_what_the_figures_are_of() -> None:
+def test_the_figures_cover_the_one_answer_that_ended() -> None:
     ended = row(20, 1, [200, 300], sched=0)
     result = result_of(stopped(), *under_way(), ended)
     assert result.headline.latency["ttft"].mean == 199
     assert "no_answer_ended" not in {reason.code for reason in result.verdict.reasons}
 
 
-def test_failures_beside_what_was_under_way_are_counted() -> None:
+def test_failures_are_counted_beside_answers_in_progress() -> None:
     failed = row(20, 1, [], sched=0, outcome=Outcome.HTTP_5XX, tokens=None, error="HTTP 500")
     result = result_of(stopped(), *under_way(), failed)
     assert (result.counts.failed, result.counts.cancelled) == (1, 8)
@@ -78,7 +78,7 @@ def test_failures_beside_what_was_under_way_are_counted() -> None:
     assert result.headline.requests_per_s == 0  # one ended, and it was no success
 
 
-def test_nothing_had_come_at_all() -> None:
+def test_a_run_in_which_nothing_had_arrived() -> None:
     silent = [row(n, 1, [], sched=0, end=500, outcome=Outcome.CANCELLED, tokens=None) for n in range(8)]
     result = result_of(stopped(), *silent)
     assert not result.headline.has_samples
@@ -86,8 +86,8 @@ def test_nothing_had_come_at_all() -> None:
     assert result.verdict.level == "untrustworthy"
     found = check(result, "no_request_succeeded")
     assert (found.text, found.remedy) == (
-        "nothing of the 8 answers had come when the run was stopped",
-        "let it run for longer",
+        "no answer to 8 requests had begun when the run was stopped",
+        "let it run longer",
     )
 
 
@@ -102,7 +102,7 @@ def test_the_console_shows_it() -> None:
     )
     (row_of_ttft,) = (line for line in text.splitlines() if line.startswith("  TTFT"))
     assert row_of_ttft.split()[:4] == ["TTFT", "ms", "99.0", "99.0"]
-    assert "from 8 answers under way when the run was stopped after 500 ms" in text
+    assert "from 8 answers in progress when the run was stopped after 500 ms" in text
     assert "DEGRADED    no answer had ended when the run was stopped" in text
     assert "0.0 req/s" not in text
 

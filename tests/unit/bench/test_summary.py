@@ -1,4 +1,4 @@
-"""From records to a whole result: windows, counts, checks, verdict."""
+"""A whole result computed from records: windows, counts, checks, verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def result_of(facts: Run, *rows: Row) -> Result:
 
 
 def back_to_back(requests: int, length: float = 100, pause: float = 0.0) -> list[Row]:
-    """One stream: each request takes `length` and four tokens, the next is planned at once and sent after `pause`."""
+    """One stream: a request of four tokens takes `length`; the next is planned immediately and sent after `pause`."""
     rows = []
     for n in range(requests):
         sched = n * (length + pause)
@@ -35,7 +35,7 @@ def check(result: Result, code: str) -> Check:
     return next(check for check in result.checks if check.code == code)
 
 
-def test_a_calm_run_is_trusted_and_every_check_says_why() -> None:
+def test_a_calm_run_is_trusted_and_every_check_has_a_text() -> None:
     result = result_of(run(), *back_to_back(10))
     assert result.verdict.level == "trusted"
     assert result.verdict.reasons == []
@@ -62,7 +62,7 @@ def test_a_calm_run_is_trusted_and_every_check_says_why() -> None:
     assert result.client.cpu_share == pytest.approx(0.1)
 
 
-def test_the_headline_leaves_out_the_drain_and_the_whole_run_has_it() -> None:
+def test_the_headline_leaves_out_the_drain_and_the_whole_run_includes_it() -> None:
     result = result_of(run(stopped=950), *back_to_back(10))
     assert result.headline.window.end_s == 0.95
     assert result.headline.requests_per_s == pytest.approx(9 / 0.95)
@@ -76,8 +76,8 @@ def test_tokens_that_differ_from_the_usage_are_found() -> None:
     result = result_of(run(), *rows)
     found = check(result, "tokens_match_usage")
     assert (found.status, found.value) == ("fail", 1)
-    assert "in 1 of 10 requests the usage with each event came to another number of tokens" in found.text
-    assert "38 and 39 in all" in found.text
+    assert "in 1 of 10 requests, the usage with each event adds up to a different number of tokens" in found.text
+    assert "38 and 39 in total" in found.text
     assert found.remedy.startswith("the server contradicts itself")
     assert result.verdict.level == "degraded"
     assert [reason.code for reason in result.verdict.reasons] == ["tokens_match_usage"]
@@ -87,10 +87,10 @@ def test_without_usage_the_tokens_are_not_claimed_to_be_checked() -> None:
     rows = [row(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None) for n in range(10)]
     result = result_of(run(), *rows)
     assert check(result, "tokens_match_usage").status == "n/a"
-    assert any("their tokens are chunks" in note for note in result.notes)
+    assert any("their chunks are counted" in note for note in result.notes)
 
 
-def test_time_that_no_latency_shows_breaks_littles_law() -> None:
+def test_time_outside_all_latencies_breaks_littles_law() -> None:
     result = result_of(run(stopped=1050), *back_to_back(10, pause=5))
     found = check(result, "littles_law")
     assert found.status == "fail"
@@ -137,7 +137,7 @@ def test_a_client_that_did_not_keep_up_lowers_the_verdict(client: Health | None,
     assert result.verdict.reasons[0].remedy
 
 
-def test_late_reads_alone_lower_nothing_where_the_kernel_stamps() -> None:
+def test_late_reads_alone_do_not_lower_the_verdict_with_kernel_timestamps() -> None:
     late = health(*[30.0] * 1000, wire=replace(KERNEL, read_lag=lags(*[30.0] * 100)))
     result = result_of(run(health=late), *back_to_back(10))
     assert result.verdict.level == "trusted"
@@ -145,7 +145,7 @@ def test_late_reads_alone_lower_nothing_where_the_kernel_stamps() -> None:
     assert "read 30.0 ms after arrival at p99" in check(result, "read_lag").text
 
 
-def test_merged_reads_bound_the_error_and_the_verdict_says_where() -> None:
+def test_merged_reads_bound_the_error_and_the_verdict_names_the_figure() -> None:
     rows = [row(n, n, [n + 40, n + 50, n + 60], doubts=[0, 8.0, 0]) for n in range(400)]
     result = result_of(run(stopped=400), *rows)
     found = check(result, "client_error")
@@ -155,19 +155,19 @@ def test_merged_reads_bound_the_error_and_the_verdict_says_where() -> None:
     assert result.headline.latency["ttft"].percentiles["50"].client_error == 0.001
 
 
-def test_without_the_kernels_stamps_no_bound_is_claimed() -> None:
+def test_without_kernel_timestamps_there_is_no_bound() -> None:
     result = result_of(run(health=health(wire=READ)), *back_to_back(10))
     assert result.headline.latency["ttft"].percentiles["50"].client_error is None
     assert "client_error" not in {c.code for c in result.checks}
 
 
-def test_other_processes_are_named_as_the_cause_where_they_are() -> None:
+def test_other_processes_are_named_if_they_are_the_cause() -> None:
     busy = health(*[3.0] * 1000, wire=READ, cpu_wait_s=2.0)
     remedy = check(result_of(run(health=busy), *back_to_back(10)), "loop_lag").remedy
-    assert "other processes held the core for 20% of the time" in remedy
+    assert "other processes used the core for 20% of the time" in remedy
 
 
-def test_a_pause_of_the_server_does_not() -> None:
+def test_a_pause_of_the_server_does_not_lower_the_verdict() -> None:
     rows = back_to_back(9)
     rows.append(row(9, 900, [1200, 1210, 1220, 1230]))
     result = result_of(run(stopped=1200), *rows)
@@ -180,7 +180,7 @@ def test_too_few_requests_for_a_steady_window() -> None:
     assert result.checks[0].code == "steady_window"
     assert result.verdict.level == "degraded"
     assert result.headline.window == result.whole_run.window
-    assert "--duration 5s would do" in result.checks[0].remedy
+    assert "--duration 5s is enough" in result.checks[0].remedy
 
 
 def test_failures_are_counted_by_class_with_their_first_and_their_partial_tokens() -> None:
@@ -217,7 +217,7 @@ def test_when_nothing_succeeded_there_is_nothing_to_trust() -> None:
     assert result.headline.latency["ttft"].mean is None
 
 
-def test_nothing_sent_at_all() -> None:
+def test_a_run_that_sent_nothing() -> None:
     result = result_of(run())
     assert result.counts.sent == 0
     assert result.headline.requests_per_s is None
@@ -232,14 +232,14 @@ def test_a_killed_run_is_read_from_its_records() -> None:
     assert result.counts.ok == 10
 
 
-def test_an_interrupted_run_says_what_it_lacks() -> None:
+def test_an_interrupted_run_states_what_it_lacks() -> None:
     rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
     result = result_of(run(stopped=950, interrupted=True), *rows)
     assert (result.counts.ok, result.counts.cancelled, result.counts.failed) == (9, 1, 0)
     assert any(note.startswith("interrupted") for note in result.notes)
 
 
-def test_health_that_is_calm_is_calm() -> None:
+def test_a_calm_client_fails_no_check() -> None:
     client = result_of(run(health=CALM), *back_to_back(10)).client
     assert client.loop_lag_p99_ms == pytest.approx(0.1, abs=0.02)
     assert client.stamps == "kernel"
@@ -274,12 +274,12 @@ def test_an_open_loop_is_held_to_its_rate_and_its_distribution() -> None:
 def test_a_limit_that_keeps_requests_waiting_is_not_blamed_on_the_machine() -> None:
     rows = [row(n, n * 50 + 0.5, [n * 50 + 10, n * 50 + 49.5], sched=n * 10) for n in range(40)]
     limited = result_of(run(load=OPEN | {"streams": 1}, stopped=2000), *rows)
-    assert "more --max-concurrency" in (check(limited, "lateness").remedy or "")  # of records that do not tell why
+    assert "raise --max-concurrency" in (check(limited, "lateness").remedy or "")  # of records that do not tell why
     free = result_of(run(load=OPEN, stopped=2000), *rows)
     assert "this machine sends late" in (check(free, "lateness").remedy or "")
 
 
-def test_sends_in_bunches_are_not_what_was_asked_for() -> None:
+def test_sends_in_bunches_differ_from_the_requested_arrivals() -> None:
     bunched = [float(n // 4 * 40) for n in range(300)]
     found = check(result_of(run(load=OPEN, stopped=3000), *at_moments(*bunched)), "arrivals")
     assert found.status == "fail"
@@ -296,7 +296,7 @@ def test_a_constant_rate_is_held_to_its_gaps() -> None:
     assert (found.status, found.value) == ("fail", pytest.approx(3.0))
 
 
-def test_requests_that_the_plan_wanted_and_nobody_sent_are_missed() -> None:
+def test_planned_requests_that_were_never_sent_lower_the_rate() -> None:
     rows = at_moments(*(n * 10.0 for n in range(100)))
     rows += [
         row(200 + n, 5.0, [], sched=5.0, outcome=Outcome.CONNECT, error="no", send_ns=None, tokens=None)
@@ -313,7 +313,7 @@ def test_requests_that_the_plan_wanted_and_nobody_sent_are_missed() -> None:
         (ServerCounters(requests=12, prompt_tokens=100, generation_tokens=48), "fail", "12 requests where 10 arrived"),
         (ServerCounters(requests=10), "pass", "server counted the same requests"),
         (ServerCounters(problem="it has no /metrics"), "n/a", "it has no /metrics"),
-        (ServerCounters(), "n/a", "none that this tool knows"),
+        (ServerCounters(), "n/a", "this tool knows none of them"),
     ],
 )
 def test_the_servers_own_counters(server: ServerCounters, status: str, words: str) -> None:
@@ -322,9 +322,12 @@ def test_the_servers_own_counters(server: ServerCounters, status: str, words: st
     assert words in found.text
 
 
-def test_a_load_above_the_certificate_says_so() -> None:
+def test_a_load_above_the_certificate_has_a_note() -> None:
     paper = Certificate(tokens_per_s=30, streams=1, ttft_error_ms=0.1, itl_error_ms=0.1, issued="x", machine="m")
     result = result_of(run(certificate=paper), *back_to_back(10))
-    assert "above this machine's certificate, which is for 30 tok/s in 1 streams (bench selftest)" in result.notes
+    assert (
+        "the load exceeds this machine's certificate, which covers 30 tok/s in 1 streams (bench selftest)"
+        in result.notes
+    )
     assert result.verdict.level == "trusted"
     assert result_of(run(certificate=replace(paper, tokens_per_s=50)), *back_to_back(10)).notes == []

@@ -1,4 +1,6 @@
-"""The application without a server: what the router and a defect answer."""
+"""The application without a server: answers of the router, and answers after a defect."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
@@ -10,11 +12,12 @@ from starlette.types import ASGIApp
 from mock_server.app import create_app
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta, DeltaStream, GenerationParams
-from mock_server.engine.registry import EngineOptions
+from mock_server.engine.kind import ServedModel
 from mock_server.engine.sim.clock import RealClock
 from mock_server.engine.sim.factories import make_simulated
+from mock_server.engine.sim.options import SimulatedOptions
 from mock_server.engine.sim.scripted import ScriptedEngine
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 
 
 def request(app: ASGIApp, method: str, path: str, json: object = None) -> httpx.Response:
@@ -62,8 +65,8 @@ class BrokenEngine(ScriptedEngine):
         return BrokenStream(*self._batches)
 
 
-def test_an_engine_that_does_not_run_is_a_503_everywhere_it_matters() -> None:
-    app = create_app(make_simulated(EngineOptions(model="sim-chat")))  # its lifespan never begins
+def test_every_route_that_needs_the_engine_answers_503_if_it_does_not_run() -> None:
+    app = create_app(make_simulated(ServedModel("sim-chat"), SimulatedOptions()))  # its lifespan never begins
     for response in (request(app, "GET", "/health"), request(app, "POST", "/v1/completions", {"prompt": "a"})):
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
@@ -71,12 +74,12 @@ def test_an_engine_that_does_not_run_is_a_503_everywhere_it_matters() -> None:
     assert request(app, "GET", "/v1/models").status_code == 200
 
 
-def test_a_defect_is_a_500_that_tells_nothing_of_the_inside() -> None:
+def test_a_defect_is_a_500_that_reveals_no_details() -> None:
     app = create_app(BrokenEngine())
     response = request(app, "POST", "/v1/completions", {"prompt": "a"})
     assert response.status_code == 500
     assert response.json()["error"] == {
-        "message": "The server failed; its log tells more", "type": "server_error", "param": None, "code": None,
+        "message": "The server failed; its log has the details", "type": "server_error", "param": None, "code": None,
     }  # fmt: skip
     assert 'finished_reason="error",model_name="sim-chat"} 1.0' in request(app, "GET", "/metrics").text
 
@@ -105,14 +108,14 @@ def test_an_engine_that_ends_without_a_finish_reason_has_failed() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/models/", "/v1/chat"])
-def test_paths_that_are_none(path: str) -> None:
+def test_unknown_paths_are_a_404(path: str) -> None:
     response = request(create_app(BrokenEngine()), "GET", path)
     assert response.status_code == 404
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}
 
 
-def test_two_applications_in_one_process_know_nothing_of_each_other() -> None:
-    one = create_app(BrokenEngine(), Settings(model_names=("one",)))
-    two = create_app(BrokenEngine(), Settings(model_names=("two",), api_keys=("k",)))
+def test_two_applications_in_one_process_are_independent() -> None:
+    one = create_app(BrokenEngine(), ServerSettings(model_names=("one",)))
+    two = create_app(BrokenEngine(), ServerSettings(model_names=("two",), api_keys=("k",)))
     assert request(one, "GET", "/v1/models").json()["data"][0]["id"] == "one"
     assert request(two, "GET", "/v1/models").status_code == 401

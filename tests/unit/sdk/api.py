@@ -24,7 +24,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Api:
-    """Answers like an API, by path; keeps what was asked."""
+    """Answers like an API, by path, and keeps the requests."""
 
     def __init__(self, **cards: bool | None) -> None:
         self.cards: dict[str, bool | None] = cards

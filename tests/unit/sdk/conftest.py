@@ -1,4 +1,4 @@
-"""What the tests of calls share: each is asked sync and async."""
+"""Fixtures of the tests of calls: each call is made sync and async."""
 
 from __future__ import annotations
 

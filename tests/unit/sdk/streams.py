@@ -1,4 +1,4 @@
-"""A chat stream read to its end, sync and async, with what it amounts to."""
+"""Reads a chat stream to its end, sync and async, with its text and calls."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from sdk.errors import ConfigError
         ("http://b\u00fccher.example", "http://xn--bcher-kva.example/v1"),
     ],
 )
-def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str) -> None:
+def test_every_form_of_an_address_gives_its_base(written: str, base: str) -> None:
     assert str(parse_address(written)) == base
 
 
@@ -49,13 +49,13 @@ def test_every_way_to_write_an_address_ends_at_its_base(written: str, base: str)
         ("http://a\tb c", "not a host name"),
     ],
 )
-def test_what_is_not_an_address_is_refused(written: str, says: str) -> None:
+def test_an_invalid_address_is_refused(written: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         parse_address(written)
 
 
 @pytest.mark.parametrize("written", [8000, b"http://h", ["http://h"]])
-def test_what_is_no_text_is_refused(written: object) -> None:
+def test_an_address_must_be_text(written: object) -> None:
     with pytest.raises(ConfigError, match="is not an address such as"):
         parse_address(written)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="port: None"):
@@ -70,6 +70,15 @@ def test_host_and_port() -> None:
 @pytest.mark.parametrize(
     ("host", "port"), [("h", "x"), ("h", 0), ("h", 65536), ("http://h", 8000), ("", 8000), ("a b", 8000)]
 )
-def test_what_is_no_host_and_port_is_refused(host: str, port: int | str) -> None:
+def test_an_invalid_host_or_port_is_refused(host: str, port: int | str) -> None:
     with pytest.raises(ConfigError):
         local_address(host, port)
+
+
+def test_the_parts_of_an_error_for_programs_with_words_of_their_own() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_address("http://user:secret@h")
+    error = caught.value
+    assert (error.field, error.instead) == ("url", "api_key")
+    assert error.message == f"url: {error.problem}; {error.remedy}"
+    assert "secret" not in error.message

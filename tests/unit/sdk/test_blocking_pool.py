@@ -49,7 +49,7 @@ def body(transport: BlockingTransport, server: WireServer, limits: Deadline | No
     return data
 
 
-def test_it_tells_what_it_holds() -> None:
+def test_repr_shows_the_counts() -> None:
     transport = BlockingTransport()
     with WireServer(hello) as server:
         exchange = transport.send(get(server), deadline())
@@ -63,7 +63,7 @@ def test_it_tells_what_it_holds() -> None:
         assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
 
 
-def test_threads_share_it() -> None:
+def test_threads_share_a_pool() -> None:
     transport = BlockingTransport(max_connections=3)
     with WireServer(hello) as server, ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda _: body(transport, server), range(60)))
@@ -125,7 +125,7 @@ def test_an_idle_connection_that_ended_is_not_used() -> None:
         transport.close()
 
 
-def test_one_free_replay() -> None:
+def test_a_dead_kept_connection_is_replaced_once() -> None:
     def play(peer: Peer) -> None:
         if peer.number == 1:
             peer.read_request()
@@ -146,7 +146,7 @@ def test_one_free_replay() -> None:
             transport.close()
 
 
-def test_another_thread_may_close_what_one_reads() -> None:
+def test_another_thread_may_close_an_exchange_during_a_read() -> None:
     def play(peer: Peer) -> None:
         peer.read_request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
@@ -162,8 +162,8 @@ def test_another_thread_may_close_what_one_reads() -> None:
         assert transport.pool.in_use == 0
 
 
-def test_a_forked_child_makes_its_own_connections_and_breaks_none_of_its_parent() -> None:
-    """In a process of its own: what runs beside it must not be forked."""
+def test_a_forked_child_opens_its_own_connections_and_leaves_its_parents_alone() -> None:
+    """Runs in another process: a fork of this one would copy its threads' locks."""
     program = """
 import os, sys
 from sdk import InferenceClient
@@ -206,7 +206,7 @@ print(code, first + "".join(chunk.choices[0].delta.content for chunk in stream),
 
 
 class Collected:
-    """Closes an exchange when the garbage collector finds it, whatever it interrupts."""
+    """Closes an exchange when the garbage collector frees it, at any moment."""
 
     def __init__(self, exchange: BlockingExchange) -> None:
         self.exchange, self.me = exchange, self
@@ -254,7 +254,7 @@ def test_a_limit_holds_while_bytes_keep_coming() -> None:
                     pass
 
 
-def test_a_reader_that_was_busy_finds_what_came_meanwhile() -> None:
+def test_a_late_reader_gets_the_data_that_arrived_in_time() -> None:
     sent = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -289,7 +289,7 @@ def test_an_early_answer_to_a_large_request_is_read() -> None:
     assert (transport.pool.in_use, transport.pool.idle) == (0, 0)
 
 
-def test_a_pool_that_was_closed_keeps_nothing_that_comes_back() -> None:
+def test_a_closed_pool_closes_returned_connections() -> None:
     transport = BlockingTransport()
     with WireServer(hello) as server:
         exchange = transport.send(get(server), deadline())
@@ -302,7 +302,7 @@ def test_a_pool_that_was_closed_keeps_nothing_that_comes_back() -> None:
         transport.close()
 
 
-def test_connections_that_nobody_needs_any_more_expire() -> None:
+def test_idle_connections_expire() -> None:
     transport = BlockingTransport(idle_s=0.2)
     with WireServer(hello) as server:
         exchanges = [transport.send(get(server), deadline()) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""The page's functions and the clients under them, against a server that plays literal bytes."""
+"""The functions and the clients, against a server that plays literal bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_model_list() -> None:
     assert [headers["authorization"] for _, headers, _ in api.asked] == ["Bearer k"] * 2
 
 
-def test_chat_is_the_default_and_cards_are_asked_once(ask: Callable[..., Any]) -> None:
+def test_chat_is_the_default_and_cards_are_fetched_once(ask: Callable[..., Any]) -> None:
     api = Api(m=None)
     with WireServer(api.play) as server:
         for _ in range(3):
@@ -47,7 +47,7 @@ def test_chat_is_the_default_and_cards_are_asked_once(ask: Callable[..., Any]) -
     assert api.body == {"model": "m", "messages": [{"role": "user", "content": "q"}]}
 
 
-def test_a_base_model_by_its_card(ask: Callable[..., Any]) -> None:
+def test_the_card_of_a_base_model_selects_completion(ask: Callable[..., Any]) -> None:
     api = Api(m=False)
     with WireServer(api.play) as server:
         answer = ask(server.url, request_config=XRequestConfig(max_tokens=3, logprobs=True, top_logprobs=2))
@@ -57,7 +57,7 @@ def test_a_base_model_by_its_card(ask: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["is_chat_request", "is_chat"])
-def test_an_explicit_choice_asks_no_cards_and_false_is_honoured(ask: Callable[..., Any], name: str) -> None:
+def test_an_explicit_choice_needs_no_cards_and_may_be_false(ask: Callable[..., Any], name: str) -> None:
     api = Api(m=True)
     with WireServer(api.play) as server:
         assert isinstance(ask(server.url, **{name: False}), CompletionResponse)
@@ -65,7 +65,7 @@ def test_an_explicit_choice_asks_no_cards_and_false_is_honoured(ask: Callable[..
     assert api.paths == ["/completions", "/chat/completions"]
 
 
-def test_a_server_without_a_model_list_is_still_a_server(ask: Callable[..., Any]) -> None:
+def test_a_server_without_a_model_list_answers_questions(ask: Callable[..., Any]) -> None:
     api = Api()
     api.models = lambda peer: peer.answer(b'{"detail":"Not Found"}', "404 Not Found")
     with WireServer(api.play) as server:
@@ -74,7 +74,7 @@ def test_a_server_without_a_model_list_is_still_a_server(ask: Callable[..., Any]
     assert api.paths == ["/models", "/chat/completions", "/chat/completions"]
 
 
-def test_a_model_without_a_chat_template_is_learnt(ask: Callable[..., Any]) -> None:
+def test_a_model_without_a_chat_template_is_remembered(ask: Callable[..., Any]) -> None:
     api = Api(m=None)
     api.chat = error("400 Bad Request", "you must provide a chat template if the tokenizer does not define one")
     with WireServer(api.play) as server:
@@ -95,7 +95,7 @@ def test_streams(ask: Callable[..., Any]) -> None:
     assert api.body["stream_options"] == {"include_usage": True}
 
 
-def test_what_a_stream_tells() -> None:
+def test_the_facts_of_a_stream() -> None:
     api = Api(m=True)
     with WireServer(api.play) as server:
         with inference_client("m", "q", url=server.url, request_config=STREAM) as stream:
@@ -110,7 +110,7 @@ def test_what_a_stream_tells() -> None:
         assert list(stream) == []
 
 
-def test_a_server_that_refuses_stream_options_is_asked_without(ask: Callable[..., Any]) -> None:
+def test_stream_options_are_dropped_for_a_server_that_rejects_them(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
 
     def chat(peer: Peer, body: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_server_that_refuses_stream_options_is_asked_without(ask: Callable[...
             ask(server.url, request_config=XRequestConfig(stream=True, stream_options={"include_usage": True}))
 
 
-def test_an_adapter_that_came_later_is_found(ask: Callable[..., Any]) -> None:
+def test_an_adapter_that_was_loaded_later_is_found(ask: Callable[..., Any]) -> None:
     api = Api(base=True, m=True)
 
     def chat(peer: Peer, body: Any) -> None:
@@ -214,7 +214,7 @@ def headers_sent(asked: bytes) -> list[tuple[str, str]]:
     return [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines)]
 
 
-def test_headers_of_the_caller_take_the_place_of_ours() -> None:
+def test_the_callers_headers_replace_ours() -> None:
     heads: list[bytes] = []
 
     def play(peer: Peer) -> None:
@@ -235,7 +235,7 @@ def test_headers_of_the_caller_take_the_place_of_ours() -> None:
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "Connection"])
-def test_what_frames_the_message_is_not_the_callers(name: str) -> None:
+def test_a_caller_may_not_set_framing_headers(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         InferenceClient("http://127.0.0.1:9", headers={name: "1"})
     with pytest.raises(ConfigError, match=name):
@@ -251,7 +251,7 @@ def test_headers_are_a_mapping_or_pairs() -> None:
             InferenceClient(headers=headers)  # type: ignore[arg-type]
 
 
-def test_numbers_that_json_does_not_have_are_refused_by_name() -> None:
+def test_numbers_that_are_not_finite_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="temperature"):
         XRequestConfig(temperature=float("inf"))
     client = InferenceClient("http://127.0.0.1:9")
@@ -263,7 +263,7 @@ def test_numbers_that_json_does_not_have_are_refused_by_name() -> None:
     assert api.body["messages"][0]["content"] == "Is NaN a number, is Infinity?"
 
 
-def test_whether_it_streams_is_said_in_one_place() -> None:
+def test_a_method_refuses_another_stream_or_config() -> None:
     client = InferenceClient("http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="chat_stream"):
         client.chat("m", "q", stream=True)  # type: ignore[call-arg]
@@ -273,7 +273,7 @@ def test_whether_it_streams_is_said_in_one_place() -> None:
         client.chat("m", "q", config={"seed": 1})  # type: ignore[arg-type]
 
 
-def test_arguments_are_taken_when_the_call_is_made() -> None:
+def test_arguments_are_copied_when_the_call_is_made() -> None:
     api = Api(m=True)
     history, config = [["a", "b"]], XRequestConfig(stop=["x"], extra_body={"vendor": {"a": 1}})
     with WireServer(api.play) as server:
@@ -287,7 +287,7 @@ def test_arguments_are_taken_when_the_call_is_made() -> None:
     assert (len(api.body["messages"]), api.body["stop"], api.body["vendor"]) == (3, ["x"], {"a": 1})
 
 
-def test_a_transport_that_was_given_stays() -> None:
+def test_a_given_transport_survives_close() -> None:
     transport = FakeTransport(lambda _: FakeAnswer(200, [CHAT]))
     with InferenceClient("http://nowhere.invalid", transport=transport) as client:
         client.chat("m", "q")

@@ -1,4 +1,4 @@
-"""Ten thousand calls given up at random moments: nothing stays in use, no task is left, no warning is made."""
+"""Ten thousand calls are cancelled at random moments: no connection, task or warning is left."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def give_up(transport: DirectTransport, client: AsyncInferenceClient, rng:
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_ten_thousand_calls_given_up(run: Callable[[Any], Any]) -> None:
+def test_ten_thousand_cancelled_calls_leave_nothing_behind(run: Callable[[Any], Any]) -> None:
     async def main() -> None:
         rng = random.Random(7)
         server = Server()

@@ -1,4 +1,4 @@
-"""The clients behind the page's functions are not kept for ever, and go without harm."""
+"""The functions keep a limited number of clients, and drop the others without harm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_one_client_for_each_endpoint_and_key() -> None:
     assert len(cache) == 4
 
 
-def test_the_page_s_functions_keep_so_many() -> None:
+def test_the_functions_keep_a_limited_number_of_clients() -> None:
     api = Api(m=True)
     with WireServer(api.play) as server:
         for number in range(MAX_CLIENTS + 3):
@@ -59,7 +59,7 @@ class Taps:
             peer.answer(b'{"choices":[{"message":{"content":"whole"}}]}')
 
 
-def test_what_falls_out_is_closed_once_nobody_uses_it() -> None:
+def test_a_dropped_client_closes_after_its_last_use() -> None:
     taps, cache = Taps(), ClientCache(limit=2)
     with WireServer(taps.api.play) as server:
 
@@ -80,7 +80,7 @@ def test_what_falls_out_is_closed_once_nobody_uses_it() -> None:
         assert server.peers[0].is_closed_by_client(), "a fell out, and its stream is over"
 
 
-def test_async_clients_too() -> None:
+def test_dropped_async_clients_close_too() -> None:
     taps, cache = Taps(), ClientCache(limit=2)
 
     async def main(server: WireServer) -> None:

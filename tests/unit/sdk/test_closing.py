@@ -1,4 +1,4 @@
-"""What closing a client does to its calls and streams, as docs/sdk.md says."""
+"""Closing a client ends its calls and streams as docs/sdk.md describes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.sdk.api import CHAT, DONE, LAST, PIECE, Api
 
 
 class Gate:
-    """An API whose streams, and answers to the model "slow", wait until `go` is set; `reached` tells that one does."""
+    """An API whose streams, and answers to the model "slow", set `reached` and wait for `go`."""
 
     def __init__(self) -> None:
         self.api = Api(m=True)
@@ -40,7 +40,7 @@ class Gate:
         peer.answer(CHAT)
 
 
-def test_an_async_client_ends_what_is_under_way_and_may_be_used_again() -> None:
+def test_closing_an_async_client_ends_its_calls_and_it_may_be_used_again() -> None:
     gate = Gate()
 
     async def main(server: WireServer) -> None:
@@ -66,7 +66,7 @@ def test_an_async_client_ends_what_is_under_way_and_may_be_used_again() -> None:
         asyncio.run(main(server))
 
 
-def test_who_waits_for_a_connection_ends_too() -> None:
+def test_closing_ends_calls_that_wait_for_a_connection() -> None:
     gate = Gate()
 
     async def main(server: WireServer) -> None:
@@ -87,7 +87,7 @@ def test_who_waits_for_a_connection_ends_too() -> None:
         asyncio.run(main(server))
 
 
-def test_a_blocking_client_lets_what_is_under_way_end() -> None:
+def test_closing_a_blocking_client_lets_its_calls_finish() -> None:
     gate = Gate()
     with WireServer(gate.api.play) as server, ThreadPoolExecutor(1) as threads:
         client = InferenceClient(server.url)
@@ -104,7 +104,7 @@ def test_a_blocking_client_lets_what_is_under_way_end() -> None:
         client.close()
 
 
-def test_the_blocking_adapter_may_be_used_again() -> None:
+def test_a_closed_httpx_transport_may_be_used_again() -> None:
     gate = Gate()
     with WireServer(gate.api.play) as server:
         client = InferenceClient(server.url, transport=HttpxTransport())

@@ -18,7 +18,7 @@ def test_only_what_is_set_is_sent() -> None:
     assert XRequestConfig(n=1).body() == {"n": 1}
 
 
-def test_it_changes_after_it_was_made() -> None:
+def test_a_config_may_change() -> None:
     config = XRequestConfig(seed=42)
     config.stream = True
     config.stop = "\n"  # one text is sent as a list of one
@@ -27,7 +27,7 @@ def test_it_changes_after_it_was_made() -> None:
     assert "seed" not in config.body()
 
 
-def test_stops_are_a_text_or_any_sequence_of_texts() -> None:
+def test_stop_is_a_text_or_any_sequence_of_texts() -> None:
     assert XRequestConfig(stop="ab").body() == {"stop": ["ab"]}
     assert XRequestConfig(stop=("a", "b")).body() == {"stop": ["a", "b"]}
     assert XRequestConfig(stop=None).body() == {}
@@ -35,12 +35,12 @@ def test_stops_are_a_text_or_any_sequence_of_texts() -> None:
     assert snapshot(XRequestConfig(stop=("a", "b")))[0] == {"stop": ["a", "b"]}
 
 
-def test_extra_body_wins_and_headers_stay_out() -> None:
+def test_extra_body_takes_precedence_and_headers_are_not_in_the_body() -> None:
     config = XRequestConfig(top_k=5, extra_body={"top_k": 7, "new": 1}, extra_headers={"X": "y"})
     assert config.body() == {"top_k": 7, "new": 1}
 
 
-def test_it_copies_and_pickles() -> None:
+def test_a_config_copies_and_pickles() -> None:
     config = XRequestConfig(seed=1, stream=True)
     assert pickle.loads(pickle.dumps(config)).body() == copy.deepcopy(config).body() == config.body()
 
@@ -57,7 +57,7 @@ def test_it_copies_and_pickles() -> None:
         ({"top_p": 0, "max_tokens": 0}, "max_tokens.*; .*top_p"),
     ],
 )
-def test_what_does_not_fit_is_named(fields: dict[str, object], says: str) -> None:
+def test_an_error_names_the_invalid_field(fields: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         XRequestConfig(**fields)  # type: ignore[arg-type]
 

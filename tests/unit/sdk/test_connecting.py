@@ -1,4 +1,4 @@
-"""Connections that nobody takes: how often they are tried, and within which limits."""
+"""Connections that nobody accepts: the number of attempts, and the limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def answer(peer: Peer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opening(RetryPolicy):
-    """Opens the door before the call is tried again."""
+    """Opens the door before the call is retried."""
 
     door: FullPort | None = None
     saw: list[type[SDKError]] = field(default_factory=list)
@@ -64,7 +64,7 @@ def ask(client: Client) -> str:
     return asyncio.run(client.chat("m", "q")).choices[0].message.content
 
 
-def test_a_connection_that_is_late_is_tried_again(kind: Callable[..., Client], door: FullPort) -> None:
+def test_a_late_connection_is_retried(kind: Callable[..., Client], door: FullPort) -> None:
     policy = Opening(max_retries=10, base_delay_s=0.001, door=door)
     assert ask(kind(door.url, timeout=Timeouts(connect=0.5), retries=policy)) == "hi"
     assert set(policy.saw) == {ConnectTimeoutError}

@@ -1,4 +1,4 @@
-"""Content as lists of typed parts, streamed and whole: text, reasoning and refusals each where they belong."""
+"""Content as lists of typed parts, streamed and whole: text, reasoning and refusals are told apart."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_an_ordinary_delta_has_neither_refusal_nor_function_call() -> None:
         ({}, ""),
     ],
 )
-def test_a_whole_message_in_a_stream_is_taken_where_there_is_no_delta(choice: dict[str, Any], says: str) -> None:
+def test_a_whole_message_in_a_stream_replaces_a_missing_delta(choice: dict[str, Any], says: str) -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     event = b"data: %b\n\n" % json.dumps({"choices": [{"index": 0, **choice}]}).encode()
     (chunk,) = reader.feed(Block(event, 0))
@@ -146,14 +146,14 @@ def test_a_whole_message_in_a_stream_is_taken_where_there_is_no_delta(choice: di
     assert reader.first.text in (says, says * 2 if choice.get("delta") else says)
 
 
-def test_a_whole_message_that_repeats_what_was_streamed_counts_once() -> None:
+def test_a_whole_message_that_repeats_the_streamed_text_counts_once() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     reader.feed(Block(b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n', 0))
     reader.feed(Block(b'data: {"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}\n\n', 0))
     assert (reader.first.text, reader.first.finish_reason) == ("hi", "stop")
 
 
-def test_a_whole_message_in_a_stream_must_be_right() -> None:
+def test_an_invalid_whole_message_in_a_stream_is_an_error() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     reader.feed(Block(b'data: {"choices":[{"message":{"content":3}}]}\n\ndata: {"choices":[{}]}\n\n', 0))
     assert isinstance(reader.failure, ProtocolError)
@@ -188,7 +188,7 @@ def test_a_choice_whose_message_is_empty_or_a_delta(ask: Callable[..., Any], cho
 
 
 @pytest.mark.parametrize(("sent", "read"), [("", None), (5, "5"), (True, "True"), (False, None), ("x", "x")])
-def test_a_finish_reason_is_read_alike_whole_and_streamed(ask: Callable[..., Any], sent: Any, read: str | None) -> None:
+def test_a_finish_reason_is_the_same_whole_and_streamed(ask: Callable[..., Any], sent: Any, read: str | None) -> None:
     api = Api(m=True)
     choice = {"index": 0, "delta": {"content": "a"}, "message": {"content": "a"}, "finish_reason": sent}
     body = json.dumps({"choices": [choice]}).encode()

@@ -27,18 +27,18 @@ def test_the_nearest_limit_counts() -> None:
     assert isinstance(deadline.error(at(10.5)), TotalTimeoutError)
 
 
-def test_a_token_re_arms_the_stall_limit_and_nothing_else() -> None:
+def test_only_a_token_restarts_the_stall_limit() -> None:
     deadline = Deadline(Timeouts(total=None, stall=3), now_ns=0)
     deadline.enter("stall", 0)
     deadline.progress(at(2))
     assert deadline.error(at(4.9)) is None
     error = deadline.error(at(5))
     assert isinstance(error, StallTimeoutError)
-    assert error.message == "no token for 3 s"
+    assert error.message == "no token arrived for 3 s"
     assert isinstance(error, TimeoutError)
 
 
-def test_what_follows_the_last_finish_reason_has_a_limit_that_nothing_restarts() -> None:
+def test_nothing_restarts_the_limit_after_the_last_finish_reason() -> None:
     deadline = Deadline(Timeouts(total=None, stall=0.5), now_ns=0)
     deadline.enter("finish", at(1))
     assert deadline.is_finishing
@@ -46,10 +46,10 @@ def test_what_follows_the_last_finish_reason_has_a_limit_that_nothing_restarts()
     assert deadline.expires_ns() == at(1 + AFTER_FINISH_S)
     error = deadline.error(at(1 + AFTER_FINISH_S))
     assert isinstance(error, StallTimeoutError)
-    assert error.message == f"nothing for {AFTER_FINISH_S:g} s after the last finish reason"
+    assert error.message == f"nothing arrived for {AFTER_FINISH_S:g} s after the last finish reason"
 
 
-def test_who_waits_is_told_when_a_phase_begins() -> None:
+def test_the_watcher_is_called_when_a_phase_begins() -> None:
     deadline = Deadline(Timeouts(total=10, connect=2), now_ns=0)
     seen: list[float] = []
     deadline.watcher = lambda: seen.append(deadline.expires_ns())
@@ -63,7 +63,7 @@ def test_a_phase_that_does_not_exist_is_an_error() -> None:
         Deadline(Timeouts()).enter("stal")  # type: ignore[arg-type]
 
 
-def test_a_limit_that_no_socket_can_keep_is_none() -> None:
+def test_a_limit_too_long_for_sockets_is_none() -> None:
     with socket.socket() as kept:
         kept.settimeout(Timeouts(total=LONGEST_S).total)
     assert Timeouts(total=LONGEST_S + 1, stall=1e300) == Timeouts(total=None)
@@ -77,24 +77,24 @@ def test_limits_are_values() -> None:
     assert repr(limits) == "Timeouts(total=3.0, connect=5.0, pool=None, first_byte=None, stall=1.0)"
 
 
-def test_no_limit_at_all() -> None:
+def test_without_limits_nothing_expires() -> None:
     deadline = Deadline(Timeouts(total=None, connect=None), now_ns=0)
     assert deadline.expires_ns() == math.inf
     assert deadline.remaining_s(at(1e9)) is None
     assert deadline.error(at(1e9)) is None
 
 
-def test_what_is_left() -> None:
+def test_the_remaining_time() -> None:
     deadline = Deadline(Timeouts(total=10), now_ns=0)
     assert (deadline.remaining_s(at(4)), deadline.total_left_s(at(4)), deadline.elapsed_s(at(4))) == (6, 6, 4)
     assert (deadline.remaining_s(at(14)), deadline.total_left_s(at(14))) == (0, 0)
 
 
-def test_the_error_of_a_clock_that_ran_a_little_ahead() -> None:
+def test_the_error_of_a_clock_that_is_a_little_ahead() -> None:
     assert isinstance(Deadline(Timeouts(total=10), now_ns=0).nearest_error(), TotalTimeoutError)
 
 
-def test_where_the_total_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sources_of_the_total_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TIMEOUT", raising=False)
     monkeypatch.delenv("SDK_TIMEOUT", raising=False)
     assert timeouts() == Timeouts(total=1800, connect=5, first_byte=None, stall=None)
@@ -108,20 +108,20 @@ def test_where_the_total_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("none", ["-1", "0", "inf"])
-def test_zero_or_less_is_no_limit(none: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_or_less_means_no_limit(none: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEOUT", none)
     monkeypatch.delenv("SDK_TIMEOUT", raising=False)
     assert timeouts().total is None
     assert timeouts(float(none)).total is None
 
 
-def test_limits_are_checked_by_name() -> None:
+def test_an_invalid_limit_is_named() -> None:
     with pytest.raises(ConfigError, match="stall: 'soon'"):
         Timeouts(stall="soon")  # type: ignore[arg-type]
     assert Timeouts(total=0, stall=-1) == Timeouts(total=None, stall=None)
 
 
-def test_what_is_no_number_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_number_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEOUT", "soon")
     monkeypatch.delenv("SDK_TIMEOUT", raising=False)
     with pytest.raises(ConfigError, match="TIMEOUT: 'soon'"):

@@ -1,4 +1,4 @@
-"""Servers that answer before they have read the request, and read it slowly or never."""
+"""Servers that answer before they have read the request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSAL = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large
 
 @contextmanager
 def saying(*words: bytes, tls: bool = False, close: bool = False) -> Iterator[WireServer]:
-    """A server that says this to each connection, and reads nothing."""
+    """A server that sends this on each connection, and reads nothing."""
     over = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -53,7 +53,7 @@ def send(transport: BlockingTransport, server: WireServer, limit_s: float = 30) 
 @pytest.mark.parametrize(
     "words", [(REFUSAL,), (b"HTTP/1.1 100 Continue\r\n\r\n", REFUSAL[:20], REFUSAL[20:])], ids=["whole", "in-pieces"]
 )
-def test_a_refusal_that_comes_early_is_read_though_the_server_waits(words: tuple[bytes, ...], tls: bool) -> None:
+def test_an_early_error_is_read_while_the_server_waits(words: tuple[bytes, ...], tls: bool) -> None:
     transport = BlockingTransport(ssl_context=client_context())
     with saying(*words, tls=tls) as server:
         assert send(transport, server) == (413, b"too large")
@@ -70,7 +70,7 @@ def test_a_refusal_that_comes_early_is_read_though_the_server_waits(words: tuple
     ],
     ids=["silence", "continue", "close", "no-http"],
 )
-def test_what_else_a_server_does_that_reads_nothing(
+def test_other_behaviour_of_a_server_that_reads_nothing(
     words: tuple[bytes, ...], close: bool, kind: type[SDKError]
 ) -> None:
     transport = BlockingTransport()
@@ -85,7 +85,7 @@ CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 
 
 @pytest.mark.timeout(60)
-def test_an_answer_that_goes_on_before_the_request_is_read_is_read_as_one_that_follows_it() -> None:
+def test_a_long_early_answer_is_read_like_any_other() -> None:
     def play(peer: Peer) -> None:
         peer.send(JSON_HEAD)
         while True:
@@ -100,7 +100,7 @@ def test_an_answer_that_goes_on_before_the_request_is_read_is_read_as_one_that_f
 
 
 @pytest.mark.timeout(60)
-def test_a_server_that_says_a_little_again_and_again_does_not_hide_that_time_is_up() -> None:
+def test_a_server_that_keeps_sending_does_not_hide_that_time_is_up() -> None:
     over = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -117,7 +117,7 @@ def test_a_server_that_says_a_little_again_and_again_does_not_hide_that_time_is_
 
 
 def play_late(peer: Peer) -> None:
-    """Answers in the end; longer than the limits of the test pass before it reads anything."""
+    """Answers in the end, but begins to read only after the limits of the test have passed."""
     time.sleep(1.5)
     last = b""
     while not last.endswith(b"}"):  # faster than `read_request`, which is for small ones
@@ -143,12 +143,12 @@ def async_ask(url: str) -> str:
 
 
 @pytest.mark.parametrize("ask", [sync_ask, async_ask])
-def test_the_limits_of_connecting_and_answering_do_not_count_the_sending(ask: Callable[[str], str]) -> None:
+def test_connect_and_first_byte_limits_do_not_include_sending(ask: Callable[[str], str]) -> None:
     with WireServer(play_late) as server:
         assert ask(server.url) == "hi"
 
 
-def test_nothing_follows_a_request_that_did_not_go_out_whole() -> None:
+def test_a_connection_with_an_unfinished_request_is_not_reused() -> None:
     over = threading.Event()
 
     def play(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Server and key from the environment: what takes precedence over what."""
+"""Server and key from the environment, and their precedence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_environment_names_server_and_key(ask: Callable[..., Any], monkeypat
     assert len(api.asked) == 4
 
 
-def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     api, other = Api(m=True), Api(m=True)
     with WireServer(api.play) as server, WireServer(other.play) as named:
         monkeypatch.setenv("OPENAI_BASE_URL", named.url)
@@ -55,7 +55,7 @@ def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPat
         assert keys_sent(other) == ["Bearer mine", "Bearer EMPTY", None, "Bearer k"]
 
 
-def test_the_environment_is_looked_up_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     api, other = Api(m=True), Api(m=True)
     with WireServer(api.play) as one, WireServer(other.play) as two:
         for url, key in ((one.url, "a"), (two.url, "b"), (two.url, "c")):
@@ -66,11 +66,11 @@ def test_the_environment_is_looked_up_at_each_call(monkeypatch: pytest.MonkeyPat
     assert keys_sent(other) == ["Bearer b", "Bearer c"]
 
 
-def test_without_any_of_it_this_machine_is_asked() -> None:
+def test_the_default_server_is_this_machine() -> None:
     assert str(InferenceClient().address) == "http://127.0.0.1:8000/v1"
 
 
-def test_an_address_that_is_not_one_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_address_is_reported_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "ftp://there")
     with pytest.raises(ConfigError, match=r"^OPENAI_BASE_URL: 'ftp://there' is not an http"):
         InferenceClient()
@@ -88,7 +88,7 @@ def test_an_address_that_is_not_one_is_named_by_its_variable(monkeypatch: pytest
         ({}, {"api_key": None}, None),
     ],
 )
-def test_who_is_not_let_in_learns_which_key_was_sent(
+def test_a_rejected_key_is_reported_with_its_origin(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], arguments: dict[str, Any], says: str | None
 ) -> None:
     for name, value in environment.items():
@@ -101,7 +101,7 @@ def test_who_is_not_let_in_learns_which_key_was_sent(
     assert caught.value.server_message == "who are you?"
 
 
-def test_a_key_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "top-secret")
     client = InferenceClient("http://127.0.0.1:9")
     assert "top-secret" not in repr(client)

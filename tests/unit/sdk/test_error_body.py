@@ -59,20 +59,20 @@ def test_a_status_has_its_class(status: int, body: bytes, kind: type[StatusError
         b"too long",
     ],
 )
-def test_the_servers_words_are_told_whatever_form_they_have(body: bytes) -> None:
+def test_the_message_quotes_the_server_in_every_form(body: bytes) -> None:
     error = status_error(Head(400, {}), body)
     assert error.message.startswith("HTTP 400: ")
     assert error.message.endswith("too long")
     assert (error.server_message or "too long").endswith("too long")
 
 
-def test_what_is_not_json_is_quoted_and_cut() -> None:
+def test_a_body_that_is_not_json_is_quoted_and_cut() -> None:
     error = status_error(Head(502, {}), b"<html>\n  bad   gateway " + b"x" * 5000)
     assert "<html> bad gateway xxx" in error.message
     assert len(error.message) < 300
 
 
-def test_an_error_keeps_what_the_server_said_and_pickles() -> None:
+def test_an_error_keeps_the_servers_words_and_pickles() -> None:
     error = status_error(Head(404, {"retry-after": "2"}), json.dumps(NESTED).encode(), model="x")
     error.partial, error.attempts = "so far", 2
     again = pickle.loads(pickle.dumps(error))
@@ -105,12 +105,12 @@ NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
         ("", None),
     ],
 )
-def test_retry_after_counts_from_the_answers_own_date(value: str, seconds: float | None) -> None:
+def test_retry_after_counts_from_the_date_of_the_response(value: str, seconds: float | None) -> None:
     assert retry_after_s(Head(429, {"retry-after": value, "date": NOW})) == seconds
 
 
 @pytest.mark.parametrize("date", [{}, {"date": "yesterday"}])
-def test_without_a_date_of_the_answer_it_counts_from_now(date: dict[str, str]) -> None:
+def test_retry_after_counts_from_now_without_a_date(date: dict[str, str]) -> None:
     soon = formatdate(time() + 30, usegmt=True)
     seconds = retry_after_s(Head(429, {"retry-after": soon, **date}))
     assert seconds is not None

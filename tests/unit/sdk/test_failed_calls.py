@@ -1,4 +1,4 @@
-"""Calls that fail: the right typed error, what had come, and when one is tried again."""
+"""Calls that fail: the type of the error, the partial text, and retries."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_stream_that_ends_badly(
         (CHAT, "Content-Type: application/json", ProtocolError, "did not stream"),
     ],
 )
-def test_a_stream_that_is_none(
+def test_an_answer_that_is_not_a_stream(
     ask: Callable[..., Any], body: bytes, headers: str, kind: type[SDKError], says: str
 ) -> None:
     api = Api(m=True)
@@ -85,7 +85,7 @@ def test_a_stream_that_is_none(
         (b'{"error":"x"}', StreamServerError),
     ],
 )
-def test_an_answer_that_is_none(ask: Callable[..., Any], body: bytes, kind: type[SDKError]) -> None:
+def test_a_body_that_is_not_an_answer(ask: Callable[..., Any], body: bytes, kind: type[SDKError]) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(body)
     with WireServer(api.play) as server, pytest.raises(kind) as caught:
@@ -105,21 +105,21 @@ def test_statuses(ask: Callable[..., Any], stream: bool, status: str, kind: type
         ask(server.url, request_config=XRequestConfig(stream=stream))
 
 
-def test_a_wrong_key_says_so_even_when_cards_are_asked(ask: Callable[..., Any]) -> None:
+def test_a_wrong_key_is_reported_when_cards_are_fetched(ask: Callable[..., Any]) -> None:
     api = Api()
     api.models = lambda peer: peer.answer(b'{"error":"Unauthorized"}', "401 Unauthorized")
     with WireServer(api.play) as server, pytest.raises(AuthenticationError):
         ask(server.url)
 
 
-def test_an_unknown_model_names_those_served(ask: Callable[..., Any]) -> None:
+def test_an_unknown_model_error_names_the_known_ones(ask: Callable[..., Any]) -> None:
     api = Api(base=True, tuner=True)
     api.chat = error("404 Not Found", "The model `m` does not exist.", param="model")
     with WireServer(api.play) as server, pytest.raises(ModelNotFoundError, match="served: base, tuner"):
         ask(server.url)
 
 
-def test_a_busy_server_is_asked_again() -> None:
+def test_a_busy_server_is_retried() -> None:
     api = Api(m=True)
     busy = iter([True, True, False])
 
@@ -137,7 +137,7 @@ def test_a_busy_server_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("ahead_s", [-60, 60])
-def test_a_server_whose_clock_differs_is_asked_again_when_it_said(ahead_s: int) -> None:
+def test_a_server_with_another_clock_is_retried_at_the_right_time(ahead_s: int) -> None:
     api = Api(m=True)
     asked_at: list[float] = []
 
@@ -163,7 +163,7 @@ def test_retries_stay_within_the_time_limit() -> None:
     assert (caught.value.attempts, caught.value.retry_after_s) == (1, 3600.0)
 
 
-def test_the_limits_of_connecting_and_of_silence_forbid_no_retry() -> None:
+def test_phase_limits_do_not_prevent_a_retry() -> None:
     api = Api(m=True)
     busy = iter([True, False])
     api.chat = lambda peer, _: peer.answer(b"{}", "503 Busy", "Retry-After: 0.3") if next(busy) else peer.answer(CHAT)
@@ -182,7 +182,7 @@ def test_the_limits_of_connecting_and_of_silence_forbid_no_retry() -> None:
         lambda peer, _: peer.answer(b"", "307 Temporary Redirect", "Location: /elsewhere"),
     ],
 )
-def test_a_list_of_models_that_fails_forbids_no_question(
+def test_a_failing_model_list_does_not_prevent_a_question(
     ask: Callable[..., Any], refusal: Callable[[Peer, Any], None]
 ) -> None:
     api = Api()
@@ -201,7 +201,7 @@ def test_a_list_of_models_that_fails_forbids_no_question(
         ("200 OK", "Content-Type: application/json", b'{"x":' + b"[" * 60_000, "not JSON"),
     ],
 )
-def test_answers_that_cannot_be_read_say_why(
+def test_answers_that_cannot_be_parsed_give_the_reason(
     ask: Callable[..., Any], stream: bool, status: str, headers: str, body: bytes, says: str
 ) -> None:
     api = Api(m=True)
@@ -239,20 +239,20 @@ def test_an_error_that_cannot_be_decompressed_names_the_compression(ask: Callabl
 
 
 @pytest.mark.parametrize("coding", ["identity", "identity, identity", "utf-8", "none"])
-def test_a_content_encoding_that_compresses_nothing_is_passed_over(ask: Callable[..., Any], coding: str) -> None:
+def test_a_content_encoding_without_compression_is_ignored(ask: Callable[..., Any], coding: str) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(CHAT, headers=f"Content-Encoding: {coding}")
     with WireServer(api.play) as server:
         assert ask(server.url).choices[0].message.content == "hi"
 
 
-def test_a_stream_under_a_wrong_type_is_not_called_unasked(ask: Callable[..., Any]) -> None:
+def test_a_stream_with_a_wrong_content_type_is_named_as_such(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(PIECE + LAST + DONE)
     with WireServer(api.play) as server:
         with pytest.raises(ProtocolError, match="must be text/event-stream"):
             ask(server.url, request_config=XRequestConfig(stream=True))
-        with pytest.raises(ProtocolError, match="which was not asked for"):
+        with pytest.raises(ProtocolError, match="which the request did not ask for"):
             ask(server.url)
 
 
@@ -277,7 +277,7 @@ def test_a_stalled_stream(ask: Callable[..., Any]) -> None:
 
     api.chat = chat
     with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError, match=r"no token for 0\.2 s") as caught:
+        with pytest.raises(StallTimeoutError, match=r"no token arrived for 0\.2 s") as caught:
             ask(server.url, request_config=STREAM, timeout=Timeouts(stall=0.2))
         assert caught.value.partial == "hi"
 
@@ -295,13 +295,13 @@ def test_empty_deltas_do_not_hide_a_stalled_stream(ask: Callable[..., Any]) -> N
 
     api.chat = chat
     with WireServer(api.play) as server:
-        with pytest.raises(StallTimeoutError, match=r"no token for 0\.3 s") as caught:
+        with pytest.raises(StallTimeoutError, match=r"no token arrived for 0\.3 s") as caught:
             ask(server.url, request_config=STREAM, timeout=Timeouts(total=20, stall=0.3))
         assert caught.value.partial == "hi"
 
 
-def test_a_loop_that_was_busy_is_no_stall_of_the_server() -> None:
-    """The token and the limit are there at once when the loop comes back; both are looked at in one turn of it."""
+def test_a_busy_loop_is_not_a_stall_of_the_server() -> None:
+    """When the loop resumes, both the token and the limit are due, and one turn of the loop handles both."""
     busy, sent, api = threading.Event(), threading.Event(), Api(m=True)
 
     def chat(peer: Peer, _: Any) -> None:
@@ -342,7 +342,7 @@ def test_a_whole_answer_that_flows_does_not_stall(ask: Callable[..., Any]) -> No
         assert ask(server.url, timeout=Timeouts(stall=1.2)).choices[0].message.content == "hi"
 
 
-def test_a_page_without_end_in_place_of_a_stream(ask: Callable[..., Any]) -> None:
+def test_an_endless_page_instead_of_a_stream(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
 
     def chat(peer: Peer, _: Any) -> None:
@@ -356,7 +356,7 @@ def test_a_page_without_end_in_place_of_a_stream(ask: Callable[..., Any]) -> Non
         ask(server.url, request_config=STREAM)
 
 
-def test_a_status_outlives_a_body_that_breaks_off(ask: Callable[..., Any]) -> None:
+def test_an_error_status_is_reported_even_if_its_body_breaks_off(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
 
     def chat(peer: Peer, _: Any) -> None:
@@ -382,7 +382,7 @@ def test_a_status_outlives_a_body_that_breaks_off(ask: Callable[..., Any]) -> No
         ({"history": ["x"]}, ConfigError, r"history\[0\]"),
     ],
 )
-def test_what_is_wrong_is_named_before_anything_is_sent(
+def test_wrong_arguments_are_named_before_anything_is_sent(
     ask: Callable[..., Any], arguments: dict[str, Any], kind: type[Exception], says: str
 ) -> None:
     with pytest.raises(kind, match=says):

@@ -1,4 +1,4 @@
-"""The fake transport: what a test author writes, and what it must hold."""
+"""The fake transport, as the author of a test uses it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_function_answers_each_request() -> None:
     assert transport.open_exchanges == 0
 
 
-def test_it_counts_what_was_left_open() -> None:
+def test_open_exchanges_are_counted() -> None:
     transport = FakeTransport(echo)
     stream = InferenceClient("http://api", transport=transport).chat_stream("m", "q")
     assert transport.open_exchanges == 1
@@ -46,7 +46,7 @@ def test_it_counts_what_was_left_open() -> None:
     assert transport.open_exchanges == 0
 
 
-def test_async_and_with_errors_at_either_place() -> None:
+def test_async_answers_and_errors_before_and_within_them() -> None:
     def answer(request: Request) -> FakeAnswer | Exception:
         if b"first" in request.body:
             return ConnectionLostError("before any answer")

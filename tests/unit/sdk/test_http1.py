@@ -1,4 +1,4 @@
-"""The parser gives the same response wherever the reads fall."""
+"""The parser gives the same response however the data is split into reads."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_early_end_is_an_error(data: bytes, where: str) -> None:
         b"HTTP/1.1 101 Go\r\nUpgrade: h2c\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_an_error(data: bytes) -> None:
+def test_data_that_is_not_http_is_an_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse(data)
 
@@ -110,7 +110,7 @@ def test_endless_headers_are_refused() -> None:
 
 
 @pytest.mark.parametrize("extra", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"junk", b"\r\n\r\n{}"])
-def test_bytes_behind_the_answer_end_the_connection_and_not_the_answer(extra: bytes) -> None:
+def test_bytes_after_the_answer_end_the_connection_but_not_the_answer(extra: bytes) -> None:
     answer = RESPONSES["length"][0]
     together, body = parse(answer + extra)
     assert (body, together.complete, together.keep_alive) == (b"hello", True, False)
@@ -118,7 +118,7 @@ def test_bytes_behind_the_answer_end_the_connection_and_not_the_answer(extra: by
     assert (body, apart.complete, apart.keep_alive) == (b"hello", True, False)
 
 
-def test_a_request_on_the_wire() -> None:
+def test_the_bytes_of_a_request() -> None:
     request = Request("POST", ORIGIN, "/v1/x", (("Authorization", "Bearer k"),), b"{}")
     assert encode_request(request) == (
         b"POST /v1/x HTTP/1.1\r\nHost: h:8000\r\nAuthorization: Bearer k\r\nContent-Length: 2\r\n\r\n{}"
@@ -143,7 +143,7 @@ def test_a_header_cannot_break_the_framing(header: tuple[str, str]) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nZZ\r\n",
     ],
 )
-def test_what_one_parser_leaves_does_not_reach_another_that_shares_its_list(data: bytes) -> None:
+def test_parsers_that_share_a_list_do_not_mix_their_bodies(data: bytes) -> None:
     shared: list[bytes] = []
     first, second = ResponseParser(shared), ResponseParser(shared)
     try:

@@ -1,4 +1,4 @@
-"""What the adapter over httpx2 does beside what every transport does: ends of loops, late readers, proxies."""
+"""Properties of the httpx transports alone: ends of loops, late readers, proxies."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_trio_run_may_end_right_after_a_stream_was_cancelled() -> None:
         assert trio.run(main, server.url) == "hi"
 
 
-def test_a_reader_that_was_busy_finds_what_came_meanwhile_and_comments_are_no_tokens() -> None:
+def test_a_late_reader_gets_the_data_that_arrived_and_comments_are_not_tokens() -> None:
     sent = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -72,7 +72,7 @@ def test_a_reader_that_was_busy_finds_what_came_meanwhile_and_comments_are_no_to
         exchange.close()
 
 
-def test_a_transport_that_nobody_holds_lets_its_exchange_end() -> None:
+def test_an_exchange_outlives_the_last_reference_to_its_transport() -> None:
     go_on = threading.Event()
 
     def play(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""The memory that JSON will take is estimated before it is parsed; text that looks like JSON takes none."""
+"""The memory of JSON is estimated before it is parsed; text that looks like JSON does not count."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_many_small_values_weigh_more_than_their_text(item: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[", "{", ",", '\\"', "\\\\", 'x\\",{[', "\\u005b,"])
-def test_strings_weigh_nothing_whatever_is_in_them(text: str) -> None:
+def test_strings_weigh_nothing_whatever_they_contain(text: str) -> None:
     data = b'{"a":"' + text.encode() * COUNT * 8 + b'","b":[1,2,3]}'
     assert not is_over_weight(data, 5000)
 
@@ -45,7 +45,7 @@ def _weight_of(value: object) -> int:
 
 
 @given(values, st.integers(1, 40))
-def test_values_are_weighed_as_they_are_read(value: object, window: int) -> None:
+def test_the_estimate_matches_the_parser(value: object, window: int) -> None:
     data = json.dumps(value, ensure_ascii=False).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weight_module, "_WINDOW", window)
@@ -71,7 +71,7 @@ def test_a_list_of_a_million_models_is_refused() -> None:
         decode(ModelList, b'{"data":[' + b'{"id":"m"},' * 1_000_000 + b'{"id":"m"}]}', REQUEST)
 
 
-def test_a_higher_limit_takes_it() -> None:
+def test_a_higher_limit_accepts_it() -> None:
     answer = decode(ChatCompletionResponse, BOMBS["choices"], REQUEST, 1 << 30)
     assert len(answer.choices) == 200_001
 
@@ -97,7 +97,7 @@ ANSWERS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_large_answer_is_read_as_a_small_one(name: str) -> None:
+def test_a_large_answer_is_parsed_like_a_small_one(name: str) -> None:
     body = json.dumps({"id": "x", "choices": [ANSWERS[name]], "usage": {"prompt_tokens": 1}, "own": 1}).encode()
     small, large = (decode(ChatCompletionResponse, body + b" " * more, REQUEST) for more in (0, LIGHT_BYTES))
     assert large == small

@@ -1,4 +1,4 @@
-"""A key is hidden in whatever form a server quotes it, and nothing else is."""
+"""A key is hidden in every form in which a server may quote it, and nothing else is."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_key_survives_in_any_form(key: str, form: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_text_without_a_key_is_left_as_it_is(text: str) -> None:
+def test_text_without_a_key_is_unchanged(text: str) -> None:
     keys = KnownKeys(["sk-very-secret-key", "abc"])
     if "abc" not in text and "sk-very" not in text.lower():
         assert keys.hide(text) == text
@@ -78,12 +78,12 @@ def test_text_without_a_key_is_left_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["a", "ab", "EMPTY", "test", "token", "hidden", "", "sk"])
-def test_short_and_dull_keys_blank_nothing(key: str) -> None:
+def test_short_keys_and_placeholders_are_not_hidden(key: str) -> None:
     text = "a test of the EMPTY token: ab sk hidden"
     assert keys_of(request(("Authorization", f"Bearer {key}"))).hide(text) == text
 
 
-def test_a_short_key_is_hidden_as_a_word() -> None:
+def test_a_short_key_is_hidden_only_as_a_word() -> None:
     assert KnownKeys(["hunter2"]).hide("hunter2, hunter22, \\u0068unter2") == f"{HIDDEN}, hunter22, {HIDDEN}"
 
 
@@ -95,7 +95,7 @@ def test_a_key_that_an_excerpt_cuts_off_is_hidden(size: int, end: str) -> None:
 
 @pytest.mark.parametrize("end", ["…", "'", "", "… (a hint)"])
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "base64-of-bearer"])
-def test_a_key_in_any_form_is_hidden_where_an_excerpt_cuts_it_off(form: str, end: str) -> None:
+def test_a_key_in_any_form_is_hidden_if_an_excerpt_cuts_it_off(form: str, end: str) -> None:
     keys, echo = KnownKeys([KEY]), FORMS[form](KEY)
     least = next(n for n in range(len(echo)) if HIDDEN in keys.hide(f"it said {echo[:n]}{end}"))
     assert least <= len(FORMS[form](KEY[:12]))
@@ -120,24 +120,24 @@ def test_a_very_long_key_is_hidden_whole() -> None:
         ("Proxy-Authorization", "Token t-123456789", "t-123456789"),
     ],
 )
-def test_what_is_secret_in_a_header_is_known(name: str, value: str, secret: str) -> None:
+def test_the_secrets_within_a_header_are_found(name: str, value: str, secret: str) -> None:
     keys = keys_of(request((name, value)))
     assert secret not in keys.hide(f"you sent {secret} or {value}")
 
 
-def test_headers_that_are_no_secret_are_left() -> None:
+def test_headers_that_are_not_secret_stay_visible() -> None:
     keys = keys_of(request(("Content-Type", "application/json"), ("User-Agent", "my-program/1")))
     assert keys.hide("application/json my-program/1") == "application/json my-program/1"
 
 
-def test_the_password_of_a_proxy_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_a_proxy_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:pr%40xy-pass@127.0.0.1:9")
     echo = b64encode(b"me:pr@xy-pass").decode()
     said = keys_of(request()).hide(f"pr@xy-pass pr%40xy-pass Basic {echo}")
     assert said == f"{HIDDEN} {HIDDEN} Basic {HIDDEN}"
 
 
-def test_no_repr_has_a_key() -> None:
+def test_no_repr_shows_a_key() -> None:
     assert KEY not in repr(KnownKeys([KEY]))
 
 

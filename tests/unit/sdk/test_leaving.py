@@ -1,4 +1,4 @@
-"""Leaving early, event loops that come and go, and calls made where they cannot wait."""
+"""Leaving streams early, many event loops in turn, and blocking calls within a running loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def endless(peer: Peer, left: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("how", ["break", "close", "with", "del"])
-def test_leaving_a_stream_tells_the_server(how: str) -> None:
+def test_leaving_a_stream_closes_its_connection(how: str) -> None:
     left, api = threading.Event(), Api(m=True)
     api.chat = lambda peer, _: endless(peer, left)
     with WireServer(api.play) as server:
@@ -51,7 +51,7 @@ def test_leaving_a_stream_tells_the_server(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["break", "close", "with", "cancel", "del"])
-def test_leaving_an_async_stream_tells_the_server(how: str) -> None:
+def test_leaving_an_async_stream_closes_its_connection(how: str) -> None:
     async def leave(url: str, left: threading.Event) -> None:
         stream = await inference_client_async("m", "q", url=url, request_config=STREAM)
         if how == "break":
@@ -79,13 +79,13 @@ def test_leaving_an_async_stream_tells_the_server(how: str) -> None:
         asyncio.run(leave(server.url, left))
 
 
-def test_a_stream_that_was_left_is_not_taken_up_again_in_silence() -> None:
+def test_a_second_loop_over_an_abandoned_stream_is_an_error() -> None:
     api = Api(m=True)
     with WireServer(api.play) as server:
         stream = inference_client("m", "q", url=server.url, request_config=STREAM)
         for _ in stream:
             break
-        with pytest.raises(RuntimeError, match="left early"):
+        with pytest.raises(RuntimeError, match="an earlier loop left this stream"):
             list(stream)
         paused = inference_client("m", "q", url=server.url, request_config=STREAM)
         first = next(paused)
@@ -118,7 +118,7 @@ def test_a_stream_outlives_its_client() -> None:
         assert len(list(stream)) == 4
 
 
-def test_a_stream_has_one_reader() -> None:
+def test_a_second_reader_of_a_stream_is_refused() -> None:
     async def main(url: str, go: threading.Event) -> None:
         stream = await AsyncInferenceClient(url).chat_stream("m", "q")
         first = asyncio.create_task(anext(stream))
@@ -154,8 +154,8 @@ def test_a_sync_call_inside_a_running_loop() -> None:
         assert asyncio.run(inside(server.url)) == "hi"
 
 
-def test_twenty_event_loops_in_a_row_leave_nothing_open() -> None:
-    """Streams read to the end, left early, cancelled and forgotten: warnings are errors here, `-X dev` or not."""
+def test_twenty_event_loops_in_turn_leave_nothing_open() -> None:
+    """Streams read to the end, left early, cancelled and dropped; warnings are errors, with and without `-X dev`."""
     api = Api(m=True)
 
     async def busy(url: str) -> None:
@@ -180,7 +180,7 @@ def test_twenty_event_loops_in_a_row_leave_nothing_open() -> None:
             assert peer.is_closed_by_client(), "a connection outlived its loop"
 
 
-def test_coroutines_are_made_outside_the_loop_and_read_the_config_when_called() -> None:
+def test_coroutines_may_be_created_outside_a_loop_and_read_the_config_when_called() -> None:
     api = Api(m=True)
     config: XRequestConfig[Any] = XRequestConfig(seed=1)
     with WireServer(api.play) as server:

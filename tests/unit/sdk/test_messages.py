@@ -11,7 +11,7 @@ from sdk.types import ChatMessage
 
 
 @pytest.mark.parametrize("history", [[("q", "a")], [["q", "a"]], (("q", "a"),)])
-def test_history_is_pairs_of_any_kind(history: list[tuple[str, str]]) -> None:
+def test_history_may_be_any_pairs(history: list[tuple[str, str]]) -> None:
     assert chat_messages("next", history, "be brief") == [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "q"},
@@ -20,7 +20,7 @@ def test_history_is_pairs_of_any_kind(history: list[tuple[str, str]]) -> None:
     ]
 
 
-def test_an_empty_system_is_sent_and_none_is_not() -> None:
+def test_an_empty_system_prompt_is_sent_but_none_is_not() -> None:
     assert chat_messages("q", system="")[0] == {"role": "system", "content": ""}
     assert [m["role"] for m in chat_messages("q", [])] == ["user"]
 
@@ -30,12 +30,12 @@ def test_roles_name_each_turn() -> None:
     assert [m["role"] for m in messages] == ["human", "bot", "tool"]
 
 
-def test_a_list_of_messages_is_sent_as_it_is() -> None:
+def test_a_list_of_messages_is_sent_unchanged() -> None:
     own = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "tool", "content": "7"}]
     assert chat_messages(own, system="s") == [{"role": "system", "content": "s"}, *own]
 
 
-def test_an_answer_may_be_handed_back_as_a_message() -> None:
+def test_an_answer_may_be_used_as_a_message() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     ours = ChatMessage.model_validate({"role": "assistant", "content": None, "tool_calls": [call], "audio": None})
     theirs = ChatCompletionMessage(role="assistant", content="hi")
@@ -74,6 +74,6 @@ def test_images_become_content_parts(tmp_path: Path) -> None:
         ({"query": [{"role": "user", "content": "q"}], "images": ["x"]}, "inside the messages"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_by_name(arguments: dict[str, object], says: str) -> None:
+def test_invalid_messages_are_refused_by_name(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         chat_messages(**arguments)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Answers whose fields have types of their own: taken where it does not matter, refused where it does."""
+"""Fields of unexpected types: tolerated where they do not matter to the answer, refused where they do."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ODD_IN_DELTAS: list[dict[str, Any]] = [
 
 
 def bodies(part: str) -> list[dict[str, Any]]:
-    """An answer with each of the oddities; `part` is what the content is in."""
+    """An answer with each of the oddities; `part` is the object around the content."""
     content = {"content": "odd"}
     return [
         *({"choices": [{"index": 0, part: content}], **odd} for odd in ODD_BESIDE),
@@ -63,7 +63,7 @@ def event(payload: Any) -> bytes:
 
 
 @pytest.mark.parametrize("body", bodies("delta"), ids=json.dumps)
-def test_a_stream_goes_on(ask: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_a_stream_goes_on_after_an_unexpected_field(ask: Callable[..., Any], body: dict[str, Any]) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: api.stream(peer, PIECE, event(body), LAST, DONE)
     with WireServer(api.play) as server:
@@ -73,7 +73,7 @@ def test_a_stream_goes_on(ask: Callable[..., Any], body: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("body", bodies("message"), ids=json.dumps)
-def test_a_whole_answer_is_given(ask: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_a_whole_answer_with_an_unexpected_field_is_returned(ask: Callable[..., Any], body: dict[str, Any]) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(json.dumps(body).encode())
     with WireServer(api.play) as server:
@@ -99,7 +99,7 @@ def test_a_whole_answer_is_given(ask: Callable[..., Any], body: dict[str, Any]) 
         ("text", "object"),
     ],
 )
-def test_what_an_answer_is_made_of_must_be_right(ask: Callable[..., Any], body: Any, where: str) -> None:
+def test_an_invalid_essential_field_in_a_stream_is_an_error(ask: Callable[..., Any], body: Any, where: str) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: api.stream(peer, PIECE, event(body), LAST, DONE)
     with (
@@ -120,27 +120,29 @@ def test_what_an_answer_is_made_of_must_be_right(ask: Callable[..., Any], body: 
         ({"choices": [{"message": {"content": 3}}]}, r"choices\[0\]\.message\.content: input should be a valid string"),
     ],
 )
-def test_so_must_a_whole_answer(ask: Callable[..., Any], body: Any, where: str) -> None:
+def test_an_invalid_essential_field_in_a_whole_answer_is_an_error(
+    ask: Callable[..., Any], body: Any, where: str
+) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(json.dumps(body).encode())
     with WireServer(api.play) as server, pytest.raises(ProtocolError, match=rf"not an API answer \({where}"):
         ask(server.url)
 
 
-def test_an_error_in_an_odd_chunk_is_told() -> None:
+def test_an_error_in_an_odd_chunk_is_raised() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     with pytest.raises(StreamServerError, match="died"):
         reader.feed(Block(event({"id": 3, "error": {"message": "died"}}), 0))
 
 
-def test_a_finish_reason_that_is_no_text_ends_the_answer_all_the_same() -> None:
+def test_a_finish_reason_that_is_not_text_ends_the_answer() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     chunks = reader.feed(Block(event({"choices": [{"delta": {"content": "x"}, "finish_reason": 1}]}), 0))
     assert reader.feed_eof() == []
     assert chunks[0].choices[0].finish_reason == "1"
 
 
-def test_usage_of_odd_types_is_what_can_be_read_of_it() -> None:
+def test_usage_keeps_the_counts_that_can_be_parsed() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     usage = {"prompt_tokens": "3", "completion_tokens": 2.0, "total_tokens": "five", "prompt_tokens_details": []}
     (chunk,) = reader.feed(Block(event({"choices": [{"delta": {}}], "usage": usage}), 0))
@@ -160,7 +162,9 @@ def test_usage_of_odd_types_is_what_can_be_read_of_it() -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_half_a_character_is_no_end(ask: Callable[..., Any], escaped: bytes, text: str, stream: bool) -> None:
+def test_half_a_character_does_not_end_a_stream(
+    ask: Callable[..., Any], escaped: bytes, text: str, stream: bool
+) -> None:
     api, part = Api(m=True), b"delta" if stream else b"message"
     body = b'{"choices":[{"index":0,"%b":{"content":"%b"}}]}' % (part, escaped)
     api.chat = lambda peer, _: api.stream(peer, b"data: %b\n\n" % body, DONE) if stream else peer.answer(body)

@@ -1,4 +1,4 @@
-"""Options that the two endpoints have under different names or in different forms: each gets its own."""
+"""The two endpoints have some options under different names or in different forms: each gets its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FORMS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("fields", "chat", "completion"), FORMS)
-def test_each_endpoint_gets_the_form_that_it_has(
+def test_each_endpoint_gets_its_own_form(
     ask: Callable[..., Any], fields: dict[str, Any], chat: dict[str, Any], completion: dict[str, Any]
 ) -> None:
     api = Api(m=True)
@@ -83,7 +83,7 @@ def test_log_probabilities_are_true_false_or_a_number(value: Any) -> None:
         ("frobnicate", "known: host, port"),
     ],
 )
-def test_an_argument_that_no_function_has_says_where_it_goes(name: str, says: str) -> None:
+def test_the_error_for_an_unknown_argument_names_its_place(name: str, says: str) -> None:
     with pytest.raises(TypeError, match=f"{name}.*{says}"):
         inference_client("m", "q", **{name: 1})  # type: ignore[call-overload]
 
@@ -97,6 +97,6 @@ def test_an_argument_that_no_function_has_says_where_it_goes(name: str, says: st
         {"tools": "f"},
     ],
 )
-def test_one_where_a_list_should_be_is_not_taken_apart(fields: dict[str, Any]) -> None:
+def test_a_single_item_instead_of_a_list_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"is not a list .*; put it into brackets"):
         InferenceClient("http://127.0.0.1:1").chat("m", "q", **fields)

@@ -1,4 +1,4 @@
-"""The pools' decisions, without sockets: tables of cases, and the rules that hold whatever happens."""
+"""The decisions of the pools, without sockets: tables of cases, and rules that always hold."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_places_up_to_the_limit(open_now: int, limit: int, may: bool) -> None:
     ("waiters", "gone", "served", "left"),
     [("", "", None, ""), ("ab", "", "a", "b"), ("abc", "ab", "c", ""), ("ab", "ab", None, "")],
 )
-def test_who_waits_is_served_in_turn_and_who_left_is_not(
+def test_waiters_are_served_in_turn_and_those_that_left_are_skipped(
     waiters: str, gone: str, served: str | None, left: str
 ) -> None:
     def waits(waiter: str) -> bool:
@@ -87,7 +87,7 @@ def test_leaving_the_queue() -> None:
     assert list(made.waiters) == ["b"]
 
 
-def test_what_has_been_idle_too_long() -> None:
+def test_connections_idle_too_long_expire() -> None:
     made = origin_pool(OLD, YOUNG)
     assert made.expired(999) == []
     assert made.expired(1000) == [OLD]

@@ -1,4 +1,4 @@
-"""Answers in the form of another endpoint, numbered in their own way, or as whole messages: none of it is lost."""
+"""Answers in the form of another endpoint, with other numbers, or as whole messages: nothing is lost."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_single_answer_is_the_first_whatever_its_number(index: int) -> None:
         assert (stream.text, stream.finish_reason, stream.texts) == ("ab", "stop", ["ab"])
 
 
-def test_the_text_so_far_in_an_error_is_that_of_a_single_answer_whatever_its_number() -> None:
+def test_an_error_has_the_text_of_a_single_answer_whatever_its_number() -> None:
     sent = events(event(piece("half", 1)))
     with WireServer(gateway({CHAT: sent})) as server, InferenceClient(server.url) as client:
         with pytest.raises(StreamTruncatedError, match="after 1 event without") as caught:
@@ -69,7 +69,7 @@ def test_the_text_so_far_in_an_error_is_that_of_a_single_answer_whatever_its_num
         assert caught.value.partial == "half"
 
 
-def test_of_several_answers_the_first_is_known_at_the_end_where_numbers_begin_at_one() -> None:
+def test_the_first_of_several_answers_is_known_at_the_end_if_numbers_begin_at_one() -> None:
     sent = InTwoParts(event(piece("b", 2, "stop")), event(piece("a", 1, "stop")))
     with WireServer(sent.play) as server, InferenceClient(server.url) as client:
         with client.chat_stream("m", "q", n=2) as stream:
@@ -80,7 +80,7 @@ def test_of_several_answers_the_first_is_known_at_the_end_where_numbers_begin_at
         assert (stream.text, stream.texts) == ("a", ["a", "b"])
 
 
-def test_answers_side_by_side_without_numbers_are_numbered_by_their_place() -> None:
+def test_answers_without_numbers_are_numbered_by_position() -> None:
     sent = events(event(piece("a", None), piece("b", None)), event(piece("c", None), piece("d", None, "stop")), DONE)
     whole = reply_json({"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]})
     with WireServer(gateway({CHAT: sent})) as server, InferenceClient(server.url) as client:
@@ -164,7 +164,7 @@ def test_a_whole_answer_in_another_form_is_read(sent: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", [ChatCompletionStreamResponse, CompletionStreamResponse])
 @pytest.mark.parametrize("reason", ["null", "None", ""])
-def test_a_finish_reason_that_says_there_is_none_ends_nothing(kind: type[Any], reason: str) -> None:
+def test_a_null_like_finish_reason_does_not_end_the_answer(kind: type[Any], reason: str) -> None:
     reader: StreamReader[Any] = StreamReader(kind, Deadline(Timeouts()))
     reader.feed(Block(b"data: %b\n\n" % event(choice(0, reason, text="a", delta={"content": "a"})), 0))
     with pytest.raises(StreamTruncatedError):

@@ -1,4 +1,4 @@
-"""The direct transport's pool: who waits, who is handed what, and that a cancel at any await leaves nothing behind."""
+"""The direct transport's pool: turns, hand-overs, and cancellation at any await, which leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hello(peer: Peer) -> None:
 
 
 class Gate:
-    """Lets the server answer when the test says so."""
+    """Lets the server answer when the test releases it."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
@@ -66,7 +66,7 @@ def counts(transport: DirectTransport) -> tuple[int, int, int]:
     return transport.pool.in_use, transport.pool.idle, transport.pool.waiting
 
 
-async def test_it_tells_what_it_holds() -> None:
+async def test_repr_shows_the_counts() -> None:
     transport = DirectTransport()
     with WireServer(hello) as server:
         exchange = await transport.send(get(server), deadline())
@@ -77,8 +77,8 @@ async def test_it_tells_what_it_holds() -> None:
         assert counts(transport) == (0, 0, 0)
 
 
-async def test_answers_that_arrive_at_once_stay_apart() -> None:
-    """Connections of asyncio's own loop are read into one buffer."""
+async def test_answers_that_arrive_together_are_not_mixed() -> None:
+    """The connections of asyncio's own loop share one read buffer."""
 
     def own_number(peer: Peer) -> None:
         while peer.read_request():
@@ -95,7 +95,7 @@ async def test_answers_that_arrive_at_once_stay_apart() -> None:
     assert all(found == found[:2] * 100_000 for found in bodies)
 
 
-async def test_stamps_are_in_order() -> None:
+async def test_timestamps_are_in_order() -> None:
     transport = DirectTransport()
     with WireServer(hello) as server:
         exchange = await transport.send(get(server), deadline())
@@ -107,7 +107,7 @@ async def test_stamps_are_in_order() -> None:
         await transport.aclose()
 
 
-async def test_who_waits_is_served_in_turn() -> None:
+async def test_waiting_requests_are_served_in_turn() -> None:
     gate, order = Gate(), []
     transport = DirectTransport(max_connections=1)
 
@@ -128,13 +128,13 @@ async def test_who_waits_is_served_in_turn() -> None:
         await transport.aclose()
 
 
-async def test_waiting_has_limits_of_its_own() -> None:
+async def test_waiting_has_its_own_limits() -> None:
     gate = Gate()
     transport = DirectTransport(max_connections=1)
     with WireServer(gate.play) as server:
         first = asyncio.create_task(body(transport, server))
         await gate.reached(gate.asked)
-        with pytest.raises(PoolTimeoutError, match=r"came free within 0\.05 s"):
+        with pytest.raises(PoolTimeoutError, match=r"became free within 0\.05 s"):
             await body(transport, server, deadline(pool=0.05))
         with pytest.raises(TotalTimeoutError):
             await body(transport, server, deadline(total=0.05))
@@ -161,7 +161,7 @@ async def test_a_cancelled_request_closes_its_socket_and_frees_its_place() -> No
         await gate.reached(gate.left)
 
 
-async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
+async def test_a_cancelled_waiter_passes_on_its_turn() -> None:
     gate = Gate()
     transport = DirectTransport(max_connections=1)
     with WireServer(gate.play) as server:
@@ -201,7 +201,7 @@ async def test_cancelling_after_any_number_of_steps_leaves_nothing_in_use() -> N
 
 
 async def drained(transport: DirectTransport) -> bool:
-    """Aborted sockets are let go one turn of the loop later."""
+    """Aborted sockets are released one turn of the loop later."""
     for _ in range(3):
         await asyncio.sleep(0)
     return (transport.pool.in_use, transport.pool.waiting) == (0, 0)
@@ -220,7 +220,7 @@ def dies_after(answers: int) -> Callable[[Peer], None]:
     return play
 
 
-async def test_a_dead_kept_connection_costs_one_free_replay() -> None:
+async def test_a_dead_kept_connection_is_replaced_once() -> None:
     transport = DirectTransport()
     with WireServer(dies_after(1)) as server:
         assert await body(transport, server) == b"hello"
@@ -229,7 +229,7 @@ async def test_a_dead_kept_connection_costs_one_free_replay() -> None:
         await transport.aclose()
 
 
-async def test_the_replay_can_be_off_and_never_meets_a_new_connection() -> None:
+async def test_the_replay_can_be_off_and_never_applies_to_a_new_connection() -> None:
     transport = DirectTransport(replay=False)
     with WireServer(dies_after(1)) as server:
         assert await body(transport, server) == b"hello"
@@ -244,7 +244,7 @@ async def test_the_replay_can_be_off_and_never_meets_a_new_connection() -> None:
         await transport.aclose()
 
 
-async def test_an_idle_connection_is_closed_in_time() -> None:
+async def test_idle_connections_expire() -> None:
     left = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -261,7 +261,7 @@ async def test_an_idle_connection_is_closed_in_time() -> None:
         await transport.aclose()
 
 
-async def test_a_kept_connection_that_speaks_out_of_turn_is_dropped() -> None:
+async def test_a_kept_connection_with_unexpected_data_is_dropped() -> None:
     spoke = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -281,7 +281,7 @@ async def test_a_kept_connection_that_speaks_out_of_turn_is_dropped() -> None:
         await transport.aclose()
 
 
-async def test_many_at_once_leave_a_clean_pool() -> None:
+async def test_many_concurrent_requests_leave_a_clean_pool() -> None:
     transport = DirectTransport()
 
     async def leave_early(number: int) -> None:

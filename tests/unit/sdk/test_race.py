@@ -1,4 +1,4 @@
-"""Connecting to one of several addresses, step by step, and the look-up that gives them."""
+"""Connecting to one of several addresses, step by step, and looking them up."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def v6(number: int) -> Address:
         ([v6(1), v6(2), v6(3), v4(1)], [v6(1), v4(1), v6(2), v6(3)]),
     ],
 )
-def test_the_families_take_turns(given: list[Address], order: list[Address]) -> None:
+def test_address_families_alternate(given: list[Address], order: list[Address]) -> None:
     assert interleaved(given) == order
 
 
-def test_an_address_is_tried_when_its_time_has_come_or_another_has_failed() -> None:
+def test_the_next_address_is_tried_after_a_delay_or_a_failure() -> None:
     with ExitStack() as stack:
         full = [(V4, FullPort(stack).address) for _ in range(2)]
         race = Race([(V4, ("127.0.0.1", _closed_port())), *full])
@@ -68,7 +68,7 @@ def test_an_address_of_the_other_family_is_tried_second() -> None:
         connected.close()
 
 
-def test_the_attempts_that_lose_are_closed() -> None:
+def test_losing_attempts_are_closed() -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         race = Race([(V4, FullPort(stack).address), (V4, listener.getsockname())])
@@ -81,7 +81,7 @@ def test_the_attempts_that_lose_are_closed() -> None:
         connected.close()
 
 
-def test_the_error_that_says_most_is_told() -> None:
+def test_the_most_informative_error_is_raised() -> None:
     race = Race([(V6, ("100::1", 9, 0, 0)), (V4, ("127.0.0.1", _closed_port()))])  # RFC 6666: leads nowhere
     with pytest.raises(ConnectionRefusedError):
         while race.step(10 * STAGGER_NS) is None:
@@ -98,18 +98,18 @@ def _closed_port() -> int:
     ("host", "family"),
     [("127.0.0.1", V4), ("::1", V6), ("localhost", None), ("127.1", None), ("a\0b", None), ("浙", None)],
 )
-def test_what_is_written_as_an_address_is_not_looked_up(host: str, family: int | None) -> None:
+def test_an_ip_address_is_not_looked_up(host: str, family: int | None) -> None:
     found = literal(host, 80)
     assert (found is None) if family is None else (found is not None and found[0][0] == family)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "no-such-host.invalid"])
-def test_what_has_no_address_does_not_resolve(host: str) -> None:
+def test_a_name_without_an_address_does_not_resolve(host: str) -> None:
     with pytest.raises(socket.gaierror):
         LookUps().begin(host, 80).result(30)
 
 
-def test_an_address_is_given_once() -> None:
+def test_a_duplicate_address_is_returned_once() -> None:
     found = LookUps().begin("localhost", 80).result(30)
     assert found
     assert len(found) == len(set(found))

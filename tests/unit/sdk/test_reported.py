@@ -1,4 +1,4 @@
-"""Errors that a server reports under a good status: the same error whether it was asked for a stream or not."""
+"""Errors that a server reports with a success status: the same for a stream and for a whole answer."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def test_the_facts_of_an_error(body: Any, message: str, code: str | int | None) 
 
 
 @pytest.mark.parametrize("body", NO_ERRORS)
-def test_what_says_nothing_is_not_an_error(body: Any) -> None:
+def test_an_empty_error_is_not_an_error(body: Any) -> None:
     assert error_facts(body) is None
 
 
 def whole_and_streamed(ask: Callable[..., Any], body: Any, **arguments: Any) -> list[SDKError]:
-    """The errors of one body: as a whole answer, as an event of a stream, and as the body of what should be one."""
+    """The errors of one body: as a whole answer, as an event of a stream, and instead of a stream."""
     data, found = json.dumps(body).encode(), []
     api = Api(m=True)
     plays: list[Callable[..., None]] = [
@@ -116,7 +116,7 @@ def test_an_error_is_the_same_whole_and_streamed(
 
 
 @pytest.mark.parametrize("error", [{"message": "died", "code": 500}, "died", ["died"]])
-def test_an_error_beside_an_answer_is_raised_with_the_answer(ask: Callable[..., Any], error: Any) -> None:
+def test_an_error_together_with_an_answer_is_raised_with_the_answer(ask: Callable[..., Any], error: Any) -> None:
     body = json.dumps(TEXT | {"error": error}).encode()
     api = Api(m=True)
     api.chat = lambda peer, asked: (
@@ -130,7 +130,7 @@ def test_an_error_beside_an_answer_is_raised_with_the_answer(ask: Callable[..., 
 
 
 @pytest.mark.parametrize("body", [TEXT | error for error in NO_ERRORS if isinstance(error, dict) and "error" in error])
-def test_an_answer_with_an_error_that_says_nothing_is_given(ask: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_an_answer_with_an_empty_error_is_returned(ask: Callable[..., Any], body: dict[str, Any]) -> None:
     api = Api(m=True)
     data = json.dumps(body).encode()
     api.chat = lambda peer, asked: (
@@ -147,7 +147,7 @@ def test_an_answer_without_choices_is_an_error(ask: Callable[..., Any], body: di
         assert isinstance(error, ProtocolError)
 
 
-def test_events_before_and_behind_the_choices_are_none_of_that_matter(ask: Callable[..., Any]) -> None:
+def test_events_before_and_after_the_choices_do_not_matter(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
     filtered = b'data: {"choices":[],"prompt_filter_results":[]}\n\n'
     api.chat = lambda peer, _: api.stream(peer, filtered, PIECE, filtered, DONE)
@@ -180,13 +180,13 @@ def test_events_that_name_a_type(event: bytes, says: str | None) -> None:
 @pytest.mark.parametrize(
     ("code", "status"), [(429, 429), ("503", 503), (40303, None), ("rate", None), (200, None), (None, None)]
 )
-def test_a_code_that_http_has_is_the_status_meant(code: str | int | None, status: int | None) -> None:
+def test_a_code_that_is_an_http_status_is_the_status(code: str | int | None, status: int | None) -> None:
     error = StreamServerError("x", code=code)
     assert error.status == status
     assert pickle.loads(pickle.dumps(error)).status == status
 
 
-def test_an_error_nested_without_end_is_an_error_all_the_same() -> None:
+def test_a_deeply_nested_error_is_still_an_error() -> None:
     body: Any = "x"
     for _ in range(900):
         body = {"error": body}

@@ -48,7 +48,7 @@ def status(code: int, retry_after_s: float | None = None) -> StatusError:
         (status(409), [None]),
     ],
 )
-def test_what_is_tried_again(error: SDKError, delays: list[float | None]) -> None:
+def test_which_errors_are_retried(error: SDKError, delays: list[float | None]) -> None:
     policy = RetryPolicy()
     assert [policy.delay_s(error, attempt, longest) for attempt in range(1, len(delays) + 1)] == delays
 
@@ -58,7 +58,7 @@ def test_retries_can_be_off() -> None:
 
 
 @given(st.integers(1, 2000))
-def test_the_wait_stays_between_nothing_and_the_limit(attempt: int) -> None:
+def test_the_wait_stays_between_zero_and_the_limit(attempt: int) -> None:
     delay_s = RetryPolicy(max_retries=10_000, max_delay_s=8.0).delay_s(ConnectError("refused"), attempt)
     assert delay_s is not None
     assert 0.0 <= delay_s <= 8.0

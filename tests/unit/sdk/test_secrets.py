@@ -1,4 +1,4 @@
-"""The key, and what was asked, are in no repr and in no error."""
+"""No repr and no error shows the key or the prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.sdk.api import CHAT
 KEY, TEXT = "sk-very-secret", "a private question"
 
 
-def test_no_repr_has_them() -> None:
+def test_no_repr_shows_the_key_or_the_prompt() -> None:
     transport = FakeTransport(lambda _: FakeAnswer(200, [CHAT]))
     client = InferenceClient("http://fake", api_key=KEY, headers={"X-Key": KEY}, transport=transport)
     client.chat("m", TEXT)
@@ -25,7 +25,7 @@ def test_no_repr_has_them() -> None:
     assert ("Authorization", f"Bearer {KEY}") in transport.requests[0].headers
 
 
-def test_no_error_has_them() -> None:
+def test_no_error_shows_the_key_or_the_prompt() -> None:
     transport = FakeTransport(lambda _: FakeAnswer(401, [b'{"error":{"message":"who are you"}}']))
     client = InferenceClient("http://fake", api_key=KEY, transport=transport, retries=RetryPolicy(0))
     with pytest.raises(SDKError) as caught:
@@ -36,13 +36,13 @@ def test_no_error_has_them() -> None:
     assert KEY.encode() not in pickle.dumps(caught.value)
 
 
-def test_a_key_that_no_header_may_have_is_refused_without_being_quoted() -> None:
+def test_a_key_with_an_invalid_character_is_refused_without_quoting_it() -> None:
     with pytest.raises(ConfigError, match="'Authorization'") as caught:
         InferenceClient("http://127.0.0.1:9", api_key=f"{KEY}\n").models()
     assert KEY not in str(caught.value)
 
 
-def test_no_repr_of_a_config_has_the_value_of_a_header() -> None:
+def test_no_repr_of_a_config_shows_the_value_of_a_header() -> None:
     config: XRequestConfig[bool] = XRequestConfig(extra_headers={"x-api-key": KEY})
     assert KEY not in repr(config) + str(config)
     assert "x-api-key" in repr(config)
@@ -51,13 +51,13 @@ def test_no_repr_of_a_config_has_the_value_of_a_header() -> None:
 
 
 @pytest.mark.parametrize("value", [b"\xff" + KEY.encode(), [KEY], {"a": KEY}])
-def test_a_header_of_the_wrong_type_is_refused_without_being_quoted(value: object) -> None:
+def test_a_header_of_the_wrong_type_is_refused_without_quoting_it(value: object) -> None:
     with pytest.raises(ConfigError, match="extra_headers") as caught:
         XRequestConfig(extra_headers={"x-api-key": value})  # type: ignore[dict-item]
     assert KEY not in str(caught.value) + repr(caught.value)
 
 
-def test_headers_that_are_no_mapping_are_refused_without_being_quoted() -> None:
+def test_headers_that_are_not_a_mapping_are_refused_without_quoting_them() -> None:
     with pytest.raises(ConfigError, match="headers") as caught:
         InferenceClient("http://h", headers=[f"x-api-key: {KEY}"])  # type: ignore[arg-type]
     assert KEY not in str(caught.value)
@@ -78,7 +78,7 @@ def test_headers_that_are_no_mapping_are_refused_without_being_quoted() -> None:
         f"http://h/v1#{KEY}",
     ],
 )
-def test_an_address_is_refused_without_the_key_in_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_address_is_quoted_without_its_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     for given in (url, None):
         with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""A server's text can be shown: nothing in it steers a terminal, forges a line or hides."""
+"""A server's text is safe to show: nothing in it steers a terminal, forges a line or hides."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_nothing_unsafe_survives(text: str) -> None:
 
 
 @given(ANY, st.integers(0, 80))
-def test_showing_it_again_changes_nothing(text: str, limit: int) -> None:
+def test_showing_text_twice_changes_nothing(text: str, limit: int) -> None:
     once = shown(text, limit)
     assert shown(once, limit) == once
     assert len(once) <= limit + 1
@@ -42,12 +42,12 @@ def test_showing_it_again_changes_nothing(text: str, limit: int) -> None:
         )
     )
 )
-def test_printable_text_is_left_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert shown(text) == text
 
 
 @pytest.mark.parametrize("text", ["西湖\u3000在哪里？", "a\xa0b", r"C:\new\x1b", "naïve – “quoted”…", "🙂"])
-def test_text_of_any_language_is_left_as_it_is(text: str) -> None:
+def test_text_in_any_language_is_unchanged(text: str) -> None:
     assert shown(text) == text
 
 
@@ -58,12 +58,12 @@ def test_marks_stay_where_scripts_need_them_and_do_not_pile_up() -> None:
 
 
 @pytest.mark.parametrize("character", NASTY)
-def test_each_becomes_an_escape_that_names_it(character: str) -> None:
+def test_unsafe_characters_become_escapes(character: str) -> None:
     assert shown(f"a{character}b") == "a" + character.encode("unicode_escape").decode() + "b"
 
 
 @given(ANY, ANY, ANY)
-def test_errors_are_safe_to_show_also_after_pickling(message: str, request_id: str, model: str) -> None:
+def test_errors_are_safe_to_show_even_after_pickling(message: str, request_id: str, model: str) -> None:
     for error in (
         StatusError(message, status=500, request_id=request_id, model=model, server_message=message),
         StreamServerError(message, request_id=request_id, model=model, url=message),
@@ -74,7 +74,7 @@ def test_errors_are_safe_to_show_also_after_pickling(message: str, request_id: s
             assert len(str(each)) < MAX_MESSAGE + 1000
 
 
-def test_what_a_server_said_is_kept_as_it_came_beside_the_message() -> None:
+def test_attributes_keep_the_servers_words_unchanged() -> None:
     error = StatusError("HTTP 500: \x1b[2J", status=500, server_message="\x1b[2J", body=b"\x1b[2J")
     assert (error.server_message, error.body) == ("\x1b[2J", b"\x1b[2J")
 

@@ -1,4 +1,4 @@
-"""Calls that begin together ask for the list of models once between them."""
+"""Calls that begin together fetch the list of models once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def threaded(url: str) -> list[str]:
 
 
 @pytest.mark.parametrize("ask_many", [gathered, on_trio, threaded])
-def test_first_calls_that_begin_together(ask_many: Callable[[str], list[str]]) -> None:
+def test_calls_that_begin_together_share_one_look_up(ask_many: Callable[[str], list[str]]) -> None:
     api = Api(m=True)
     with WireServer(api.play) as server:
         answers = ask_many(server.url)
@@ -80,7 +80,7 @@ def test_first_calls_that_begin_together(ask_many: Callable[[str], list[str]]) -
 
 
 class Slow:
-    """A list of models that waits until it is let through; `asked` tells that somebody asked for it."""
+    """A list of models that waits until the test releases it; `asked` is set by a request for it."""
 
     def __init__(self) -> None:
         self.api = Api(m=True)
@@ -93,7 +93,7 @@ class Slow:
         self._models(peer)
 
 
-def test_what_ends_the_look_up_ends_it_for_all() -> None:
+def test_an_error_of_the_look_up_reaches_every_call() -> None:
     slow = Slow()
     slow._models = lambda peer: peer.answer(b'{"error":"who are you"}', "401 Unauthorized")
 
@@ -111,7 +111,7 @@ def test_what_ends_the_look_up_ends_it_for_all() -> None:
     assert [error.model for error in errors] == ["m0", "m1", "m2", "m3", "m4"]
 
 
-def test_who_is_cancelled_leaves_the_look_up_to_another() -> None:
+def test_another_call_takes_over_from_a_cancelled_one() -> None:
     slow = Slow()
 
     async def main(url: str) -> list[str]:
@@ -129,7 +129,7 @@ def test_who_is_cancelled_leaves_the_look_up_to_another() -> None:
     assert slow.api.paths.count("/models") == 2
 
 
-def test_who_waits_keeps_to_its_own_limit() -> None:
+def test_a_waiting_call_keeps_its_own_limit() -> None:
     slow = Slow()
     with WireServer(slow.api.play) as server, ThreadPoolExecutor(2) as threads:
         client = InferenceClient(server.url, timeout=0.5)
@@ -143,14 +143,14 @@ def test_who_waits_keeps_to_its_own_limit() -> None:
         assert content(client.infer("m", "q", timeout=10)) == "hi"
 
 
-def test_a_model_that_nobody_knows_is_looked_for_once() -> None:
+def test_an_unknown_model_is_looked_up_once() -> None:
     def answer(request: Request) -> FakeAnswer:
         if request.target == "/v1/models":
             return FakeAnswer(200, [b'{"data":[{"id":"base"}]}'])
         return FakeAnswer(404, [b'{"error":{"message":"The model `m` does not exist.","param":"model"}}'])
 
     class Gathering(AsyncFakeTransport):
-        """Tells the models once all have asked."""
+        """Sends the models once all have asked."""
 
         all_asked = asyncio.Event()
 

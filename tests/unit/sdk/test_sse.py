@@ -1,4 +1,4 @@
-"""The decoder must give the same events wherever the reads fall."""
+"""The decoder gives the same events however the data is split into reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_events_are_the_same_at_every_split(stream: bytes, events: list[bytes]) 
         assert decode(stream[:cut], stream[cut:]) == events
 
 
-def test_an_event_keeps_the_type_it_names() -> None:
+def test_an_event_keeps_its_type() -> None:
     [event] = decode(b'event: error\ndata: {"message": "no"}\n\n')
     assert isinstance(event, TypedEvent)
     assert (event, event.event) == (b'{"message": "no"}', "error")
@@ -64,13 +64,13 @@ def test_an_endless_event_is_refused(chunk: bytes) -> None:
             decoder.feed(chunk)
 
 
-def test_many_small_events_are_not_one_large_one() -> None:
+def test_the_limit_applies_to_each_event() -> None:
     decoder = EventDecoder(max_event_bytes=100)
     for _ in range(50):
         assert decoder.feed(b": pad\ndata: 12345678\n\n") == [b"12345678"]
 
 
-def test_comments_and_ids_are_no_part_of_an_event() -> None:
+def test_comments_and_ids_are_not_part_of_an_event() -> None:
     decoder = EventDecoder(max_event_bytes=100)
     for _ in range(50):
         assert decoder.feed(b": keep-alive\nid: 7\n") == []

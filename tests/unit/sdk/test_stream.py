@@ -1,4 +1,4 @@
-"""What a stream may be like, as literal bytes, and what it amounts to."""
+"""Streams as literal bytes, and their chunks, texts, calls and errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_chunks_without_choices_are_not_passed_on() -> None:
     assert stream.usage is None
 
 
-def test_spaces_around_the_end_are_none_of_its_matter() -> None:
+def test_spaces_around_done_do_not_matter() -> None:
     stream, chunks = read(chat('{"content":"a"}'), b"data:  [DONE] \n\n", chat('{"content":"b"}'))
     assert (stream.text(), len(chunks), stream.done) == ("a", 1, True)
 
@@ -158,7 +158,7 @@ def test_an_event_cut_in_its_json_is_a_cut_stream() -> None:
         read(chat("{}")[:30])
 
 
-def test_an_answer_that_has_only_begun_must_end_too() -> None:
+def test_an_answer_without_text_must_end_too() -> None:
     with pytest.raises(StreamTruncatedError, match="without a finish reason"):
         read(chat('{"role":"assistant"}'), chat('{"content":"b"}', '"stop"', index=1))
 
@@ -186,9 +186,7 @@ def test_each_of_several_answers_must_end(cut: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("together", [True, False])
-def test_what_came_before_an_error_is_given_at_whatever_boundaries(
-    bad: bytes, kind: type[SDKError], together: bool
-) -> None:
+def test_chunks_before_an_error_are_returned_at_every_split(bad: bytes, kind: type[SDKError], together: bool) -> None:
     good = [chat('{"content":"a"}'), chat('{"content":"b"}')]
     stream = reader()
     if together:
@@ -201,7 +199,7 @@ def test_what_came_before_an_error_is_given_at_whatever_boundaries(
     assert stream.text() == "ab"
 
 
-def test_an_error_beside_choices_is_an_error() -> None:
+def test_an_error_together_with_choices_is_raised() -> None:
     stream = reader()
     event = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}],"error":{"message":"gone"}}\n\n'
     assert len(stream.feed(Block(event, 0))) == 1
@@ -215,7 +213,7 @@ def test_an_error_event_of_plain_words() -> None:
 
 
 @pytest.mark.parametrize("other", [b"event: ping\ndata: pong\n\n", b"data:\ndata:\n\n", b"event: ping\n\n"])
-def test_events_of_other_kinds_are_passed_over(other: bytes) -> None:
+def test_events_of_other_kinds_are_skipped(other: bytes) -> None:
     stream, chunks = read(other, chat('{"content":"a"}', '"stop"'), other, DONE)
     assert (stream.text(), len(chunks)) == ("a", 1)
 
@@ -228,12 +226,12 @@ def test_events_of_other_kinds_are_passed_over(other: bytes) -> None:
         (b"hello", StreamTruncatedError, "after 0 events"),
     ],
 )
-def test_what_is_no_stream_at_all_is_read_for_its_words(body: bytes, kind: type[SDKError], says: str) -> None:
+def test_a_json_body_instead_of_a_stream_is_reported(body: bytes, kind: type[SDKError], says: str) -> None:
     with pytest.raises(kind, match=says):
         read(body[:9], body[9:])
 
 
-def test_a_usage_that_is_none() -> None:
+def test_an_empty_usage_is_ignored() -> None:
     stream, _ = read(chat("{}", '"stop"'), b'data: {"choices":[],"usage":{"prompt_tokens":null}}\n\n', DONE)
     assert stream.usage is not None
     assert stream.usage.prompt_tokens == 0
@@ -295,7 +293,7 @@ def test_an_error_inside_the_stream(event: bytes, message: str) -> None:
         b"[]",
     ],
 )
-def test_what_is_no_chunk_names_the_event(payload: bytes) -> None:
+def test_the_error_for_an_invalid_chunk_names_its_event(payload: bytes) -> None:
     with pytest.raises(ProtocolError, match="event 2 of the stream"):
         read(chat("{}"), b"data: " + payload + b"\n\n")
 
@@ -332,7 +330,7 @@ def test_completions() -> None:
         (chat("{}", '"stop"'), True),
     ],
 )
-def test_only_what_brings_the_answer_on_re_arms_the_stall_limit(event: bytes, is_progress: bool) -> None:
+def test_only_progress_restarts_the_stall_limit(event: bytes, is_progress: bool) -> None:
     deadline = Deadline(Timeouts(total=None, stall=1), now_ns=0)
     deadline.enter("stall", 0)
     stream = StreamReader(ChatCompletionStreamResponse, deadline)
@@ -344,7 +342,7 @@ def test_only_what_brings_the_answer_on_re_arms_the_stall_limit(event: bytes, is
 @pytest.mark.parametrize(
     ("choice", "is_progress"), [({"text": "a"}, True), ({"text": ""}, False), ({"token_ids": [1]}, True)]
 )
-def test_what_brings_a_completion_on_re_arms_the_stall_limit(choice: dict[str, object], is_progress: bool) -> None:
+def test_only_progress_of_a_completion_restarts_the_stall_limit(choice: dict[str, object], is_progress: bool) -> None:
     deadline = Deadline(Timeouts(total=None, stall=1), now_ns=0)
     deadline.enter("stall", 0)
     stream = StreamReader(CompletionStreamResponse, deadline)
@@ -352,7 +350,7 @@ def test_what_brings_a_completion_on_re_arms_the_stall_limit(choice: dict[str, o
     assert deadline.expires_ns() == SECOND_NS * (3 if is_progress else 2) // 2
 
 
-def test_a_chunk_keeps_what_only_this_server_sends() -> None:
+def test_a_chunk_keeps_a_servers_own_fields() -> None:
     _, [chunk, _] = read(
         b'data: {"id":"c1","choices":[{"delta":{"content":"a"},"token_ids":[5]}],"prompt_token_ids":[1]}\n\n',
         chat("{}", '"stop"'),
@@ -365,7 +363,7 @@ def test_a_chunk_keeps_what_only_this_server_sends() -> None:
         chunk.kv_transfer_params  # noqa: B018
 
 
-def test_reading_the_text_after_each_chunk_is_not_quadratic_in_parts() -> None:
+def test_reading_the_text_after_each_chunk_does_not_join_old_pieces_again() -> None:
     stream = reader()
     for _ in range(50):
         stream.feed(Block(chat('{"content":"ab"}'), 0))

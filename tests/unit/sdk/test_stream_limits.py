@@ -1,4 +1,4 @@
-"""A stream may be long, slow or without text; one that brings nothing, or far more than was asked for, is ended."""
+"""A stream may be long, slow or without text; one without an answer, or far over the request, is ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def event(delta: str, more: str = "", index: int = 0) -> bytes:
 
 
 def feed(stream: StreamReader[Any], data: bytes, times: int) -> int:
-    """Feed events in blocks; how many chunks came. Raises as the stream does."""
+    """Feed events in blocks; returns the number of chunks. Raises as the stream does."""
     count, block = 0, data * max(1, BLOCK // len(data))
     for _ in range(max(1, times * len(data) // len(block))):
         count += len(stream.feed(Block(block, 0)))
@@ -47,7 +47,7 @@ def feed(stream: StreamReader[Any], data: bytes, times: int) -> int:
         '"tool_calls":[{"index":0,"id":"a","function":{"arguments":"%s"}}]',
     ],
 )
-def test_the_texts_of_a_stream_are_limited_by_the_memory_they_take(delta: str) -> None:
+def test_the_memory_of_a_streams_texts_is_limited(delta: str) -> None:
     for text, size in (("x" * 100, 100), ("字" * 100, 200), ("🙂" * 100, 400)):
         stream = reader(max_bytes=2 << 20)
         feed(stream, event(delta % text), (1 << 20) // size // 2)
@@ -55,14 +55,14 @@ def test_the_texts_of_a_stream_are_limited_by_the_memory_they_take(delta: str) -
             feed(stream, event(delta % text), (2 << 20) // size)
 
 
-def test_chunks_that_came_before_the_limit_are_given_first() -> None:
+def test_chunks_before_the_limit_are_returned_first() -> None:
     stream = reader(max_bytes=1000)
     chunks = stream.feed(Block(event('"content":"%s"' % ("x" * CHECK_BYTES)), 0))
     assert len(chunks) == 1
     assert isinstance(stream.failure, AnswerTooLargeError)
 
 
-def test_a_text_that_is_read_meanwhile_stays_whole() -> None:
+def test_a_text_that_is_read_during_the_stream_stays_whole() -> None:
     stream = reader()
     for _ in range(40):
         feed(stream, event('"content":"ab"'), 1000)
@@ -71,13 +71,13 @@ def test_a_text_that_is_read_meanwhile_stays_whole() -> None:
 
 
 @pytest.mark.parametrize("character", "aé字🙂")
-def test_the_width_of_a_text_is_what_a_character_more_takes(character: str) -> None:
-    for length in (1, 2, 100):
+def test_the_width_of_a_text_is_the_memory_of_each_character(character: str) -> None:
+    for length in (2, 3, 100):  # Python shares texts of one character, and may keep their UTF-8 beside them
         assert width(character * length) == getsizeof(character * (length + 1)) - getsizeof(character * length)
     assert width("") == 1
 
 
-def test_small_pieces_are_joined_and_large_ones_are_left() -> None:
+def test_small_pieces_are_joined_but_large_ones_are_not() -> None:
     parts = ["x" * (1 << 20), "a", "b", "é"]
     assert compacted(parts) == (1 << 20) + 3
     assert parts == ["x" * (1 << 20), "abé"]
@@ -88,12 +88,12 @@ def test_small_pieces_are_joined_and_large_ones_are_left() -> None:
 
 
 @pytest.mark.parametrize("data", [b": waiting\n" * 50, event("")])
-def test_a_stream_that_brings_nothing_of_an_answer_is_ended(data: bytes) -> None:
+def test_a_stream_without_any_answer_is_ended(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="in a row and nothing of an answer"):
         feed(reader(), data, 2 * MAX_SILENT_BYTES // len(data))
 
 
-def test_token_ids_and_text_now_and_then_are_something() -> None:
+def test_token_ids_and_occasional_text_count_as_progress() -> None:
     count = MAX_SILENT_EVENTS * 2
     assert feed(reader(), event("", ',"token_ids":[1]'), count) > MAX_SILENT_EVENTS
     stream = reader()
@@ -103,8 +103,8 @@ def test_token_ids_and_text_now_and_then_are_something() -> None:
     assert stream.failure is None
 
 
-def test_events_far_beyond_the_tokens_asked_for_end_the_stream() -> None:
-    with pytest.raises(ProtocolError, match=r"though 5 tokens were asked for \(max_tokens × n\)"):
+def test_events_far_beyond_the_requested_tokens_end_the_stream() -> None:
+    with pytest.raises(ProtocolError, match=r"though the request asked for 5 tokens \(max_tokens × n\)"):
         feed(reader(tokens=5), event('"content":"a"'), 20_000)
     assert feed(reader(tokens=5), event('"content":"a"'), 9_000) > 8_000
     assert feed(reader(tokens=2000), event('"content":"a"'), 30_000) > 29_000
@@ -131,7 +131,7 @@ def test_an_event_of_too_many_values_is_not_parsed() -> None:
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def test_sizes_of_chunks_may_come_by_themselves_as_often_as_there_are_chunks() -> None:
+def test_each_chunk_size_may_arrive_in_its_own_read() -> None:
     parser = ResponseParser()
     parser.feed(HEAD)
     for _ in range(MAX_HEAD_BYTES // 2):
@@ -143,7 +143,7 @@ def test_sizes_of_chunks_may_come_by_themselves_as_often_as_there_are_chunks() -
 
 
 @pytest.mark.parametrize("begin", [b"5;", b"5", b"1\r\nx\r\n0\r\n"], ids=["extension", "size", "trailers"])
-def test_what_stands_between_the_bytes_of_a_body_is_limited(begin: bytes) -> None:
+def test_chunk_extensions_and_trailers_are_limited(begin: bytes) -> None:
     parser = ResponseParser()
     parser.feed(HEAD + begin)
     block = b";a=b" if begin == b"5" else b"A: b\r\n" if begin.endswith(b"\n") else b"aaaa"
@@ -152,7 +152,7 @@ def test_what_stands_between_the_bytes_of_a_body_is_limited(begin: bytes) -> Non
             parser.feed(block)
 
 
-def test_the_limit_counts_each_response_of_a_connection_anew() -> None:
+def test_the_limit_applies_to_each_response_of_a_connection() -> None:
     parser = ResponseParser()
     for _ in range(100):
         parser.begin()
@@ -161,7 +161,7 @@ def test_the_limit_counts_each_response_of_a_connection_anew() -> None:
         assert parser.complete
 
 
-def test_a_header_that_is_repeated_thousands_of_times_is_joined_only_for_a_while() -> None:
+def test_a_header_repeated_thousands_of_times_is_joined_up_to_a_limit() -> None:
     parser = ResponseParser()
     parser.feed(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n")
     assert parser.head is not None

@@ -1,4 +1,4 @@
-"""A field that does not exist: what was surely meant is named, and nothing else."""
+"""Suggestions for unknown fields, made only if the intended one is clear."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FIELDS = list(XRequestConfig.model_fields)
         ("parallel_tools_calls", "parallel_tool_calls"),
     ],
 )
-def test_what_was_surely_meant_is_named(written: str, meant: str | None) -> None:
+def test_a_clear_misspelling_gets_a_suggestion(written: str, meant: str | None) -> None:
     assert suggestion(written, FIELDS) == meant
 
 
@@ -114,7 +114,7 @@ def test_what_was_surely_meant_is_named(written: str, meant: str | None) -> None
         "tensor",
     ],
 )
-def test_no_unrelated_field_is_named(name: str) -> None:
+def test_no_unrelated_field_is_suggested(name: str) -> None:
     assert suggestion(name, FIELDS) is None
     with pytest.raises(ConfigError, match=name) as caught:
         XRequestConfig(**{name: 1})  # type: ignore[arg-type]
@@ -124,6 +124,6 @@ def test_no_unrelated_field_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "says"), [("store", r"extra_body=\{'store': …\}"), ("tools", "argument of the call"), ("x", "extra_body")]
 )
-def test_where_else_it_goes_is_said(name: str, says: str) -> None:
+def test_the_place_of_other_names_is_given(name: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         XRequestConfig(**{name: 1})  # type: ignore[arg-type]

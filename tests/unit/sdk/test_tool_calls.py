@@ -1,4 +1,4 @@
-"""Which call each piece of a streamed tool call belongs to, however the server marks its pieces."""
+"""Each piece of a streamed tool call finds its call, however the server marks the pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = tuple[str | None, str | None, str | None]
 
 
 def piece(arguments: Any = None, *, name: Any = None, **marks: Any) -> Piece:
-    """A piece with only what is given: `index` and `id` are its marks."""
+    """A piece with the given fields only; `index` and `id` mark its call."""
     function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
     return {**marks, "function": function}
 
@@ -326,7 +326,7 @@ def test_each_piece_finds_its_call(case: str) -> None:
 
 @pytest.mark.parametrize("streamed", [streamed_sync, streamed_async])
 @pytest.mark.parametrize("case", [name for name in CASES if "id" in name][:6])
-def test_the_same_over_a_connection(streamed: Callable[..., Any], case: str) -> None:
+def test_pieces_over_a_connection(streamed: Callable[..., Any], case: str) -> None:
     events, expected = CASES[case]
     api = Api(m=True)
     api.chat = lambda peer, _: api.stream(peer, *(event(*pieces) for pieces in events), DONE)
@@ -335,7 +335,7 @@ def test_the_same_over_a_connection(streamed: Callable[..., Any], case: str) -> 
     assert [(call.id, call.function.name, call.function.arguments) for call in stream.tool_calls] == expected
 
 
-def test_calls_that_are_one_object_are_one_call() -> None:
+def test_a_single_object_instead_of_a_list_is_one_call() -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     delta = {"tool_calls": piece({"x": 1}, id="a", name="f")}
     reader.feed(Block(b"data: %b\n\n" % json.dumps({"choices": [{"delta": delta}]}).encode(), 0))
@@ -357,7 +357,7 @@ def test_each_of_several_answers_has_its_own_calls() -> None:
 
 
 @pytest.mark.parametrize("arguments", [['{"x"', ":1}"], [{"x": 1}], ['{"x":1}', '{"x":1}']])
-def test_a_call_of_the_older_form_is_put_together(arguments: list[Any]) -> None:
+def test_a_function_call_of_the_older_form_is_assembled(arguments: list[Any]) -> None:
     reader = StreamReader(ChatCompletionStreamResponse, Deadline(Timeouts()))
     for number, text in enumerate(arguments):
         function = {"arguments": text} | ({} if number else {"name": "f"})
@@ -388,7 +388,7 @@ some_arguments = st.dictionaries(st.text(max_size=4), values, min_size=1, max_si
 
 
 @given(st.data(), st.sampled_from(sorted(DIALECTS)), st.lists(some_arguments, min_size=1, max_size=3))
-def test_calls_come_together_in_every_dialect(data: st.DataObject, dialect: str, all_arguments: list[str]) -> None:
+def test_calls_are_assembled_in_every_dialect(data: st.DataObject, dialect: str, all_arguments: list[str]) -> None:
     queues: list[list[Piece]] = []
     for call, arguments in enumerate(all_arguments):
         cuts = sorted(data.draw(st.lists(st.integers(0, len(arguments)), min_size=3, max_size=3)))

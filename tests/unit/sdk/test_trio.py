@@ -1,4 +1,4 @@
-"""The async client on trio: over the httpx adapter, which it takes by itself there."""
+"""The async client on trio, where it uses the httpx transport by default."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_broken_stream_and_a_closed_port() -> None:
 # httpx2 leaves its own inner generators to the garbage collector when a response is left early; trio remarks on it
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object PoolByteStream")
 @pytest.mark.parametrize("how", ["break", "cancel", "close"])
-def test_leaving_tells_the_server(how: str) -> None:
+def test_leaving_a_stream_closes_its_connection(how: str) -> None:
     left = threading.Event()
 
     def play(peer: Peer) -> None:
@@ -92,7 +92,7 @@ def test_leaving_tells_the_server(how: str) -> None:
         trio.run(main, server.url)
 
 
-def test_a_client_that_nobody_holds_takes_its_connections_along() -> None:
+def test_a_freed_client_closes_its_connections() -> None:
     def play(peer: Peer) -> None:
         while peer.read_request():
             peer.answer(b'{"choices":[{"message":{"content":"whole"}}]}')

@@ -1,4 +1,4 @@
-"""`chat`, `chat_stream`, `complete`, `complete_stream`: they take what the functions take."""
+"""`chat`, `chat_stream`, `complete`, `complete_stream` accept the arguments of the functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
 
 
 @pytest.mark.parametrize("method", ["chat", "chat_stream"])
-def test_a_chat_takes_every_argument_of_the_functions(method: str) -> None:
+def test_chat_accepts_every_argument_of_the_functions(method: str) -> None:
     ours, theirs = parameters(getattr(InferenceClient, method)), parameters(inference_client)
     for name, one in theirs.items():
         if name not in ELSEWHERE:
@@ -40,18 +40,18 @@ def test_a_chat_takes_every_argument_of_the_functions(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", [*METHODS, "infer", "models"])
-def test_both_clients_take_the_same(method: str) -> None:
+def test_both_clients_accept_the_same_arguments(method: str) -> None:
     assert parameters(getattr(InferenceClient, method)) == parameters(getattr(AsyncInferenceClient, method))
 
 
 @pytest.mark.parametrize(("one", "other"), [("chat", "chat_stream"), ("complete", "complete_stream")])
-def test_a_stream_takes_the_same(one: str, other: str) -> None:
+def test_the_stream_methods_accept_the_same_arguments(one: str, other: str) -> None:
     assert parameters(getattr(InferenceClient, one)) == parameters(getattr(InferenceClient, other))
 
 
 @pytest.mark.parametrize("method", ["chat", "chat_stream"])
 @pytest.mark.parametrize("is_async", [False, True])
-def test_all_of_it_reaches_the_server(method: str, is_async: bool) -> None:
+def test_every_argument_reaches_the_server(method: str, is_async: bool) -> None:
     api = Api(m=True)
     arguments: dict[str, Any] = {
         "history": [("a", "b")],
@@ -107,7 +107,7 @@ def test_all_of_it_reaches_the_server(method: str, is_async: bool) -> None:
         ("chat", {"request_config": {"seed": 1}}, "dict is not an XRequestConfig"),
         ("chat", {"images": [b"x"], "is_multimodal": False}, "images: is_multimodal=False"),
         ("chat", {"tool_choice": "required"}, "tool_choice: 'required' .* give tools"),
-        ("chat", {"audios": ["a.wav"]}, "audios: not carried"),
+        ("chat", {"audios": ["a.wav"]}, "audios: requests cannot carry them; pass the content parts"),
         ("chat", {"histroy": []}, "histroy: .*did you mean history?"),
         ("chat", {"temprature": 1}, "temprature: .*did you mean temperature?"),
         ("chat", {"store": True}, r"store: .*extra_body=\{'store': …\}"),
@@ -116,6 +116,6 @@ def test_all_of_it_reaches_the_server(method: str, is_async: bool) -> None:
         ("complete", {"max_token": 1}, "max_token: .*did you mean max_tokens?"),
     ],
 )
-def test_what_is_wrong_is_named(method: str, arguments: dict[str, Any], says: str) -> None:
+def test_wrong_arguments_are_named(method: str, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         getattr(InferenceClient("http://127.0.0.1:9"), method)("m", "q", **arguments)

@@ -1,4 +1,4 @@
-"""Who the client says it is, and that a caller's own word goes before it."""
+"""The User-Agent of the client, which a caller may replace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_request_names_the_client_and_its_version(ask: Callable[..., Any],
     assert [headers["user-agent"] for _, headers, _ in api.asked] == [OURS] * 2
 
 
-def test_the_callers_name_takes_its_place() -> None:
+def test_the_callers_user_agent_replaces_it() -> None:
     api = Api(m=True)
     with WireServer(api.play) as server, InferenceClient(server.url, headers={"user-agent": "mine/1"}) as client:
         client.chat("m", "q")
@@ -37,7 +37,7 @@ def test_the_callers_name_takes_its_place() -> None:
 
 
 @pytest.mark.parametrize("kind", [httpx.Client, httpx2.Client])
-def test_so_does_that_of_an_injected_client(kind: Callable[..., Any]) -> None:
+def test_the_user_agent_of_an_injected_client_replaces_it(kind: Callable[..., Any]) -> None:
     api = Api(m=True)
     with WireServer(api.play) as server, kind() as plain, kind(headers={"User-Agent": "mine/1"}) as named:
         InferenceClient(server.url, transport=HttpxTransport(plain)).chat("m", "q")

@@ -1,4 +1,4 @@
-"""What a person reads who asked the wrong address: the server's words, the address, and what to try."""
+"""The errors for a wrong address: the server's words, the address, and what to try."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HTML = b"<!DOCTYPE html>\n<html><head><title>404\n Not Found</title></head><body
 
 
 @pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/nope/v1"])
-def test_a_list_of_models_that_is_not_there_names_the_address(path: str) -> None:
+def test_a_missing_model_list_is_reported_with_the_address(path: str) -> None:
     with serving(simulated_engine()) as served:
         asks = [
             lambda url: get_model_list_client(url=url),
@@ -64,7 +64,7 @@ def test_a_list_of_models_that_is_not_there_names_the_address(path: str) -> None
         ("405 Method Not Allowed", "application/json", b'{"detail":"Method Not Allowed"}', "Method Not Allowed"),
     ],
 )
-def test_an_endpoint_that_is_not_there_names_the_address(
+def test_a_missing_endpoint_is_reported_with_the_address(
     ask: Callable[..., Any], stream: bool, status: str, content_type: str, body: bytes, says: str
 ) -> None:
     api = Api(m=True)
@@ -87,7 +87,7 @@ def test_an_endpoint_that_is_not_there_names_the_address(
         {"object": "error", "message": "The model does not exist", "code": 404},
     ],
 )
-def test_a_model_that_is_not_there_is_told_from_an_address(ask: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_a_missing_model_is_distinct_from_a_wrong_address(ask: Callable[..., Any], body: dict[str, Any]) -> None:
     api = Api(other=True)
     api.chat = lambda peer, _: peer.answer(json.dumps(body).encode(), "404 Not Found")
     with WireServer(api.play) as server, pytest.raises(ModelNotFoundError, match="served: other") as caught:
@@ -95,7 +95,7 @@ def test_a_model_that_is_not_there_is_told_from_an_address(ask: Callable[..., An
     assert "base URL" not in caught.value.message
 
 
-def test_a_404_that_names_the_model_is_about_it(ask: Callable[..., Any]) -> None:
+def test_a_404_that_names_the_model_is_about_the_model(ask: Callable[..., Any]) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(b'{"detail":"unknown: my-tuner"}', "404 Not Found")
     with WireServer(api.play) as server, InferenceClient(server.url) as client, pytest.raises(ModelNotFoundError):
@@ -110,10 +110,10 @@ def test_a_404_that_names_the_model_is_about_it(ask: Callable[..., Any]) -> None
         ("https://there/v1/chat/completions?x=1", "give https://there/v1 as the base URL"),
         ("/login", "to http://127.0.0.1:PORT/login, .* give the address of the API itself"),
         ("http://[", "the address of the API itself"),
-        ("", "does not say where; check the base URL"),
+        ("", "without naming a target; check the base URL"),
     ],
 )
-def test_a_redirect_says_what_to_give(ask: Callable[..., Any], stream: bool, location: str, says: str) -> None:
+def test_a_redirect_error_gives_the_remedy(ask: Callable[..., Any], stream: bool, location: str, says: str) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(
         b"", "307 Temporary Redirect", f"Location: {location}" if location else "X: y"
@@ -132,10 +132,10 @@ def test_a_redirect_says_what_to_give(ask: Callable[..., Any], stream: bool, loc
         ("application/json", b"", "the answer is empty; check the base URL"),
         ("application/json", b"  \n", "the answer is empty"),
         ("text/plain", b"hello there", "the answer is not JSON: hello there"),
-        ("text/event-stream", b'data: {"choices":[]}\n\n', "a stream of events, which was not asked for"),
+        ("text/event-stream", b'data: {"choices":[]}\n\n', "a stream of events, which the request did not ask for"),
     ],
 )
-def test_a_good_status_without_an_answer_says_what_came(
+def test_the_error_for_a_body_that_is_not_an_answer_names_its_kind(
     ask: Callable[..., Any], content_type: str, body: bytes, says: str
 ) -> None:
     api = Api(m=True)
@@ -145,7 +145,7 @@ def test_a_good_status_without_an_answer_says_what_came(
     assert caught.value.url == f"{server.url}/chat/completions"
 
 
-def test_a_byte_order_mark_before_an_answer_is_passed_over(ask: Callable[..., Any]) -> None:
+def test_a_byte_order_mark_before_an_answer_is_skipped(ask: Callable[..., Any]) -> None:
     api = Api()
     api.models = lambda peer: peer.answer(BOM + b'{"object":"list","data":[{"id":"m","is_chat":true}]}')
     api.chat = lambda peer, _: peer.answer(BOM + CHAT)
@@ -155,7 +155,7 @@ def test_a_byte_order_mark_before_an_answer_is_passed_over(ask: Callable[..., An
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
-def test_a_byte_order_mark_before_an_error_in_place_of_a_stream(ask: Callable[..., Any], content_type: str) -> None:
+def test_a_byte_order_mark_before_an_error_instead_of_a_stream(ask: Callable[..., Any], content_type: str) -> None:
     api = Api(m=True)
     api.chat = lambda peer, _: peer.answer(BOM + b'{"error":"gone"}', headers=f"Content-Type: {content_type}")
     with WireServer(api.play) as server, pytest.raises(SDKError, match="reported an error: gone"):

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from mock_server.app import create_app
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from sdk import (
     LocalEngine,
     get_default_template_type,
@@ -37,7 +37,7 @@ async def ask_server(engine: LocalEngine, row: dict[str, Any]) -> str:
         for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
     messages = [*system, *past, {"role": "user", "content": row["query"]}]
-    app = create_app(engine.core, Settings())
+    app = create_app(engine.core, ServerSettings())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server", timeout=300) as http:
         body = {"messages": messages, "temperature": 0, "max_tokens": MAX_TOKENS}
         response = await http.post("/v1/chat/completions", json=body)

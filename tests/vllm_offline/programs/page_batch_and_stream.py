@@ -1,5 +1,7 @@
 """The page's first program: a batch, then a stream that goes on with its history. No guard around it, as there."""
 
+from __future__ import annotations
+
 import sys
 
 from sdk import (

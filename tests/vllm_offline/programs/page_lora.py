@@ -1,5 +1,7 @@
 """The page's program for an adapter: with it, and without it from the same engine. No guard around it, as there."""
 
+from __future__ import annotations
+
 import sys
 
 import torch

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.engine.author.drawing.conjunction import Conjunction, Schema
+from mock_server.engine.author.drawing.drawer import Drawer
 from mock_server.engine.author.drawing.json_values import identity
 from mock_server.engine.author.drawing.problems import TooMuchWorkError, UndrawableError
-
-if TYPE_CHECKING:
-    from mock_server.engine.author.drawing.instances import InstanceDrawer
 
 _SPREAD = 2  # optional items at most
 _DRAWS_FOR_ONE = 8
 
 
-def draw_array(drawer: InstanceDrawer, parts: Conjunction, depth: int, attempt: int) -> list[Any]:
+def draw_array(drawer: Drawer, parts: Conjunction, depth: int, attempt: int) -> list[Any]:
     return _Array(drawer, parts, depth, attempt).draw()
 
 
 class _Array:
-    def __init__(self, drawer: InstanceDrawer, parts: Conjunction, depth: int, attempt: int) -> None:
+    def __init__(self, drawer: Drawer, parts: Conjunction, depth: int, attempt: int) -> None:
         self._drawer = drawer
         self._parts = parts
         self._depth = depth

@@ -1,4 +1,4 @@
-"""The least nesting depth of each schema's instances. It tells a recursion that can end from one that cannot.
+"""The least nesting depth of each schema's instances. It distinguishes recursions that can end from endless ones.
 
 The least solution of a system of minima (over branches) and maxima (over what is required), found level by level, so
 that each schema is settled once.

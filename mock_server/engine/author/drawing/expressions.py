@@ -87,7 +87,7 @@ class Expressions:
         if _has_any(node, BackReference):
             if _has_any(node, Look) or not _borders_are_outside(node):
                 raise UndrawableError("the simulated engine does not support back references with look-arounds")
-            return True  # drawing ensures it
+            return True  # drawing ensures this
         return (is_whole if whole else is_found)(node, text, self._budget)
 
     def _node(self, pattern: Any) -> Node:

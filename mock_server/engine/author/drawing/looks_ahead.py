@@ -12,14 +12,14 @@ from mock_server.engine.author.drawing.regex_nodes import Sequence as SequenceNo
 
 
 def required_pieces(node: Node, budget: Budget) -> list[RegexDrawer]:
-    """Drawers for what the look-aheads want somewhere behind them."""
+    """Drawers for the text that the look-aheads require somewhere after them."""
     parts = node.parts if isinstance(node, SequenceNode) else (node,)
     looks = [part for part in parts if isinstance(part, Look) and not part.negated and not part.behind]
     return [RegexDrawer(_without_skipping(look.part), budget, widely=True) for look in looks]
 
 
 def with_pieces(text: str, pieces: Sequence[RegexDrawer], source: random.Random) -> str:
-    """The text with a draw of each piece written over some of it, where they fit."""
+    """The text with a draw of each piece written over a part of it, if they fit."""
     drawn = [piece.draw(source) for piece in pieces]
     kept = len(text) - sum(map(len, drawn))
     if kept < 0:
@@ -35,7 +35,7 @@ def with_pieces(text: str, pieces: Sequence[RegexDrawer], source: random.Random)
 
 
 def _without_skipping(node: Node) -> Node:
-    """Without the `.*` in front."""
+    """The look-ahead without its leading `.*`."""
     if isinstance(node, SequenceNode) and node.parts and _skips(node.parts[0]):
         return SequenceNode(node.parts[1:])
     return node

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.engine.author.drawing.conjunction import Conjunction, Schema, mapping, names
+from mock_server.engine.author.drawing.drawer import Drawer
 from mock_server.engine.author.drawing.problems import NoTextError, TooMuchWorkError, UndrawableError
 from mock_server.engine.author.drawing.strings import WORDS
-
-if TYPE_CHECKING:
-    from mock_server.engine.author.drawing.instances import InstanceDrawer
 
 # The chance of an optional property, by attempt: `not`, `oneOf` and the like may require fewer of them.
 _SHARES = (0.85, 0.85, 0.5, 0.15, 0.0)
@@ -22,12 +20,12 @@ _LONGEST_NAME = 12  # where a pattern leaves the length open
 _ABSENT = object()
 
 
-def draw_object(drawer: InstanceDrawer, parts: Conjunction, depth: int, attempt: int) -> dict[str, Any]:
+def draw_object(drawer: Drawer, parts: Conjunction, depth: int, attempt: int) -> dict[str, Any]:
     return _Object(drawer, parts, depth, attempt).draw()
 
 
 class _Object:
-    def __init__(self, drawer: InstanceDrawer, parts: Conjunction, depth: int, attempt: int) -> None:
+    def __init__(self, drawer: Drawer, parts: Conjunction, depth: int, attempt: int) -> None:
         self._drawer = drawer
         self._source = drawer.source
         self._depth = depth

@@ -1,4 +1,4 @@
-"""Matches expressions by following all ways at once, so that no expression is slow.
+"""Matches expressions by following all paths simultaneously, so that no expression is slow.
 
 A set of positions is an integer used as a bit set. Each node maps the positions where it starts to those where it ends.
 """

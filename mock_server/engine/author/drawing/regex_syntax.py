@@ -49,7 +49,7 @@ class _Parser:
         self._names: dict[str, int] = {}
         self._flags = ""
         self._literals: dict[tuple[str, bool], Characters] = {}
-        """One node for each. A long text would make tens of thousands, which slow the garbage collector down."""
+        """One shared node for each. A long text would create tens of thousands, which slow down garbage collection."""
 
     def parse(self) -> Node:
         found = self._choice()

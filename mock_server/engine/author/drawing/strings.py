@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.engine.author.drawing.conjunction import Conjunction
+from mock_server.engine.author.drawing.drawer import Drawer
 from mock_server.engine.author.drawing.formats import text_of
 from mock_server.engine.author.drawing.problems import UndrawableError
-
-if TYPE_CHECKING:
-    from mock_server.engine.author.drawing.instances import InstanceDrawer
 
 WORDS = (
     "amber", "harbour", "meadow", "lantern", "river", "granite", "orchid", "willow", "copper", "summit", "cedar",
@@ -21,7 +19,7 @@ _LONGEST = 8  # above the least length
 _ALPHABETS = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "-_.:/@#+ ", "abcdefghijklmnopqrstuvwxyz", "äöüßéñ河山海")
 
 
-def draw_string(drawer: InstanceDrawer, parts: Conjunction, attempt: int) -> str:
+def draw_string(drawer: Drawer, parts: Conjunction, attempt: int) -> str:
     least, most = parts.at_least("minLength"), parts.at_most("maxLength")
     if most is not None and most < least:
         raise UndrawableError(f"minLength {least} is above maxLength {most}")
@@ -39,9 +37,7 @@ def draw_string(drawer: InstanceDrawer, parts: Conjunction, attempt: int) -> str
     return found
 
 
-def _formatted(
-    drawer: InstanceDrawer, formats: list[str], patterns: list[Any], least: int, most: int | None
-) -> str | None:
+def _formatted(drawer: Drawer, formats: list[str], patterns: list[Any], least: int, most: int | None) -> str | None:
     """None if no format is known. Patterns take precedence: next to a format they usually describe it."""
     is_known = False
     for _ in range(_DRAWS):
@@ -59,7 +55,7 @@ def _formatted(
     return None
 
 
-def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int | None) -> str:
+def _matching(drawer: Drawer, patterns: list[Any], least: int, most: int | None) -> str:
     """For several patterns: draws from each in turn, or from all in sequence, and checks the result against all."""
     expressions, source = drawer.expressions, drawer.source
     if len(patterns) == 1:
@@ -73,7 +69,7 @@ def _matching(drawer: InstanceDrawer, patterns: list[Any], least: int, most: int
     raise UndrawableError(f"found no text that matches all {len(patterns)} patterns")
 
 
-def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
+def _words(drawer: Drawer, least: int, most: int | None) -> str:
     text = drawer.source.choice(WORDS)
     if len(text) < least:
         words = [text]
@@ -86,7 +82,7 @@ def _words(drawer: InstanceDrawer, least: int, most: int | None) -> str:
     return text if most is None else text[:most]
 
 
-def _characters(drawer: InstanceDrawer, least: int, most: int | None, attempt: int) -> str:
+def _characters(drawer: Drawer, least: int, most: int | None, attempt: int) -> str:
     """Characters of one kind; each attempt uses another kind."""
     longest = least + _LONGEST if most is None else min(most, least + _LONGEST)
     length = drawer.source.randint(least, longest)

@@ -34,7 +34,7 @@ def test_each_command_knows_its_version(command: tuple[str, ...], capsys: pytest
     [
         (["python", "-m", "bench"], "python -m bench"),
         (["/usr/bin/python3", "/a/bin/streamgauge", "bench"], "streamgauge bench"),
-        (["/usr/bin/python3", "-m", "sdk.console", "bench"], "python -m bench"),
+        (["/usr/bin/python3", "-m", "streamgauge.console", "bench"], "python -m bench"),
     ],
 )
 def test_the_program_is_named_as_it_was_started(

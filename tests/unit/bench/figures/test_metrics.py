@@ -1,4 +1,4 @@
-"""The figures of docs/metrics.md, golden from literal records and against the definitions written out plainly."""
+"""The figures of docs/metrics.md: from literal records, and compared with plainly written definitions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.figures.metrics import Method, figures, tokens_are
-from bench.figures.request_table import Requests
+from bench.figures.request_table import RequestTable
 from bench.figures.token_flow import flow, walk
 from bench.figures.window import Span
 from bench.outcome import Outcome
@@ -24,7 +24,7 @@ SPAN = Span(ms(0), ms(1000))
 
 
 def over(*rows: Row, begin: float = 0, end: float = 1000, method: Method | None = None) -> Figures:
-    requests = Requests(columns(*rows))
+    requests = RequestTable(columns(*rows))
     (window,) = flow(requests, moments(*rows), [Span(ms(begin), ms(end))])
     return figures(requests, window, T0, method or Method(P))
 
@@ -34,7 +34,7 @@ def mean(figure: Distribution) -> float:
     return figure.mean
 
 
-def test_one_request_by_hand() -> None:
+def test_one_request_calculated_by_hand() -> None:
     """Sent at 10, planned at 8; first token at 110, then gaps of 20, 20 and 60."""
     found = over(row(0, 10, [110, 130, 150, 210], sched=8, end=212))
     latency = {name: figure.mean for name, figure in found.latency.items()}
@@ -72,7 +72,7 @@ def test_reasoning_first_makes_the_first_visible_token_later() -> None:
     assert (found.latency["ttfv"].n, found.latency["ttfv"].mean) == (1, 70)
 
 
-def test_one_token_alone_has_no_tpot_and_no_gap() -> None:
+def test_a_single_token_has_no_tpot_and_no_gap() -> None:
     found = over(row(0, 0, [50]))
     assert found.latency["tpot"].reason == "no answer had tokens after its first event"
     assert found.latency["max_gap"].reason == "no answer had two token events"
@@ -80,11 +80,11 @@ def test_one_token_alone_has_no_tpot_and_no_gap() -> None:
     assert found.latency["e2e"].mean == 50
 
 
-def test_all_tokens_in_the_first_event_have_no_tpot() -> None:
+def test_an_answer_with_all_tokens_in_its_first_event_has_no_tpot() -> None:
     assert over(row(0, 0, [50], tokens=[9])).latency["tpot"].n == 0
 
 
-def test_chunks_are_never_tokens_in_silence() -> None:
+def test_chunks_never_silently_count_as_tokens() -> None:
     unknown = row(0, 0, [100, 130, 150], tokens=None, completion_tokens=7)
     found = over(unknown)
     assert found.latency["itl"].n == 0
@@ -95,14 +95,14 @@ def test_chunks_are_never_tokens_in_silence() -> None:
     assert found.tokens_are == "usage"
 
 
-def test_itl_of_nearly_all_requests_stands_for_them() -> None:
+def test_itl_covers_the_requests_with_known_tokens_if_they_are_nearly_all() -> None:
     rows = [row(n, n, [100 + n, 110 + n]) for n in range(19)]
     rows.append(row(19, 0, [100, 400], tokens=None, completion_tokens=9))
     assert over(*rows).latency["itl"].n == 19
     assert over(*rows[1:]).latency["itl"].n == 0
 
 
-def test_without_usage_tokens_are_chunks_and_say_so() -> None:
+def test_without_usage_tokens_are_counted_and_labelled_as_chunks() -> None:
     bare = row(0, 0, [100, 120], tokens=None)
     assert over(bare).tokens_are == "chunks"
     assert over(bare, row(1, 0, [100, 120])).tokens_are == "mixed"
@@ -111,8 +111,8 @@ def test_without_usage_tokens_are_chunks_and_say_so() -> None:
     assert over(bare, row(1, 0, [100, 120])).token_rate == "tok or chunks/s"
 
 
-def test_without_usage_nothing_tells_how_long_a_token_takes() -> None:
-    """Three tokens a chunk would make it three times as long."""
+def test_without_usage_the_time_per_token_is_unknown() -> None:
+    """With three tokens per chunk, the time per chunk is three times the time per token."""
     bare = [row(n, n, [100 + n, 130 + n, 160 + n], tokens=None) for n in range(20)]
     found = over(*bare, method=Method(P, slos={"tpot": 20.0}))
     for figure in (found.latency["tpot"], found.latency["itl"], found.speed_per_user):
@@ -123,7 +123,7 @@ def test_without_usage_nothing_tells_how_long_a_token_takes() -> None:
     assert found.goodput is None  # 30 ms a chunk is no TPOT over its limit
 
 
-def test_tpot_of_nearly_all_answers_stands_for_them() -> None:
+def test_tpot_covers_the_answers_with_usage_if_they_are_nearly_all() -> None:
     rows = [row(n, n, [100 + n, 110 + n]) for n in range(19)]
     rows.append(row(19, 0, [100, 400], tokens=None))
     assert over(*rows).latency["tpot"].n == 19
@@ -133,10 +133,10 @@ def test_tpot_of_nearly_all_answers_stands_for_them() -> None:
     assert "1 of 19 answers" in few.reason
 
 
-def test_tpot_says_what_it_assumes_of_the_first_event() -> None:
+def test_tpot_states_what_it_assumes_about_the_first_event() -> None:
     unknown = row(0, 0, [100, 130, 150], tokens=None, completion_tokens=7)
     assert over(unknown).latency["tpot"].assumes == (
-        "the first event carried one token: usage came only at the end, and events hold several tokens"
+        "the first event carried one token: usage arrived only at the end, and events hold several tokens"
     )
     assert over(unknown).speed_per_user.assumes is not None
     both = over(unknown, row(1, 0, [100, 130]))
@@ -145,7 +145,7 @@ def test_tpot_says_what_it_assumes_of_the_first_event() -> None:
     assert both.latency["ttft"].assumes is None
 
 
-def test_failures_stay_out_and_count_as_infinite_beside() -> None:
+def test_failures_are_left_out_and_counted_as_infinite_separately() -> None:
     rows = [row(n, n, [100 + n, 110 + n]) for n in range(4)]
     rows.append(row(4, 4, [50, 60], outcome=Outcome.TRUNCATED, error="cut"))
     found = over(*rows)
@@ -158,14 +158,14 @@ def test_failures_stay_out_and_count_as_infinite_beside() -> None:
     assert over(*rows[:4]).latency_with_failures == {}
 
 
-def test_tokens_of_what_the_bench_gave_up_were_served_all_the_same() -> None:
+def test_tokens_of_answers_that_the_bench_gave_up_count_as_served() -> None:
     given_up = row(1, 0, [100, 200], outcome=Outcome.CANCELLED)
     found = over(row(0, 0, [100, 200]), given_up)
     assert (found.requests, found.output_tokens_per_s, found.input_tokens_per_s) == (1, 4, 20)
     assert found.latency_with_failures == {}
 
 
-def test_the_window_takes_requests_by_their_send_and_tokens_by_their_own_time() -> None:
+def test_requests_belong_to_the_window_by_their_send_and_tokens_by_their_arrival() -> None:
     early = row(0, 50, [150, 250])  # sent before the window, ends in it
     inside = row(1, 100, [180, 280])
     late = row(2, 150, [240, 340])  # ends after it
@@ -180,10 +180,10 @@ def test_the_window_takes_requests_by_their_send_and_tokens_by_their_own_time() 
 
 def test_a_request_that_was_never_sent_counts_from_its_planned_start() -> None:
     unsent = row(0, 5, [], outcome=Outcome.CONNECT, error="refused", send_ns=None, sched=5)
-    requests = Requests(columns(unsent))
-    assert requests.send_ns.tolist() == [ms(5)]
-    assert np.isnan(requests.lateness).all()
-    assert np.isnan(requests.ttft).all()
+    requests = RequestTable(columns(unsent))
+    assert requests.times.send_ns.tolist() == [ms(5)]
+    assert np.isnan(requests.figure("lateness").ms).all()
+    assert np.isnan(requests.figure("ttft").ms).all()
 
 
 def test_an_empty_load_has_no_figures_and_no_zeros() -> None:
@@ -252,18 +252,20 @@ def test_identities(drawn: list[tuple[int, int, list[tuple[int, int]]]]) -> None
         send = sched + late
         events = [float(send + sum(gap for gap, _ in gaps[: i + 1])) for i in range(len(gaps))]
         made.append(row(number, send, events, sched=sched, tokens=[tokens for _, tokens in gaps]))
-    requests = Requests(columns(*made))
+    requests = RequestTable(columns(*made))
     gaps_by_row, weighted = np.zeros(len(made)), np.zeros(len(made))
     for events in walk(requests, moments(*made)()):
         gap_ms = np.maximum(events.gap_ns, 0) / 1e6
         np.add.at(gaps_by_row, events.row, gap_ms)
         np.add.at(weighted, events.row, gap_ms / events.tokens * events.tokens)
-    assert (requests.ttft + gaps_by_row).tolist() == pytest.approx(requests.e2e.tolist())
-    assert (requests.ttft + requests.lateness).tolist() == pytest.approx(requests.ttft_sched.tolist())
+    assert (requests.figure("ttft").ms + gaps_by_row).tolist() == pytest.approx(requests.figure("e2e").ms.tolist())
+    assert (requests.figure("ttft").ms + requests.figure("lateness").ms).tolist() == pytest.approx(
+        requests.figure("ttft_sched").ms.tolist()
+    )
     assert weighted.tolist() == pytest.approx(gaps_by_row.tolist())
     (window,) = flow(requests, moments(*made), [Span(ms(0), ms(10_000))])
-    assert requests.counted.tolist() == requests.tokens.tolist()
-    assert window.tokens == int(requests.tokens.sum())
+    assert requests.counted.tolist() == requests.counts.tokens.tolist()
+    assert window.tokens == int(requests.counts.tokens.sum())
 
 
 @settings(max_examples=30)
@@ -277,7 +279,7 @@ def test_figures_do_not_depend_on_how_the_events_are_read(
         events = [float(send + sum(gap for gap, _ in gaps[: i + 1])) for i in range(len(gaps))]
         made.append(row(number, send, events, sched=sched, tokens=[tokens for _, tokens in gaps]))
     (data,) = moments(*made)()
-    requests = Requests(columns(*made))
+    requests = RequestTable(columns(*made))
     (window,) = flow(requests, lambda: [data[at : at + size] for at in range(0, len(data), size)], [SPAN])
     found, whole = figures(requests, window, T0, Method(P)), over(*made)
     for name, figure in whole.latency.items():
@@ -286,7 +288,7 @@ def test_figures_do_not_depend_on_how_the_events_are_read(
     assert found.output_tokens_per_s == pytest.approx(whole.output_tokens_per_s)
 
 
-def test_empty_events_that_carried_nothing_are_dropped_with_their_gaps() -> None:
+def test_empty_events_without_a_token_are_dropped_with_their_gaps() -> None:
     kinds = [Kind.EMPTY, Kind.VISIBLE, Kind.VISIBLE, Kind.EMPTY]
     bounds = {"first_ns": ms(100), "last_ns": ms(130)}
     found = over(row(0, 0, [50, 100, 130, 150], kinds=kinds, events=2, dropped=2, completion_tokens=2, **bounds))
@@ -295,17 +297,17 @@ def test_empty_events_that_carried_nothing_are_dropped_with_their_gaps() -> None
     assert found.output_tokens_per_s == 2
 
 
-def test_answers_in_one_piece_have_a_duration_and_nothing_within_it() -> None:
+def test_answers_in_one_piece_have_only_a_duration() -> None:
     whole = row(0, 10, [], end=210, tokens=None, streamed=False, completion_tokens=7)
     found = over(whole, row(1, 10, [], end=410, tokens=None, streamed=False, completion_tokens=3))
     assert found.latency["e2e"].mean == 300
-    assert found.latency["ttft"].reason == "answers came in one piece"
+    assert found.latency["ttft"].reason == "answers arrived in one piece"
     assert (found.requests_per_s, found.output_tokens_per_s, found.input_tokens_per_s) == (2, 10, 20)
     assert found.tokens_are == "usage"
 
 
-def test_what_the_client_may_be_off_by_moves_each_percentile_as_far_as_it_can() -> None:
-    """Of 400 requests each first token may have come 3 ms earlier, and each send 1 ms earlier."""
+def test_the_clients_error_is_the_farthest_that_each_percentile_can_move() -> None:
+    """In 400 requests, each first token may have arrived 3 ms earlier, and each send may be 1 ms earlier."""
     made = [row(n, n, [n + 100, n + 120], doubts=[3.0, 0.0], send_took_ns=1_000_000) for n in range(400)]
     found = over(*made, method=Method(P, clock_error_ms=0.5))
     ttft, e2e, icl = (found.latency[name].percentiles["99"] for name in ("ttft", "e2e", "icl"))
@@ -317,14 +319,14 @@ def test_what_the_client_may_be_off_by_moves_each_percentile_as_far_as_it_can() 
     assert unknown.client_error is None
 
 
-def test_a_percentile_that_no_doubt_touches_is_sure() -> None:
+def test_a_percentile_that_no_doubt_can_move_has_no_error() -> None:
     made = [row(n, n, [n + 100 + n / 10], doubts=[50.0 if n > 390 else 0.0]) for n in range(400)]
     ttft = over(*made, method=Method(P, clock_error_ms=0.0)).latency["ttft"].percentiles
     assert ttft["50"].client_error == pytest.approx(0.9)  # all nine may belong below it: nine places of 0.1 ms
     assert ttft["99"].client_error == pytest.approx(0.9, abs=0.01)
 
 
-def test_goodput_is_of_all_that_were_due() -> None:
+def test_goodput_is_a_share_of_all_requests_that_were_due() -> None:
     made = [row(n, n * 10, [n * 10 + (50 if n % 2 else 150), n * 10 + 200], sched=n * 10) for n in range(10)]
     made.append(row(10, 5, [], sched=5, outcome=Outcome.HTTP_5XX, tokens=None))
     made.append(row(11, 5, [], sched=5, outcome=Outcome.CANCELLED, tokens=None))
@@ -335,7 +337,7 @@ def test_goodput_is_of_all_that_were_due() -> None:
     assert over(*made, method=Method(P, slos={"e2e": 199})).goodput.met == 0  # type: ignore[union-attr]
 
 
-def test_goodput_is_of_what_was_due_in_the_window_whenever_it_was_sent() -> None:
+def test_goodput_covers_requests_due_in_the_window_whenever_they_were_sent() -> None:
     late = [row(n, 120, [150], sched=90) for n in (0, 1)]  # due before, sent inside
     inside = row(2, 320, [350], sched=190)  # due inside, sent after
     goodput = over(*late, inside, begin=100, end=300, method=Method(P, slos={"e2e": 100})).goodput
@@ -343,14 +345,14 @@ def test_goodput_is_of_what_was_due_in_the_window_whenever_it_was_sent() -> None
     assert (goodput.due, goodput.met) == (1, 1)
 
 
-def test_a_figure_that_a_request_does_not_have_meets_no_limit() -> None:
+def test_a_figure_that_a_request_lacks_meets_no_limit() -> None:
     goodput = over(row(0, 0, [50]), method=Method(P, slos={"tpot": 1000})).goodput
     assert goodput is not None
     assert (goodput.due, goodput.met) == (1, 0)
 
 
-def test_tokens_are_of_successful_requests_only() -> None:
+def test_only_successful_requests_decide_what_tokens_are() -> None:
     failed = row(0, 0, [1.0], outcome=Outcome.STREAM_ERROR, tokens=None)
-    assert tokens_are(Requests(columns(failed))) is None
-    assert tokens_are(Requests(columns(failed, row(1, 0, [1.0])))) == "usage"
-    assert not math.isnan(Requests(columns(failed)).ttft[0])
+    assert tokens_are(RequestTable(columns(failed))) is None
+    assert tokens_are(RequestTable(columns(failed, row(1, 0, [1.0])))) == "usage"
+    assert not math.isnan(RequestTable(columns(failed)).figure("ttft").ms[0])

@@ -1,4 +1,4 @@
-"""Samples that are kept whole, and those that are counted: NumPy is the oracle."""
+"""Samples that are kept whole, and samples that are counted, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_bucket_is_never_wider_than_a_thousandth_of_its_value(values: list[flo
 
 
 @given(st.lists(st.lists(durations_ms, max_size=50), min_size=1, max_size=8))
-def test_small_samples_are_exact_however_they_come(parts: list[list[float]]) -> None:
+def test_small_samples_are_exact_in_any_pieces(parts: list[list[float]]) -> None:
     sample = Sample()
     for part in parts:
         sample.add(np.array(part))
@@ -41,7 +41,7 @@ def test_small_samples_are_exact_however_they_come(parts: list[list[float]]) -> 
             assert value == pytest.approx(np.percentile(values, percent))
 
 
-def test_large_samples_are_counted_with_three_significant_digits_and_say_so() -> None:
+def test_large_samples_are_counted_and_marked_with_three_significant_digits() -> None:
     values = np.random.default_rng(3).lognormal(2, 1, 5000)
     sample = Sample(exact_limit=1000)
     for part in np.split(values, 10):
@@ -63,7 +63,7 @@ def test_an_error_that_all_values_share_is_the_error_of_each_percentile() -> Non
     assert found.percentiles["50"].client_error == pytest.approx(0.625)
 
 
-def test_without_a_known_clock_no_error_is_claimed() -> None:
+def test_without_a_known_clock_error_there_is_no_bound() -> None:
     sample = Sample()
     sample.add(np.linspace(1, 100, 1000), np.zeros(1000), np.zeros(1000))
     assert sample.distribution((50.0,), "none").percentiles["50"].client_error is None

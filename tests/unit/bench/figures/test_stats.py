@@ -1,4 +1,4 @@
-"""Percentiles against NumPy, their intervals against the binomial itself and against simulation."""
+"""Percentiles compared with NumPy, and their intervals with the binomial distribution and with simulations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_samples_that_a_percentile_needs() -> None:
 
 
 @given(samples, percents)
-def test_values_are_numpys_and_come_only_from_samples_large_enough(values: list[float], percent: float) -> None:
+def test_values_equal_numpys_and_need_samples_that_are_large_enough(values: list[float], percent: float) -> None:
     found = percentile(Sorted(np.array(values)), percent)
     if len(values) < needed_samples(percent):
         assert found.value is None
@@ -47,7 +47,7 @@ def test_intervals_hold_by_the_definition_of_the_binomial(n: int, share: float) 
 
 
 def may_miss(n: int, share: float) -> tuple[float, float]:
-    """Half of 5 % on each side, or what a side leaves that cannot do with half."""
+    """Half of 5 % on each side; if one side needs more, the other side gets the rest."""
     least_low, least_high = (1 - share) ** n, share**n
     if 0.025 < least_high <= 0.05:
         return 0.05 - least_high, least_high
@@ -82,7 +82,7 @@ def test_the_smallest_sample_for_p99_has_its_maximum_as_bound() -> None:
     assert interval_ranks(299, 0.99)[1] == 299
 
 
-def test_large_samples_are_no_trouble() -> None:
+def test_large_samples_have_intervals() -> None:
     low, high = interval_ranks(10_000_000, 0.5)
     assert low is not None
     assert high is not None

@@ -1,4 +1,4 @@
-"""Concurrency over time, against counting by hand at every moment."""
+"""Concurrency over time, compared with a count at every moment."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_answers_of_another_length_are_told_where_nobody_required_one() -> None:
     assert not result.load.fixed_length
     assert result.negotiated.keeps_length is False
     (note,) = result.notes
-    assert note.startswith("10 of 10 answers had another length than was asked for, in spite of min_tokens")
+    assert note.startswith("10 of 10 answers were not as long as requested, despite min_tokens")
     assert "(median 7 tokens, not 128)" in note
     for same in (answers(length=7), answers(length=None), answers(length=128, required=True)):
         assert same.notes == []

@@ -1,4 +1,4 @@
-"""A run whose files were cut since is told as damaged, never computed as a worse run."""
+"""A run whose files were truncated is reported as damaged, never computed as a worse run."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def report(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
     ("file", "cut", "says"),
     [
         ("moments.bin", 1600, "moments.bin: damaged: it holds "),
-        ("moments.bin", 8, "moments.bin: damaged: it holds the ends of 39 of the 40 requests on record"),
-        ("moments.bin", 16, "moments.bin: damaged: it holds the ends of 39 of the 40 requests on record"),
-        ("moments.bin", None, "moments.bin: damaged: it holds 0 of the 200 token events of the requests on record"),
+        ("moments.bin", 8, "moments.bin: damaged: it holds the ends of 39 of the 40 recorded requests"),
+        ("moments.bin", 16, "moments.bin: damaged: it holds the ends of 39 of the 40 recorded requests"),
+        ("moments.bin", None, "moments.bin: damaged: it holds 0 of the 200 token events of the recorded requests"),
         ("requests.jsonl", 3, "requests.jsonl: damaged: it lacks 1 of the 40 requests that ended"),
         ("requests.jsonl", None, "requests.jsonl: damaged: it lacks 40 of the 40 requests that ended"),
     ],
 )
-def test_a_file_that_was_cut(
+def test_a_truncated_file_is_damage(
     kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, cut: int | None, says: str
 ) -> None:
     folder = Path(shutil.copytree(kept, tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""Runs that have no end on record: why, and what is computed from them."""
+"""Runs without a recorded end: why they have none, and what is computed from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KILLED = {"health": None, "begun_ns": None, "stopped_ns": None, "ended_ns": None
 
 
 def kept(parent: Path, facts: Run, requests: int = 12) -> RunFolder:
-    """A folder with all moments of some requests, as the driver notes them."""
+    """A folder with all moments of some requests, as the driver records them."""
     noted = MomentLog()
     folder = RunFolder(parent, datetime(2026, 1, 2, tzinfo=UTC), noted)
     folder.save_run(facts)
@@ -57,10 +57,12 @@ def test_a_whole_run_needs_no_recovery(tmp_path: Path) -> None:
     [
         (True, 0, "killed", "the bench was killed before the end of the run"),
         (False, 0, "running", "the bench is still running: these are its figures so far"),
-        (True, 5, "disk", "the records break off in the middle of one: the disk was full"),
+        (True, 5, "disk", "the last record is incomplete: the disk was full"),
     ],
 )
-def test_why_a_run_has_no_end_is_told(tmp_path: Path, closed: bool, cut: int, unfinished: str, words: str) -> None:
+def test_the_reason_for_a_missing_end_is_reported(
+    tmp_path: Path, closed: bool, cut: int, unfinished: str, words: str
+) -> None:
     folder = kept(tmp_path, run(**KILLED))
     path = folder.path
     if closed:
@@ -76,8 +78,8 @@ def test_why_a_run_has_no_end_is_told(tmp_path: Path, closed: bool, cut: int, un
     folder.close()
 
 
-def test_a_record_whose_moments_the_disk_did_not_take_is_no_miscount(tmp_path: Path) -> None:
-    """The disk was full after two thirds of the moments; the bench came to its end, and says so."""
+def test_a_record_without_moments_on_a_full_disk_is_not_a_miscount(tmp_path: Path) -> None:
+    """The disk was full after two thirds of the moments; the bench reached its end and reports it."""
     folder = kept(tmp_path, run(stopped=1200, sent=12, records_end="No space left on device"))
     folder.close()
     moments = folder.path / "moments.bin"
@@ -98,7 +100,7 @@ def test_a_record_whose_moments_the_disk_did_not_take_is_no_miscount(tmp_path: P
     assert result.whole_run.window.end_s <= 0.9
 
 
-def test_a_request_under_way_at_the_end_counts_as_given_up(tmp_path: Path) -> None:
+def test_a_request_in_progress_at_the_end_counts_as_given_up(tmp_path: Path) -> None:
     folder = kept(tmp_path, run(**KILLED))
     folder.close()
     with (folder.path / "moments.bin").open("ab") as file:
@@ -110,7 +112,7 @@ def test_a_request_under_way_at_the_end_counts_as_given_up(tmp_path: Path) -> No
     assert (result.counts.ok, result.counts.cancelled) == (12, 1)
 
 
-def test_empty_files_of_a_run_that_was_killed_at_once(tmp_path: Path) -> None:
+def test_empty_files_of_a_run_that_was_killed_immediately(tmp_path: Path) -> None:
     folder = kept(tmp_path, run(**KILLED), requests=0)
     folder.close()
     facts, result = reported(folder.path)

@@ -1,4 +1,4 @@
-"""Requests of a bench that was killed, put together from their moments."""
+"""Requests of a killed bench, restored from their moments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def noted(*moments: tuple[int, Kind, float, int]) -> list[bytes]:
     return [kept.rows.tobytes()]
 
 
-def test_a_request_under_way_counts_as_given_up_with_the_tokens_that_had_arrived() -> None:
+def test_a_request_in_progress_counts_as_given_up_with_the_tokens_that_had_arrived() -> None:
     found = Columns()
     moments = noted(
         (0, Kind.SCHED, 0, 0),
@@ -33,7 +33,7 @@ def test_a_request_under_way_counts_as_given_up_with_the_tokens_that_had_arrived
     assert (integers["events"], integers["completion_tokens"], integers["end_ns"]) == (2, 3, ms(9))
 
 
-def test_what_has_a_record_is_not_restored_and_warm_ups_are_not_of_the_load() -> None:
+def test_recorded_requests_and_warm_ups_are_not_restored() -> None:
     found = columns(row(3, 0, [10, 20]))
     moments = noted((3, Kind.SCHED, 0, 0), (-1, Kind.SCHED, 0, 0), (4, Kind.SCHED, 1, 0))
     assert restore(found, moments) == 1
@@ -41,7 +41,7 @@ def test_what_has_a_record_is_not_restored_and_warm_ups_are_not_of_the_load() ->
     assert found.integers["send_ns"][1] == UNKNOWN
 
 
-def test_what_had_ended_keeps_its_outcome() -> None:
+def test_a_request_that_had_ended_keeps_its_outcome() -> None:
     found = Columns()
     ended = OUTCOMES.index(Outcome.TRUNCATED)
     restore(found, noted((0, Kind.SCHED, 0, 0), (0, Kind.VISIBLE, 3, MOST_TOKENS), (0, Kind.END, 4, ended)))

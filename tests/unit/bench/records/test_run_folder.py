@@ -1,4 +1,4 @@
-"""What a run's folder holds reads back to the same result; a disk that fails costs the files only."""
+"""The folder of a run reads back to the same result; if the disk fails, only files are lost."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_a_run_recomputed_from_its_folder_is_the_run(tmp_path: Path) -> None:
     assert folder.id == "2026-01-02-030405"
 
 
-def test_the_folder_may_be_named_by_a_file_in_it(tmp_path: Path) -> None:
+def test_a_folder_can_be_named_by_a_file_in_it(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS)
     assert load_run(folder.path / "run.json")[0] == run()
 
 
-def test_what_was_flushed_is_on_disk(tmp_path: Path) -> None:
+def test_flushed_records_are_on_disk(tmp_path: Path) -> None:
     noted = MomentLog()
     folder = RunFolder(tmp_path, BEGAN, noted)
     for number, one in enumerate(ROWS, 1):
@@ -92,7 +92,7 @@ def test_a_result_reads_back(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
-def test_runs_that_begin_in_the_same_second_do_not_mix(tmp_path: Path) -> None:
+def test_runs_that_begin_in_the_same_second_have_their_own_folders(tmp_path: Path) -> None:
     folders = [RunFolder(tmp_path, BEGAN, MomentLog()) for _ in range(3)]
     assert [folder.id for folder in folders] == ["2026-01-02-030405", "2026-01-02-030405-2", "2026-01-02-030405-3"]
     for folder in folders:
@@ -101,7 +101,7 @@ def test_runs_that_begin_in_the_same_second_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"{}", "schema None is not known"), (b'{"schema": 99}', "schema 99"), (b"nope", "not a run.json")],
+    [(b"{}", "schema None is unknown"), (b'{"schema": 99}', "schema 99"), (b"nope", "not a run.json")],
 )
 def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
     folder = keep(tmp_path, *ROWS)
@@ -111,7 +111,7 @@ def test_another_schema_is_refused_by_name(tmp_path: Path, content: bytes, words
 
 
 def test_a_run_of_an_older_version_still_loads(tmp_path: Path) -> None:
-    """Without what has been added since."""
+    """A run without the fields that were added later."""
     path = keep(tmp_path, *ROWS).path / "run.json"
     content = json.loads(path.read_bytes())
     content["metrics_spec"] = 1
@@ -130,14 +130,14 @@ def test_a_run_of_an_older_version_still_loads(tmp_path: Path) -> None:
     assert result.counts.ok == 3
 
 
-def test_moments_that_are_gone_are_told(tmp_path: Path) -> None:
+def test_missing_moments_are_reported(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS).path
     (folder / "moments.bin").unlink()
     with pytest.raises(ResultError, match=r"moments.bin: cannot be read \(No such file or directory\)"):
         load_run(folder)
 
 
-def test_a_folder_without_its_run_says_what_it_has(tmp_path: Path) -> None:
+def test_an_error_about_a_missing_run_file_lists_what_the_folder_has(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS).path
     (folder / "run.json").unlink()
     with pytest.raises(ResultError, match=r"has no run.json, .* computed from its requests.jsonl and moments.bin"):
@@ -146,17 +146,17 @@ def test_a_folder_without_its_run_says_what_it_has(tmp_path: Path) -> None:
         load_run(tmp_path)
 
 
-def test_a_result_that_was_never_written_names_its_run_all_the_same(tmp_path: Path) -> None:
+def test_a_result_that_was_never_written_still_names_its_run(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS)
     assert load_run(folder.path / "result.json")[0] == run()
 
 
-def test_no_run_there(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"cannot be read \(No such file or directory\); give the folder of a run"):
         load_run(tmp_path / "nothing")
 
 
-def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_once_and_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = keep(tmp_path / "file", *ROWS)
     expected = result_of(run(), *ROWS)
@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_made_is_one_problem_and_no_error(tmp_path: Path
     assert "--result-dir" in folder.problem
 
 
-def test_room_for_the_figures_is_set_aside_until_the_end(tmp_path: Path) -> None:
+def test_room_for_the_figures_is_reserved_until_the_end(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS)
     reserve = folder.path / ".reserve"
     assert reserve.stat().st_size == 256 * 1024
@@ -178,7 +178,7 @@ def test_room_for_the_figures_is_set_aside_until_the_end(tmp_path: Path) -> None
     folder.close()
 
 
-def test_a_folder_that_is_moved_gets_the_rest_of_the_run(tmp_path: Path) -> None:
+def test_the_rest_of_a_run_is_written_to_its_moved_folder(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS[:2])
     moved = folder.path.rename(tmp_path / "elsewhere")
     folder.keep(ROWS[2].record)
@@ -191,7 +191,7 @@ def test_a_folder_that_is_moved_gets_the_rest_of_the_run(tmp_path: Path) -> None
     assert sorted(file.name for file in moved.iterdir()) == ["moments.bin", "requests.jsonl", "result.json", "run.json"]
 
 
-def test_a_folder_that_is_removed_costs_the_files_and_no_figure(tmp_path: Path) -> None:
+def test_removing_the_folder_loses_the_files_but_no_figure(tmp_path: Path) -> None:
     folder = keep(tmp_path, *ROWS)
     shutil.rmtree(folder.path)
     folder.save_run(run())
@@ -205,7 +205,7 @@ def test_a_folder_that_is_removed_costs_the_files_and_no_figure(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["moments.bin", "requests.jsonl"])
-def test_a_file_that_is_removed_is_told_and_the_result_is_kept(tmp_path: Path, name: str) -> None:
+def test_a_removed_file_is_reported_and_the_result_is_kept(tmp_path: Path, name: str) -> None:
     folder = keep(tmp_path, *ROWS)
     (folder.path / name).unlink()
     result = summarize(run(), folder.records(), folder.moments)
@@ -218,8 +218,8 @@ def test_a_file_that_is_removed_is_told_and_the_result_is_kept(tmp_path: Path, n
     folder.close()
 
 
-def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk's."""
+def test_a_full_disk_is_reported_once_and_the_figures_are_complete(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         size = 2 * len(msgspec.json.encode(ROWS[0].record))
@@ -238,8 +238,8 @@ def test_a_full_disk_is_one_problem_and_the_figures_are_whole(tmp_path: Path) ->
     assert [record.request for record in load_records(path)] == [0]
 
 
-def test_what_is_not_a_file_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
-    """Else `--json /dev/null` would put a file in its place."""
+def test_a_path_that_is_not_a_file_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    """Otherwise `--json /dev/null` would replace it with a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Bytes go to a file for as long as the disk takes them; none are lost when it does not."""
+"""Bytes go to a file as long as the disk accepts them; none are lost when it no longer does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.records.spool import Spool, is_locked
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk is like: the kernel takes a part of a write, then refuses the rest."""
+    """Behaves like a full disk: the kernel accepts a part of a write, then refuses the rest."""
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -26,7 +26,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_what_was_written_is_read_back_in_pieces(tmp_path: Path) -> None:
+def test_written_bytes_are_read_back_in_pieces(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "a")
     spool.write(b"one ")
     spool.write(b"two")
@@ -37,7 +37,7 @@ def test_what_was_written_is_read_back_in_pieces(tmp_path: Path) -> None:
     assert spool.error is None
 
 
-def test_a_disk_that_fills_up_costs_the_file_and_no_bytes(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_loses_no_bytes(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "a")
     with files_of_at_most(10):
         spool.write(b"12345678")
@@ -49,7 +49,7 @@ def test_a_disk_that_fills_up_costs_the_file_and_no_bytes(tmp_path: Path) -> Non
     assert b"".join(spool.chunks()) == b"12345678abcdefgh!"
 
 
-def test_what_was_written_is_read_whatever_became_of_the_name(tmp_path: Path) -> None:
+def test_written_bytes_are_read_even_if_the_file_lost_its_name(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "a")
     spool.write(b"one ")
     assert not spool.is_removed
@@ -71,7 +71,7 @@ def test_a_file_is_locked_as_long_as_it_may_grow(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "a")
 
 
-def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     spool = Spool(tmp_path / "a")
     spool.write(b"new")

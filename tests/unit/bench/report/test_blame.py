@@ -1,4 +1,4 @@
-"""The verdict is about the measurement: what the server does lowers nothing, what the bench does is named."""
+"""The verdict is about the measurement: the server's behaviour does not lower it, the bench's own faults are named."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def with_tail(tail: float, *, late_close: bool = False) -> list[Row]:
 
 
 @pytest.mark.parametrize("late_close", [False, True])
-def test_the_tail_of_a_servers_answers_is_not_the_benchs_own_time(late_close: bool) -> None:
-    """A finish reason or usage that comes late; the end of the body that comes late."""
+def test_the_tail_of_a_servers_answers_is_not_blamed_on_the_bench(late_close: bool) -> None:
+    """The finish reason, the usage or the end of the body arrives late."""
     result = result_of(run(stopped=1300), *with_tail(30, late_close=late_close))
     assert result.verdict.level == "trusted"
     assert check(result, "littles_law").value == pytest.approx(0)
     assert check(result, "concurrency").status == "pass"
-    assert "the server held streams open for 30.0 ms after their last token (mean): no latency contains that" in (
+    assert "the server held streams open for 30.0 ms after their last token (mean): no latency includes that time" in (
         result.notes
     )
 
 
-def test_an_ordinary_tail_needs_no_words() -> None:
+def test_an_ordinary_tail_needs_no_note() -> None:
     assert result_of(run(stopped=1005), *with_tail(0.5)).notes == []
 
 
-def test_a_request_that_takes_a_millisecond_is_not_held_to_a_share_of_it() -> None:
-    """Sending takes 0.4 ms of the bench's time: 31 % of so short a request, and well within what timers can do."""
+def test_littles_law_allows_a_millisecond_per_short_request() -> None:
+    """Sending takes 0.4 ms of the bench's time: 31 % of such a short request, and a usual delay of a timer."""
     sends = poisson(300)
     rows = [row(n, send + 0.4, [send + 1.0, send + 1.3], sched=send) for n, send in enumerate(sends)]
     found = check(result_of(run(load=OPEN, stopped=sends[-1] + 10), *rows), "littles_law")
     assert (found.status, found.value) == ("pass", pytest.approx(0.4 / 1.3, abs=0.01))
     assert found.limit == pytest.approx(1 / 1.3)
-    assert found.text.endswith("(0.4 ms a request)")
+    assert found.text.endswith("(0.4 ms per request)")
 
 
 def test_more_than_a_millisecond_between_short_requests_is_found() -> None:
@@ -72,7 +72,7 @@ def opening(took: float, *, reopened: bool = False) -> list[Row]:
     return rows
 
 
-def test_the_time_in_which_connections_are_opened_is_not_the_benchs_own() -> None:
+def test_the_time_to_open_connections_is_not_blamed_on_the_bench() -> None:
     result = result_of(run(stopped=1200), *opening(20))
     assert result.verdict.level == "trusted"
     assert check(result, "lateness").value == 0
@@ -94,7 +94,7 @@ def test_reopened_connections_are_counted_and_shown() -> None:
     assert "reopened" not in click.unstyle(render(opened, run().view, None)) + render_markdown(opened, run().view)
 
 
-def test_late_sends_of_the_bench_are_still_its_own_where_connections_are_opened() -> None:
+def test_late_sends_are_still_blamed_on_the_bench_if_connections_are_opened() -> None:
     rows = []
     for n in range(10):
         at = n * 120
@@ -103,8 +103,8 @@ def test_late_sends_of_the_bench_are_still_its_own_where_connections_are_opened(
     assert (found.status, found.value) == ("fail", 15)
 
 
-def test_a_limit_that_holds_requests_back_is_told_as_the_rate_that_was_missed() -> None:
-    """Ten requests a second are due, each takes 200 ms, and one at a time is allowed: about half go out in time."""
+def test_a_limit_that_holds_requests_back_is_reported_as_a_missed_rate() -> None:
+    """Ten requests per second are due, each takes 200 ms, and one at a time is allowed: about half are sent in time."""
     sends = [max(n * 100.0, n * 200.0) + 0.5 for n in range(20)]
     rows = [
         row(n, sends[n], [sends[n] + 50, sends[n] + 199.5], sched=n * 100, queued_ns=round((n * 200 - n * 100) * MS))
@@ -117,9 +117,7 @@ def test_a_limit_that_holds_requests_back_is_told_as_the_rate_that_was_missed() 
     assert check(result, "arrivals").status != "fail"
     found = check(result, "rate")
     assert (found.status, found.value) == ("fail", pytest.approx(0.55))  # the eleventh goes out as the window ends
-    assert found.remedy == (
-        "the 1 at once that are allowed were all under way: more --max-concurrency, or a lower rate"
-    )
+    assert found.remedy == ("the limit of 1 concurrent request was reached: raise --max-concurrency, or lower the rate")
     assert result.verdict.level == "degraded"
     assert result.headline.latency["lateness"].max == pytest.approx(0.5 + 900)  # of the requests sent in the window
 
@@ -139,7 +137,7 @@ def unreachable(number: int, at: float) -> Row:
     )
 
 
-def test_a_server_that_takes_no_connections_does_not_make_the_rate_too_low() -> None:
+def test_a_server_that_accepts_no_connections_does_not_lower_the_rate() -> None:
     sends = poisson(300)
     down = [unreachable(n, at) for n, at in enumerate(sends) if 1000 < at < 1500]
     up = [one for one in at_moments(*sends) if not 1000 < one.record.sched_ns / MS - 1_000_000 < 1500]
@@ -147,13 +145,13 @@ def test_a_server_that_takes_no_connections_does_not_make_the_rate_too_low() -> 
     assert len(down) > 20
     found = check(result, "rate")
     assert found.status == "pass"
-    assert f"{len(down)} of them to a server that took no connection" in found.text
+    assert f"{len(down)} of them to a server that accepted no connection" in found.text
     assert check(result, "arrivals").status == "pass"
     assert result.verdict.level == "trusted"
     assert result.counts.failed == len(down)
 
 
-def test_requests_that_wait_for_a_connection_went_out_as_they_were_drawn() -> None:
+def test_requests_that_wait_for_a_connection_count_as_sent_as_drawn() -> None:
     """Every other one opens a connection for 5 ms."""
     rows = []
     for n in range(100):
@@ -165,19 +163,19 @@ def test_requests_that_wait_for_a_connection_went_out_as_they_were_drawn() -> No
     assert check(result, "arrivals").value == pytest.approx(0)
 
 
-def test_what_the_bench_did_not_send_is_still_missed() -> None:
+def test_requests_that_the_bench_did_not_send_lower_the_rate() -> None:
     rows = at_moments(*(n * 10.0 for n in range(100)))
     rows += [row(200 + n, 5.0, [], sched=5.0, outcome=Outcome.CANCELLED, send_ns=None, tokens=None) for n in range(2)]
     found = check(result_of(run(load=OPEN), *rows), "rate")
     assert (found.status, found.value) == ("fail", pytest.approx(100 / 102))
 
 
-def test_a_request_that_is_due_as_the_window_ends_may_go_out_just_after() -> None:
+def test_a_request_due_at_the_end_of_the_window_may_be_sent_just_after_it() -> None:
     rows = at_moments(*(n * 10.0 for n in range(10)), 99.9, late=0.3)
     assert check(result_of(run(load=OPEN, stopped=100), *rows), "rate").status == "pass"
 
 
-def test_half_of_the_requests_failing_at_once_lowers_nothing() -> None:
+def test_a_server_that_fails_half_of_the_requests_does_not_lower_the_verdict() -> None:
     sends = poisson(400)
     rows = at_moments(*sends)
     rows = [
@@ -189,8 +187,8 @@ def test_half_of_the_requests_failing_at_once_lowers_nothing() -> None:
     assert (result.counts.ok, result.counts.failed) == (200, 200)
 
 
-def test_a_turn_around_that_keeps_streams_idle_is_the_benchs_own() -> None:
-    """Answers of 1 ms, and 0.3 ms from one to the next: a quarter of the load is missing, for no lack of requests."""
+def test_streams_that_idle_between_requests_are_blamed_on_the_bench() -> None:
+    """Answers of 1 ms with 0.3 ms between them: a quarter of the load is missing, although requests were due."""
     rows = [row(n, n * 1.3 + 0.3, [n * 1.3 + 0.9, n * 1.3 + 1.3], sched=n * 1.3) for n in range(100)]
     found = check(result_of(run(stopped=130), *rows), "concurrency")
     assert found.status == "fail"
@@ -198,34 +196,34 @@ def test_a_turn_around_that_keeps_streams_idle_is_the_benchs_own() -> None:
 
 
 def bursts() -> list[Row]:
-    """Two events a burst, which may have come up to 8 ms apart."""
+    """Two events per burst, which may have arrived up to 8 ms apart."""
     return [row(n, n, [n + 40, n + 50, n + 60], doubts=[0, 8.0, 0], merged_reads=1) for n in range(400)]
 
 
 def test_events_that_a_server_sends_in_bursts_are_not_blamed_on_a_slow_machine() -> None:
     found = check(result_of(run(stopped=400), *bursts()), "client_error")
     assert found.status == "fail"  # the figures are blurred all the same
-    assert found.remedy.startswith("the server sends in bursts: 400 reads brought several events")
+    assert found.remedy.startswith("the server sends in bursts: 400 reads returned several events")
 
 
-def test_events_that_a_late_client_read_together_are_its_own() -> None:
+def test_events_that_a_late_client_reads_together_are_blamed_on_it() -> None:
     found = check(result_of(run(stopped=400, health=health(*[3.0] * 1000, cpu_wait_s=2.0)), *bursts()), "client_error")
-    assert "other processes held the core" in found.remedy
+    assert "other processes used the core" in found.remedy
 
 
-def test_a_run_that_was_cut_short_says_how_much_of_it_ran() -> None:
+def test_a_run_that_was_cut_short_states_how_much_of_it_ran() -> None:
     why = "stopped early: nothing answered for 10 s (connection refused)"
     facts = run(stopped=1000, gave_up=why, load={"duration_s": 4.0, "requests": 100})
     result = result_of(facts, *back_to_back(10))
     found = check(result, "cut_short")
     assert (found.status, found.value, found.limit) == ("fail", pytest.approx(0.25), 1.0)
-    assert found.text == f"{why}; 1.0 of 4 s were run"
+    assert found.text == f"{why}; the run covered 1.0 of 4 s"
     assert "--give-up-after" in found.remedy
     assert result.verdict.level == "degraded"
     assert result.verdict.reasons[0].code == "cut_short"
 
 
-def test_a_run_that_was_cut_short_before_anything_succeeded_says_both() -> None:
+def test_a_run_that_was_cut_short_before_any_success_states_both() -> None:
     rows = [unreachable(n, n * 10) for n in range(10)]
     result = result_of(run(gave_up="stopped early: nothing answered for 10 s"), *rows)
     assert [reason.code for reason in result.verdict.reasons] == ["cut_short", "no_request_succeeded"]

@@ -1,4 +1,4 @@
-"""The report: what stands in it, in which order, and that a reader of a log can grep it."""
+"""The report: its parts, their order, and lines that a reader of a log can grep."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def line(text: str, beginning: str) -> str:
     return next(line for line in text.splitlines() if line.strip().startswith(beginning))
 
 
-def test_the_order_of_reading() -> None:
+def test_the_order_of_the_parts() -> None:
     text = report(*back_to_back(10))
     parts = [
         "streamgauge 0.0",
@@ -45,15 +45,15 @@ def test_the_order_of_reading() -> None:
     assert positions == sorted(positions)
 
 
-def test_the_header_says_what_was_measured() -> None:
+def test_the_header_states_what_was_measured() -> None:
     text = report(*back_to_back(10))
     assert text.splitlines()[0] == "streamgauge 0.0 · m on h:1 · 1 stream · 1 s · seed 7"
     assert (
-        text.splitlines()[1].strip() == "chat · 4 prompts · each begun anew · 128 tokens out · usage with every event"
+        text.splitlines()[1].strip() == "chat · 4 prompts · each made unique · 128 tokens out · usage with every event"
     )
 
 
-def test_the_header_of_an_embedded_server_and_of_what_came_from_the_environment() -> None:
+def test_the_header_names_an_embedded_server_and_values_from_the_environment() -> None:
     embedded = TargetFacts(url="http://h:1/v1", endpoint="/v1/c", kind="chat", model="m", embedded=True, profile="demo")
     assert "m on h:1 (embedded, profile demo)" in report(*back_to_back(10), of=run(target=embedded))
     named = TargetFacts(
@@ -101,7 +101,7 @@ def test_p99_has_its_interval() -> None:
     assert "[79.1, 79.9]" in line(text, "TTFT")
 
 
-def test_the_rows_and_columns_that_were_asked_for() -> None:
+def test_the_requested_rows_and_columns() -> None:
     facts = run()
     facts.view.rows, facts.view.percentiles = ("e2e", "max_gap"), (50.0,)
     text = report(*back_to_back(10), of=facts)
@@ -110,7 +110,7 @@ def test_the_rows_and_columns_that_were_asked_for() -> None:
     assert "TTFT  ms" not in text
 
 
-def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
+def test_unknown_tokens_per_event_show_icl_and_the_reason() -> None:
     rows = [row(n, n * 100, [n * 100 + 50, n * 100 + 100], tokens=None, completion_tokens=7) for n in range(10)]
     text = report(*rows)
     assert set(line(text, "ITL").split()[2:]) == {"n/a²"}
@@ -120,7 +120,7 @@ def test_unknown_tokens_per_event_show_icl_beside_and_say_why() -> None:
     assert "² tokens per event unknown in 10 of 10 requests; see ICL" in text
 
 
-def test_failures_have_a_line_a_class_and_their_first_example_whole() -> None:
+def test_failures_have_a_line_per_class_with_the_whole_first_example() -> None:
     rows = back_to_back(10)
     rows += [
         row(20 + n, 500 + n, [], outcome=Outcome.HTTP_5XX, status=503, error="HTTP 503: full", retry_after_s=1.0)
@@ -136,12 +136,12 @@ def test_failures_have_a_line_a_class_and_their_first_example_whole() -> None:
     assert "counting failures as never answered, in ms: TTFT p50 ∞" in text
 
 
-def test_when_the_client_was_the_limit_it_says_so_first_and_in_words() -> None:
+def test_a_client_at_its_limit_is_reported_first() -> None:
     slow = health(*[41.0] * 1000, cpu_s=9.9, wire=READ)
     text = report(*back_to_back(10), of=run(health=slow))
     verdict = line(text, "UNTRUSTWORTHY")
     assert "loop lag p99 41.0 ms (limit 2 ms)" in verdict
-    assert "client 99% of a core (limit 90%): the bench is the limit here" in text
+    assert "client 99% of a core (limit 90%): the bench itself is the limit" in text
 
 
 def test_nothing_succeeded() -> None:
@@ -153,14 +153,14 @@ def test_nothing_succeeded() -> None:
     assert "req/s" not in text
 
 
-def test_an_interrupted_run_counts_what_it_gave_up() -> None:
+def test_an_interrupted_run_counts_cancelled_requests() -> None:
     rows = [*back_to_back(9), row(9, 900, [940], outcome=Outcome.CANCELLED, end=950)]
     text = report(*rows, of=run(stopped=950, interrupted=True))
     assert "✔ 9 ok   ✘ 0 failed   1 cancelled" in text
     assert "--duration" not in text  # an interrupted run does not show how long the next should be
 
 
-def test_results_that_are_not_kept_are_not_promised() -> None:
+def test_the_report_does_not_name_results_that_were_not_kept() -> None:
     text = report(*back_to_back(10), folder=None)
     assert "result   " not in text
     assert line(text, "again") == "  again    python -m bench --seed 7"
@@ -209,7 +209,7 @@ def test_a_name_that_is_wider_than_the_terminal_is_broken() -> None:
     assert "m" * 90 in text.replace("\n", "").replace(" ", "")
 
 
-def test_one_of_a_kind_is_not_plural() -> None:
+def test_a_single_item_is_not_plural() -> None:
     one = run(stopped=100, load={"requests": 1, "duration_s": None, "output_len": 1, "prompts": "1 prompt"})
     text = report(*back_to_back(1), of=one)
     assert "1 stream · 1 request · seed 7" in text
@@ -223,7 +223,7 @@ def test_one_of_a_kind_is_not_plural() -> None:
     assert "after 1 chunk (median)" in cut
 
 
-def test_the_report_line_begins_as_the_bench_was_started() -> None:
+def test_the_report_command_begins_like_the_command_that_started_the_bench() -> None:
     text = click.unstyle(
         render(result_of(run(), *back_to_back(9)), run().view, Path("runs/a b"), program="streamgauge bench")
     )

@@ -1,4 +1,4 @@
-"""The result in other forms: vLLM's keys and text, Markdown, CSV, and the published schema."""
+"""The result in other formats: vLLM's keys and text, Markdown, CSV, and the published schema."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from bench.outcome import Outcome
 from bench.records.run_folder import to_json
-from bench.records.schema import FILE, result_schema, schema_file
 from bench.report.markdown import render_markdown
+from bench.report.schema import FILE, result_schema, schema_file
 from bench.report.spreadsheet import render_csv
 from bench.report.vllm import DETAILS, default_filename, vllm_result, vllm_text, without_details
 from bench.summary import summarize
@@ -54,7 +54,7 @@ def test_vllms_keys_by_vllms_definitions() -> None:
     assert found["request_goodput"] is None
 
 
-def test_details_stand_in_the_order_of_the_requests() -> None:
+def test_details_are_in_the_order_of_the_requests() -> None:
     found = as_vllm(*ROWS)
     assert found["output_lens"] == [2, 4, 0, 3]
     assert found["ttfts"] == pytest.approx([0.05, 0.05, 0.07, 1.04])
@@ -65,14 +65,14 @@ def test_details_stand_in_the_order_of_the_requests() -> None:
     assert set(found) - set(without_details(found)) == set(DETAILS)
 
 
-def test_goodput_as_there() -> None:
+def test_goodput_as_vllm_counts_it() -> None:
     facts = run(stopped=1000)
     facts.view.goodput = {"ttft": 100.0, "tpot": 15.0}
     found = vllm_result(facts, columns(*ROWS), moments(*ROWS))
     assert found["request_goodput"] == pytest.approx(1 / 1.6)
 
 
-def test_a_run_without_a_success_has_zeros_as_there() -> None:
+def test_a_run_without_a_success_has_zeros_as_in_vllm() -> None:
     found = as_vllm(row(0, 0, [], outcome=Outcome.CONNECT, error="refused"))
     assert (found["completed"], found["failed"], found["mean_ttft_ms"], found["p99_itl_ms"]) == (0, 1, 0, 0)
 
@@ -91,7 +91,7 @@ def test_vllms_text_and_file_name() -> None:
     json.dumps(without_details(found), allow_nan=False)
 
 
-def test_markdown_is_tables_that_no_text_of_the_server_breaks() -> None:
+def test_text_from_the_server_does_not_break_the_markdown_tables() -> None:
     text = render_markdown(result_of(run(stopped=1000), *ROWS), run().view)
     assert "| ok | 3 |" in text
     assert "cut \\| short" in text
@@ -101,7 +101,7 @@ def test_markdown_is_tables_that_no_text_of_the_server_breaks() -> None:
     assert "python -m bench --seed 7" in text
 
 
-def test_csv_has_a_row_a_figure_and_leaves_empty_what_does_not_exist() -> None:
+def test_csv_has_a_row_per_figure_and_empty_cells_for_missing_values() -> None:
     result = result_of(run(stopped=1000), *ROWS)
     rows = list(csv.DictReader(io.StringIO(render_csv(result))))
     found = {(r["window"], r["figure"], r["statistic"]): r for r in rows}
@@ -112,19 +112,19 @@ def test_csv_has_a_row_a_figure_and_leaves_empty_what_does_not_exist() -> None:
 
 
 def test_the_published_schema_is_that_of_the_result() -> None:
-    """Written anew by: python -c "from bench.records.schema import *; print(schema_file().decode(), end='')"."""
+    """To update it: python -c "from bench.report.schema import *; print(schema_file().decode(), end='')"."""
     assert (ROOT / "docs" / "schema" / FILE).read_bytes() == schema_file()
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[2:3], []])
-def test_results_are_of_the_published_schema(rows: list[Row]) -> None:
+def test_results_match_the_published_schema(rows: list[Row]) -> None:
     result = summarize(run(stopped=1000), columns(*rows), moments(*rows))
     schema = result_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(to_json(result)), schema)
 
 
-def test_a_result_of_another_form_is_not() -> None:
+def test_a_result_with_an_unknown_value_does_not_match_the_schema() -> None:
     content = json.loads(to_json(result_of(run(stopped=1000), *ROWS)))
     content["verdict"]["level"] = "fine"
     with pytest.raises(jsonschema.ValidationError):

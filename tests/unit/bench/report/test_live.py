@@ -1,4 +1,4 @@
-"""The live view: what it says, and that it leaves a terminal as it found it."""
+"""The live view: its content, and the terminal that it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def begun(limits: Limits) -> ClosedLoop:
 
 
 def attempts(n: int) -> set[Attempt]:
-    """Requests under way."""
+    """Requests in progress."""
     moments, deadline = MomentLog(), Deadline(Timeouts())
     return {
         Attempt(AttemptFacts(Start(number, 0), "load", number, 0, "r", 128, None, False, True), deadline, moments)
@@ -42,7 +42,7 @@ def attempts(n: int) -> set[Attempt]:
     }
 
 
-def test_rates_are_of_the_last_second() -> None:
+def test_rates_cover_the_last_second() -> None:
     tally = Tally()
     gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     lines(gauges, 100)
@@ -60,7 +60,7 @@ def test_rates_are_of_the_last_second() -> None:
     assert "tok/s    1,500" in "\n".join(lines(gauges, 101.5))  # 500 at 100.5, so 1,500 in this second
 
 
-def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
+def test_the_end_of_sending_is_shown_and_no_line_is_too_wide() -> None:
     plan = begun(Limits(requests=10, duration_s=60))
     tally = Tally()
     tally.under_way |= attempts(3)
@@ -73,7 +73,7 @@ def test_the_end_of_sending_is_told_and_no_line_is_too_wide() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 55, 56, 80])
-def test_a_narrow_view_says_the_same(width: int) -> None:
+def test_a_narrow_view_has_the_same_content(width: int) -> None:
     tally = Tally()
     gauges = Gauges(run(streams=64), begun(Limits(duration_s=15)), tally, HealthWatch(SdkWire(1)))
     tally.ok, tally.failed, tally.tokens = 30, 2, 1500
@@ -93,7 +93,7 @@ def test_only_a_terminal_has_a_view() -> None:
         assert isinstance(make_watcher(True, terminal, {"TERM": "dumb", "FORCE_COLOR": "1"}), Silence)
 
 
-def test_without_colour_the_view_moves_the_cursor_and_nothing_else() -> None:
+def test_without_colour_the_view_only_moves_the_cursor() -> None:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:
         make_watcher(True, terminal, {"TERM": "xterm", "NO_COLOR": "1"}).stage("warming up")

@@ -1,4 +1,4 @@
-"""What a self-test prints fits the terminal and says the same at every width."""
+"""The output of a self-test fits the terminal and has the same content at every width."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_lost(width: int) -> N
     assert "up to 256 streams, 12,345 tok/s" in shown
 
 
-def test_a_terminal_that_is_wide_enough_has_a_table() -> None:
+def test_a_wide_terminal_shows_a_table() -> None:
     lines = [click.unstyle(SelfTestReport(None).trial_line(one)) for one in TRIALS]
     assert {line.index("✔") for line in lines} == {98}

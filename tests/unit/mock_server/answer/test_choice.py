@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from hypothesis import given
@@ -28,7 +30,7 @@ def tokens(text: str) -> list[int]:
     return TOKENIZER.encode(text)
 
 
-def test_the_token_that_stops_counts_and_is_not_shown() -> None:
+def test_the_stop_token_counts_and_is_not_shown() -> None:
     assert run([(tokens("hi"), None), ([EOS], "stop")]) == (["hi", ""], "stop", 2)
     assert run([([*tokens("hi"), *tokens("!")], "stop")]) == (["hi"], "stop", 2)
     assert run([([*tokens("hi"), *tokens("!")], "stop")], stop=["zz"]) == (["hi"], "stop", 2)
@@ -43,7 +45,7 @@ def test_a_stop_string_ends_the_choice_and_cuts_its_text() -> None:
     assert run([([word], None) for word in words], stop=["world"]) == (["the", " "], "stop", 2)
 
 
-def test_text_held_back_is_shown_when_the_choice_ends_otherwise() -> None:
+def test_text_held_back_is_shown_if_the_choice_ends_without_a_stop_string() -> None:
     words = tokens("the world")
     assert run([([words[0]], None), ([words[1]], "length")], stop=["worldly"]) == (["the", " world"], "length", 2)
     assert run([([words[0]], None), ([words[1]], None), ([EOS], "stop")], stop=["worldly"]) == (
@@ -53,7 +55,7 @@ def test_text_held_back_is_shown_when_the_choice_ends_otherwise() -> None:
     )
 
 
-def test_offsets_tell_where_each_token_begins_whatever_is_held_back() -> None:
+def test_offsets_say_where_each_token_begins_even_in_text_held_back() -> None:
     choice = ChoiceText(IncrementalDetokenizer(TOKENIZER), ["worldly"], watch_offsets=True, first_offset=10)
     the, world = tokens("the world")
     assert choice.push([the], None) == ("the", None)
@@ -76,7 +78,7 @@ def test_a_stop_string_before_min_tokens_is_text() -> None:
 
 
 @given(st.integers(min_value=1, max_value=6), st.sampled_from(["end", "world", "e", "zzz", " of the"]))
-def test_batches_of_deltas_change_neither_text_nor_count(size: int, stop: str) -> None:
+def test_the_batching_of_deltas_changes_neither_text_nor_count(size: int, stop: str) -> None:
     words = [*tokens("this is the end of the world, my friend 😀"), EOS]
     single = [([word], "stop" if word == EOS else None) for word in words]
     batched = [

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from mock_server.answer.bodies import (
     TopLogprobEntry,
     Usage,
 )
+from mock_server.answer.choice_delta import ChoiceDelta
 from mock_server.answer.frames import DONE, ChatFrames, CompletionFrames, FrameOptions, error_event
 from mock_server.answer.message_frames import MessageFrames
 from mock_server.answer.message_reader import HermesReader, ReasoningReader
@@ -102,8 +105,10 @@ def test_a_chat_frame_is_byte_for_byte_its_model(
         choice(ChatDelta(content=text), finish_reason, logprobs),
         **usage_field(options, count),
     )
-    assert frames.delta((index, text, finish_reason, count, logprobs, (1,))) == role + content
-    assert frames.delta((index, text, finish_reason, count, logprobs, (1,))) == content  # the role comes once
+    assert frames.delta(ChoiceDelta(index, text, finish_reason, count, logprobs, (1,))) == role + content
+    assert (
+        frames.delta(ChoiceDelta(index, text, finish_reason, count, logprobs, (1,))) == content
+    )  # the role comes once
 
 
 @given(options, st.integers(0, 200), texts, finish_reasons, counts, completion_logprobs)
@@ -117,7 +122,7 @@ def test_a_completion_frame_is_byte_for_byte_its_model(
 ) -> None:
     choice = CompletionChoice(index=index, text=text, logprobs=logprobs, finish_reason=finish_reason)
     expected = completion_event(options, [choice], **usage_field(options, count))
-    assert CompletionFrames(options).delta((index, text, finish_reason, count, logprobs, (1,))) == expected
+    assert CompletionFrames(options).delta(ChoiceDelta(index, text, finish_reason, count, logprobs, (1,))) == expected
 
 
 ids = st.lists(st.integers(0, 2**31), max_size=3)
@@ -141,7 +146,7 @@ def test_a_chat_frame_with_its_tokens_is_its_model_too(
     )
     opening = chat_event(options, [role], prompt_token_ids=prompt, **usage_field(options, 0))
     expected = chat_event(options, [content], **usage_field(options, count))
-    assert frames.delta((0, text, finish_reason, count, logprobs, token_ids)) == opening + expected
+    assert frames.delta(ChoiceDelta(0, text, finish_reason, count, logprobs, token_ids)) == opening + expected
 
 
 @given(options, texts, finish_reasons, counts, ids, ids)
@@ -160,7 +165,7 @@ def test_a_completion_frame_with_its_tokens_is_its_model_too(
             index=0, text=text, logprobs=None, finish_reason=finish_reason, token_ids=token_ids, **first
         )
         expected = completion_event(options, [choice], **usage_field(options, count))
-        assert frames.delta((0, text, finish_reason, count, None, token_ids)) == expected
+        assert frames.delta(ChoiceDelta(0, text, finish_reason, count, None, token_ids)) == expected
 
 
 @given(options, st.lists(st.sampled_from(["<think>", "</think>", "a", '<tool_call>{"name": "f"}</tool_call>'])), counts)
@@ -171,8 +176,8 @@ def test_frames_of_a_message_with_parts_add_up_to_the_whole_message(
         return ReasoningReader(HermesReader(lambda: "call"))
 
     frames = MessageFrames(options, reader, ends_with_calls=True)
-    written = "".join(frames.delta((0, piece, None, count, None, (1,))) for piece in pieces)
-    written += frames.delta((0, "", "stop", count, None, (1,)))
+    written = "".join(frames.delta(ChoiceDelta(0, piece, None, count, None, (1,))) for piece in pieces)
+    written += frames.delta(ChoiceDelta(0, "", "stop", count, None, (1,)))
     chunks = [ChatCompletionChunk.model_validate_json(event[6:]) for event in written.split("\n\n")[:-1]]
     choices = [chunk.choices[0] for chunk in chunks]
     whole = whole_message("".join(pieces), reader())
@@ -183,6 +188,15 @@ def test_frames_of_a_message_with_parts_add_up_to_the_whole_message(
     calls = [call for choice in choices for call in choice.delta.tool_calls or () if call.id]
     assert len(calls) == len(whole.tool_calls or ())
     assert choices[-1].finish_reason == ("tool_calls" if calls else "stop")
+
+
+@given(options, st.lists(texts), st.booleans())
+def test_the_frames_of_a_plain_generation_are_the_same(options: FrameOptions, pieces: list[str], is_chat: bool) -> None:
+    kind = ChatFrames if is_chat else CompletionFrames
+    deltas = [ChoiceDelta(0, piece, None, number, None, (1,)) for number, piece in enumerate(pieces)]
+    deltas.append(ChoiceDelta(0, "", "stop", len(pieces), None, (2,)))
+    plain, other = kind(options._replace(is_plain=True)), kind(options)
+    assert [plain.delta(delta) for delta in deltas] == [other.delta(delta) for delta in deltas]
 
 
 @given(options, counts)

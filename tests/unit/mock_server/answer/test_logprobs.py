@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 from typing import Any, ClassVar
 
@@ -102,7 +104,7 @@ def test_a_prompts_positions_are_keyed_by_token_id() -> None:
     assert list(alone) == ["1"]
 
 
-def test_of_tokens_with_the_same_text_the_likeliest_is_shown() -> None:
+def test_among_tokens_with_the_same_text_the_likeliest_is_shown() -> None:
     halves = {1: b"\xc3", 2: b"\xe2", 3: b" there"}
     position = PositionLogprobs(TokenLogprob(3, -2.0, 3), [TokenLogprob(1, -0.5, 1), TokenLogprob(2, -1.0, 2)])
     written = CompletionLogprobsWriter(halves.__getitem__, top=2).write([3], [position], [0])

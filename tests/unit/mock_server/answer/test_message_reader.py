@@ -77,7 +77,7 @@ def test_calls_in_a_text(text: str, parts: list[Part]) -> None:
     assert read(HermesReader(numbered()), *text) == parts  # one character at a time
 
 
-def test_only_so_many_calls_are_taken() -> None:
+def test_calls_beyond_the_limit_are_left_out() -> None:
     assert read(HermesReader(numbered(), most=1), CALL + G) == CALLED
 
 
@@ -111,7 +111,7 @@ def test_calls_after_thoughts() -> None:
     assert reader.num_calls == 1
 
 
-def test_a_named_call_is_all_arguments() -> None:
+def test_the_whole_text_of_a_named_call_is_its_arguments() -> None:
     assert read(NamedCallReader("f", numbered()), '{"a"', ": 1}") == CALLED
     assert read(NamedCallReader("f", numbered()), "") == [CallStart(0, "call_0", "f")]
 
@@ -129,7 +129,7 @@ def test_a_list_of_calls(separator: str) -> None:
     assert read(CallListReader(numbered()), *cut) == [*CALLED, Content(cut[cut.index('{"name": "g"') :])]
 
 
-def test_arguments_come_as_they_are_written() -> None:
+def test_arguments_are_reported_while_they_are_generated() -> None:
     reader = HermesReader(numbered())
     pieces = ["<tool_call>", '{"name": "f', '", "arguments": ', '{"a"', ": ", "1}", "}", "</tool_call>"]
     assert [reader.push(piece) for piece in pieces] == [
@@ -147,7 +147,7 @@ fragments = st.sampled_from([
 
 
 @given(st.lists(fragments), st.data())
-def test_where_a_text_is_cut_makes_no_difference(parts: list[str], data: st.DataObject) -> None:
+def test_the_result_does_not_depend_on_how_the_text_is_split(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
     pieces = [text[start:end] for start, end in itertools.pairwise([0, *cuts, len(text)])]

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import time
 
 import pytest
@@ -21,7 +23,7 @@ def reference(text: str, strings: list[str]) -> tuple[str, str | None]:
 
 
 @given(letters, stops, st.lists(st.integers(min_value=1, max_value=5), min_size=1))
-def test_it_stops_at_the_same_place_however_the_text_comes(text: str, strings: list[str], sizes: list[int]) -> None:
+def test_a_stop_string_is_found_however_the_text_is_split(text: str, strings: list[str], sizes: list[int]) -> None:
     watcher = StopStrings(strings)
     shown, at, turn = "", 0, 0
     while at < len(text) and watcher.matched is None:
@@ -41,12 +43,12 @@ def test_it_stops_at_the_same_place_however_the_text_comes(text: str, strings: l
         (["x<end>y"], ["x"]),
     ],
 )
-def test_what_may_become_a_stop_string_is_held_back(pieces: list[str], shown: list[str]) -> None:
+def test_text_that_may_become_a_stop_string_is_held_back(pieces: list[str], shown: list[str]) -> None:
     watcher = StopStrings(["<end>"])
     assert [watcher.push(piece) for piece in pieces] == shown
 
 
-def test_what_was_held_back_comes_out_at_the_end() -> None:
+def test_text_held_back_is_returned_at_the_end() -> None:
     watcher = StopStrings(["<end>"])
     assert watcher.push("a<e") == "a"
     assert watcher.flush() == "<e"

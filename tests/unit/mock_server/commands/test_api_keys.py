@@ -1,4 +1,4 @@
-"""Keys from options, a file and the environment; no error shows one."""
+"""Keys from options, a file and the environment. No error shows a key."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def file_of(folder: Path, data: bytes) -> str:
         (b"#one\n", ("#one",)),
     ],
 )
-def test_a_file_has_a_key_a_line(tmp_path: Path, data: bytes, keys: tuple[str, ...]) -> None:
+def test_a_file_has_one_key_per_line(tmp_path: Path, data: bytes, keys: tuple[str, ...]) -> None:
     assert read_keys((), file_of(tmp_path, data), {}) == keys
 
 
-def test_options_and_file_add_up_and_replace_the_environment(tmp_path: Path) -> None:
+def test_keys_of_options_and_file_add_up_and_replace_the_variable(tmp_path: Path) -> None:
     file, environ = file_of(tmp_path, b"of-file\n"), {VARIABLE: "of-environment"}
     assert read_keys((), None, {}) == ()
     assert read_keys((), None, environ) == ("of-environment",)
@@ -51,10 +51,10 @@ def test_options_and_file_add_up_and_replace_the_environment(tmp_path: Path) -> 
         ((" ",), None, {}, "--api-key must not be empty"),
         (("s3cret key",), None, {}, "--api-key must be one word"),
         (("s3cret\x00",), None, {}, "--api-key must be one word"),
-        ((), b"", {}, "holds no key"),
-        ((), b"\n \r\n", {}, "holds no key"),
+        ((), b"", {}, "contains no key"),
+        ((), b"\n \r\n", {}, "contains no key"),
         ((), b"good\ns3cret key\n", {}, "line 2, must be one word"),
-        ((), b"s3cret\xff", {}, "must be text in UTF-8"),
+        ((), b"s3cret\xff", {}, "must be UTF-8 text"),
         ((), None, {VARIABLE: ""}, f"{VARIABLE} is set but empty"),
         ((), None, {VARIABLE: " \n"}, f"{VARIABLE} is set but empty"),
         ((), None, {VARIABLE: "s3cret key"}, f"{VARIABLE} must be one word"),
@@ -72,6 +72,6 @@ def test_an_invalid_key_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("path", ["/no/such/file", "/", "bad\0name"])
-def test_a_file_that_cannot_be_read_is_told(path: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(path: str) -> None:
     with pytest.raises(DeployError, match="cannot be read: "):
         read_keys((), path, {})

@@ -24,7 +24,7 @@ def test_no_files_and_good_files_pass(tmp_path: Path) -> None:
     check_certificate(str(both), None)
 
 
-def test_what_is_wrong_is_said_with_the_option(tmp_path: Path) -> None:
+def test_a_problem_with_a_certificate_names_the_option(tmp_path: Path) -> None:
     def problem(certificate: Path | None, key: Path | None) -> str:
         with pytest.raises(DeployError) as caught:
             check_certificate(certificate and str(certificate), key and str(key))
@@ -40,6 +40,6 @@ def test_what_is_wrong_is_said_with_the_option(tmp_path: Path) -> None:
     assert problem(tmp_path / "gone", key).endswith("gone cannot be read: No such file or directory")
     assert problem(certificate, tmp_path).startswith(f"--ssl-keyfile {tmp_path} cannot be read")
     assert problem(certificate, another) == f"--ssl-keyfile {another} is not the key of --ssl-certfile {certificate}"
-    assert "must hold a certificate and its key" in problem(certificate, None)
+    assert "must contain a certificate and its key" in problem(certificate, None)
     assert "must be in PEM form" in problem(text, key)
     assert "the key unencrypted" in problem(certificate, encrypted)

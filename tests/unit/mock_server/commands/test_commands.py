@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
@@ -10,8 +12,11 @@ from click.testing import CliRunner
 from mock_server.commands import cli
 from mock_server.commands.deploy import deploy
 from mock_server.commands.option_types import TEXT, HostParam
-from mock_server.engine.registry import EngineOptionError, EngineOptions, make_engine
+from mock_server.engine.errors import EngineOptionError
+from mock_server.engine.kind import ServedModel
+from mock_server.engine.registry import make_engine
 from mock_server.engine.sim.factories import parse_script
+from mock_server.engine.sim.options import SimulatedOptions
 from streamgauge.version import version_line
 from tests.support.serving import ROOT
 
@@ -32,12 +37,12 @@ from tests.support.serving import ROOT
         (["--engine", "scripted", "--script", "itl_ms=-1"], "must be at least 0"),
         (["--time-scale", "0"], "0.0 is not in the range x>0"),
         (["--max-num-seqs", "9", "--max-num-batched-tokens", "8"], "--max-num-batched-tokens must be at least 9"),
-        (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Near it: qwen-7b-chat"),
+        (["--model_type", "qwen-7b-cat"], "model type 'qwen-7b-cat' is not known. Nearest: qwen-7b-chat"),
         (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
         (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is not a hub id"),
         (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
-        (["--infer_backend", "pt", "--model", "a/b"], "cannot be run by transformers yet"),
-        (["--engine", "transformers", "--model", "a/b"], "say --infer-backend vllm"),
+        (["--infer_backend", "pt", "--model", "a/b"], "transformers cannot run models yet"),
+        (["--engine", "transformers", "--model", "a/b"], "use --infer-backend vllm"),
         (["--infer_backend", "lmdeploy"], "--infer-backend lmdeploy is not known; there are: auto, vllm, pt"),
         (["--infer_backend", "vllm", "--engine", "sim"], "contradict each other"),
         (
@@ -47,18 +52,18 @@ from tests.support.serving import ROOT
         (["--model", "a/b", "--profile", "demo"], "--profile is for --engine sim or scripted; this is --engine vllm"),
         (["--model", "a/b", "--chat-template", "/none.jinja"], "--chat-template /none.jinja cannot be read"),
         (["--model", "a/b", "--template-type", "qwenn"], "--template-type qwenn is not known; there are: chatml, qwen"),
-        (["--model", "a/b", "--template-type", "qwen", "--chat-template", "{{ a }}"], "name the same thing"),
-        (["--model", "a/b", "--do-sample", "false", "--temperature", "0.5"], "--temperature 0.5 is not; keep one"),
-        (["--model", "a/b", "--top-k", "5", "--override-generation-config", '{"top_k": 6}'], "differ about top_k"),
+        (["--model", "a/b", "--template-type", "qwen", "--chat-template", "{{ a }}"], "both name a chat template"),
+        (["--model", "a/b", "--do-sample", "false", "--temperature", "0.5"], "--temperature 0.5 is not: keep one"),
+        (["--model", "a/b", "--top-k", "5", "--override-generation-config", '{"top_k": 6}'], "disagree about top_k"),
         (
             ["--model", "a/b", "--dtype", "fp32", "--engine-args", '{"dtype": "half"}'],
-            "'dtype', which --dtype says too",
+            "'dtype', which --dtype sets too",
         ),
-        (["--model", "a/b", "--engine-args", '{"model": "c"}'], "'model', which --model says too"),
+        (["--model", "a/b", "--engine-args", '{"model": "c"}'], "'model', which --model sets too"),
         (["--model", "a/b", "--engine-args", "[1]"], "not a JSON object"),
         (["--model", "a/b", "--engine-args", "{"], "is not JSON"),
         (["--model", "a/b", "--kv-cache-memory-bytes", "12X"], "'12X' is not a size"),
-        (["--engine", "native", "--model", "a/b", "--owned-by", "me"], "--owned-by is this server's own"),
+        (["--engine", "native", "--model", "a/b", "--owned-by", "me"], "--owned-by is not an option of vllm serve"),
         (["--engine", "native"], "--engine native needs a model"),
         (["--lora-modules", "a=/x", "a=/y"], "'a' is given twice"),
         (["--lora-modules", "=/x"], "has no name"),
@@ -88,7 +93,7 @@ from tests.support.serving import ROOT
         ),
     ],
 )
-def test_wrong_use_says_what_is_wrong_and_exits_with_2(args: list[str], says: str) -> None:
+def test_wrong_use_is_explained_and_exits_with_2(args: list[str], says: str) -> None:
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
@@ -102,7 +107,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("option", TEXTS)
-def test_an_empty_variable_of_a_script_is_not_an_option_left_out(option: str) -> None:
+def test_an_empty_variable_in_a_script_is_not_an_omitted_option(option: str) -> None:
     result = CliRunner().invoke(cli, [option, ""])
     assert result.exit_code == 2
     assert "must not be empty" in result.output
@@ -119,7 +124,7 @@ def test_a_real_model_without_vllm_says_what_to_install(engine: list[str]) -> No
     assert result.exit_code == 1
     said = " ".join(result.output.split())
     assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install -e '.[vllm]' for GPUs")
-    assert ("say --engine sim" in said) == (engine != ["--engine", "native"])
+    assert ("use --engine sim" in said) == (engine != ["--engine", "native"])
 
 
 @pytest.mark.parametrize("form", [["--log-format", "json"], ["--log_format=json"]])
@@ -140,11 +145,11 @@ def test_errors_are_objects_where_the_log_is_json(args: list[str], code: int, sa
     assert says in line["message"]
 
 
-def test_a_variable_that_was_not_filled_in_does_not_open_the_server() -> None:
+def test_an_empty_variable_does_not_open_the_server() -> None:
     result = CliRunner().invoke(cli, ["--port", "0"], env={"STREAMGAUGE_API_KEY": ""})
     assert result.exit_code == 2
     assert result.output == (
-        "Error: STREAMGAUGE_API_KEY is set but empty: give it a key, or unset it to let everyone call\n"
+        "Error: STREAMGAUGE_API_KEY is set but empty: set it to a key, or unset it to accept every request\n"
     )
 
 
@@ -156,13 +161,13 @@ def test_each_command_tells_its_version(args: list[str]) -> None:
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["deploy", "--version"]])
 def test_the_console_script_tells_its_version(args: list[str]) -> None:
-    command = [sys.executable, "-c", "from sdk.console import main; main()", *args]
+    command = [sys.executable, "-c", "from streamgauge.console import main; main()", *args]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, f"{version_line()}\n", "")
 
 
 @pytest.mark.parametrize("args", [["--help"], ["deploy", "--help"]])
-def test_help_is_there(args: list[str]) -> None:
+def test_commands_have_help(args: list[str]) -> None:
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 0
     assert "deploy" in result.output
@@ -175,12 +180,12 @@ def test_a_script_is_read_with_its_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["sim", "scripted"])
 def test_engines_are_made_by_name(name: str) -> None:
-    engine = make_engine(name, EngineOptions(model="m", max_model_len=77))
+    engine = make_engine(name, ServedModel("m"), SimulatedOptions(max_model_len=77))
     assert engine.info.name == name
     assert engine.info.max_model_len == 77
 
 
 def test_batch_limits_change_the_profile() -> None:
-    assert make_engine("sim", EngineOptions(model="m", max_num_seqs=5000)).info.profile == "demo"
+    assert make_engine("sim", ServedModel("m"), SimulatedOptions(max_num_seqs=5000)).info.profile == "demo"
     with pytest.raises(EngineOptionError, match="at least 256, the sequences that run at once"):
-        make_engine("sim", EngineOptions(model="m", max_num_batched_tokens=100))
+        make_engine("sim", ServedModel("m"), SimulatedOptions(max_num_batched_tokens=100))

@@ -1,4 +1,4 @@
-"""`--config FILE`: what the command gets of it, by the command line's own parser."""
+"""`--config FILE`: the options that the command gets from it, read by the command line's own parser."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
     }
 
 
-def test_the_command_line_goes_first(tmp_path: Path) -> None:
+def test_the_command_line_has_precedence(tmp_path: Path) -> None:
     text = "port: 1\nhost: 0.0.0.0\nserved-model-name: [a, b]\nverbose: true"
     found = options(tmp_path, text, "--port", "2", "--served-model-name", "c", "--verbose", "false")
     assert (found["port"], found["host"]) == (2, "0.0.0.0")
@@ -98,7 +98,7 @@ def test_the_command_line_goes_first(tmp_path: Path) -> None:
         ("template-type: qwen", ["--chat-template", "x"], "template_type"),
     ],
 )
-def test_the_command_line_also_replaces_what_it_contradicts(
+def test_the_command_line_also_replaces_contradicting_options(
     tmp_path: Path, text: str, args: list[str], name: str
 ) -> None:
     with_file = context(tmp_path, text, *args)
@@ -123,25 +123,25 @@ def test_json_options_take_mappings(tmp_path: Path) -> None:
         ("port: 1\nserved-model: x", ", line 2: served-model is not an option. Did you mean served-model-name?"),
         ("--port: 1", ", line 1: --port is not an option. Did you mean port?"),
         ("zzz: 1", ", line 1: zzz is not an option. See deploy --help."),
-        ("config: x", ", line 1: config goes on the command line only"),
-        ("help: true", ", line 1: help goes on the command line only"),
-        ("version: true", ", line 1: version goes on the command line only"),
+        ("config: x", ", line 1: config is only for the command line"),
+        ("help: true", ", line 1: help is only for the command line"),
+        ("version: true", ", line 1: version is only for the command line"),
         ("\nport: 70000", ", line 2: port: 70000 is not in the range 0<=x<=65535."),
         ("port: http", ", line 1: port: 'http' is not a valid integer."),
         ("port: [1, 2]", ", line 1: port takes one value, not a list"),
-        ("port: {a: 1}", ", line 1: port must not have a mapping in it; options are not nested"),
-        ("port:", ", line 1: port has no value; give it one, or remove the line"),
-        ("port: ~", ", line 1: port has no value; give it one, or remove the line"),
+        ("port: {a: 1}", ", line 1: port must not contain a mapping: options are not nested"),
+        ("port:", ", line 1: port has no value: give it one, or remove the line"),
+        ("port: ~", ", line 1: port has no value: give it one, or remove the line"),
         ("server: {port: 1}", ", line 1: server is not an option."),
         ("verbose: perhaps", ", line 1: verbose: must be true or false (got 'perhaps')"),
         ("verbose: [true]", ", line 1: verbose takes one value, not a list"),
         ("host: ''", ", line 1: host: must not be empty"),
-        ("served-model-name: [a, [b]]", ", line 1: served-model-name must not have a list in it"),
-        ("served-model-name: {a: b}", ", line 1: served-model-name must not have a mapping in it"),
+        ("served-model-name: [a, [b]]", ", line 1: served-model-name must not contain a list"),
+        ("served-model-name: {a: b}", ", line 1: served-model-name must not contain a mapping"),
         ("lora-modules: [{name: 3}]", ", line 1: lora-modules: "),
         ("log-format: xml", ", line 1: log-format: 'xml' is not one of 'text', 'json'."),
-        ("engine-args: {when: 2020-01-01}", ", line 1: engine-args must be what a JSON object can hold: "),
-        ("engine-args: &a {b: *a}", ", line 1: engine-args must be what a JSON object can hold: "),
+        ("engine-args: {when: 2020-01-01}", ", line 1: engine-args must be a valid JSON object: "),
+        ("engine-args: &a {b: *a}", ", line 1: engine-args must be a valid JSON object: "),
         ("port: 1\nport: 2", ", line 2: port and port on line 1 are the same option"),
         ("log_interval: 1\nlog-interval: 2", ", line 2: log-interval and log_interval on line 1 are the same option"),
         ("model: a\nmodel-id-or-path: b", ", line 2: model-id-or-path and model on line 1 are the same option"),
@@ -153,10 +153,10 @@ def test_json_options_take_mappings(tmp_path: Path) -> None:
         ("a: 1\n---\nb: 2", ", line 2: is not YAML: "),
         (b"host: \xff", " must be text in UTF-8"),
         ("[" * 500, " is nested too deeply"),
-        ("#" * 1_100_000, " is larger than 1 MB"),
+        ("#" * 1_100_000, " must be smaller than 1 MB"),
     ],
 )
-def test_what_cannot_be_followed_is_one_line_with_file_and_key(tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_an_invalid_file_is_one_line_with_file_and_key(tmp_path: Path, text: str | bytes, says: str) -> None:
     assert refusal(tmp_path, text).startswith(says)
 
 
@@ -177,12 +177,12 @@ def test_no_error_shows_a_key(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/no/such/file.yaml", "/"])
-def test_a_file_that_cannot_be_read_is_told(path: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(path: str) -> None:
     with pytest.raises(WrongUseError, match=f"--config {path} cannot be read: "):
         deploy.make_context("deploy", ["--config", path])
 
 
-def test_options_that_do_not_go_together_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_contradicting_options_are_reported_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "server.yaml"
     file.write_text("engine: scripted\nprofile: demo\n")
     result = CliRunner().invoke(cli, ["--config", str(file)])
@@ -197,7 +197,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 
 
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=3), st.integers(0, 65535), st.booleans())
-def test_what_yaml_writes_is_what_the_option_gets(
+def test_a_value_of_the_file_reaches_the_option_as_written(
     tmp_path_factory: pytest.TempPathFactory, text: str, words: list[str], port: int, verbose: bool
 ) -> None:
     written = yaml.safe_dump({"system": text, "stop_words": words, "port": port, "verbose": verbose})

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from hypothesis import given
@@ -25,18 +27,18 @@ words = st.lists(st.integers(0, len(WORDS) - 1))
 
 
 @given(words, words, st.integers(1, 4))
-def test_what_is_shown_is_what_the_whole_gains_over_the_prompt(prompt: list[int], answer: list[int], size: int) -> None:
+def test_the_shown_text_is_what_the_answer_adds_to_the_prompt(prompt: list[int], answer: list[int], size: int) -> None:
     detokenizer = WindowDetokenizer(decode, prompt)
     shown = [detokenizer.push(answer[at : at + size]) for at in range(0, len(answer), size)]
     assert decode(prompt) + "".join(shown) == decode(prompt + answer)
 
 
-def test_a_character_is_shown_when_it_is_whole() -> None:
+def test_a_character_is_shown_once_it_is_complete() -> None:
     detokenizer = WindowDetokenizer(decode, [0])
     assert [detokenizer.push([5 + position]) for position in range(7)] == ["", "", "日", "", "", "", "😀"]
 
 
-def test_bytes_that_never_make_a_character_are_not_waited_for_for_ever() -> None:
+def test_invalid_bytes_are_not_held_back_forever() -> None:
     detokenizer = WindowDetokenizer(decode)
     shown = "".join(detokenizer.push([token]) for token in [6, 6, 6, 6, 0])
     assert shown.endswith(" the")

@@ -1,4 +1,6 @@
-"""The text of a value is counted wherever it stands, an object or array at a time."""
+"""The text of a value is counted wherever it is, one object or array at a time."""
+
+from __future__ import annotations
 
 import asyncio
 import json

@@ -53,7 +53,7 @@ def test_a_body_that_has_been_incomplete_for_long_is_given_up() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12 * SMALL), st.booleans())))
-def test_what_is_taken_is_given_back_and_never_too_much(steps: list[tuple[int, int, bool]]) -> None:
+def test_memory_is_given_back_and_never_exceeds_the_limit(steps: list[tuple[int, int, bool]]) -> None:
     now = 0.0
     memory = BodyMemory(MOST, now=lambda: now)
     shares = [memory.share(lambda: None) for _ in range(5)]

@@ -37,7 +37,7 @@ def dropped(made: list[FakeConnection]) -> list[int]:
     return [index for index, connection in enumerate(made) if connection.is_dropped]
 
 
-def test_without_bounds_nothing_is_dropped() -> None:
+def test_without_limits_nothing_is_dropped() -> None:
     connections = Connections()
     made = added(connections, 10_000)
     assert len(connections) == 10_000
@@ -52,7 +52,7 @@ def test_the_oldest_half_open_connection_is_dropped_unless_it_is_young() -> None
     clock.now += 1.0
     added(connections, 1)
     assert dropped(made) == [0]
-    connections.is_busy(made[1])
+    connections.mark_busy(made[1])
     added(connections, 1)
     assert dropped(made) == [0, 2]
 
@@ -62,18 +62,18 @@ def test_a_head_that_trickles_in_keeps_its_age() -> None:
     connections = Connections(10, 2, now=clock)
     made = added(connections, 2)
     clock.now += 1.0
-    connections.is_half_open(made[0])
+    connections.mark_half_open(made[0])
     added(connections, 1)
     assert dropped(made) == [0]
 
 
-def test_a_full_server_drops_the_longest_waiting_and_no_busy_one() -> None:
+def test_a_full_server_drops_the_connection_that_waited_longest_and_never_a_busy_one() -> None:
     clock = FakeClock()
     connections = Connections(3, now=clock)
     made = added(connections, 3)
-    connections.is_busy(made[0])
-    connections.is_waiting(made[2])
-    connections.is_waiting(made[1])
+    connections.mark_busy(made[0])
+    connections.mark_waiting(made[2])
+    connections.mark_waiting(made[1])
     new = added(connections, 1)
     assert dropped(made) == [2]
     assert dropped(new) == []
@@ -83,11 +83,11 @@ def test_a_full_server_drops_the_longest_waiting_and_no_busy_one() -> None:
     assert dropped(made) == [2]
 
 
-def test_a_new_connection_is_refused_where_all_are_busy(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_connection_is_refused_if_all_others_are_busy(caplog: pytest.LogCaptureFixture) -> None:
     connections = Connections(2)
     made = added(connections, 2)
     for connection in made:
-        connections.is_busy(connection)
+        connections.mark_busy(connection)
     assert not connections.add(FakeConnection())
     assert not connections.add(FakeConnection())
     assert len(connections) == 2
@@ -96,37 +96,37 @@ def test_a_new_connection_is_refused_where_all_are_busy(caplog: pytest.LogCaptur
     added(connections, 1)
 
 
-def test_those_that_have_not_read_for_longest_are_dropped() -> None:
+def test_connections_that_have_not_read_for_longest_are_dropped() -> None:
     connections = Connections()
     made = [FakeConnection(unread) for unread in (30, 40, 50)]
     for connection in made:
         connections.add(connection)
-    assert [connections.leaves_unread(connection) for connection in made] == [True, False, False]
+    assert [connections.mark_unread(connection) for connection in made] == [True, False, False]
     assert connections.bound_unread(120)
     assert dropped(made) == []
     assert connections.bound_unread(90)
     assert dropped(made) == [0]
     assert connections.bound_unread(10)
     assert dropped(made) == [0, 1]
-    connections.reads(made[2])
+    connections.mark_read(made[2])
     assert not connections.bound_unread(10)
     assert dropped(made) == [0, 1]
 
 
-def test_incomplete_heads_above_the_bound_are_dropped_from_the_first() -> None:
+def test_incomplete_heads_above_the_limit_are_dropped_oldest_first() -> None:
     connections = Connections()
     made = added(connections, 4)
     for connection in made[:3]:
-        connections.holds_head(connection, 10, most_bytes=100)
-    connections.has_head(made[1])
-    connections.holds_head(made[3], 80, most_bytes=100)
+        connections.mark_head(connection, 10, most_bytes=100)
+    connections.mark_head_complete(made[1])
+    connections.mark_head(made[3], 80, most_bytes=100)
     assert dropped(made) == []
-    connections.holds_head(made[2], 15, most_bytes=100)
+    connections.mark_head(made[2], 15, most_bytes=100)
     assert dropped(made) == [0]
-    connections.holds_head(made[2], 101, most_bytes=100)
+    connections.mark_head(made[2], 101, most_bytes=100)
     assert dropped(made) == [0, 2]
-    connections.holds_head(made[2], 200, most_bytes=100)
-    connections.holds_head(made[3], 100, most_bytes=100)
+    connections.mark_head(made[2], 200, most_bytes=100)
+    connections.mark_head(made[3], 100, most_bytes=100)
     assert dropped(made) == [0, 2]
 
 
@@ -136,9 +136,9 @@ def test_the_answer_unread_for_longest_is_dropped_unless_its_client_has_only_pau
     connections.drop_longest_unread()
     made = added(connections, 3)
     for connection in made:
-        connections.leaves_unread(connection)
+        connections.mark_unread(connection)
         clock.now += 4.0
-    connections.reads(made[0])
+    connections.mark_read(made[0])
     connections.drop_longest_unread()
     assert dropped(made) == []
     clock.now += 2.0

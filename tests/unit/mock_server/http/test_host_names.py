@@ -16,12 +16,12 @@ from mock_server.http.host_names import HostNames, is_loopback, name_of
         (" a ", "a"), ("", ""), (":80", ""), ("a:b", "a:b"), ("a@b:80", "a@b"),
     ],
 )  # fmt: skip
-def test_a_name_is_without_port_brackets_and_final_dot(host: str, name: str) -> None:
+def test_the_name_of_a_host_has_no_port_brackets_or_final_dot(host: str, name: str) -> None:
     assert name_of(host) == name
 
 
 @given(st.text())
-def test_any_text_is_allowed_or_not(text: str) -> None:
+def test_any_header_value_is_either_allowed_or_refused(text: str) -> None:
     header = text.encode("utf-8", "surrogatepass")
     for allowed in ((), ("a.example",), ("*",)):
         names = HostNames(allowed)
@@ -30,7 +30,7 @@ def test_any_text_is_allowed_or_not(text: str) -> None:
         assert first is (allowed == ("*",) or is_loopback(name_of(header.decode("latin-1"))))
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_number_of_remembered_headers_is_limited() -> None:
     names = HostNames(("*",))
     for number in range(10_000):
         assert names.allow(b"a%d" % number)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mock_server.http.root_path import checked_root_path
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.contract.server.wire import CHAT, QUESTION, error_of
 from tests.support.serving import Serving, serving
 
@@ -17,7 +17,7 @@ ASKED = {"messages": QUESTION, "max_tokens": 3, "seed": 1}
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
-    with serving(settings=Settings(root_path="/llm/a", api_keys=("key",))) as server:
+    with serving(settings=ServerSettings(root_path="/llm/a", api_keys=("key",))) as server:
         yield server
 
 
@@ -29,7 +29,7 @@ def http(served: Serving) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("prefix", ["", "/llm/a"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_proxy_may_cut_the_prefix_off_or_leave_it(http: httpx.Client, prefix: str, stream: bool) -> None:
+def test_a_proxy_may_strip_the_prefix_or_keep_it(http: httpx.Client, prefix: str, stream: bool) -> None:
     answer = http.post(prefix + CHAT, json={**ASKED, "stream": stream})
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
@@ -39,7 +39,7 @@ def test_a_proxy_may_cut_the_prefix_off_or_leave_it(http: httpx.Client, prefix: 
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/llm/a/v1/models", "/llm/a/tokenize", f"/llm/a{CHAT}"])
-def test_the_prefix_opens_no_way_past_the_key(served: Serving, path: str) -> None:
+def test_the_prefix_does_not_bypass_the_key(served: Serving, path: str) -> None:
     method = "GET" if path.endswith("models") else "POST"
     assert error_of(httpx.request(method, served.root + path), 401)["code"] == "invalid_api_key"
 
@@ -49,7 +49,7 @@ def test_another_prefix_is_not_found(http: httpx.Client, path: str) -> None:
     assert error_of(http.get(path), 404)
 
 
-def test_what_the_server_says_of_itself_has_the_prefix(http: httpx.Client) -> None:
+def test_the_servers_own_description_has_the_prefix(http: httpx.Client) -> None:
     assert http.get("/openapi.json").json()["servers"] == [{"url": "/llm/a"}]
 
 

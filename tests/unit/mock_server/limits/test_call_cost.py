@@ -1,4 +1,6 @@
-"""How much the arguments of earlier calls may hold."""
+"""Limits on the arguments of the tool calls in a conversation."""
+
+from __future__ import annotations
 
 import json
 from typing import Any
@@ -44,7 +46,7 @@ def test_the_characters_of_all_arguments_count_together() -> None:
     assert "the arguments of all calls have more than 2000000 characters together: leave earlier" in error.message
 
 
-def test_their_values_count_together() -> None:
+def test_the_values_of_all_arguments_count_together() -> None:
     half = json.dumps([1] * (MAX_ARGUMENTS_VALUES // 2))
     check(half, half, json.dumps("[1, 2], {3: 4}"))
     error = refused(half, half, "1", "[]")
@@ -54,14 +56,14 @@ def test_their_values_count_together() -> None:
     assert refused(json.dumps({str(number): 1 for number in range(60_000)})).param is not None
 
 
-def test_text_in_strings_is_text() -> None:
+def test_marks_inside_strings_do_not_count() -> None:
     check(json.dumps({"code": "[{(,:" * 100_000}))
     check(json.dumps({"code": '\\"[{' * 100_000}))
     check(*[json.dumps({"code": "[{(,:" * 6_000}) for _ in range(20)])
 
 
-def test_they_are_nested_so_deep() -> None:
+def test_arguments_nested_too_deep_are_refused() -> None:
     check("[" * MAX_NESTING + "]" * MAX_NESTING)
     error = refused("{}", '{"a":' * (MAX_NESTING + 1) + "1" + "}" * (MAX_NESTING + 1))
     assert error.param == "messages.0.tool_calls.1.function.arguments"
-    assert "objects and arrays more than 200 deep: nest fewer of them" in error.message
+    assert "objects and arrays nested more than 200 deep: nest fewer of them" in error.message

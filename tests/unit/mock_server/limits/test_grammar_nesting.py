@@ -1,4 +1,6 @@
-"""How deep the groups of a grammar lie."""
+"""How deep the groups of a grammar are nested."""
+
+from __future__ import annotations
 
 import pytest
 from hypothesis import given

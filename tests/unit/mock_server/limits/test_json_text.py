@@ -1,4 +1,6 @@
-"""What a JSON text holds is told from its characters as parsing it would tell."""
+"""Counting the values of a JSON text gives the same result as parsing it."""
+
+from __future__ import annotations
 
 import json
 from typing import Any
@@ -27,7 +29,7 @@ def measure(value: Any) -> tuple[int, int]:
 
 
 @given(_json, st.booleans(), st.integers(0, 60))
-def test_what_lies_in_strings_does_not_count(value: Any, ascii_only: bool, limit: int) -> None:
+def test_marks_inside_strings_do_not_count(value: Any, ascii_only: bool, limit: int) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     values, depth = measure(value)
     assert num_values(text) == values

@@ -1,4 +1,6 @@
-"""How long patterns are with their counted repetitions written out."""
+"""The size of patterns with their counted repetitions written out."""
+
+from __future__ import annotations
 
 import re
 
@@ -41,7 +43,7 @@ def test_sizes(pattern: str, size: int) -> None:
 @pytest.mark.parametrize(
     "pattern", ["((((a{99}){99}){99}){99}){99}", "a{1000000}", "a{%s}" % ("9" * 5_000), "a" * 100_001]
 )
-def test_large_ones_are_one_above_the_limit(pattern: str) -> None:
+def test_a_size_above_the_limit_is_the_limit_plus_one(pattern: str) -> None:
     assert pattern_size(pattern, LIMIT) == LIMIT + 1
 
 
@@ -49,7 +51,7 @@ def test_large_ones_are_one_above_the_limit(pattern: str) -> None:
     st.tuples(inner, st.integers(1, 30)).map(lambda made: f"(?:{made[0]}){{{made[1]}}}"),
     st.tuples(inner, inner).map("".join),
 ), max_leaves=6))  # fmt: skip
-def test_a_pattern_is_never_smaller_than_what_it_matches_is_long(pattern: str) -> None:
+def test_a_pattern_is_at_least_as_large_as_the_text_it_matches(pattern: str) -> None:
     re.compile(pattern)
     shortest = pattern.replace("[xy]", "x").replace(r"\w", "w")
     while (found := re.search(r"\(\?:([a-z]*)\)\{(\d+)\}", shortest)) is not None and len(shortest) < LIMIT:

@@ -1,4 +1,6 @@
-"""What requests cost, and which of them no server takes."""
+"""The cost of requests, and which of them every server refuses."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -89,7 +91,7 @@ def test_choices_are_prompts_times_n(prompts: int, n: int, in_tokens: bool) -> N
 
 
 @pytest.mark.parametrize("prompt", ["abc", [1, 2, 3]])
-def test_one_prompt_is_one_prompt_in_either_form(prompt: Any) -> None:
+def test_a_single_prompt_counts_as_one_in_either_form(prompt: Any) -> None:
     assert check_request(completion(prompt=prompt), LIMITS) == 1
 
 
@@ -192,7 +194,7 @@ def test_a_regular_expression_is_a_pattern() -> None:
         assert always_refused(request).param == f"structured_outputs.{kind}"
 
 
-def test_words_that_are_forbidden_count_by_their_characters_and_for_each_choice() -> None:
+def test_bad_words_count_by_characters_and_for_each_choice() -> None:
     check_request(completion(bad_words=["a" * 1_000] * 50), UNLIMITED)
     error = always_refused(completion(bad_words=["a" * 1_000] * 50 + ["a"]))
     assert error.param == "bad_words"

@@ -1,4 +1,6 @@
-"""How deep schemas and expressions may be, and how many of them a request may have, whatever the options are."""
+"""Limits on the nesting and the number of schemas and expressions in a request, whatever the options are."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterator
@@ -79,18 +81,18 @@ def nested(depth: int, key: str | None) -> Any:
 
 
 @given(st.integers(1, MAX_NESTING))
-def test_what_is_nested_less_deep_is_taken(depth: int) -> None:
+def test_nesting_within_the_limit_is_accepted(depth: int) -> None:
     assert_taken(nested(depth, "items"))
 
 
-def test_what_is_nested_too_deep_is_refused_everywhere() -> None:
-    says = "objects and arrays more than 200 deep: nest fewer of them"
+def test_nesting_above_the_limit_is_refused_in_every_field() -> None:
+    says = "objects and arrays nested more than 200 deep: nest fewer of them"
     assert_refused(nested(MAX_NESTING + 1, "items"), says)
     assert_refused(nested(MAX_NESTING, None), says)
     assert_taken(nested(MAX_NESTING - 1, None))
 
 
-def test_a_text_of_json_is_measured_before_it_is_parsed() -> None:
+def test_json_text_is_measured_before_it_is_parsed() -> None:
     for text, says in (("[" * 90_000, "200 deep"), ("[1," * 100_000, f"more than {MAX_SCHEMA_VALUES} values")):
         wanted = CompletionRequest.model_validate({"prompt": "a", "structured_outputs": {"json": text}})
         error = problem(wanted)
@@ -108,13 +110,13 @@ def alternatives(depth: int) -> Any:
 
 
 @given(st.integers(0, MAX_ALTERNATIVES_NESTING))
-def test_alternatives_may_be_nested_so_deep(depth: int) -> None:
+def test_alternatives_may_be_nested_up_to_a_limit(depth: int) -> None:
     assert_taken({"not": alternatives(depth)})
     assert_taken({"anyOf": [alternatives(MAX_ALTERNATIVES_NESTING - 1)] * 3})
 
 
 def test_alternatives_nested_deeper_are_refused() -> None:
-    says = "oneOf, anyOf or allOf nested in one another more than 16 deep: merge some"
+    says = "oneOf, anyOf or allOf nested more than 16 deep: merge some"
     assert_refused({"not": alternatives(MAX_ALTERNATIVES_NESTING + 1)}, says)
     assert_taken({"properties": nested(MAX_ALTERNATIVES_NESTING + 1, "anyOf")})  # the names of properties
 
@@ -123,12 +125,12 @@ def groups(depth: int) -> str:
     return "(" * depth + "a" + ")" * depth
 
 
-def test_parentheses_may_be_nested_so_deep() -> None:
+def test_parentheses_may_be_nested_up_to_a_limit() -> None:
     assert_taken({"pattern": groups(MAX_GROUP_NESTING)})
     assert_taken({"pattern": "(a)" * 5_000})
     assert_taken({"pattern": r"\(" * 100 + "[(]" * 100})
     assert_taken({"title": groups(MAX_GROUP_NESTING + 1)})
-    says = "regular expression with parentheses more than 60 deep: nest fewer of them"
+    says = "regular expression with parentheses nested more than 60 deep: nest fewer of them"
     for schema in ({"pattern": groups(MAX_GROUP_NESTING + 1)}, {"patternProperties": {groups(61): True}}):
         assert_refused(schema, says)
     assert_refused({"pattern": "[]" + groups(61)}, says)  # JavaScript's empty set
@@ -140,7 +142,7 @@ def constraint(**fields: Any) -> ApiError:
     return error
 
 
-def test_expressions_and_grammars_that_are_the_whole_constraint() -> None:
+def test_the_limits_apply_to_expressions_and_grammars_that_are_the_whole_constraint() -> None:
     for kind in ("regex", "whitespace_pattern", "grammar"):
         error = constraint(**{kind: groups(MAX_GROUP_NESTING + 1)})
         assert error.param == f"structured_outputs.{kind}"
@@ -148,13 +150,13 @@ def test_expressions_and_grammars_that_are_the_whole_constraint() -> None:
     assert "more than 50000 brackets and quotes" in constraint(grammar="root ::= " + '"a" ' * 30_000).message
 
 
-def test_expressions_have_so_many_parts() -> None:
+def test_the_number_of_parts_of_expressions_is_limited() -> None:
     assert_taken({"pattern": r"\d" * MAX_PATTERN_PARTS})
     assert_refused({"allOf": [{"pattern": r"\d"}, {"pattern": "(a)" * MAX_PATTERN_PARTS}]}, "groups, sets, escapes")
     assert_refused({"enum": [{"pattern": "a"}] * (MAX_PATTERNS + 1)}, "more than 5000 regular expressions")
 
 
-def test_all_schemas_together_have_so_many_values() -> None:
+def test_the_number_of_values_of_all_schemas_is_limited() -> None:
     assert_refused({"enum": [1] * MAX_SCHEMA_VALUES}, "more than 100000 values: send less in one request")
     tool = {"type": "function", "function": {"name": "f", "parameters": {"enum": [1] * (MAX_SCHEMA_VALUES // 2)}}}
     error = problem(ChatRequest.model_validate({"messages": MESSAGES, "tools": [tool, tool]}))
@@ -162,7 +164,7 @@ def test_all_schemas_together_have_so_many_values() -> None:
     assert error.param == "tools.1.function.parameters"
 
 
-def test_what_templates_are_given_is_checked_for_tokenize_too() -> None:
+def test_values_for_templates_are_checked_for_tokenize_as_well() -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": nested(MAX_NESTING + 1, "items")}}
     for field, fields in (
         ("tools.0.function.parameters", {"tools": [tool]}),

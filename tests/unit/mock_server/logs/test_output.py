@@ -1,4 +1,4 @@
-"""Log lines as JSON: one object each, whatever is logged."""
+"""Log lines as JSON: one object each, whatever text is logged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_line_has_time_level_logger_and_message() -> None:
     assert line == {"level": "WARNING", "logger": "some.logger", "message": "3 of 浙江"}
 
 
-def test_an_exception_is_a_field() -> None:
+def test_an_exception_is_a_field_of_the_json_line() -> None:
     try:
         raise ValueError("out of\nluck")
     except ValueError as error:
@@ -47,7 +47,7 @@ def test_an_exception_is_a_field() -> None:
     assert line["exception"].endswith("ValueError: out of\nluck")
 
 
-def test_the_request_that_is_worked_on_is_named() -> None:
+def test_a_line_has_the_id_of_the_request_being_handled() -> None:
     token = current_request.set("my-id")
     try:
         assert written(record("x"))["request_id"] == "my-id"
@@ -57,11 +57,11 @@ def test_the_request_that_is_worked_on_is_named() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_line(text: str) -> None:
+def test_any_text_becomes_one_line(text: str) -> None:
     assert written(record("%s", text))["message"] == printable(text.strip())
 
 
-def test_lone_surrogates_are_a_line() -> None:
+def test_lone_surrogates_become_one_line() -> None:
     assert json.loads(json_line(logging.INFO, "\udc80"))["message"] == "\\udc80"
 
 
@@ -76,7 +76,7 @@ def test_lone_surrogates_are_a_line() -> None:
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_a_client_sent_cannot_forge_lines_or_control_a_terminal(text: str, shown: str) -> None:
+def test_text_from_clients_cannot_forge_lines_or_control_a_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
     line = TextFormatter().format(record("model %s", text))
     assert line.endswith(f"model {shown}")
@@ -84,7 +84,7 @@ def test_what_a_client_sent_cannot_forge_lines_or_control_a_terminal(text: str, 
 
 
 @given(st.text())
-def test_a_record_is_a_line_of_text(text: str) -> None:
+def test_a_record_becomes_one_line_of_text(text: str) -> None:
     line = TextFormatter().format(record("%s.", text))
     assert len(line.splitlines()) == 1
     assert line.isprintable()

@@ -1,4 +1,4 @@
-"""What is written past the log, by a program of its own."""
+"""Text that a program writes to standard error without the log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logging.getLogger("own").warning("afterwards")
 """
 
 
-def test_every_line_is_an_object_and_none_is_lost() -> None:
+def test_every_stray_line_becomes_an_object_and_none_is_lost() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stderr.splitlines()]

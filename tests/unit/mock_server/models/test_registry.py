@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -7,12 +9,12 @@ from mock_server.engine.errors import EngineError
 from mock_server.errors import ApiError
 from mock_server.models.registry import ModelRegistry, Target
 from mock_server.request_limits import MAX_LOADED_ADAPTERS
-from mock_server.settings import Settings
+from mock_server.settings import ServerSettings
 from tests.support.serving import scripted_engine
 
 
 def registry() -> ModelRegistry:
-    settings = Settings(model_names=("base", "org/alias"), adapters=(Adapter("my_tuner", "/a"), Adapter("other")))
+    settings = ServerSettings(model_names=("base", "org/alias"), adapters=(Adapter("my_tuner", "/a"), Adapter("other")))
     made = ModelRegistry(settings, scripted_engine(max_model_len=100), created=7)
     asyncio.run(made.add_adapters())
     return made
@@ -30,11 +32,11 @@ REGISTRY = registry()
         ("my_tuner", Target("my_tuner", "my_tuner")),
     ],
 )
-def test_a_name_chooses_what_a_request_runs_on(name: str | None, target: Target) -> None:
+def test_a_request_chooses_base_or_adapter_by_name(name: str | None, target: Target) -> None:
     assert REGISTRY.resolve(name) == target
 
 
-def test_an_unknown_name_is_told_what_is_served_and_what_it_may_have_meant() -> None:
+def test_the_error_for_an_unknown_name_lists_served_names_and_the_nearest() -> None:
     with pytest.raises(ApiError) as caught:
         REGISTRY.resolve("my-tuner")
     assert (caught.value.status, caught.value.param, caught.value.code) == (404, "model", "model_not_found")
@@ -49,7 +51,7 @@ def test_an_unknown_name_is_told_what_is_served_and_what_it_may_have_meant() -> 
 
 def test_no_name_is_the_base_unless_one_is_required() -> None:
     assert REGISTRY.resolve(None) == Target("base", None)
-    strict = ModelRegistry(Settings(model_names=("base",), require_model=True), scripted_engine(), created=7)
+    strict = ModelRegistry(ServerSettings(model_names=("base",), require_model=True), scripted_engine(), created=7)
     with pytest.raises(ApiError, match=r"model is required\. Served here: base\.") as caught:
         strict.resolve(None)
     assert (caught.value.status, caught.value.param) == (400, "model")
@@ -84,15 +86,15 @@ def test_cards_list_the_base_first_and_adapters_under_it() -> None:
         ("/models/a\x1b[2J", "base"),
     ],
 )
-def test_a_card_says_a_hub_id_but_not_where_a_folder_lies(path: str, root: str) -> None:
-    models = ModelRegistry(Settings(model_names=("base",), model_path=path), scripted_engine(), created=7)
+def test_a_card_shows_a_hub_id_but_not_the_path_of_a_folder(path: str, root: str) -> None:
+    models = ModelRegistry(ServerSettings(model_names=("base",), model_path=path), scripted_engine(), created=7)
     assert models.card("base").root == root
 
 
-def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
+def test_adapters_are_added_and_removed_in_the_engine_and_the_list_together() -> None:
     async def main() -> None:
         engine = scripted_engine()
-        models = ModelRegistry(Settings(model_names=("base",)), engine, created=7)
+        models = ModelRegistry(ServerSettings(model_names=("base",)), engine, created=7)
         await models.load(Adapter("tuner", "/a"))
         assert models.resolve("tuner") == Target("tuner", "tuner")
         with pytest.raises(ApiError, match="already been loaded"):
@@ -111,10 +113,10 @@ def test_adapters_come_and_go_in_the_engine_and_in_the_list_together() -> None:
     asyncio.run(main())
 
 
-def test_so_many_adapters_may_be_loaded_beyond_those_named_at_the_start() -> None:
+def test_only_so_many_adapters_may_be_loaded_besides_the_first_ones() -> None:
     async def main() -> None:
         adapters = (Adapter("my_tuner"), Adapter("other"))
-        models = ModelRegistry(Settings(adapters=adapters), scripted_engine(), created=7)
+        models = ModelRegistry(ServerSettings(adapters=adapters), scripted_engine(), created=7)
         await models.add_adapters()
         for number in range(MAX_LOADED_ADAPTERS):
             await models.load(Adapter(f"a{number}"))
@@ -132,7 +134,7 @@ def test_so_many_adapters_may_be_loaded_beyond_those_named_at_the_start() -> Non
 
 def test_long_names_are_not_compared() -> None:
     """Comparing two names of 250 characters takes milliseconds, and any number of them may be served."""
-    models = ModelRegistry(Settings(model_names=("base", "a" * 64, "b" * 65)), scripted_engine(), created=7)
+    models = ModelRegistry(ServerSettings(model_names=("base", "a" * 64, "b" * 65)), scripted_engine(), created=7)
     for name, is_compared in (("a" * 60, True), ("a" * 65, False), ("b" * 64, False)):
         with pytest.raises(ApiError, match="does not exist") as caught:
             models.resolve(name)
@@ -140,7 +142,7 @@ def test_long_names_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), [("a b", "neither spaces"), ("", "empty")])
-def test_a_name_that_an_adapter_cannot_have(name: str, says: str) -> None:
+def test_invalid_names_of_adapters_are_refused(name: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         asyncio.run(REGISTRY.load(Adapter(name, "/x")))
     assert (caught.value.status, caught.value.param) == (400, "lora_name")
@@ -166,8 +168,8 @@ def test_the_base_models_name_is_taken() -> None:
 )
 def test_names_that_clash_are_refused(settings: dict[str, tuple[object, ...]], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Settings(**settings)  # type: ignore[arg-type]
+        ServerSettings(**settings)  # type: ignore[arg-type]
 
 
 def test_keys_are_not_shown() -> None:
-    assert "secret" not in repr(Settings(api_keys=("secret",)))
+    assert "secret" not in repr(ServerSettings(api_keys=("secret",)))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -31,37 +33,37 @@ def test_a_type_is_a_model_on_the_hub(name: str, hub_id: str, is_chat: bool, tem
     assert model_type_of(hub_id) == found
 
 
-def test_types_are_told_apart_and_have_templates_that_there_are() -> None:
+def test_types_are_distinct_and_have_existing_templates() -> None:
     assert len({known.hub_id for known in MODEL_TYPES.values()}) == len(MODEL_TYPES)
     assert {known.template for known in MODEL_TYPES.values()} <= {*TEMPLATES, None}
     assert model_type_of("nobody/nothing") is None
 
 
-def test_an_unknown_type_is_told_the_nearest() -> None:
-    with pytest.raises(UnknownModelTypeError, match=r"'qwen-7b-caht' is not known\. Near it: qwen-7b-chat"):
+def test_the_error_for_an_unknown_type_names_the_nearest() -> None:
+    with pytest.raises(UnknownModelTypeError, match=r"'qwen-7b-caht' is not known\. Nearest: qwen-7b-chat"):
         find_model_type("qwen-7b-caht")
-    with pytest.raises(UnknownModelTypeError, match=r"is not known\. Any model can be named"):
+    with pytest.raises(UnknownModelTypeError, match=r"is not known\. Name any model with"):
         find_model_type("x")
 
 
-def test_nothing_said_is_no_model() -> None:
+def test_without_options_there_is_no_model() -> None:
     assert find_model() is None
 
 
-def test_a_type_alone_is_its_model_on_the_hub() -> None:
+def test_a_type_without_a_path_means_its_model_on_the_hub() -> None:
     assert find_model(model_type="qwen-7b-chat") == ModelSource("Qwen/Qwen-7B-Chat", "qwen-7b-chat", QWEN)
 
 
 @pytest.mark.parametrize(
     ("hub_id", "name"), [("qwen/qwen-7b-chat", "qwen-7b-chat"), ("org/some-model", "org/some-model"), ("gpt2", "gpt2")]
 )
-def test_a_hub_id_is_called_by_its_type_or_by_itself(hub_id: str, name: str) -> None:
+def test_a_hub_id_gives_the_models_name_unless_it_has_a_type(hub_id: str, name: str) -> None:
     found = find_model(model_id_or_path=hub_id)
     assert found is not None
     assert (found.path, found.name) == (hub_id, name)
 
 
-def test_a_folder_is_called_by_its_name_unless_a_type_is_said(tmp_path: Path) -> None:
+def test_a_folder_gives_the_models_name_unless_a_type_does(tmp_path: Path) -> None:
     folder = write_base(tmp_path / "my model, v2")
     assert find_model(model_id_or_path=str(folder)) == ModelSource(str(folder), "my-model-v2")
     typed = find_model(model_id_or_path=str(folder), model_type="qwen-7b-chat")
@@ -70,16 +72,16 @@ def test_a_folder_is_called_by_its_name_unless_a_type_is_said(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "a b", "a/b/c", "~/no such", "Qwen/"])
-def test_what_is_neither_a_folder_nor_a_hub_id_is_refused(path: str) -> None:
+def test_a_path_that_is_neither_folder_nor_hub_id_is_refused(path: str) -> None:
     with pytest.raises(ModelSourceError, match="there is no such folder, and it is not a hub id"):
         find_model(model_id_or_path=path)
 
 
-def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelSourceError, match=r"has no config\.json"):
         find_model(model_id_or_path=str(tmp_path))
     adapter = write_adapter(tmp_path / "a")
-    with pytest.raises(ModelSourceError, match="is an adapter: name it by --ckpt-dir"):
+    with pytest.raises(ModelSourceError, match="is an adapter: name it with --ckpt-dir"):
         find_model(model_id_or_path=str(adapter))
 
 
@@ -99,7 +101,7 @@ def test_an_adapter_is_default_lora_on_the_base_that_it_names(tmp_path: Path) ->
     assert find_model(ckpt_dir=str(adapter)) == ModelSource(str(base), "base", None, default_lora)
 
 
-def test_its_base_can_be_named_otherwise(tmp_path: Path) -> None:
+def test_another_base_can_be_named_for_an_adapter(tmp_path: Path) -> None:
     other = write_base(tmp_path / "other")
     adapter = write_adapter(tmp_path / "a", base="/gone")
     found = find_model(ckpt_dir=str(adapter), model_id_or_path=str(other))
@@ -121,7 +123,7 @@ def test_a_type_names_the_adapters_own_base(tmp_path: Path, model_type: str) -> 
 
 @pytest.mark.parametrize("said", ["models/base", "./models/base", "../models/base"])
 @pytest.mark.parametrize("model_type", [None, "qwen-7b-chat"])
-def test_a_relative_base_is_looked_for_here_and_beside_the_adapter(
+def test_a_relative_base_is_searched_here_and_next_to_the_adapter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, model_type: str | None
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -144,7 +146,7 @@ def test_a_folder_without_a_model_is_not_the_base(tmp_path: Path) -> None:
     typed = find_model(ckpt_dir=str(adapter), model_type="qwen-7b-chat")
     assert typed is not None
     assert typed.path == "Qwen/Qwen-7B-Chat"
-    with pytest.raises(ModelSourceError, match=r"has no config\.json.*; name its base model by --model-id-or-path"):
+    with pytest.raises(ModelSourceError, match=r"has no config\.json.*; name its base model with --model-id-or-path"):
         find_model(ckpt_dir=str(adapter))
 
 
@@ -159,7 +161,7 @@ class TestSwift:
         default_lora = Adapter("default-lora", str(adapter))
         assert find_model(ckpt_dir=str(adapter)) == ModelSource(str(base), "qwen-7b-chat", QWEN, default_lora)
 
-    def test_a_base_that_is_not_here_is_the_types(self, tmp_path: Path) -> None:
+    def test_a_base_without_a_local_folder_comes_from_the_type(self, tmp_path: Path) -> None:
         adapter = write_adapter(tmp_path / "checkpoint-9", base="/gone")
         args = {"model_type": "qwen-7b-chat", "model_id_or_path": "qwen/Qwen-7B-Chat"}
         (adapter / "sft_args.json").write_text(json.dumps(args))
@@ -180,7 +182,7 @@ class TestSwift:
         assert found is not None
         assert (found.path, found.name) == ("Qwen/Qwen2.5-7B-Instruct", "qwen2_5-7b-instruct")
 
-    def test_a_model_of_no_known_type_is_asked_of_the_hub(self, tmp_path: Path) -> None:
+    def test_a_model_of_unknown_type_is_looked_up_on_the_hub(self, tmp_path: Path) -> None:
         adapter = write_adapter(tmp_path / "checkpoint-9", base="/gone")
         (adapter / "args.json").write_text(
             json.dumps({"model": "org/mine", "model_type": "mine", "model_dir": "/gone"})
@@ -198,18 +200,18 @@ class TestSwift:
         assert typed.name == "qwen-7b"
 
     @pytest.mark.parametrize("text", ["", "[]", "{", '{"model_type": 3, "model": {"a": 1}}', '{"model_type": ""}'])
-    def test_files_of_other_tools_by_these_names_do_no_harm(self, tmp_path: Path, text: str) -> None:
+    def test_files_of_other_tools_with_these_names_are_ignored(self, tmp_path: Path, text: str) -> None:
         merged = write_base(tmp_path / "m")
         (merged / "args.json").write_text(text)
         assert find_model(ckpt_dir=str(merged)) == ModelSource(str(merged), "m")
 
-    def test_its_own_form_of_an_adapter_is_pointed_at(self, tmp_path: Path) -> None:
+    def test_ms_swifts_subfolder_with_an_adapter_is_named(self, tmp_path: Path) -> None:
         inner = write_adapter(tmp_path / "checkpoint-9" / "default")
-        with pytest.raises(ModelSourceError, match=f"in a folder of its own: --ckpt-dir {inner}$"):
+        with pytest.raises(ModelSourceError, match=f"in a subfolder: --ckpt-dir {inner}$"):
             find_model(ckpt_dir=str(tmp_path / "checkpoint-9"))
 
 
-def test_a_simulated_model_is_called_as_the_real_one(tmp_path: Path) -> None:
+def test_a_simulated_model_has_the_name_of_the_real_one(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
     adapter = write_adapter(tmp_path / "a", base=str(base))
     default_lora = Adapter("default-lora", str(adapter))
@@ -225,13 +227,13 @@ def test_a_simulated_model_is_called_as_the_real_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("base", "says"),
-    [("/gone", "there is no such folder, .*; name its base model by"), (None, "does not say what model")],
+    [("/gone", "there is no such folder, .*; name its base model with"), (None, "does not name the model")],
 )  # fmt: skip
 def test_a_base_that_cannot_be_found_has_a_remedy(tmp_path: Path, base: str | None, says: str) -> None:
     with pytest.raises(ModelSourceError, match=says):
         find_model(ckpt_dir=str(write_adapter(tmp_path / "a", base=base)))
 
 
-def test_a_checkpoint_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelSourceError, match="there is no such folder"):
         find_model(ckpt_dir=str(tmp_path / "none"))

@@ -1,4 +1,4 @@
-"""Engines in this process for tests of the page's API: the simulated or a scripted one, on a loop of its own."""
+"""Engines in this process for tests of ms-swift's API: the simulated or a scripted one, on its own loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEVER_S = 1e6
 
 
 class BundledTemplate(Template):
-    """The bundled tokenizer's own, which is not one of Jinja."""
+    """The bundled tokenizer's own template, which is not in Jinja."""
 
     def __init__(self, default_system: str | None = None) -> None:
         super().__init__("bundled", TOKENIZER, None, source="bundled", default_system=default_system)
@@ -44,7 +44,7 @@ def asked(*queries: str) -> list[dict[str, Any]]:
 def local_engine(
     core: Engine | None = None, *, max_num_seqs: int = 256, max_lora_rank: int = 0, **settings: Any
 ) -> Iterator[LocalEngine]:
-    """`settings` of its generation config; greedy unless they say otherwise."""
+    """`settings` are for its generation config, which is greedy by default."""
     core = core or SimulatedEngine(PROFILES["instant"], RealClock(), Author(TOKENIZER, "sim-chat"))
     loop = LoopThread("engine under test")
     loop.run(core.start())
@@ -66,13 +66,13 @@ def scripted(script: Script, **options: Any) -> ScriptedEngine:
 
 
 def one_word_then_nothing(request: ScriptedRequest) -> Iterator[TimedDelta]:
-    """Begins to answer, and goes on never."""
+    """Begins to answer, and never continues."""
     yield TimedDelta(0, Delta(0, TOKENIZER.encode("Well"), None))
     yield TimedDelta(NEVER_S, Delta(0, (), "length"))
 
 
 def echo(request: ScriptedRequest) -> Iterator[TimedDelta]:
-    """The question's own words, token by token, all at once."""
+    """The question's own words, token by token, without delay."""
     shown = [token for token in request.prompt_token_ids if token not in TOKENIZER.special_ids.values()]
     for token in shown[: request.params.max_tokens]:
         yield TimedDelta(0, Delta(0, (token,), None))

@@ -1,4 +1,6 @@
-"""What becomes of rows under way when their stream is left, or their engine ends."""
+"""What happens to rows under way when their stream is left or their engine ends."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from tests.unit.mock_server.offline.engines import (
 TEMPLATE = BundledTemplate()
 
 
-def test_breaking_off_aborts_in_the_engine() -> None:
+def test_leaving_a_stream_aborts_it_in_the_engine() -> None:
     with local_engine(scripted(one_word_then_nothing)) as engine:
         for shown in inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1):
             assert shown[0] is not None
@@ -34,8 +36,8 @@ def test_breaking_off_aborts_in_the_engine() -> None:
         assert engine.core.stats().running == 0
 
 
-def test_a_stream_that_is_forgotten_in_the_engines_own_thread_is_aborted() -> None:
-    """There the garbage collector may find it, and waiting for its end would be waiting for oneself."""
+def test_a_stream_collected_in_the_engines_own_thread_is_aborted() -> None:
+    """The garbage collector may run in that thread, which cannot wait for itself."""
 
     async def forget() -> None:
         streams.clear()
@@ -49,7 +51,7 @@ def test_a_stream_that_is_forgotten_in_the_engines_own_thread_is_aborted() -> No
         assert engine.core.stats().running == 0
 
 
-def test_an_engine_that_was_shut_down_says_so_and_ends_what_ran() -> None:
+def test_a_shutdown_ends_all_calls_and_later_ones_report_it() -> None:
     with local_engine(scripted(one_word_then_nothing)) as engine:
         stream = inference_stream_vllm(engine, TEMPLATE, asked("go on"), flush_steps=1)
         next(stream)
@@ -63,13 +65,13 @@ def test_an_engine_that_was_shut_down_says_so_and_ends_what_ran() -> None:
 
 
 class EndsItself(ScriptedEngine):
-    """Stops without a word to its streams, as vLLM does when they do not end in time."""
+    """Stops without ending its streams, as vLLM does when they do not end in time."""
 
     async def stop(self) -> None:
         self._death = EngineDeadError("the engine was stopped")
 
 
-def test_rows_that_are_left_open_by_a_shutdown_fail_by_it() -> None:
+def test_rows_left_open_by_a_shutdown_fail_with_its_error() -> None:
     def answers_good(request: ScriptedRequest) -> Iterator[TimedDelta]:
         is_good = "good" in TOKENIZER.decode(request.prompt_token_ids)
         yield from echo(request) if is_good else one_word_then_nothing(request)

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import importlib.util
+import inspect
 import os
 import pickle
 import subprocess
@@ -8,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from mock_server.engine.errors import AdapterError, EngineStartError
+from mock_server.engine.wording import Setting
 from mock_server.models.types import MODEL_TYPES
 from mock_server.offline import ModelType, get_default_template_type, get_template, get_vllm_engine
-from mock_server.offline.engine_arguments import engine_arguments, in_python_words
+from mock_server.offline.engine_arguments import KEYWORDS, as_keyword, engine_arguments
 from mock_server.offline.template import GENERATION, OWN
 from sdk import local
 from tests.support.checkpoints import write_adapter, write_base
@@ -22,7 +27,7 @@ CHATTY = SimpleNamespace(chat_template="{{ messages }}", encode=lambda text: [1]
 MUTE = SimpleNamespace(chat_template=None, encode=lambda text: [1, len(text)])
 
 
-def test_types_are_constants_in_the_pages_spelling() -> None:
+def test_types_are_constants_in_ms_swifts_spelling() -> None:
     assert ModelType.qwen_7b_chat == "qwen-7b-chat"
     assert ModelType.yi_1_5_6b == "yi-1_5-6b"
     assert set(ModelType) == set(MODEL_TYPES)
@@ -35,9 +40,9 @@ def test_each_type_has_its_template() -> None:
     assert get_default_template_type(ModelType.qwen_7b_chat) == "qwen"
     assert get_default_template_type(ModelType.qwen_7b) == GENERATION
     assert get_default_template_type(None) == OWN
-    with pytest.raises(ValueError, match=r"'qwen-7b-chatt' is not known\. Near it: qwen-7b-chat"):
+    with pytest.raises(ValueError, match=r"'qwen-7b-chatt' is not known\. Nearest: qwen-7b-chat"):
         get_default_template_type("qwen-7b-chatt")
-    with pytest.raises(ValueError, match="can be named by model_id_or_path instead"):
+    with pytest.raises(ValueError, match="Name any model with model_id_or_path instead"):
         get_default_template_type("banana")
 
 
@@ -47,22 +52,22 @@ def test_the_tokenizers_own_template_comes_first_unless_the_type_is_preferred() 
     assert get_template("qwen", MUTE).source == "qwen"
     assert get_template(OWN, CHATTY, "be brief").default_system == "be brief"
     assert get_template(GENERATION, CHATTY).source == GENERATION
-    with pytest.raises(ValueError, match="no chat template of its own: name one of chatml"):
+    with pytest.raises(ValueError, match="no chat template: name one of chatml"):
         get_template(OWN, MUTE)
     with pytest.raises(ValueError, match=r"'qwenn' is not known.*Did you mean qwen\?"):
         get_template("qwenn", CHATTY)
 
 
-def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_invalid_models_are_reported_before_anything_is_loaded(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter")
     empty = tmp_path / "empty"
     empty.mkdir()
     for model_type, path, told in (
-        ("qwen-7b-caht", None, "Near it: qwen-7b-chat"),
+        ("qwen-7b-caht", None, "Nearest: qwen-7b-chat"),
         (None, None, "name a model"),
-        (None, "", "model_id_or_path is empty"),
-        (None, empty, r"model_id_or_path .*empty has no config\.json"),
-        (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path .*gone: there is no such folder"),
+        (None, "", "model_id_or_path must not be empty"),
+        (None, empty, r"model_id_or_path='.*empty' has no config\.json"),
+        (ModelType.qwen_7b_chat, tmp_path / "gone", r"model_id_or_path='.*gone': there is no such folder"),
         (None, adapter, r"is an adapter: name its base model here.*lora_request=LoRARequest"),
     ):
         with pytest.raises(ValueError, match=told):
@@ -71,7 +76,7 @@ def test_wrong_models_are_told_before_anything_is_loaded(tmp_path: Path) -> None
         get_vllm_engine(5)  # type: ignore[arg-type]
 
 
-def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
+def test_contradicting_arguments_are_reported(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
     with pytest.raises(ValueError, match="max_lora_rank must be one of 1, 8, 16"):
         get_vllm_engine(None, model_id_or_path=base, enable_lora=True, max_lora_rank=12)
@@ -88,14 +93,14 @@ def test_arguments_that_cannot_go_together_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
-def test_ray_that_is_missing_is_told() -> None:
+def test_a_missing_ray_is_reported() -> None:
     with pytest.raises(ImportError, match="needs Ray, which is not installed: pip install ray"):
         engine_arguments({"distributed_executor_backend": "ray"}, {})
     assert engine_arguments({"distributed_executor_backend": "mp"}, {})["distributed_executor_backend"] == "mp"
 
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed here")
-def test_vllm_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_missing_vllm_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"pip install -e '\.\[vllm\]'"):
         get_vllm_engine(None, model_id_or_path=write_base(tmp_path / "base"))
 
@@ -124,12 +129,12 @@ def test_a_fork_can_end_without_the_engine_and_the_engine_goes_on() -> None:
         [sys.executable, "-W", "ignore", "-c", FORKS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert ended.stdout.splitlines() == [
-        "the engine lives in the process that this one was forked from: make another by get_vllm_engine",
+        "the engine runs in the process that this one was forked from: make another one with get_vllm_engine",
         "True",
     ]
 
 
-def test_what_an_engine_raises_can_be_named() -> None:
+def test_the_errors_of_engines_are_exported() -> None:
     for name in ("AdapterError", "EngineDeadError", "EngineStartError"):
         assert issubclass(getattr(local, name), local.EngineError)
 
@@ -139,15 +144,24 @@ def test_an_engine_is_not_pickled() -> None:
         pickle.dumps(engine)
 
 
-def test_the_command_lines_remedies_become_keywords() -> None:
-    assert in_python_words("lower --max-model-len.") == "lower max_model_len."
-    assert in_python_words("a smaller --kv-cache-memory-bytes, such as 1G") == (
-        "a smaller engine_kwargs['kv_cache_memory_bytes'], such as 2**30"
-    )
-    assert in_python_words("serve all the same: --lora-self-test false") == "serve all the same: lora_self_test = False"
-    assert in_python_words("if you trust it: --trust-remote-code true.") == (
-        "if you trust it: engine_kwargs['trust_remote_code'] = True."
-    )
+def test_errors_name_settings_as_keyword_arguments() -> None:
+    error = EngineStartError("lower ", Setting("max_model_len"), ", or ", Setting("kv_cache_memory_bytes", 2**30, "1G"))
+    assert str(error) == "lower --max-model-len, or --kv-cache-memory-bytes 1G"
+    assert error.spelled(as_keyword) == "lower max_model_len, or engine_kwargs={'kv_cache_memory_bytes': 1073741824}"
+    switches = AdapterError(Setting("lora_self_test", False), " or ", Setting("trust_remote_code", True))
+    assert str(switches) == "--lora-self-test false or --trust-remote-code true"
+    assert switches.spelled(as_keyword) == "lora_self_test=False or engine_kwargs={'trust_remote_code': True}"
+    assert pickle.loads(pickle.dumps(error)).spelled(as_keyword) == error.spelled(as_keyword)
+
+
+def test_the_keyword_arguments_that_errors_name_exist() -> None:
+    assert set(inspect.signature(get_vllm_engine).parameters) >= KEYWORDS
+
+
+def test_a_folder_around_an_adapter_leads_to_the_adapter(tmp_path: Path) -> None:
+    inner = write_adapter(tmp_path / "checkpoint" / "default")
+    with pytest.raises(ValueError, match=f"is an adapter: name its base model here.*LoRARequest.*{inner}"):
+        get_vllm_engine(None, model_id_or_path=tmp_path / "checkpoint")
 
 
 def test_a_script_without_a_main_guard_is_not_run_again_by_its_processes(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 import copy
 import itertools
@@ -48,7 +50,7 @@ def refuse_bad(request: ScriptedRequest) -> Iterator[TimedDelta]:
     yield from echo(request)
 
 
-def test_responses_come_in_order_with_histories_that_grew(engine: LocalEngine) -> None:
+def test_responses_are_in_order_and_extend_the_histories(engine: LocalEngine) -> None:
     said: dict[str, Any] = {"system": "be brief", "history": (("hello", "hi"),)}
     rows = [{"query": f"question {k}", **said} for k in range(9)]
     before = copy.deepcopy(rows)
@@ -61,14 +63,14 @@ def test_responses_come_in_order_with_histories_that_grew(engine: LocalEngine) -
     assert len({response["response"] for response in together}) == 9
 
 
-def test_a_history_that_came_back_goes_on(engine: LocalEngine) -> None:
+def test_a_returned_history_can_be_sent_again(engine: LocalEngine) -> None:
     first = inference_vllm(engine, TEMPLATE, asked("one"))[0]
     second = inference_vllm(engine, TEMPLATE, [{"query": "two", "history": first["history"]}])[0]
     assert [pair[0] for pair in second["history"]] == ["one", "two"]
     assert len(first["history"]) == 1
 
 
-def test_nothing_asked_is_nothing_answered(engine: LocalEngine) -> None:
+def test_an_empty_list_of_requests_gets_an_empty_list(engine: LocalEngine) -> None:
     info: dict[str, Any] = {"left": "over"}
     assert inference_vllm(engine, TEMPLATE, [], generation_info=info) == []
     assert list(inference_stream_vllm(engine, TEMPLATE, [])) == []
@@ -94,7 +96,7 @@ def fixed(tokens: int, **settings: Any) -> GenerationConfig:
     return GenerationConfig(max_new_tokens=tokens, ignore_eos=True, do_sample=False, **settings)
 
 
-def test_several_choices_a_row_are_all_given_and_all_counted(engine: LocalEngine) -> None:
+def test_all_choices_of_a_row_are_returned_and_counted(engine: LocalEngine) -> None:
     info: dict[str, Any] = {}
     config = GenerationConfig(n=3, max_new_tokens=8, ignore_eos=True)
     response = inference_vllm(engine, TEMPLATE, asked("vary"), generation_config=config, generation_info=info)[0]
@@ -110,7 +112,7 @@ def test_a_stop_string_ends_a_response_before_it() -> None:
     assert response["response"] == "one two three "
 
 
-def test_an_observation_goes_on_from_the_last_answer() -> None:
+def test_an_observation_continues_the_last_answer() -> None:
     with local_engine(scripted(echo)) as engine:
         row = {"query": " 42 degrees", "history": [["weather?", "Thought: look. Observation:"]]}
         response = inference_vllm(engine, TEMPLATE, [row])[0]
@@ -122,8 +124,8 @@ def test_an_observation_goes_on_from_the_last_answer() -> None:
     [
         ({}, r"request_list\[1\]\['query'\] must be a string \(got None\)"),
         ({"query": 3}, r"got 3"),
-        ({"query": "q", "sytem": "s"}, r"has a key 'sytem'.*Did you mean system"),
-        ({"query": "q", "images": ["a.png"]}, r"\['images'\] cannot be served"),
+        ({"query": "q", "sytem": "s"}, r"has an unknown key 'sytem'.*Did you mean system"),
+        ({"query": "q", "images": ["a.png"]}, r"\['images'\] is not supported"),
         ({"query": "q", "system": 1}, r"\['system'\] must be a string or None"),
         ({"query": "q", "history": [["only"]]}, r"\['history'\]\[0\] must be a pair"),
         ({"query": "q", "history": ["ab"]}, r"\['history'\]\[0\] must be a pair"),
@@ -136,7 +138,7 @@ def test_an_observation_goes_on_from_the_last_answer() -> None:
         ("q", r"request_list\[1\] must be a dict"),
     ],
 )
-def test_a_request_that_is_none_is_named_before_anything_runs(engine: LocalEngine, row: Any, told: str) -> None:
+def test_an_invalid_request_is_named_before_anything_runs(engine: LocalEngine, row: Any, told: str) -> None:
     requests = engine.core.stats().requests
     with pytest.raises(ValueError, match=told):
         inference_vllm(engine, TEMPLATE, [*asked("fine"), row])
@@ -153,8 +155,8 @@ def test_other_wrong_arguments_are_named(engine: LocalEngine) -> None:
         inference_vllm(engine, TEMPLATE, {"query": "q"})  # type: ignore[call-overload]
     for arguments, options, told in (
         ((engine, TEMPLATE, None), {}, r"request_list must be a list of dicts \(got NoneType\)"),
-        ((None, TEMPLATE, []), {}, "engine must be what get_vllm_engine returns"),
-        ((engine, "qwen", []), {}, "template must be what get_template returns"),
+        ((None, TEMPLATE, []), {}, "engine must be an engine from get_vllm_engine"),
+        ((engine, "qwen", []), {}, "template must be a template from get_template"),
         ((engine, TEMPLATE, []), {"generation_config": {"n": 1}}, r"must be a GenerationConfig \(got dict\)"),
         ((engine, TEMPLATE, []), {"generation_info": []}, "generation_info must be a dict to fill"),
         ((engine, TEMPLATE, []), {"lora_request": "tuned"}, "lora_request must be a LoRARequest"),
@@ -170,7 +172,7 @@ def test_other_wrong_arguments_are_named(engine: LocalEngine) -> None:
         inference_stream_vllm(engine, TEMPLATE, asked("q"), flush_steps=0)
 
 
-def test_a_row_that_fails_does_not_take_the_others_along() -> None:
+def test_a_failed_row_does_not_fail_the_others() -> None:
     rows = [*asked("good"), {"query": "bad", "history": [["a", "b"]]}, *asked("fine")]
     info: dict[str, Any] = {}
     with local_engine(scripted(refuse_bad)) as engine:
@@ -202,7 +204,7 @@ def test_failures_go_to_another_process_whole() -> None:
 
 
 class FailsOnBad(BundledTemplate):
-    """As a tokenizer or a template may, of whatever kind."""
+    """Tokenizers and templates may raise any exception."""
 
     def encode(self, turns: Sequence[ChatTurn], *, continue_final: bool = False) -> list[int]:
         if turns[-1].content == "bad":
@@ -210,21 +212,21 @@ class FailsOnBad(BundledTemplate):
         return super().encode(turns, continue_final=continue_final)
 
 
-def test_a_row_that_cannot_be_encoded_does_not_take_the_others_along() -> None:
+def test_a_row_that_cannot_be_encoded_does_not_fail_the_others() -> None:
     with local_engine(scripted(echo)) as engine:
         rows = inference_vllm(engine, FailsOnBad(), asked("good", "bad", "fine"), strict=False)
     assert [row["response"] for row in rows] == ["good", None, "fine"]
     assert isinstance(rows[1].get("error"), ZeroDivisionError)
 
 
-def test_a_prompt_that_leaves_no_room_fails_its_row_and_a_shorter_one_is_given_what_is_left() -> None:
+def test_a_prompt_without_room_fails_its_row_and_a_shorter_one_gets_the_rest() -> None:
     with local_engine(scripted(echo, max_model_len=12), max_new_tokens=100) as engine:
         rows = inference_vllm(engine, TEMPLATE, asked("short one", "word " * 50), strict=False)
     assert rows[0]["response"] == "short one"
     assert "context of 12" in str(rows[1].get("error"))
 
 
-def test_two_thousand_rows_are_never_in_the_engine_at_once() -> None:
+def test_two_thousand_rows_are_never_all_in_the_engine() -> None:
     most = 0
 
     def watched(request: ScriptedRequest) -> Iterator[TimedDelta]:
@@ -251,7 +253,7 @@ def test_a_stream_gives_the_whole_list_each_time(engine: LocalEngine) -> None:
             assert response is None or (later is not None and later["response"].startswith(response["response"]))
 
 
-def test_a_row_that_has_not_begun_is_none_and_an_ended_one_is_shown_at_once() -> None:
+def test_a_row_is_none_before_it_begins_and_shown_as_soon_as_it_ends() -> None:
     def first_answers(request: ScriptedRequest) -> Iterator[TimedDelta]:
         patient = "second" in TOKENIZER.decode(request.prompt_token_ids)
         yield TimedDelta(NEVER_S if patient else 0, Delta(0, TOKENIZER.encode("Well"), "length"))
@@ -282,7 +284,7 @@ def test_it_works_inside_a_running_loop_and_from_several_threads(engine: LocalEn
     assert results == [expected] * 4
 
 
-def test_a_bar_is_drawn_for_who_asks(engine: LocalEngine, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_is_drawn_only_on_request(engine: LocalEngine, capfd: pytest.CaptureFixture[str]) -> None:
     inference_vllm(engine, TEMPLATE, asked("a", "b", "c"), use_tqdm=True)
     assert "3/3" in capfd.readouterr().err
     list(inference_stream_vllm(engine, TEMPLATE, asked("a", "b"), use_tqdm=True))
@@ -291,7 +293,7 @@ def test_a_bar_is_drawn_for_who_asks(engine: LocalEngine, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bar_leaves_what_the_program_prints_where_it_prints_it(
+def test_a_progress_bar_does_not_change_the_programs_output(
     engine: LocalEngine, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # standard error is taken for a terminal
@@ -310,7 +312,7 @@ def test_verbose_writes_prompts_and_outputs(capsys: pytest.CaptureFixture[str]) 
     assert lines[1].endswith("[OUTPUT]this one is bad.")
 
 
-def test_an_adapter_speaks_for_a_call_and_the_base_for_the_next(tmp_path: Path) -> None:
+def test_an_adapter_answers_one_call_and_the_base_the_next(tmp_path: Path) -> None:
     one = LoRARequest("one", 1, str(write_adapter(tmp_path / "one")))
     two = LoRARequest("two", 2, str(write_adapter(tmp_path / "two")))
     with local_engine(max_lora_rank=8) as engine:
@@ -325,7 +327,7 @@ def test_an_adapter_speaks_for_a_call_and_the_base_for_the_next(tmp_path: Path) 
 def test_an_adapter_that_does_not_fit_is_refused_with_the_remedy(tmp_path: Path) -> None:
     wide = LoRARequest("wide", 1, str(write_adapter(tmp_path / "wide", rank=20)))
     with local_engine(max_lora_rank=8) as engine:
-        with pytest.raises(AdapterError, match=r"rank 20.*made for 8.*max_lora_rank=32"):
+        with pytest.raises(AdapterError, match=r"rank 20.*at most 8.*max_lora_rank=32"):
             inference_vllm(engine, TEMPLATE, asked("who"), lora_request=wide)
         with pytest.raises(AdapterError, match="does not exist"):
             inference_vllm(engine, TEMPLATE, asked("who"), lora_request=LoRARequest("gone", 1, str(tmp_path / "no")))

@@ -1,4 +1,4 @@
-"""How many connections a number of file descriptors is enough for."""
+"""The number of connections that a number of file descriptors allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events on the short way to the transport: the same bytes as by plain ASGI, whatever the client does."""
+"""Events written straight to the transport are the same bytes as through plain ASGI, whatever the client does."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def text_of(frames: list[bytes]) -> str:
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 @pytest.mark.parametrize("options", [{}, {"n": 3}, {"stop": ["e"]}, {"logprobs": True}, {"return_token_ids": True}])
-def test_it_sends_what_plain_asgi_sends(version: str, options: dict[str, Any]) -> None:
+def test_the_fast_way_sends_the_same_bytes_as_plain_asgi(version: str, options: dict[str, Any]) -> None:
     seen = []
     for protocol in (HttpProtocol, HttpToolsProtocol):
         with serving(http=protocol) as served:
@@ -106,7 +106,7 @@ def choice_of(event: bytes) -> int:
     return int(found[1]) if found else -1
 
 
-def test_a_connection_goes_on_to_its_next_request_and_takes_two_at_once() -> None:
+def test_a_connection_serves_further_requests_and_pipelined_ones() -> None:
     with serving() as served:
         twice = request(STREAM, connection="keep-alive") * 2
         first, second, last = responses(read_all(connect(served, twice + request(STREAM))))
@@ -114,7 +114,7 @@ def test_a_connection_goes_on_to_its_next_request_and_takes_two_at_once() -> Non
         assert len(events(last[1])) == 42  # the role, each token, the end
 
 
-def test_who_reads_late_misses_nothing() -> None:
+def test_a_client_that_reads_late_misses_nothing() -> None:
     engine = simulated_engine(find_profile("instant"))
     with serving(engine) as served, httpx.Client(base_url=served.root) as http:
         connection = connect(served, request(LONG), buffer=4096)
@@ -126,7 +126,7 @@ def test_who_reads_late_misses_nothing() -> None:
         assert text_of(events(chunks)) == whole["choices"][0]["message"]["content"]
 
 
-def test_who_leaves_while_the_server_waits_for_him_is_forgotten() -> None:
+def test_a_client_that_disconnects_while_the_server_waits_for_it_is_forgotten() -> None:
     engine = simulated_engine(find_profile("instant"))
     with serving(engine) as served, httpx.Client(base_url=served.root) as http:
         connection = connect(served, request(LONG), buffer=4096)
@@ -138,7 +138,7 @@ def test_who_leaves_while_the_server_waits_for_him_is_forgotten() -> None:
             pass
 
 
-def test_nothing_to_write_does_not_end_the_body() -> None:
+def test_an_empty_write_does_not_end_the_body() -> None:
     here, there = socket.socketpair()
 
     class Connection(asyncio.Protocol):
@@ -182,7 +182,7 @@ def test_a_held_head_goes_out_with_its_body_and_nothing_else_is_held() -> None:
 
 
 @pytest.mark.parametrize(("body", "first"), [(BODY, b"}"), (STREAM, b"}\n\n\r\n")], ids=["whole", "stream"])
-def test_the_head_goes_out_with_what_follows_it(body: dict[str, Any], first: bytes) -> None:
+def test_the_head_goes_out_in_one_write_with_the_data_after_it(body: dict[str, Any], first: bytes) -> None:
     writes: list[bytes] = []
 
     class Watched(HttpProtocol):
@@ -234,7 +234,7 @@ class Recorder:
     ("protocol", "wraps", "is_direct"),
     [(HttpProtocol, False, True), (HttpProtocol, True, False), (HttpToolsProtocol, False, False)],
 )
-def test_the_short_way_is_only_for_who_has_the_servers_own_send(
+def test_the_writer_is_offered_only_with_the_servers_own_send(
     protocol: type[HttpToolsProtocol], wraps: bool, is_direct: bool
 ) -> None:
     recorder = Recorder(create_app(simulated_engine()), wraps=wraps)
@@ -269,7 +269,7 @@ class Pulled:
         await self._stream.aclose()
 
 
-def test_an_engine_that_cannot_call_its_reader_is_read() -> None:
+def test_an_engine_that_cannot_call_its_reader_is_awaited() -> None:
     class Pulling(SimulatedEngine):
         async def generate(self, *args: Any, **kwargs: Any) -> Pulled:  # type: ignore[override]
             return Pulled(await super().generate(*args, **kwargs))
@@ -296,7 +296,7 @@ class Watched(HttpProtocol):
 @pytest.mark.parametrize(
     "options", [{}, {"n": 8, "max_tokens": 4_000}, {"logprobs": True, "top_logprobs": 9, "max_tokens": 4_000}]
 )
-def test_data_that_a_client_does_not_read_stays_in_the_engine(options: dict[str, Any]) -> None:
+def test_deltas_for_a_client_that_does_not_read_stay_in_the_engine(options: dict[str, Any]) -> None:
     """The engine goes on to its end; what was written waits in buffers that do not grow."""
     Watched.transports.clear()
     body = {**LONG, **options}
@@ -334,10 +334,16 @@ def test_a_client_that_leaves_too_much_unread_gets_an_error() -> None:
 
 
 def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> None:
-    with serving() as served, connect(served, b"GET /health?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n") as idle:
+    def answer(request: bytes, end: bytes) -> bytes:
+        idle.sendall(request)
         received = b""
-        while not received.endswith(b"}"):  # the head may come before the body
+        while not received.endswith(end):  # the head may come before the body
             received += idle.recv(1_000)
+        return received
+
+    with serving() as served, connect(served, b"") as idle:
+        assert b"{" in answer(b"GET /health?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n", b"}")
+        assert b'{"version"' in answer(b"GET /version?secret HTTP/1.1\r\nhost: x\r\nx-a: secret\r\n\r\n", b"}")
         port = idle.getsockname()[1]
         (protocol,) = (
             found
@@ -345,13 +351,11 @@ def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> N
             if isinstance(found, HttpProtocol) and found.client == ("127.0.0.1", port)
         )
         assert "secret" not in repr((protocol.url, protocol.headers, protocol.scope, protocol.cycle.scope))
-        idle.sendall(b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        assert b'{"version"' in read_all(idle)
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "x\r\nupgrade: y"])
 @pytest.mark.parametrize("pieces", [1, 2, 50])
-def test_a_request_for_another_protocol_is_answered_as_if_it_had_not_asked(protocol: str, pieces: int) -> None:
+def test_a_request_to_upgrade_is_answered_like_any_other(protocol: str, pieces: int) -> None:
     """With its body, which is no request of its own, and with those that follow on the connection."""
     asks = f"connection: upgrade\r\nupgrade: {protocol}\r\n"
     body = b'{"prompt": "a", "max_tokens": 1, "stop": "GET /ping HTTP/1.1\\r\\n"}'

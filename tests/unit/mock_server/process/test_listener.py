@@ -1,4 +1,4 @@
-"""Addresses that a server is said to answer at: each is tried by a connection."""
+"""The addresses that a server announces: each is tried with a connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect(listener: Listener, host: str | None = None) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", pytest.param("::1", id="IPv6")])
-def test_one_address_is_the_address(host: str) -> None:
+def test_the_url_of_one_address_has_that_address(host: str) -> None:
     with listening(host) as listener:
         assert listener.every_interface is None
         connect(listener)
@@ -36,7 +36,7 @@ def test_one_address_is_the_address(host: str) -> None:
 
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "0.0.0.0"), ("::", "[::]")])
-def test_every_interface_has_an_address_that_can_be_used(host: str, shown: str) -> None:
+def test_the_url_of_every_interface_has_an_address_that_works(host: str, shown: str) -> None:
     with listening(host) as listener:
         assert listener.every_interface == f"{shown}:{listener.port}"
         assert urlsplit(listener.url).hostname not in ("0.0.0.0", "::")
@@ -53,7 +53,7 @@ def test_every_interface_has_an_address_that_can_be_used(host: str, shown: str) 
         ("192.0.2.77", "cannot listen on 192.0.2.77 port 0: "),
     ],
 )
-def test_what_cannot_be_listened_on_is_told(host: str, says: str) -> None:
+def test_an_address_that_cannot_be_used_is_an_error_with_the_reason(host: str, says: str) -> None:
     with pytest.raises(ListenError) as caught:
         Listener.bind(host, 0)
     assert str(caught.value).startswith(says)

@@ -40,7 +40,7 @@ def test_white_space_does_not_divide_the_ready_line(tmp_path: Path) -> None:
         assert listener.url == f"unix:{tmp_path}/a%20b%25.sock"
 
 
-def test_a_relative_path_is_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_starts_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with closing(UnixListener.bind("s.sock")) as listener:
         assert listener.path == tmp_path / "s.sock"
@@ -55,7 +55,7 @@ def test_the_umask_decides_who_may_connect(path: Path) -> None:
         os.umask(before)
 
 
-def test_what_a_killed_server_left_is_replaced(path: Path) -> None:
+def test_the_file_of_a_killed_server_is_replaced(path: Path) -> None:
     UnixListener.bind(str(path)).socket.close()
     assert path.is_socket()
     with closing(UnixListener.bind(str(path))) as listener, closing(socket.socket(socket.AF_UNIX)) as client:
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_a_socket_is_left_alone(path: Path) -> None:
     assert "exists and is not a socket" in refusal(path)
 
 
-def test_what_cannot_be_bound_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_bound_is_an_error_with_the_reason(tmp_path: Path) -> None:
     assert refusal("/no/such/folder/s").endswith("--uds /no/such/folder/s: No such file or directory")
     assert "is longer than 107 bytes" in refusal("/tmp/" + "x" * 103)
-    assert "embedded null byte" in refusal(tmp_path / "a\0b")
+    assert "embedded null" in refusal(tmp_path / "a\0b")

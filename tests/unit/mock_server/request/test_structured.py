@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from mock_server.engine.base import StructuredOutput
@@ -36,7 +38,7 @@ def wanted(fields: str) -> StructuredOutput | None:
         ),
     ],
 )  # fmt: skip
-def test_either_way_to_ask_arrives(fields: str, expected: StructuredOutput | None) -> None:
+def test_both_ways_to_ask_for_structure_reach_the_engine(fields: str, expected: StructuredOutput | None) -> None:
     assert wanted(fields) == expected
 
 
@@ -54,7 +56,7 @@ def test_either_way_to_ask_arrives(fields: str, expected: StructuredOutput | Non
         ),
     ],
 )
-def test_constraints_that_make_no_sense_are_refused(fields: str, param: str, says: str) -> None:
+def test_invalid_constraints_are_refused(fields: str, param: str, says: str) -> None:
     with pytest.raises(ApiError, match=says) as caught:
         wanted(fields)
     assert (caught.value.status, caught.value.param) == (400, param)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import replace
@@ -129,7 +131,7 @@ def test_an_integer_in_a_list_may_be_written_with_a_point(field: str, value: lis
         ('[{"role": "user", "content": [{"text": "hi"}]}]', "messages.0.content.0.type", "is required"),
     ],
 )
-def test_messages_are_named_by_their_place(messages: str, param: str, message: str) -> None:
+def test_a_wrong_message_is_named_by_its_position(messages: str, param: str, message: str) -> None:
     error = refusal(f'{{"messages": {messages}}}', ChatRequest)
     assert error.param == param
     assert message in error.message
@@ -155,7 +157,7 @@ def test_an_echo_of_bad_input_is_cut_wherever_it_is_long(fields: str) -> None:
     assert len(refusal(f'{{"prompt": "a", {fields}}}').body()) < 500
 
 
-def test_what_lies_in_a_wrong_value_is_left_out() -> None:
+def test_errors_omit_nested_values() -> None:
     message = refusal('{"prompt": "a", "n": [1, 2.0, "x", [3], [], {"a": 1}, {}]}').message
     assert message == 'n must be an integer (got [1, 2, "x", […], [], {…}, {}])'
 
@@ -196,7 +198,7 @@ def test_a_prompt_is_a_text_or_token_ids_or_a_list_of_either(prompt: Any) -> Non
 
 
 @pytest.mark.parametrize(("count", "status"), [(MAX_POINTED_INTEGERS, 200), (MAX_POINTED_INTEGERS + 1, 400)])
-def test_so_many_integers_of_a_list_may_be_written_with_a_point(count: int, status: int) -> None:
+def test_the_number_of_integers_written_with_a_point_is_limited(count: int, status: int) -> None:
     for field, model in (("prompt", CompletionRequest), ("tokens", DetokenizeRequest)):
         value = {field: [5.0] * count}
         if status == 200:
@@ -208,14 +210,14 @@ def test_so_many_integers_of_a_list_may_be_written_with_a_point(count: int, stat
 
 
 @pytest.mark.parametrize("bias", ["true", "null", '"1"', "101", "NaN", "-1e400", "9" * 400, "[1]"])
-def test_the_first_wrong_bias_is_told(bias: str) -> None:
+def test_the_first_wrong_bias_is_reported(bias: str) -> None:
     error = refusal(f'{{"prompt": "a", "logit_bias": {{"1": 3, "2": {bias}, "3": 1000}}}}')
     assert error.param == "logit_bias"
     assert "1000" not in error.message
 
 
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{", b"", b'{"a": "\xff"}', '{"a": 1}'.encode("utf-16")])
-def test_json_is_read_in_pieces_as_in_one(body: bytes) -> None:
+def test_parsing_in_two_steps_has_the_same_result_as_in_one(body: bytes) -> None:
     with pytest.raises(ApiError) as whole:
         parse(CompletionRequest, body)
     with pytest.raises(ApiError) as in_pieces:
@@ -254,7 +256,7 @@ def test_stop_takes_one_string_or_several(body: str, strings: tuple[str, ...]) -
         '"modalities": ["audio"]',
     ],
 )
-def test_what_is_not_carried_is_refused_by_name(field: str) -> None:
+def test_unsupported_fields_are_refused_by_name(field: str) -> None:
     request = parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode())
     with pytest.raises(ApiError) as caught:
         refuse_unsupported(request, SIM)
@@ -295,15 +297,15 @@ def test_a_value_that_asks_for_nothing_is_accepted(field: str) -> None:
         '"priority": 3',
     ],
 )
-def test_what_the_engine_does_is_accepted(field: str) -> None:
+def test_fields_that_the_engine_supports_are_accepted(field: str) -> None:
     refuse_unsupported(parse(CompletionRequest, f'{{"prompt": "a", {field}}}'.encode()), ALL)
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     assert parse(CompletionRequest, '{"prompt": "ä"}'.encode("utf-8-sig")).prompt == "ä"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
-def test_another_encoding_is_named(encoding: str) -> None:
+def test_the_error_names_another_encoding(encoding: str) -> None:
     with pytest.raises(ApiError, match="in UTF-16 or UTF-32; send it in UTF-8"):
         parse(CompletionRequest, '{"prompt": "a"}'.encode(encoding))

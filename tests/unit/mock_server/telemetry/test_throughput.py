@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from mock_server.telemetry.throughput import Throughput

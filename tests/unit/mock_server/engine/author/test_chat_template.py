@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from mock_server.engine.author.chat_template import render_chat
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import ChatOptions, ChatTurn
@@ -15,11 +17,11 @@ def test_each_message_is_its_role_its_text_and_an_end() -> None:
     )
 
 
-def test_a_role_of_ones_own_is_written_out() -> None:
+def test_a_custom_role_is_written_as_text() -> None:
     assert rendered(ChatTurn("critic", "no"), add_generation_prompt=False) == "<|role|>critic<|content|>no<|end|>"
 
 
-def test_an_image_is_so_many_tokens_before_the_text() -> None:
+def test_an_image_is_a_number_of_tokens_before_the_text() -> None:
     ids = render_chat(TOKENIZER, [ChatTurn("user", "hi", images=2)], image_tokens=3)
     assert TOKENIZER.decode(ids, special=True) == f"<|user|>{6 * '<|image|>'}hi<|end|><|assistant|>"
 

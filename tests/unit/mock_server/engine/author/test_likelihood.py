@@ -39,12 +39,12 @@ def said(tokens: list[int], edits: Edits, *, count: int = 10) -> list[int]:
 TOKENS = [300, 301, 302, 303, 304] * 2
 
 
-def test_nothing_wanted_changes_nothing() -> None:
+def test_no_restrictions_change_nothing() -> None:
     assert said(TOKENS, Edits({}, None)) == TOKENS
     assert said(TOKENS, Edits({300: 0.0, 5: 1.0}, None)) == TOKENS
 
 
-def test_a_bias_brings_tokens_in_and_keeps_them_out() -> None:
+def test_biases_add_and_exclude_tokens() -> None:
     assert said(TOKENS, Edits({7: 100.0}, None)) == [7] * 10
     kept_out = said(TOKENS, Edits({301: -100.0}, None))
     assert 301 not in kept_out
@@ -52,7 +52,7 @@ def test_a_bias_brings_tokens_in_and_keeps_them_out() -> None:
 
 
 @given(st.lists(token_ids, min_size=1, max_size=5, unique=True))
-def test_a_restricted_vocabulary_is_kept_to(allowed: list[int]) -> None:
+def test_answers_keep_to_a_restricted_vocabulary(allowed: list[int]) -> None:
     spoken = said(TOKENS, Edits({}, tuple(allowed)))
     assert set(spoken) <= set(allowed)
     assert all(a == b for a, b in zip(spoken, TOKENS, strict=True) if b in allowed)
@@ -65,11 +65,11 @@ def test_a_forbidden_word_is_never_completed() -> None:
     assert spoken[0] == 300
 
 
-def test_the_only_token_allowed_is_said_even_if_forbidden() -> None:
+def test_the_only_allowed_token_is_used_even_if_forbidden() -> None:
     assert said(TOKENS, Edits({}, (9,), bad_words=((9,),)), count=2) == [9, 9]
 
 
-def test_a_prompts_first_token_has_no_likelihood_and_the_others_depend_on_what_is_before() -> None:
+def test_the_first_token_of_a_prompt_has_no_likelihood_and_others_depend_on_earlier_ones() -> None:
     first, *rest = LIKELIHOOD.prompt([300, 301, 302], 2)
     assert first is None
     assert [position.chosen.token_id for position in rest if position] == [301, 302]
@@ -81,7 +81,7 @@ words = st.lists(st.integers(0, 3), min_size=1, max_size=4)
 
 
 @given(st.lists(words, max_size=30), st.lists(st.integers(0, 3), max_size=6))
-def test_banned_is_what_would_complete_a_word(bad_words: list[list[int]], before: list[int]) -> None:
+def test_tokens_that_would_complete_a_word_are_banned(bad_words: list[list[int]], before: list[int]) -> None:
     completing = {word[-1] for word in bad_words if before[len(before) - len(word) + 1 :] == word[:-1]}
     completing |= {word[0] for word in bad_words if len(word) == 1}
     assert set(Edits({}, None, bad_words).banned(before)) == completing

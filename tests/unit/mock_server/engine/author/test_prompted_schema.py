@@ -21,7 +21,7 @@ TREE = {"$defs": {"Node": USER}, "$ref": "#/$defs/Node"}
         "provide the parsed objects in json that match the following json_schema:\n\n\n" + json.dumps(USER, indent=2),
         f"Always respond with a JSON object that's compatible with this schema:\n\n{json.dumps(USER)}\n\nDon't …",
         f"```json\n{json.dumps(USER)}\n```",
-        # what an earlier answer said is not a schema, nor is what was broken off
+        # neither an earlier answer nor a truncated text is a schema
         f'{json.dumps(USER)} … {{"title": "linen", "type": "x"}} and {{"type": "object", "properties": {{',
         f'{{"type": {json.dumps(USER)}',
     ],
@@ -39,7 +39,7 @@ def test_the_last_schema_counts_and_not_one_nested_inside_it() -> None:
 @pytest.mark.parametrize(
     "prompt", ["", "Answer in JSON.", '{"properties": 3}', '{"properties": {"a": "text"}}', '{"a": {}}', "{" * 1000]
 )
-def test_what_is_not_a_schema_is_not_taken_for_one(prompt: str) -> None:
+def test_other_json_in_a_prompt_is_not_taken_for_a_schema(prompt: str) -> None:
     assert prompted_schema(prompt) is None
 
 

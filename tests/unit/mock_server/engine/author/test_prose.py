@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from itertools import islice
 
 import pytest
@@ -53,12 +55,12 @@ def test_each_part_of_the_key_changes_the_text() -> None:
     assert len(texts) == 8
 
 
-def test_greedy_ignores_the_seeds_of_request_and_server() -> None:
+def test_greedy_answers_ignore_the_seeds_of_request_and_server() -> None:
     other_seed = Author(TOKENIZER, "sim-chat", seed=9)
     assert ids(ENGLISH, temperature=0, seed=1) == ids(ENGLISH, temperature=0, seed=2, author=other_seed)
 
 
-def test_the_servers_seed_stands_in_for_a_missing_one() -> None:
+def test_the_servers_seed_replaces_a_missing_one() -> None:
     assert ids(ENGLISH) == ids(ENGLISH, seed=0)
     assert ids(ENGLISH, author=Author(TOKENIZER, "sim-chat", seed=9)) == ids(ENGLISH, seed=9)
 
@@ -84,7 +86,7 @@ def test_it_ends_at_the_end_of_a_sentence() -> None:
         assert written.count(TOKENIZER.eos_token_id) == 1  # and says so once
 
 
-def test_min_tokens_puts_the_end_off_and_ignore_eos_takes_it_away() -> None:
+def test_min_tokens_delays_the_end_and_ignore_eos_removes_it() -> None:
     assert ids(ENGLISH, count=1500, min_tokens=1000).index(TOKENIZER.eos_token_id) >= 1000
     assert TOKENIZER.eos_token_id not in ids(ENGLISH, count=5000, ignore_eos=True)
 
@@ -100,9 +102,7 @@ def test_an_adapter_names_itself_and_the_base_never_does() -> None:
 @given(
     st.sampled_from([ENGLISH, CHINESE]), st.integers(0, 50), st.sampled_from([None, "my_tuner"]), st.integers(1, 400)
 )
-def test_what_was_said_encodes_to_the_tokens_that_said_it(
-    prompt: list[int], seed: int, adapter: str | None, count: int
-) -> None:
+def test_an_answers_text_encodes_to_its_tokens(prompt: list[int], seed: int, adapter: str | None, count: int) -> None:
     written = ids(prompt, count=count, seed=seed, adapter=adapter, ignore_eos=True)
     assert TOKENIZER.encode(TOKENIZER.decode(written)) == written
 

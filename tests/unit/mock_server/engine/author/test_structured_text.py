@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import gc
 import random
 from typing import Any
@@ -13,7 +15,7 @@ from tests.support.hostile_schemas import SCHEMAS
 
 
 def test_all_functions_of_a_request_share_one_budget() -> None:
-    """Each that is tried takes its work out of what is left."""
+    """Each function that is tried takes its work from the remaining budget."""
     parameters = {"type": "object", "properties": {"a": SCHEMAS["many branches that cannot be"]}, "required": ["a"]}
     budget = Budget(MAX_STEPS)
     calls = [CallForm(f"f{number}", parameters, f"tools.{number}") for number in range(12)]
@@ -23,7 +25,7 @@ def test_all_functions_of_a_request_share_one_budget() -> None:
 
 
 @pytest.mark.parametrize("around", [lambda inner: inner, lambda inner: {"not": {"not": inner}}])
-def test_a_very_long_chain_of_references_is_refused_in_words(around: Any) -> None:
+def test_a_very_long_chain_of_references_is_refused_with_a_message(around: Any) -> None:
     chain = {str(number): around({"$ref": f"#/$defs/{number + 1}"}) for number in range(400)}
     schema = {"$ref": "#/$defs/0", "$defs": {**chain, "400": {"type": "string"}}}
     writer = StructuredWriter(StructuredOutput("json", schema), Budget.for_answers(1))
@@ -46,10 +48,10 @@ LONG_PARAMETERS = {"type": "object", "properties": {"a": {"pattern": LONG_PATTER
     ],
     ids=["expression", "long expression", "schema", "function"],
 )
-def test_what_is_too_much_work_leaves_nothing_for_the_garbage_collector(
+def test_refused_work_leaves_nothing_for_the_garbage_collector(
     wanted: StructuredOutput, steps: int, is_trial: bool
 ) -> None:
-    """Its passes stop every thread: with the trees of several requests in cycles, for a tenth of a second."""
+    """Garbage collection stops every thread, for a tenth of a second if the trees of several requests are cycles."""
     writer = StructuredWriter(wanted, Budget(steps, is_trial=is_trial))
     gc.collect()
     gc.disable()

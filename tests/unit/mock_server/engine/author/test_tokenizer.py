@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_incremental_detokenizing_gives_the_same_text(text: str, sizes: list[int
     assert shown == text
 
 
-def test_half_a_character_waits_for_the_rest_and_is_never_shown() -> None:
+def test_half_a_character_is_held_back_and_never_shown() -> None:
     detokenizer = IncrementalDetokenizer(TOKENIZER)
     assert [detokenizer.push([byte]) for byte in "é😀".encode()] == ["", "é", "", "", "", "😀"]
     assert detokenizer.push(list("😀".encode())[:3]) == ""
@@ -56,7 +58,7 @@ def test_text_that_looks_like_a_special_token_is_plain_text() -> None:
     assert TOKENIZER.decode(ids) == "<|end|><|user|>"
 
 
-def test_special_tokens_show_only_when_asked() -> None:
+def test_special_tokens_appear_only_on_request() -> None:
     ids = [TOKENIZER.special_ids["<|user|>"], *TOKENIZER.encode("hi"), TOKENIZER.eos_token_id]
     assert TOKENIZER.decode(ids) == "hi"
     assert TOKENIZER.decode(ids, special=True) == "<|user|>hi<|end|>"

@@ -1,10 +1,13 @@
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, AdapterNotFoundError
-from mock_server.engine.hf.adapter_files import AdapterFiles, smallest_max_rank
+from mock_server.engine.hf.adapter_files import AdapterFiles
+from mock_server.engine.lora_ranks import smallest_max_rank
 from tests.support.checkpoints import BASE_SHAPES, write_adapter, write_base
 
 Q_PROJ = "model.layers.0.self_attn.q_proj"
@@ -21,14 +24,14 @@ def test_an_adapter_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["adapter_config.json", "adapter_model.safetensors"])
-def test_a_folder_without_its_files_is_no_adapter(tmp_path: Path, missing: str) -> None:
+def test_a_folder_without_adapter_files_is_not_an_adapter(tmp_path: Path, missing: str) -> None:
     folder = write_adapter(tmp_path / "a")
     (folder / missing).unlink()
     with pytest.raises(AdapterNotFoundError, match=f"adapter tuner: {folder} has no {missing}"):
         read(folder)
 
 
-def test_a_folder_that_is_not_there_is_no_adapter(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_an_adapter(tmp_path: Path) -> None:
     with pytest.raises(AdapterNotFoundError, match="does not exist"):
         read(tmp_path / "none")
     with pytest.raises(AdapterNotFoundError, match="the adapter tuner has no path"):
@@ -45,7 +48,7 @@ def test_a_folder_that_is_not_there_is_no_adapter(tmp_path: Path) -> None:
         ({"rank_pattern": {"q_proj": "x"}}, "must be a positive integer"),
     ],
 )
-def test_what_no_engine_could_serve_is_refused(tmp_path: Path, config: dict[str, object], says: str) -> None:
+def test_an_adapter_that_no_engine_could_serve_is_refused(tmp_path: Path, config: dict[str, object], says: str) -> None:
     with pytest.raises(AdapterError, match=says):
         read(write_adapter(tmp_path / "a", **config))  # type: ignore[arg-type]
 
@@ -61,7 +64,9 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, content: s
 def test_a_rank_that_is_too_large_has_a_remedy(tmp_path: Path) -> None:
     found = read(write_adapter(tmp_path / "a", rank=20))
     found.check_rank(32)
-    with pytest.raises(AdapterError, match="has rank 20, the server is made for 16: start it with --max-lora-rank 32"):
+    with pytest.raises(
+        AdapterError, match="has rank 20, and the engine takes at most 16: start it with --max-lora-rank 32"
+    ):
         found.check_rank(16)
 
 
@@ -93,7 +98,9 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path, modules: dict[str
         read(write_adapter(tmp_path / "a", base="other", modules=modules)).check_base(str(base))
 
 
-def test_a_base_whose_shapes_are_not_to_be_had_is_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_adapter_is_accepted_if_the_base_has_no_shapes_to_compare(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     quantized = write_base(tmp_path / "q", {f"{Q_PROJ}.qweight": (1, 8), "model.embed_tokens.weight": (32, 8)})
     renamed = write_base(tmp_path / "r", {"language_model.layers.0.self_attn.q_proj.weight": (8, 8)})
     found = read(write_adapter(tmp_path / "a", base="org/other"))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,14 @@ def test_a_folder_without_safetensors_has_no_shapes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 16])
-def test_a_file_that_is_no_safetensors_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_in_another_format_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match=r"model\.safetensors is not a safetensors file"):
         tensor_shapes(tmp_path)
 
 
 @pytest.mark.parametrize(("content", "says"), [("{", "is not valid JSON"), ("[]", "must be a JSON object")])
-def test_json_that_is_none_is_named(tmp_path: Path, content: str, says: str) -> None:
+def test_invalid_json_is_named(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "config.json"
     file.write_text(content)
     with pytest.raises(ValueError, match=says):

@@ -1,4 +1,6 @@
-"""Where a tokenizer's work is done: short texts at once, long ones in a thread, and never two at a time."""
+"""Where a tokenizer works: on short texts immediately, on long ones in a thread, and never on two at a time."""
+
+from __future__ import annotations
 
 import asyncio
 import threading
@@ -16,7 +18,7 @@ LONG = "x" * (SHORT + 1)
 
 
 class Tokenizer:
-    """Encodes a text as its length; long ones wait until they are let go."""
+    """Encodes a text as its length. Long texts wait until they are released."""
 
     def __init__(self) -> None:
         self.threads: list[threading.Thread] = []
@@ -66,7 +68,7 @@ def test_a_long_text_leaves_the_loop_free_and_a_short_one_waits_for_it(tokenizer
     assert threading.current_thread() not in tokenizer.threads
 
 
-def test_a_text_that_nobody_waits_for_any_longer_still_has_its_turn(tokenizer: Tokenizer, text: HfText) -> None:
+def test_a_text_whose_client_has_left_is_still_processed_in_order(tokenizer: Tokenizer, text: HfText) -> None:
     async def leave() -> list[int]:
         long = asyncio.create_task(text.tokenize(LONG))
         await asyncio.to_thread(tokenizer.begun.wait, 30)
@@ -84,7 +86,7 @@ def test_a_text_that_nobody_waits_for_any_longer_still_has_its_turn(tokenizer: T
 
 
 class Templated(Tokenizer):
-    """Of bytes, whose longest token has 7; its template fails as templates do with values that they do not expect."""
+    """Has tokens of bytes, at most 7 long. Its template fails as templates do on unexpected values."""
 
     chat_template = "a template"
 
@@ -127,6 +129,6 @@ def test_a_conversation_with_a_long_call_is_rendered_in_the_thread() -> None:
 
 
 @pytest.mark.parametrize("error", [TypeError("not iterable"), KeyError("a"), ZeroDivisionError()])
-def test_what_a_template_cannot_make_of_a_clients_values_is_a_refusal(error: Exception) -> None:
+def test_a_template_that_fails_on_a_clients_values_refuses_the_request(error: Exception) -> None:
     with pytest.raises(RequestRefusedError, match="chat template refuses"):
         asyncio.run(HfText(Templated(error)).render_chat([ChatTurn("user", "a")]))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ LLAMA = {
         ("\u010a", b"\n"),
         ("\u00e4\u00bd\u0142", "你".encode()),
         ("<|im_end|>", b"<|im_end|>"),
-        ("plain text", b"plain text"),  # an added token: the space is not of the alphabet
+        ("plain text", b"plain text"),  # an added token: the space is outside the alphabet
     ],
 )
 def test_byte_level_pieces_are_bytes_in_disguise(piece: str, data: bytes) -> None:
@@ -59,7 +61,7 @@ def test_marked_pieces_have_a_mark_for_each_space(piece: str, data: bytes) -> No
         ({}, None),
     ],
 )
-def test_a_decoder_that_is_not_known_is_not_guessed(decoder: dict[str, object], reader: object) -> None:
+def test_an_unknown_decoder_is_not_guessed(decoder: dict[str, object], reader: object) -> None:
     assert piece_reader(decoder) is reader
 
 
@@ -78,7 +80,7 @@ def test_text_that_comes_in_pieces_is_the_text_as_a_whole(token_ids: list[int]) 
     assert set(whole[len(streamed) :]) <= {"\ufffd"}  # half a character at the end is not shown
 
 
-def test_special_tokens_are_written_out_only_where_bytes_are_asked_for() -> None:
+def test_special_tokens_appear_only_as_bytes() -> None:
     table = VocabularyTable(dict(enumerate(PIECES)).get, read_byte_level, SPECIAL)
     assert table.token_bytes(6) == b"<|end|>"
     assert table.shown_bytes(6) == b""

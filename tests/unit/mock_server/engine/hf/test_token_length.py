@@ -1,4 +1,6 @@
-"""What a text's length tells about its tokens: only where each of its characters must take part in one."""
+"""A text's length bounds its tokens only if each of its characters must be part of one."""
+
+from __future__ import annotations
 
 import json
 from typing import Any
@@ -12,7 +14,7 @@ NFC = {"type": "NFC"}
 
 
 class Described:
-    """As much of a tokenizer as is asked: its description, and that it has one."""
+    """The part of a tokenizer that is used: its description."""
 
     def __init__(self, *, model: dict[str, Any] | None = None, added: dict[str, Any] | None = None, **how: Any) -> None:
         self.backend_tokenizer = self

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -27,7 +29,7 @@ def test_virtual_time_jumps_from_alarm_to_alarm() -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_real_alarms_ring_in_order_and_never_early(scale: float) -> None:
+def test_real_alarms_fire_in_order_and_never_early(scale: float) -> None:
     async def scenario() -> list[tuple[float, float]]:
         clock = RealClock(scale)
         clock.start()
@@ -44,7 +46,7 @@ def test_real_alarms_ring_in_order_and_never_early(scale: float) -> None:
     assert all(now >= at for at, now in rung)
 
 
-def test_a_clock_that_is_not_started_says_so() -> None:
+def test_a_clock_that_has_not_started_raises_an_error() -> None:
     with pytest.raises(RuntimeError, match="start"):
         RealClock().call_at(0.0, lambda: None)
     with pytest.raises(ValueError, match=r"time_scale must be above 0 \(got 0\)"):

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import math
 import statistics
 
@@ -35,7 +37,7 @@ def test_no_cost_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
-def test_costs_that_are_none_are_refused(value: float) -> None:
+def test_invalid_costs_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="base_s must be"):
         StepCosts(base_s=value)
 

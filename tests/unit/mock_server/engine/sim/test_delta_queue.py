@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ async def drain(queue: DeltaQueue) -> list[Sequence[Delta]]:
     return [batch async for batch in queue]
 
 
-def test_a_reader_gets_all_that_is_ready_at_once() -> None:
+def test_a_reader_gets_all_ready_deltas_together() -> None:
     async def scenario() -> list[Sequence[Delta]]:
         queue = DeltaQueue(1, lambda: None)
         reader = asyncio.create_task(drain(queue))
@@ -44,7 +46,7 @@ def test_final_only_gives_each_choice_as_one_delta() -> None:
     assert asyncio.run(scenario()) == [[Delta(0, [1, 3], "stop")], [Delta(1, [4], "length")]]
 
 
-def test_closing_aborts_once_and_only_what_has_not_ended() -> None:
+def test_closing_aborts_once_and_only_before_the_end() -> None:
     async def scenario() -> list[str]:
         aborted: list[str] = []
         open_one = DeltaQueue(1, lambda: aborted.append("open"))
@@ -59,7 +61,7 @@ def test_closing_aborts_once_and_only_what_has_not_ended() -> None:
     assert asyncio.run(scenario()) == ["open"]
 
 
-def test_a_failure_comes_after_what_was_ready() -> None:
+def test_a_failure_follows_the_deltas_that_were_ready() -> None:
     async def scenario(waiting: bool) -> None:
         queue = DeltaQueue(1, lambda: None)
         if not waiting:
@@ -80,7 +82,7 @@ async def passes() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_listener_is_called_once_for_all_that_came_in_a_pass_and_a_failure_comes_last() -> None:
+def test_a_listener_is_called_once_per_pass_and_a_failure_is_last() -> None:
     async def scenario() -> list[object]:
         seen: list[object] = []
         queue = DeltaQueue(1, lambda: None)
@@ -105,7 +107,7 @@ def test_a_listener_is_called_once_for_all_that_came_in_a_pass_and_a_failure_com
     assert asyncio.run(scenario()) == [[FIRST], [SECOND, SECOND], [FIRST], "broken"]
 
 
-def test_who_no_longer_listens_iterates_and_misses_nothing() -> None:
+def test_a_reader_that_iterates_after_listening_misses_nothing() -> None:
     async def scenario() -> list[Sequence[Delta]]:
         queue = DeltaQueue(1, lambda: None)
         queue.listen(lambda: None)  # takes nothing
@@ -119,7 +121,7 @@ def test_who_no_longer_listens_iterates_and_misses_nothing() -> None:
     assert asyncio.run(scenario()) == [[FIRST, SECOND, LAST]]
 
 
-def test_readers_of_one_engine_are_told_in_order_and_a_defect_of_one_is_its_own(
+def test_readers_of_an_engine_wake_in_order_and_a_defect_affects_only_its_reader(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> list[str]:
@@ -137,7 +139,7 @@ def test_readers_of_one_engine_are_told_in_order_and_a_defect_of_one_is_its_own(
     assert "a reader of the engine failed" in caplog.text
 
 
-def test_readers_that_take_long_leave_others_a_turn_and_are_told_in_order_all_the_same() -> None:
+def test_slow_readers_yield_to_other_tasks_and_still_wake_in_order() -> None:
     async def scenario() -> list[int | str]:
         told: list[int | str] = []
         outbox = Outbox()
@@ -162,7 +164,7 @@ def test_readers_that_take_long_leave_others_a_turn_and_are_told_in_order_all_th
 
 
 @pytest.mark.parametrize(("kind", "most"), [({"top_logprobs": 2}, 16), ({"final_only": True}, 8)])
-def test_what_takes_long_to_write_is_read_in_smaller_batches(kind: dict[str, int], most: int) -> None:
+def test_deltas_that_take_long_to_write_are_read_in_smaller_batches(kind: dict[str, int], most: int) -> None:
     async def scenario() -> list[Sequence[Delta]]:
         queue = DeltaQueue(100, lambda: None, **kind)  # type: ignore[arg-type]
         deltas = [Delta(choice, [1], "stop") for choice in range(100)]
@@ -178,7 +180,7 @@ def test_what_takes_long_to_write_is_read_in_smaller_batches(kind: dict[str, int
 @pytest.mark.parametrize(("top", "most"), [(None, 200_000), (20, 200_000 // 6)])
 def test_deltas_with_log_probabilities_weigh_more_while_they_wait(top: int | None, most: int) -> None:
     async def scenario() -> int:
-        """How many wait when the stream is given up."""
+        """How many deltas are waiting when the stream is ended."""
         closed = asyncio.Event()
         queue = DeltaQueue(1, closed.set, top_logprobs=top)
         for count in range(1, 250_000):

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import count
 
@@ -13,7 +15,7 @@ EOS = 0
 
 
 def sequence(prompt: int, output: int, *, eos_at: int | None = None) -> Sequence:
-    """A sequence of so many prompt tokens that says 1, 2, 3 … for at most `output` tokens."""
+    """A sequence with this many prompt tokens that generates 1, 2, 3 …, at most `output` tokens."""
 
     def tokens() -> Iterator[int]:
         for position in count(1):
@@ -56,7 +58,7 @@ def test_the_end_of_sequence_stops() -> None:
     assert one.status is SequenceStatus.FINISHED
 
 
-def test_an_aborted_sequence_leaves_whatever_its_state_and_its_plan_skips_it() -> None:
+def test_an_aborted_sequence_leaves_in_any_state_and_its_plan_skips_it() -> None:
     scheduler = Scheduler(max_num_seqs=2, max_num_batched_tokens=4)
     decoding, prefilling, waiting = sequence(1, 9), sequence(9, 9), sequence(1, 9)
     for each in (decoding, prefilling, waiting):
@@ -119,13 +121,13 @@ def test_every_schedule_keeps_the_rules(
         decoding, waiting = list(scheduler.decoding), len(scheduler.waiting)
         plan = scheduler.schedule()
         used = len(plan.decodes) + plan.num_prefill_tokens
-        assert plan.decodes == decoding  # nobody who can decode is left out
+        assert plan.decodes == decoding  # every sequence that can decode does
         assert plan.num_prefill_tokens == sum(chunk.num_tokens for chunk in plan.prefills)
         assert plan.num_kv_tokens == sum(each.num_computed_tokens for each in decoding)
         assert used <= scheduler.max_num_batched_tokens
         assert scheduler.num_running <= max_num_seqs
         assert all(0 < chunk.num_tokens <= chunk.sequence.num_prefill_tokens_left for chunk in plan.prefills)
-        if scheduler.waiting:  # no one waits while there is room
+        if scheduler.waiting:  # none waits while there is room
             assert scheduler.num_running == max_num_seqs or used == scheduler.max_num_batched_tokens
         assert len(scheduler.waiting) <= waiting
         for each, token_id, finish_reason in scheduler.complete(plan):
@@ -134,7 +136,7 @@ def test_every_schedule_keeps_the_rules(
                 first_tokens.append(each)
             said[each].append(token_id)
             assert (finish_reason is not None) == each.is_finished
-    # First come, first served; each says all it has to say, once and in order.
+    # First come, first served. Each generates all its tokens, once and in order.
     order = [each for _, each in arrivals]
     served = [each for each in first_tokens if each in expected]
     assert served == [each for each in order if each in expected]
@@ -144,7 +146,7 @@ def test_every_schedule_keeps_the_rules(
     assert not scheduler.waiting
 
 
-def test_the_parts_of_a_plan_are_its_work_in_order_and_no_part_is_larger_than_asked_for() -> None:
+def test_the_parts_of_a_plan_are_its_work_in_order_within_the_size() -> None:
     scheduler = Scheduler(max_num_seqs=9, max_num_batched_tokens=100)
     for number in range(9):
         if number == 5:

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -34,7 +36,7 @@ async def timed(
     return [(clock.now(), delta) async for batch in stream for delta in batch]
 
 
-def test_tokens_come_on_each_requests_own_absolute_schedule() -> None:
+def test_tokens_follow_each_requests_own_absolute_schedule() -> None:
     async def scenario(engine: ScriptedEngine, clock: VirtualClock) -> None:
         first, second = await asyncio.gather(timed(engine, clock), timed(engine, clock, start=0.0625))
         assert [at for at, _ in first] == [0.25, 0.375, 0.5, 0.625]
@@ -63,7 +65,7 @@ def test_choices_share_their_times() -> None:
     run(PACED, scenario)
 
 
-def test_a_script_may_say_anything_at_any_time() -> None:
+def test_a_script_may_send_any_tokens_at_any_time() -> None:
     def script(request: ScriptedRequest) -> Iterator[TimedDelta]:
         yield TimedDelta(0.0, Delta(0, [1, 2, 3], None))
         yield TimedDelta(9.0, Delta(0, [], "length"))
@@ -100,7 +102,7 @@ def test_a_script_that_ends_too_soon_is_a_failure(first: list[TimedDelta]) -> No
     run(lambda request: iter(first), scenario)
 
 
-def test_closing_ends_the_performance() -> None:
+def test_closing_ends_the_script() -> None:
     async def scenario(engine: ScriptedEngine, clock: VirtualClock) -> None:
         stream = await engine.generate([65], PARAMS, request_id="r")
         await anext(stream)
@@ -125,7 +127,7 @@ def test_a_stopped_engine_ends_its_streams_and_refuses() -> None:
     run(PACED, scenario)
 
 
-def test_an_engine_that_is_behind_lets_others_on_its_loop_have_their_turns() -> None:
+def test_an_engine_that_is_behind_lets_other_tasks_on_its_loop_run() -> None:
     def late(request: ScriptedRequest) -> Iterator[TimedDelta]:
         for _ in range(10_000):
             yield TimedDelta(0.0, Delta(0, [65], None))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from itertools import count
 
 import pytest
@@ -9,7 +11,7 @@ EOS = 3
 
 
 def run(params: GenerationParams) -> tuple[int, FinishReason]:
-    """How many tokens the sequence 1, 2, 3 … says, and why it ends."""
+    """How many tokens the sequence 1, 2, 3 … generates, and why it ends."""
     sequence = Sequence(1, params, count(1), eos_token_id=EOS)
     while True:
         token_id, finish_reason = sequence.sample()

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -45,7 +47,7 @@ def run(profile: Profile, scenario: Callable[[SimulatedEngine, Clock], Awaitable
 async def times(
     engine: SimulatedEngine, clock: Clock, params: GenerationParams, prompt: Sequence[int] = PROMPT, start: float = 0.0
 ) -> list[float]:
-    """When each token comes."""
+    """The time of each token."""
     if start:
         await clock.sleep_until(start)
     seen = []
@@ -67,7 +69,7 @@ def test_step_times_are_exactly_those_of_the_cost_model() -> None:
     assert run(STEADY, scenario) == [2.0, 4.0, 6.125]
 
 
-def test_a_prefill_shares_the_step_of_who_decodes_and_slows_it() -> None:
+def test_a_prefill_shares_a_step_with_decodes_and_slows_them() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> list[list[float]]:
         return await asyncio.gather(
             times(engine, clock, fixed(3)), times(engine, clock, fixed(1), prompt=[65] * 8, start=2.5)
@@ -78,7 +80,7 @@ def test_a_prefill_shares_the_step_of_who_decodes_and_slows_it() -> None:
     assert run(STEADY, scenario) == [[2.0, 4.0, 7.875], [9.125]]
 
 
-def test_who_does_not_fit_the_batch_waits() -> None:
+def test_a_request_that_does_not_fit_the_batch_waits() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> None:
         requests = [asyncio.create_task(times(engine, clock, fixed(1), [65])) for _ in range(3)]
         await clock.sleep_until(0.5)
@@ -98,7 +100,7 @@ def test_the_front_end_delays_a_request_before_it_queues() -> None:
     assert run(profile, scenario) == [11.0, 12.0]
 
 
-def test_a_request_says_the_same_alone_and_in_a_batch_of_64() -> None:
+def test_a_request_gets_the_same_text_alone_and_in_a_batch_of_64() -> None:
     prompts = [AUTHOR.tokenizer.encode(f"question number {number}") for number in range(64)]
     params = GenerationParams(max_tokens=60, seed=5)
 
@@ -113,7 +115,7 @@ def test_a_request_says_the_same_alone_and_in_a_batch_of_64() -> None:
     assert run(PROFILES["instant"], together) == batch
 
 
-def test_choices_of_a_request_carry_their_index_and_end_apart() -> None:
+def test_choices_of_a_request_have_their_index_and_end_separately() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> list[Delta]:
         stream = await engine.generate(PROMPT, GenerationParams(max_tokens=400, n=3), request_id="r")
         return [delta async for batch in stream for delta in batch]
@@ -141,7 +143,7 @@ def test_closing_a_stream_frees_the_engine(started: bool) -> None:
     run(STEADY, scenario)
 
 
-def test_closing_before_the_front_end_is_done_frees_it_too() -> None:
+def test_closing_during_the_front_ends_delay_frees_it_too() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> None:
         stream = await engine.generate(PROMPT, fixed(1000), request_id="r")
         await stream.aclose()
@@ -161,7 +163,7 @@ def test_counters_are_exact() -> None:
     run(STEADY, scenario)
 
 
-def test_lag_is_published_and_none_is_when_nothing_is_timed() -> None:
+def test_lag_is_published_and_empty_before_anything_is_timed() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> dict[str, float]:
         await token_ids(engine, PROMPT, fixed(5))
         return dict(engine.stats().lag_s)
@@ -213,7 +215,7 @@ def test_a_death_of_the_step_loop_reaches_streams_and_health(caplog: pytest.LogC
     assert "the step loop failed" in caplog.text
 
 
-def test_what_it_cannot_run_is_refused() -> None:
+def test_a_request_that_it_cannot_run_is_refused() -> None:
     async def scenario(engine: SimulatedEngine, clock: Clock) -> None:
         with pytest.raises(EngineError, match="'tuner' is not loaded; loaded: none"):
             await engine.generate(PROMPT, fixed(1), request_id="r", adapter="tuner")

@@ -1,4 +1,6 @@
-"""The check of adapters against engines of the kind that it looks for, scripted."""
+"""The check of adapters, against scripted engines with the fault that it looks for."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
@@ -52,15 +54,15 @@ def verdict(engine: Engine) -> bool:
         (Engine(leak=1.0), False),
         (Engine(leak=0.0, noise=0.3), True),  # sums in another order, as in bfloat16
         (Engine(leak=1.0, noise=0.3), False),
-        (Engine(leak=1.0, adapter=BASE), True),  # an adapter that changes nothing cannot spoil anything
+        (Engine(leak=1.0, adapter=BASE), True),  # an adapter that changes nothing cannot affect the base
     ],
 )
-def test_base_rows_that_answer_as_the_adapter_are_found_out(engine: Engine, clean: bool) -> None:
+def test_base_rows_that_answer_like_the_adapter_are_detected(engine: Engine, clean: bool) -> None:
     assert verdict(engine) is clean
     assert engine.asked == [None, "tuner", None, "tuner", None, "tuner"]
 
 
-def test_a_distance_is_over_all_positions() -> None:
+def test_the_distance_covers_all_positions() -> None:
     assert distance([-1.0, -2.0], [-1.5, -1.0]) == 1.5
     with pytest.raises(ValueError, match="shorter"):
         distance([-1.0], [])

@@ -1,4 +1,4 @@
-"""One schema for several functions: each refers to its own parts, wherever they stand in it."""
+"""One schema for several functions: each refers to its own parts, wherever they are in it."""
 
 from __future__ import annotations
 

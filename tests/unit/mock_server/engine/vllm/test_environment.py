@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -29,7 +31,7 @@ def test_logs_go_to_standard_error_and_errors_to_a_file_too(tmp_path: Path) -> N
     assert "VLLM_LOGGING_CONFIG_PATH" not in environ
 
 
-def test_what_the_user_has_set_stays(tmp_path: Path) -> None:
+def test_variables_of_the_user_stay_unchanged(tmp_path: Path) -> None:
     own = {
         "VLLM_WORKER_MULTIPROC_METHOD": "fork",
         "VLLM_NO_USAGE_STATS": "0",
@@ -87,7 +89,7 @@ def test_memory_is_read_from_the_kernels_table() -> None:
         ({}, {}, None, None),
     ],
 )
-def test_a_cache_is_given_a_size_where_nobody_has_named_one(
+def test_the_cache_has_a_default_size_unless_the_user_sets_one(
     environ: dict[str, str], arguments: dict[str, float], available: int | None, expected: int | None
 ) -> None:
     assert cpu_cache_bytes(environ, arguments, available) == expected

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +19,7 @@ def output(*completions: dict[str, Any], **fields: Any) -> SimpleNamespace:
     return SimpleNamespace(outputs=[SimpleNamespace(**plain | completion) for completion in completions], **fields)
 
 
-def test_what_each_choice_gained() -> None:
+def test_each_choices_new_tokens_are_read() -> None:
     deltas = read_deltas(
         output({"token_ids": [5, 6]}, {"index": 1, "token_ids": [7], "finish_reason": "stop"}, {"index": 2})
     )
@@ -28,18 +30,18 @@ def test_an_end_without_tokens_is_an_end() -> None:
     assert read_deltas(output({"finish_reason": "length"})) == [Delta(0, [], "length")]
 
 
-def test_choices_that_are_all_the_same_are_copies() -> None:
+def test_identical_choices_are_copies() -> None:
     deltas = read_deltas(output({"token_ids": [5], "finish_reason": "length"}), num_copies=3)
     assert deltas == [Delta(number, [5], "length") for number in range(3)]
 
 
 @pytest.mark.parametrize("reason", ["abort", "error", "repetition"])
-def test_an_end_that_the_request_did_not_ask_for_is_a_failure(reason: str) -> None:
+def test_an_unrequested_end_is_a_failure(reason: str) -> None:
     with pytest.raises(EngineError, match=reason):
         read_deltas(output({"token_ids": [5], "finish_reason": reason}))
 
 
-def test_the_likeliest_come_by_rank_and_the_token_itself_wherever_it_stands() -> None:
+def test_the_likeliest_tokens_are_in_order_of_rank_and_the_token_itself_is_found() -> None:
     position = read_position(9, {9: entry(-5.0, 40), 4: entry(-1.0, 2), 3: entry(-0.5, 1)})
     assert position.chosen == TokenLogprob(9, -5.0, 40)
     assert [token.token_id for token in position.top] == [3, 4, 9]
@@ -50,7 +52,7 @@ def test_a_token_alone_is_among_the_likeliest_only_if_it_is_the_likeliest(rank: 
     assert read_position(9, {9: entry(-0.1, rank)}) == PositionLogprobs(TokenLogprob(9, -0.1, rank), top)  # type: ignore[arg-type]
 
 
-def test_log_probabilities_go_with_their_tokens() -> None:
+def test_log_probabilities_match_their_tokens() -> None:
     (delta,) = read_deltas(output({"token_ids": [5, 6], "logprobs": [{5: entry(-1.0, 1)}, {6: entry(-2.0, 1)}]}))
     assert delta.logprobs is not None
     assert [position.chosen.logprob for position in delta.logprobs] == [-1.0, -2.0]

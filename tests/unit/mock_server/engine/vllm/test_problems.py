@@ -1,8 +1,10 @@
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
-from mock_server.engine.vllm.problems import last_line, root_cause, start_problem
+from mock_server.engine.vllm.problems import last_line, root_cause, start_error
 
 TRACEBACK = """\
 2026-01-02 03:04:05,006 ERROR vllm.v1.engine.core: EngineCore failed to start.
@@ -20,7 +22,7 @@ def problem(error: Exception, log: str, folder: Path) -> str:
     file = folder / "errors"
     if log:
         file.write_text(log)
-    return start_problem(error, file, {"model": "/models/m"})
+    return str(start_error(error, file, {"model": "/models/m"}))
 
 
 def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> None:
@@ -31,9 +33,9 @@ def test_the_cause_in_another_process_is_found_in_its_log(tmp_path: Path) -> Non
     assert said.endswith("or lower --max-model-len.")
 
 
-def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
+def test_without_a_log_file_the_message_points_to_the_log_above(tmp_path: Path) -> None:
     assert problem(FAILED, "", tmp_path) == (
-        "vLLM cannot serve /models/m: its engine's process failed; the log above tells why."
+        "vLLM cannot serve /models/m: its engine's process failed; see the log above."
     )
 
 
@@ -42,12 +44,12 @@ def test_without_a_log_the_log_above_has_to_do(tmp_path: Path) -> None:
     [
         (
             "Available memory on node 0 (10.6/14.3 GiB) is less than requested memory for kv (200.0 GiB).",
-            "Ask for less:",
+            "Ask for less, such as --kv-cache-memory-bytes 1G",
         ),
-        ("CUDA out of memory. Tried to allocate 2 GiB", "Ask for less:"),
-        ("No available memory for the cache blocks.", "Give the cache more"),
-        ("User-specified max_model_len (100000) is greater than the derived one", "a shorter context"),
-        ("We couldn't connect to 'https://huggingface.co' to load the files", "make the hub reachable"),
+        ("CUDA out of memory. Tried to allocate 2 GiB", "Ask for less, such as --kv-cache-memory-bytes 1G"),
+        ("No available memory for the cache blocks.", "Give the cache more memory"),
+        ("User-specified max_model_len (100000) is greater than the derived one", "Choose a shorter context"),
+        ("We couldn't connect to 'https://huggingface.co' to load the files", "make sure that the hub is reachable"),
         ("Please pass the argument `trust_remote_code=True`", "--trust-remote-code true"),
         ("Cannot find the config file for gptq", "leave --quantization out"),
     ],
@@ -58,7 +60,7 @@ def test_a_known_cause_has_a_remedy(message: str, remedy: str, tmp_path: Path) -
     assert remedy in said
 
 
-def test_pydantics_wrapping_is_taken_off_and_long_stories_end_after_a_sentence(tmp_path: Path) -> None:
+def test_pydantics_wrapping_is_removed_and_long_messages_end_after_a_sentence(tmp_path: Path) -> None:
     story = (
         "1 validation error for ModelConfig\n  Value error, The model type `x` is not known. " + "You can try. " * 90
     )
@@ -74,7 +76,7 @@ def test_the_innermost_exception_is_the_cause() -> None:
     assert root_cause("nothing here") is None
 
 
-def test_the_last_line_of_a_traceback_says_it() -> None:
+def test_the_last_line_of_a_traceback_is_its_message() -> None:
     assert last_line("Call failed:\nTraceback\n  File x\nValueError: LoRA rank 16 is greater\n") == (
         "ValueError: LoRA rank 16 is greater"
     )

@@ -1,4 +1,4 @@
-"""Schemas that hypothesis makes up: every keyword, in combinations that nobody would write."""
+"""Schemas from hypothesis: every keyword, in combinations that nobody would write."""
 
 from __future__ import annotations
 

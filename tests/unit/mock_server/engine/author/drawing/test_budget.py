@@ -23,7 +23,7 @@ from mock_server.engine.author.drawing.regex_syntax import parse
 from tests.support.hostile_schemas import EXPRESSIONS, SCHEMAS
 from tests.unit.mock_server.engine.author.drawing.schema_strategies import documents
 
-LIMIT_S = 1.5  # of processor time; it takes a tenth of that, and took minutes
+LIMIT_S = 1.5  # of processor time; it takes a tenth of that, and once took minutes
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -51,7 +51,7 @@ def test_work_ends_within_the_steps_whatever_the_schema(schema: Any, steps: int)
     assert budget.steps_spent <= steps
 
 
-def test_the_budget_is_shared_by_all_that_is_drawn_from_it() -> None:
+def test_all_draws_share_the_budget() -> None:
     drawer = InstanceDrawer({"type": "array", "items": {"type": "integer"}, "minItems": 500}, Budget())
     with pytest.raises(TooMuchWorkError, match="more work"):
         for _ in range(MAX_STEPS):
@@ -67,7 +67,7 @@ def test_text_is_counted_before_it_is_written() -> None:
     assert budget.characters_spent == 100
 
 
-def test_an_attempt_may_spend_half_of_what_is_left() -> None:
+def test_an_attempt_may_spend_half_of_the_remaining_budget() -> None:
     budget = Budget(100)
     attempt = budget.half()
     with pytest.raises(TooMuchWorkError):

@@ -1,4 +1,4 @@
-"""Texts for regular expressions, checked by Python's own; and matching, which takes no longer for a bad expression."""
+"""Texts for regular expressions, checked by Python's own; and matching, which bad expressions do not slow down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ patterns = st.recursive(_plain_atoms | st.sampled_from(BORDERS), lambda inner: _
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """ASCII, as ECMA-262 has it."""
+    """ASCII, as in ECMA-262."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -86,7 +86,7 @@ def test_text_is_always_found_for_an_expression_without_borders_and_look_arounds
 
 @given(plain_patterns, st.integers(0, 40))
 def test_a_possible_length_is_always_found(pattern: str, seed: int) -> None:
-    """As there is for the length of any text that was drawn without a wish."""
+    """At least the length of a text that was drawn without a given length is possible."""
     length = len(draw(pattern, seed, whole=True))
     assert len(draw(pattern, 1, whole=True, least=length, most=length)) == length
 
@@ -159,13 +159,13 @@ def test_the_error_says_why_an_expression_cannot_be_used(pattern: Any, says: str
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "(a|aa)+$", r"(.*a){20}$", "(?=(a+)+$)a*", "(?!(a*)*b)a*c?$"])
-def test_expressions_that_take_a_backtracking_matcher_for_ever_take_this_one_few_steps(pattern: str) -> None:
+def test_expressions_that_stall_a_backtracking_matcher_take_few_steps(pattern: str) -> None:
     budget = Budget(steps=20_000)
     assert not is_whole(parse(pattern, budget), "a" * 400 + "!", budget)
     assert not is_found(parse("^" + pattern + "x", budget), "a" * 400 + "!", budget)
 
 
-def test_repetitions_that_multiply_are_too_much_before_anything_is_written() -> None:
+def test_multiplying_repetitions_are_refused_before_anything_is_written() -> None:
     budget = Budget()
     with pytest.raises(TooMuchWorkError, match="more text than the simulated engine writes"):
         Expressions(budget).draw("((((a{99}){99}){99}){99}){99}", random.Random(0))

@@ -1,4 +1,4 @@
-"""Whatever is drawn satisfies its schema, and whatever a schema leaves open is drawn sooner or later."""
+"""Every instance satisfies its schema, and every value that a schema allows is drawn sooner or later."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def instances(schema: Any, seeds: int = 60) -> list[Any]:
 
 
 def validate(value: Any, schema: Any) -> None:
-    """As a client gets it, under the draft that the schema names, else the newest."""
+    """Checks an instance as a client gets it, by the draft that the schema names, else the newest."""
     validator = validator_for(schema, default=jsonschema.Draft202012Validator)
     validator(schema).validate(json.loads(json.dumps(value, allow_nan=False)))
 
@@ -293,7 +293,7 @@ def test_an_optional_property_that_cannot_be_drawn_is_left_out() -> None:
         {"type": "string", "not": {"pattern": "[A-Za-z0-9 ]"}, "minLength": 5},
     ],
 )
-def test_what_not_leaves_is_drawn(schema: Any) -> None:
+def test_values_that_not_allows_are_drawn(schema: Any) -> None:
     for value in instances(schema, 20):
         validate(value, schema)
 

@@ -1,4 +1,4 @@
-"""The `streamgauge` command: `streamgauge bench …` is `python -m bench …`, every other word goes to the server."""
+"""The `streamgauge` command: `streamgauge bench …` is `python -m bench …`; every other command is the server's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from streamgauge.version import version_line
 _USAGE = """\
 usage: streamgauge COMMAND [OPTIONS]
 
-  bench      load-test a server, its own or any OpenAI-compatible one   (python -m bench)
-  deploy     serve a model, or the simulated engine                     (python -m mock_server deploy)
+  bench      load-test the embedded server or any OpenAI-compatible one   (python -m bench)
+  deploy     serve a real or a simulated model                            (python -m mock_server deploy)
 
-`streamgauge COMMAND --help` lists the options of each, `streamgauge --version` tells the release."""
+`streamgauge COMMAND --help` lists the options of a command, `streamgauge --version` prints the release."""
 
 
 def main() -> None:
