@@ -1,10 +1,14 @@
-"""Judges an answer that began with a 2xx: whether it is complete, and as long as it had to be. Pure."""
+"""Judges an answer: whether it is complete, as long as it had to be, or something else than an answer. Pure."""
 
 from __future__ import annotations
 
-from bench.answer.events import Reading
-from bench.answer.whole_answer import WholeAnswer
+from typing import NamedTuple
+
+from bench.answer.events import ChunkError, Reading
+from bench.answer.server_message import encoding_of, error_of, stray_text, text_of, unfit_answer
+from bench.answer.whole_answer import WholeAnswer, read_whole
 from bench.outcome import Outcome
+from bench.target import Head, refusal, status_failure
 from bench.units import plural
 
 
@@ -33,6 +37,52 @@ def judge_stream(reading: Reading, *, cut: str | None, asked_tokens: int | None)
     if events == 0:
         return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but not a single token"
     return _judge_length(tokens, asked_tokens)
+
+
+def judge_stream_end(
+    message: str | None, end: bytes, *, is_whole: bool, unread: Head | None
+) -> tuple[Outcome, str | None]:
+    """The class of a stream that stopped early, as `message` says: its last bytes may hold the reason, not as an event.
+
+    `is_whole` is whether `end` is the whole stream, `unread` its head where it had no event at all.
+    """
+    error, stray = stray_text(end, is_whole=is_whole)
+    if error is not None:
+        return Outcome.STREAM_ERROR, f"error in the stream, sent without `data:`: {error}"
+    if unread is not None:
+        return unfit_answer(unread, end, streamed=True)
+    return Outcome.TRUNCATED, f"{message}; beside its events the server sent: {stray}" if stray else message
+
+
+class BodyJudgement(NamedTuple):
+    """What a whole body turned out to be; `whole` is the answer in it, where it is one."""
+
+    outcome: Outcome
+    message: str | None
+    whole: WholeAnswer | None = None
+    retry_after_s: float | None = None
+
+
+def judge_body(head: Head, body: bytes, *, cut: str | None, streamed: bool, asked_tokens: int | None) -> BodyJudgement:
+    """The class of an answer that is not a stream; `streamed` is whether one was asked for."""
+    if head.status >= 400:
+        failure = status_failure(head, body)
+        outcome, message = refusal(failure)
+        message = message if failure.server_message else f"HTTP {head.status}: {text_of(body)}"
+        return BodyJudgement(outcome, message, retry_after_s=failure.retry_after_s)
+    if encoding := encoding_of(head):
+        return BodyJudgement(
+            Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
+        )
+    if cut is not None:
+        return BodyJudgement(Outcome.TRUNCATED, cut)
+    if streamed or head.status >= 300 or not body.strip() or error_of(body) is not None:
+        return BodyJudgement(*unfit_answer(head, body, streamed=streamed))
+    try:
+        whole = read_whole(body)
+    except ChunkError:
+        return BodyJudgement(*unfit_answer(head, body, streamed=False))
+    return BodyJudgement(*judge_whole(whole, asked_tokens=asked_tokens), whole)
 
 
 def judge_whole(answer: WholeAnswer, *, asked_tokens: int | None) -> tuple[Outcome, str | None]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 
 from bench.answer_limits import DEFAULT_DRAIN_TIMEOUT_S, LOOK_S, Drain
-from bench.load.attempt import Attempt, Tally
+from bench.load.attempt import Attempt, AttemptFacts
 from bench.load.backoff import Backoff
 from bench.load.outage import DEFAULT_GIVE_UP_AFTER_S, Outage
 from bench.load.plan import ClosedLoop, OpenLoop, Start
 from bench.load.slots import Slots
+from bench.load.tally import Tally
 from bench.outcome import Outcome
 from bench.records.moments import Kind, MomentLog
 from bench.records.record import LOAD, WARMUP, Record
@@ -139,7 +140,7 @@ class Driver:
         """See that no answer goes on without end, as long as any is under way."""
         now_ns = monotonic_ns()
         for attempt in self.tally.under_way:
-            attempt.look(now_ns)
+            attempt.answer.look(now_ns)
         plan = self._plan
         if plan is not None and plan.begun_ns and now_ns >= plan.until_ns:  # it may not know: no slot came free
             self._watch_drain()
@@ -187,9 +188,9 @@ class Driver:
     async def _back_off(self, refused: Attempt, backoff: Backoff, plan: ClosedLoop) -> None:
         """Leave a server that refused alone for a moment; the slot counts as busy with it."""
         resume_ns = refused.free_ns + backoff.pause_s(refused.retry_after_s) * NS_PER_S
-        refused.freed_ns = round(min(resume_ns, plan.until_ns))
+        refused.answer.timing.freed_ns = round(min(resume_ns, plan.until_ns))
         self._settle(refused)
-        while (left_ns := refused.freed_ns - monotonic_ns()) > 0 and not self._over.is_set():
+        while (left_ns := refused.answer.timing.freed_ns - monotonic_ns()) > 0 and not self._over.is_set():
             try:
                 async with asyncio.timeout(left_ns / NS_PER_S):
                     await self._over.wait()
@@ -230,8 +231,7 @@ class Driver:
 
     async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop, queued_ns: int = 0) -> Attempt:
         """One request of the load. Whoever asked for it has to settle it, unless this raises."""
-        attempt, request, deadline = self._prepare(start, slot, LOAD)
-        attempt.queued_ns = queued_ns
+        attempt, request, deadline = self._prepare(start, slot, LOAD, queued_ns=queued_ns)
         try:
             await self._exchange(attempt, request, deadline)
         except BaseException:
@@ -255,7 +255,7 @@ class Driver:
             since_ns = self._outage.since_ns or attempt.end_ns
             if self._outage.lasts_too_long(attempt.end_ns):
                 self.tally.refresh()
-                if not any(other.heard_ns > since_ns for other in self.tally.under_way):
+                if not any(other.answer.heard_ns > since_ns for other in self.tally.under_way):
                     return f"nothing answered for {self._give_up_after_s:g} s ({attempt.error})"
                 self._outage.end()
             return None
@@ -290,12 +290,13 @@ class Driver:
         prompt: Prompt | None = None,
         *,
         first: bool = False,
+        queued_ns: int = 0,
     ) -> tuple[Attempt, Request, Deadline]:
         number, prompt = self._workload.prompt(start.request) if prompt is None else (0, prompt)
         is_exact = self._exact_length and max_tokens is None
         length = prompt.output_len if max_tokens is None else min(max_tokens, prompt.output_len)
         deadline = self._target.deadline(first=first)
-        attempt = Attempt(
+        facts = AttemptFacts(
             start,
             phase=phase,
             slot=slot,
@@ -305,20 +306,20 @@ class Driver:
             asked_tokens=length if is_exact or self._form.features.fixed_length else None,
             is_exact=is_exact,
             streamed=self._form.stream,
-            deadline=deadline,
-            moments=self._moments,
-            tally=self.tally,
+            queued_ns=queued_ns,
         )
-        return attempt, self._target.prompt_request(self._form, prompt, attempt.request_id, max_tokens), deadline
+        request = self._target.prompt_request(self._form, prompt, facts.request_id, max_tokens)
+        return Attempt(facts, deadline, self._moments), request, deadline
 
     async def _exchange(self, attempt: Attempt, request: Request, deadline: Deadline) -> None:
         """Send and receive; how it ended is in the attempt, also when this is cancelled."""
-        self._moments.note(attempt.start.request, Kind.SCHED, attempt.start.sched_ns)
+        start = attempt.facts.start
+        self._moments.note(start.request, Kind.SCHED, start.sched_ns)
         self.tally.under_way.add(attempt)
         if self._look is None:
             self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_around)
         try:
-            await self._wire.carry(request, deadline, attempt)
+            await self._wire.carry(request, deadline, attempt.answer)
         except BaseException as error:
             attempt.conclude(error)
             if isinstance(error, asyncio.CancelledError):
@@ -326,4 +327,4 @@ class Driver:
         else:
             attempt.conclude(None)
         finally:
-            self.tally.under_way.discard(attempt)
+            self.tally.end(attempt)

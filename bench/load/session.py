@@ -14,7 +14,6 @@ from typing import Protocol
 
 import msgspec
 
-from bench.load.attempt import Tally
 from bench.load.diagnosis import explain_refusal
 from bench.load.driver import Driver
 from bench.load.embedded import EmbeddedServer, embedded_server
@@ -35,6 +34,7 @@ from bench.load.resource_limits import allow_streams, check_rate
 from bench.load.scrape import Scrape
 from bench.load.server_behaviour import drop_length, observe, settle_length
 from bench.load.settings import LoadSettings, UsageError
+from bench.load.tally import Tally
 from bench.outcome import Outcome
 from bench.records.certificate import load_certificate, machine_name
 from bench.records.moments import MomentLog

@@ -17,10 +17,10 @@ from typing import TextIO
 
 from click import echo, style, unstyle
 
-from bench.load.attempt import Tally
 from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, OpenLoop
 from bench.load.session import Watcher
+from bench.load.tally import Tally
 from bench.records.run import Run
 from bench.shown_text import shown
 from bench.terminal import can_move_cursor, wants_colour

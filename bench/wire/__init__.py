@@ -1,4 +1,4 @@
-"""How requests travel and who stamps what arrives: the kernel where it can, else the read."""
+"""How requests travel, and whether the kernel or the bench itself stamps what arrives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Wire", "make_wire"]
 
 
 def make_wire(origin: Origin, max_connections: int) -> Wire:
-    """The most exact wire to a server, on the running loop."""
+    """The wire with the most exact timestamps for a server, on the running loop."""
     if origin.scheme == "http" and sys.platform == "linux":
         return KernelWire(origin)
     return SdkWire(max_connections)

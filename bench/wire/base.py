@@ -1,4 +1,4 @@
-"""The seam between the driver and the sockets: a wire carries one request and hands the answer over as it arrives."""
+"""The interface between the driver and the sockets: a wire carries a request and passes on the answer as it arrives."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ from bench.records.health import WireHealth
 from bench.records.lags import LagCounter
 from bench.target import Deadline, Head, Request
 from bench.units import NS_PER_S
+from bench.wire.timing import Timing
 
 
 class Receiver(Protocol):
-    """What an answer is handed to, block by block, the moment it is read. Stamps are `time.monotonic_ns()`.
+    """Receives an answer block by block, as soon as each is read. Stamps are `time.monotonic_ns()`.
 
-    The wire sets `opened` when it makes a connection for the request, and `reopened` when it does so because a kept
-    one turned out to be dead; `waited_ns` is what it adds up of the time before the send that was spent on that, or on
-    a server that did not take the request in at once. `freed_ns` is when the wire needed nothing more for the answer.
+    The wire writes into `timing` what it knows about the connection.
     """
 
-    opened: bool
-    reopened: bool
-    waited_ns: int
-    freed_ns: int
+    timing: Timing
 
     def sent(self, now_ns: int, took_ns: int) -> None:
-        """The last byte of the request was handed to the kernel, which happened within `took_ns` before `now_ns`.
+        """The last byte of the request was handed to the kernel, within the `took_ns` before `now_ns`.
 
-        Called again when the request had to go out on another connection: the last call counts.
+        Called again when the request had to be sent on another connection; the last call counts.
         """
         ...
 
@@ -36,31 +32,31 @@ class Receiver(Protocol):
         ...
 
     def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
-        """Body bytes of one read, whose last byte arrived at `arrived_ns`; true when the answer needs no more."""
+        """Body bytes of one read, whose last byte arrived at `arrived_ns`. Returns true when the answer is complete."""
         ...
 
 
 class PieceReceiver(Receiver, Protocol):
-    """A receiver that can also do with the bytes of whole HTTP chunks, which saves parsing most of them."""
+    """A receiver that also understands whole HTTP chunks by their shape, so that most need no parsing."""
 
     def learn_shape(self, data: bytes) -> ChunkShape | None:
-        """The read that `take` had last was these whole chunks; what can take the next of that kind by its look."""
+        """The last read that `take` got was these whole chunks. Returns their shape, to take the next ones by."""
         ...
 
     def took_plain(self, arrived_ns: int, doubt_ns: int) -> None:
-        """Several chunks of one read were taken that way, the earlier ones with a doubt."""
+        """Several chunks of one read were taken by their shape, the earlier ones with a doubt."""
         ...
 
     def catch_up(self) -> None:
-        """Tell the time limits of what was taken that way."""
+        """Account for the chunks that were taken by their shape, so that the time limits know of them."""
         ...
 
 
 class Source(Protocol):
-    """Where a read came from, for who wants to know how sure its stamp is.
+    """The source of a read, which knows how far its stamp can be trusted.
 
-    With `is_sure` what ended with the last byte arrived when it says. Anything else in the read may have arrived
-    earlier, by up to `doubt_ns()`; asking costs a system call.
+    If `is_sure`, whatever ended with the last byte arrived at the stamp. Anything else in the read may have arrived
+    up to `doubt_ns()` earlier; that call costs a system call.
     """
 
     is_sure: bool
@@ -68,47 +64,47 @@ class Source(Protocol):
     def doubt_ns(self) -> int: ...
 
 
-# A server that closes an idle connection does so within a round trip of the next request; what breaks later was lost
-# while the server worked on it.
+# A server that closes an idle connection does so within a round trip of the next request. A connection that breaks
+# later broke while the server worked on the request.
 REOPEN_WITHIN_NS = NS_PER_S
 
-# Most servers write the end of the body after [DONE], in a packet of its own. The next request waits that long for it,
-# so that it can have the same connection, and the connection that much longer before it is given up.
+# Most servers write the end of the body after [DONE], in a separate packet. The next request waits PATIENCE_S for it,
+# so that it can use the same connection; the connection itself waits GRACE_S before it is closed.
 PATIENCE_S = 0.01
 GRACE_S = 1.0
 
 
 def may_reopen(*, reused: bool, has_bytes: bool, sent_ns: int, now_ns: int) -> bool:
-    """Whether a connection that was lost had been dead already when the request was sent on it."""
+    """Whether a connection that broke was already dead when the request was sent on it."""
     return reused and not has_bytes and now_ns - sent_ns <= REOPEN_WITHIN_NS
 
 
 class Wire(Protocol):
     """Carries requests to one server. Belongs to one event loop.
 
-    No request is retried. The one exception is not a retry: when a kept connection turns out to be dead before the
-    first byte of an answer, the request goes out on a new connection, once, and the receiver is told.
+    No request is retried. One case is not a retry: if a kept connection turns out to be dead before the first byte of
+    an answer, the request is sent once more on a new connection, and the receiver's timing notes it.
     """
 
     watch: WireWatch
 
     async def turn(self) -> None:
-        """Wait until reading has come before the start of another request, where that matters."""
+        """Wait until all that has arrived is read, where that has to precede the start of another request."""
         ...
 
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
-        """Send, and return when the answer has ended, or said that it needs no more.
+        """Send, and return when the answer has ended or the receiver needs no more of it.
 
-        Raises SDKError for what broke it. Cancelling it closes the connection.
+        Raises SDKError for whatever broke it. Cancelling it closes the connection.
         """
         ...
 
     def refresh(self) -> None:
-        """To be called a hundred times a second: looks after clocks."""
+        """Follow the clocks. To be called a hundred times a second."""
         ...
 
     def health(self) -> WireHealth:
-        """What it saw of itself since `watch.begin()`."""
+        """What the wire observed about itself since `watch.begin()`."""
         ...
 
     async def aclose(self) -> None:
@@ -117,7 +113,7 @@ class Wire(Protocol):
 
 
 class WireWatch:
-    """What a wire saw of itself; `lag` counts reads by how long their bytes had waited."""
+    """What a wire observed about itself; `lag` counts reads by how long their bytes had waited."""
 
     __slots__ = ("clock_steps_ns", "lag", "retransmits", "unstamped")
 
@@ -126,7 +122,7 @@ class WireWatch:
         self.begin()
 
     def begin(self) -> None:
-        """Count from here on."""
+        """Start to count."""
         self.lag.clear()
         self.unstamped = 0
         self.retransmits = 0

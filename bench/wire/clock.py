@@ -1,4 +1,4 @@
-"""Turns the kernel's receive stamps, which are of the wall clock, into monotonic ones, and sees that clock step."""
+"""Converts receive stamps from the wall clock to the monotonic clock, and notices when the wall clock is set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic_ns, time_ns
 
 _TRIES = 3
-# A clock that is steered runs off by at most 0.05 %; what moves faster was set.
+# A clock under NTP drifts by at most 0.05 %; one that moves faster was set.
 _STEP_NS = 100_000
 _STEP_SHARE = 0.001
 
@@ -19,7 +19,7 @@ class KernelClock:
         self.offset_ns, self.error_ns, self._measured_ns = self._measure()
 
     def refresh(self) -> int | None:
-        """Measure again; the size of a step since the last time, None when there was none."""
+        """Measure again. Returns the size of a step since the last time, or None."""
         offset_ns, error_ns, now_ns = self._measure()
         moved_ns, passed_ns = offset_ns - self.offset_ns, now_ns - self._measured_ns
         self.offset_ns, self._measured_ns = offset_ns, now_ns
@@ -29,7 +29,7 @@ class KernelClock:
         return None
 
     def _measure(self) -> tuple[int, int, int]:
-        """The offset, how far it may be off, and when: the tightest of a few tries."""
+        """The offset, its largest possible error, and when it was measured: the most exact of a few tries."""
         best: tuple[int, int, int] | None = None
         for _ in range(_TRIES):
             before, wall, after = self._steady_ns(), self._wall_ns(), self._steady_ns()

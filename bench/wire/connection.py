@@ -1,4 +1,4 @@
-"""A plaintext connection that is read by hand, so that each read comes with the kernel's stamp of its last byte."""
+"""A plaintext connection that the bench reads itself: each read includes the kernel's stamp of its last byte."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock
 from bench.wire.poller import ENDING, READ, READ_BYTES, WRITE, Poller
 
-# From <asm-generic/socket.h>; Python has no name for it. The stamp is a struct timespec of CLOCK_REALTIME.
+# From <asm-generic/socket.h>; Python does not define it. The stamp is a struct timespec of CLOCK_REALTIME.
 SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@qq")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
-# The kernel stamps a packet a moment before the socket has it.
+# The kernel stamps a packet a moment before it reaches the socket.
 _SLACK_NS = 5_000_000
 
 _NO_STAMP = -(1 << 62)
 
-# From <linux/tcp.h>: segments sent again, segments with data that came, and those that came out of order because one
-# before was lost.
+# From <linux/tcp.h>: segments sent again, segments received with data, and segments received out of order because an
+# earlier one was lost.
 _TCP_INFO_BYTES = 232
 _TOTAL_RETRANS_AT, _PACKETS_AT, _OUT_OF_ORDER_AT = 100, 152, 224
 
 _timespec = _TIMESPEC.unpack
 
-# Bytes, when the last of them arrived, how long the socket had been empty before, and whether that is sure.
+# Bytes, when the last of them arrived, how long before that the socket had been empty, and whether that is sure.
 _Read = tuple[bytes, int, int, bool]
 
-# So long is one socket read at a time, while it brings as much as a read can take.
+# How long one socket is read at a time while each read is full.
 _MOST_READING_NS = 500_000
 
-# What is put off is bounded: so many reads of one connection, none of them larger than that.
+# How many reads of one connection may be put off, and the size of the largest.
 _MOST_PUT_OFF = 32
 _MOST_PUT_OFF_BYTES = 4096
 
@@ -62,7 +62,7 @@ class AnswerReader(Protocol):
 
 
 class KernelConnection:
-    """A connected socket. It carries one request at a time, whose answer goes to `reader`."""
+    """A connected socket. It carries one request at a time; the answer goes to `reader`."""
 
     __slots__ = (
         "_backlog",
@@ -102,7 +102,7 @@ class KernelConnection:
         self._send_began_ns = 0
         self._backlog: list[_Read] = []
         self.reader: AnswerReader | None = None
-        self.shape: ChunkShape | None = None  # takes what it knows of the answer by its look
+        self.shape: ChunkShape | None = None  # accounts for chunks of a known shape without parsing
         self.free_since_ns = 0
         self.is_open = self.is_sure = True
         self._is_reading_on = False
@@ -123,7 +123,7 @@ class KernelConnection:
             self._poller.watch(self._fd, READ | WRITE)
 
     def close(self) -> None:
-        """Close the socket now. Its reader is not told."""
+        """Close the socket now, without a word to the reader."""
         if not self.is_open:
             return
         self.is_open = False
@@ -133,7 +133,7 @@ class KernelConnection:
         self._socket.close()
 
     def retransmits(self) -> int:
-        """How many segments had to be sent again, either way, as far as this end can tell."""
+        """How many segments were sent again, in either direction, as far as this end can tell."""
         with contextlib.suppress(OSError):
             info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
             return _u32(info, _TOTAL_RETRANS_AT) + _u32(info, _OUT_OF_ORDER_AT)
@@ -158,8 +158,9 @@ class KernelConnection:
             self._read_rest(events)
 
     def _read_rest(self, events: int) -> None:
-        """Read until there is nothing: what is left is not reported again. Other sockets and timers come in between
-        where a server sends faster than its bytes are parsed.
+        """Read until the socket is empty, because the poller does not report the rest again.
+
+        If the server sends faster than the bench parses, other sockets and timers are served in between.
         """
         self._is_reading_on = False
         began_ns, read = self._poller.now_ns, READ_BYTES
@@ -181,12 +182,23 @@ class KernelConnection:
         try:
             self._send(reader)
         except OSError:
-            return  # the read that follows tells what happened, after what had still arrived
+            return  # the next read reports what happened, after the data that had still arrived
         if not self._unsent:
             self._poller.watch(self._fd, READ)
 
     def read_now(self) -> int:
-        """Read once and hand on what came, with the moment of its arrival; how many bytes it was."""
+        """Read once and hand on the data with the moment of its arrival. Returns how many bytes were read.
+
+        The kernel reports one stamp for each read, that of the last packet in it. Whatever arrived in an earlier
+        packet of the same read may have arrived at any time since the socket was last seen to be empty. The length of
+        that span is the *doubt* of the read (docs/metrics.md, "Clock points"). Two moments bound it, and the
+        later one counts: the poller's last look that did not report this socket (`poller.empty_ns`), and the last time
+        a read emptied the socket (`_drained_ns`). A stamp is believed (`is_sure`) if it lies between that moment and
+        now, give or take what the kernel and the two clocks may differ.
+
+        Data that would take long to parse is put off while other sockets wait to be read: each moment that they wait,
+        a second packet may join the first, and their stamps merge.
+        """
         poller = self._poller
         try:
             data, ancillary, _, _ = self._receive(READ_BYTES, _ANCILLARY_BYTES)
@@ -195,53 +207,59 @@ class KernelConnection:
         except OSError as error:
             self._lost(error)
             return 0
-        empty_ns, before_ns = poller.empty_ns, poller.now_ns
+        before_ns = poller.now_ns
         now_ns = poller.now_ns = monotonic_ns()
+        empty_ns = poller.empty_ns
         if empty_ns < self._drained_ns:
             empty_ns = self._drained_ns
-        if len(data) < READ_BYTES:
-            self._drained_ns = before_ns  # it was empty after this read, which came after the one before
-        lag_ns = _NO_STAMP
+        if len(data) < READ_BYTES:  # the socket was empty right after this read, and so later than `before_ns`
+            self._drained_ns = before_ns
+        lag_ns = _NO_STAMP  # how long the last packet waited to be read
         if ancillary:
-            seconds, rest = _timespec(ancillary[0][2])
-            lag_ns = now_ns - (seconds * NS_PER_S + rest - self._clock.offset_ns)
-        waited = lag_ns >> BIN_SHIFT
-        if 0 <= waited < BINS and lag_ns <= now_ns - empty_ns + _SLACK_NS:
-            self._lag_bins[waited] += 1
+            seconds, nanoseconds = _timespec(ancillary[0][2])
+            lag_ns = now_ns - (seconds * NS_PER_S + nanoseconds - self._clock.offset_ns)
+        lag_bin = lag_ns >> BIN_SHIFT
+        if 0 <= lag_bin < BINS and lag_ns <= now_ns - empty_ns + _SLACK_NS:
+            self._lag_bins[lag_bin] += 1
             self.is_sure = True
         else:
-            lag_ns = self._strange_lag(lag_ns, now_ns - empty_ns)
+            lag_ns = self._unusual_lag(lag_ns, now_ns - empty_ns)
         self._reads += 1
+        arrived_ns = now_ns - lag_ns
         shape = self.shape
-        if shape is not None and self.is_sure and shape.take(data, now_ns - lag_ns):
+        if shape is not None and self.is_sure and shape.take(data, arrived_ns):
             return len(data)
-        reader = self.reader
-        if reader is None:
-            self.close()  # an idle connection has nothing to say: its end, or bytes that belong to no request
-        elif not data:
-            self._lost(None)
-        elif poller.is_behind or self._backlog:
-            self._put_off(data, now_ns - lag_ns, now_ns - lag_ns - empty_ns)
-        else:
-            self._empty_for_ns = now_ns - lag_ns - empty_ns
-            self._doubt_ns = -1
-            reader.feed(data, now_ns - lag_ns)
+        self._hand_on(data, arrived_ns, arrived_ns - empty_ns)
         return len(data)
 
+    def _hand_on(self, data: bytes, arrived_ns: int, empty_for_ns: int) -> None:
+        """Give what a read brought to the reader, now or when no other socket waits to be read."""
+        reader = self.reader
+        if reader is None:
+            self.close()  # an idle connection has nothing to send: this is its end, or bytes that belong to no request
+        elif not data:
+            self._lost(None)
+        elif self._poller.is_behind or self._backlog:
+            self._put_off(data, arrived_ns, empty_for_ns)
+        else:
+            self._empty_for_ns = empty_for_ns
+            self._doubt_ns = -1  # not asked for yet
+            reader.feed(data, arrived_ns)
+
     def _put_off(self, data: bytes, arrived_ns: int, empty_for_ns: int) -> None:
-        """Parsing a first token takes ten times as long as reading it: meanwhile a second may come to another socket
-        behind a first that is still unread, and the kernel keeps one stamp for both.
+        """Keep a read for later. Parsing a first token takes ten times as long as reading it, and meanwhile a second
+        packet may reach a socket whose first is still unread: the kernel then keeps one stamp for both.
         """
         backlog = self._backlog
         if not backlog:
             self._poller.defer(self.catch_up)
-            self.shape = None  # what comes next waits behind it
+            self.shape = None  # the next read has to wait for this one
         backlog.append((data, arrived_ns, empty_for_ns, self.is_sure))
         if len(backlog) == _MOST_PUT_OFF or len(data) > _MOST_PUT_OFF_BYTES:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Parse what was put off while other sockets had something to read."""
+        """Parse what was put off while other sockets had data to read."""
         if not self._backlog:
             return
         backlog, self._backlog = self._backlog, []
@@ -250,7 +268,7 @@ class KernelConnection:
         for data, arrived_ns, empty_for_ns, is_sure in backlog:
             reader, shape = self.reader, self.shape
             if reader is None:
-                self.close()  # bytes behind the end of an answer
+                self.close()  # bytes after the end of an answer
                 return
             self.is_sure, self._empty_for_ns = is_sure, empty_for_ns
             self._doubt_ns = -1 if is_one else 0 if came_alone and is_sure else max(empty_for_ns, 0)
@@ -258,10 +276,10 @@ class KernelConnection:
                 reader.feed(data, arrived_ns)
 
     def doubt_ns(self) -> int:
-        """How much earlier than its stamp something in the last read may have arrived: 0 if all came in one packet.
+        """How much earlier than the stamp a part of the last read may have arrived: 0 if it was a single packet.
 
-        The stamp is that of the last packet. If no more packets came than there were reads since this was asked last,
-        each read was one packet; else something may have come as early as the socket was last known to be empty.
+        The stamp is that of the last packet. If there were no more packets than reads since the last call, each read
+        was one packet. Otherwise a part may have arrived as early as the socket was last known to be empty.
         """
         if self._doubt_ns < 0:
             came_alone = self.is_sure and self._count_packets() == 0
@@ -269,7 +287,7 @@ class KernelConnection:
         return self._doubt_ns
 
     def _count_packets(self) -> int:
-        """How many more packets than reads there were since this was asked last."""
+        """How many more packets than reads there were since the last call."""
         try:
             info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         except OSError:
@@ -279,8 +297,8 @@ class KernelConnection:
         self._packets, self._reads = packets, 0
         return more
 
-    def _strange_lag(self, lag_ns: int, empty_for_ns: int) -> int:
-        """The lag to go by when the stamp is missing, long past, or at odds with what the clocks allow."""
+    def _unusual_lag(self, lag_ns: int, empty_for_ns: int) -> int:
+        """The lag to use when the stamp is missing, very old, or impossible by the clocks."""
         self.is_sure = True
         if -_SLACK_NS < lag_ns < 0:  # the offset of the clocks is a little off
             self._lag_bins[0] += 1

@@ -1,4 +1,4 @@
-"""The rest of an answer that nobody waits for any more: read past, so that its connection can be used again."""
+"""Discards the rest of an answer that no request waits for, so that its connection can be used again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.wire.connection import KernelConnection
 
 
 class ConnectionDrain:
-    """Takes the place of an exchange on its connection. `on_end` is called when that has ended, well or not."""
+    """Replaces the exchange as the reader of a connection. Calls `on_end` when the rest has ended, well or not."""
 
     __slots__ = ("_connection", "_on_end", "_parser", "_timer")
 
@@ -27,7 +27,7 @@ class ConnectionDrain:
         connection.reader, connection.shape = self, None
 
     def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
-        """The answer was there before the request had been taken in."""
+        """The answer arrived before the server had read the whole request."""
 
     def feed(self, data: bytes, arrived_ns: int) -> None:
         """Bytes of the rest."""
@@ -40,11 +40,11 @@ class ConnectionDrain:
                 self._end(is_reusable=self._parser.keep_alive and not self._connection.is_sending)
 
     def feed_eof(self, cause: OSError | None) -> None:
-        """The connection was closed or broke, which is an end as well."""
+        """The connection was closed or broke, which also ends the rest."""
         self._end(is_reusable=False)
 
     def stop(self) -> None:
-        """Close the connection: the rest does not come, or others need the room."""
+        """Close the connection: the rest takes too long, or there are too many drains."""
         self._end(is_reusable=False)
 
     def _end(self, *, is_reusable: bool) -> None:

@@ -1,4 +1,4 @@
-"""One request and its answer over a connection read by hand: HTTP, time limits, and how it ends."""
+"""One request and its answer over a kernel connection: HTTP, time limits, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.wire.connection import KernelConnection
 
 
 class _Parser(ResponseParser):
-    """Knows as well whether it stands between two chunks of the body."""
+    """Also knows whether it is between two chunks of the body."""
 
     __slots__ = ("is_between_chunks",)
 
@@ -31,10 +31,10 @@ class _Parser(ResponseParser):
 
 
 class KernelExchange:
-    """Feeds a receiver as bytes arrive. `ended` is done when the answer is over; its result says what broke it.
+    """Feeds a receiver as bytes arrive. The future `ended` is done when the answer is over, with an exception if it broke.
 
-    `over_ns` is when that was: the arrival of the last bytes that were waited for. `sent_ns` is when the request had
-    been handed to the kernel.
+    `over_ns` is when the answer was over: the arrival of the last bytes that the bench waited for. `sent_ns` is when
+    the last byte of the request was handed to the kernel.
     """
 
     __slots__ = (
@@ -80,15 +80,15 @@ class KernelExchange:
         return self.parser.complete and self.parser.keep_alive and connection.is_open and not connection.is_sending
 
     def mark_sent(self, now_ns: int, took_ns: int, waited_ns: int) -> None:
-        """The last byte of the request was handed to the kernel, after the server had kept it waiting for so long."""
+        """The last byte of the request was handed to the kernel; `waited_ns` of that the server did not read it."""
         self.sent_ns = now_ns
-        self._receiver.waited_ns += waited_ns
+        self._receiver.timing.waited_ns += waited_ns
         self._receiver.sent(now_ns, took_ns)
         self._deadline.enter("first_byte", now_ns)
         self._arm()
 
     def feed(self, data: bytes, arrived_ns: int) -> None:
-        """Bytes of the answer, as one read brought them."""
+        """The bytes of one read."""
         parser, connection, between = self.parser, self._connection, self._between
         try:
             if between and (taken := self._take_plain(data, arrived_ns)):
@@ -107,12 +107,12 @@ class KernelExchange:
             else:
                 enough = False
                 self._count_framing(data)
-            # A size line that has only half arrived leaves the parser between chunks, but does not end so.
+            # After half of a size line the parser is still between chunks, but the data does not end with a line end.
             self._between = parser.is_between_chunks and data.endswith(b"\r\n")
             if between and self._between and not enough:
                 self._learn_shape(data)
             connection.shape = self._shape if self._between else None
-        except Exception as error:  # handed on to who waits, a fault of the bench included
+        except Exception as error:  # passed to the caller that waits, even if it is a fault of the bench
             self._end(error, arrived_ns)
             return
         if parser.complete:
@@ -121,16 +121,16 @@ class KernelExchange:
             self._wait_for_end()
 
     def _count_framing(self, data: bytes) -> None:
-        """Bytes that were no part of a body; a server may send those without end, too."""
+        """Count bytes that are not part of a body; a server may send those without end, too."""
         self._framing_bytes += len(data)
         if self._framing_bytes > MOST_FRAMING_BYTES:
             raise ProtocolError(f"the server sent over {MOST_FRAMING_BYTES:,} bytes that belong to no body")
 
     def _take_plain(self, data: bytes, arrived_ns: int) -> int:
-        """Take the plain chunks that a read of several begins with; how many bytes they were."""
+        """Take the plain chunks at the start of a read with several chunks. Returns how many bytes they were."""
         shape, connection, last = self._shape, self._connection, len(data) - len(PIECE_END)
         at, found = 0, data.find(PIECE_END)
-        if shape is None or found in (-1, last):  # one alone was tried before
+        if shape is None or found in (-1, last):  # a single chunk was tried before
             return 0
         doubt_ns = connection.doubt_ns()
         while found != -1:
@@ -145,7 +145,7 @@ class KernelExchange:
         return at
 
     def _learn_shape(self, data: bytes) -> None:
-        """What was parsed may show how the next chunks look; the shape known may be out of date."""
+        """Learn the shape of the next chunks from the one just parsed, if the known shape no longer fits."""
         self._misses += 1
         if self._shape is None or self._misses > 1:
             self._misses = 0
@@ -163,7 +163,7 @@ class KernelExchange:
             self._end(None, now_ns)
 
     def cancel(self) -> None:
-        """Nobody waits any more; what had arrived is handed over still."""
+        """The caller no longer waits. What has arrived is still handed over."""
         self._connection.catch_up()
         self._disarm()
         self._connection.reader = self._connection.shape = None
@@ -182,21 +182,21 @@ class KernelExchange:
                 self.ended.set_exception(error)
 
     def _wait_for_end(self) -> None:
-        """All that matters has arrived; the end of the body leaves the connection free for the next request."""
+        """All that matters has arrived. Wait a little for the end of the body, which frees the connection."""
         if not self._is_ending:
             self._is_ending = True
             self._disarm()
             self._timer = self._loop.call_later(PATIENCE_S, self._release)
 
     def _release(self) -> None:
-        """The end of the body takes its time: the next request does not wait for it."""
+        """Do not let the next request wait any longer for the end of the body."""
         self._disarm()
         self._connection.shape = None
         if not self.ended.done():
             self.over_ns = monotonic_ns()
             self.ended.set_result(None)
 
-    # One timer an exchange, set again only when it fires early: the limits move with every token.
+    # One timer per exchange, set again only when it fires early: the limits move with every token.
 
     def _arm(self) -> None:
         expires_ns = self._deadline.expires_ns()
@@ -215,7 +215,7 @@ class KernelExchange:
         self._timer, self._timer_at_ns = None, math.inf
         self._receiver.catch_up()
         if self._deadline.error() is not None:
-            self._connection.read_now()  # what waits there unread is no silence of the server
+            self._connection.read_now()  # bytes that are still unread mean that the server was not silent
             self._connection.catch_up()
         if self.ended.done():
             return

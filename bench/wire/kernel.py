@@ -1,4 +1,4 @@
-"""The wire for plaintext on Linux: keep-alive connections whose reads carry the kernel's receive stamps."""
+"""The wire for plaintext on Linux: keep-alive connections whose reads include the kernel's receive stamps."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from bench.wire.drain import ConnectionDrain
 from bench.wire.exchange import KernelExchange
 from bench.wire.poller import Poller
 
-# uvicorn closes an idle connection after 5 s: leave it before it leaves us.
+# uvicorn closes an idle connection after 5 s; the bench closes it first.
 _IDLE_NS = 4 * NS_PER_S
 
-# So many connections at once may still bring the end of an answer that nobody waits for.
+# How many connections may be drained at the same time.
 _MOST_DRAINS = 64
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class KernelWire:
-    """As many connections as requests are under way, each used again. Belongs to the running loop."""
+    """One connection per request in progress, each used again. Belongs to the running loop."""
 
     def __init__(self, origin: Origin) -> None:
         self.watch = WireWatch()
@@ -51,29 +51,29 @@ class KernelWire:
         self._drains: deque[tuple[KernelConnection, ConnectionDrain]] = deque()
 
     async def turn(self) -> None:
-        """As `Wire` has it."""
+        """See `Wire`."""
         await self._poller.turn()
 
     async def carry(self, request: Request, deadline: Deadline, receiver: PieceReceiver) -> None:
-        """As `Wire` has it."""
+        """See `Wire`."""
         payload = encode_request(request)
         began_ns = monotonic_ns()
         kept = self._take_free()
         if kept is not None:
             if await self._exchange(kept, payload, deadline, receiver, reused=True):
                 return
-            receiver.reopened = True
-        receiver.opened = True
+            receiver.timing.reopened = True
+        receiver.timing.opened = True
         try:
             connection = await self._connect(deadline)
         finally:
-            receiver.waited_ns = monotonic_ns() - began_ns
+            receiver.timing.waited_ns = monotonic_ns() - began_ns
         await self._exchange(connection, payload, deadline, receiver, reused=False)
 
     async def _exchange(
         self, connection: KernelConnection, payload: bytes, deadline: Deadline, receiver: PieceReceiver, *, reused: bool
     ) -> bool:
-        """Send and receive on a connection; false where that was dead before, so that another may be opened."""
+        """Send and receive on a connection. Returns false if it was already dead, so that another may be opened."""
         exchange = KernelExchange(connection, deadline, receiver, self._loop)
         started_ns = monotonic_ns()
         try:
@@ -91,19 +91,19 @@ class KernelWire:
                 return False
             raise
         finally:
-            receiver.freed_ns = exchange.over_ns
+            receiver.timing.freed_ns = exchange.over_ns
             self._give_back(connection, exchange)
         return True
 
     def refresh(self) -> None:
-        """Follow the clocks, and see which sockets have nothing."""
+        """Follow the clocks, and see which sockets are empty."""
         self._poller.glance()
         step_ns = self.clock.refresh()
         if step_ns is not None:
             self.watch.clock_steps_ns.append(step_ns)
 
     def health(self) -> WireHealth:
-        """As `Wire` has it."""
+        """See `Wire`."""
         watch = self.watch
         return WireHealth(
             stamps="kernel",
@@ -132,7 +132,7 @@ class KernelWire:
         return None
 
     def _give_back(self, connection: KernelConnection, exchange: KernelExchange) -> None:
-        if connection.is_open and not exchange.parser.complete:  # the end of the body is still to come
+        if connection.is_open and not exchange.parser.complete:  # the end of the body has not arrived yet
             self._drains.append((connection, ConnectionDrain(connection, exchange.parser, self._loop, self._set_free)))
             if len(self._drains) > _MOST_DRAINS:
                 self._drains[0][1].stop()
@@ -156,7 +156,7 @@ class KernelWire:
                 connection = KernelConnection(await self._open(), self._poller, self.clock, self.watch)
         except TimeoutError as error:
             expired = deadline.error()
-            if expired is None:  # the kernel's own limit, shorter than ours
+            if expired is None:  # the kernel's limit, which is shorter than ours
                 raise ConnectError(f"nothing answers at {self._origin} (timed out)") from error
             raise expired from None
         except OSError as error:
@@ -165,7 +165,7 @@ class KernelWire:
         return connection
 
     async def _open(self) -> socket.socket:
-        """A connected socket, to the first of the host's addresses that answers. Raises OSError."""
+        """A socket connected to the first address of the host that answers. Raises OSError."""
         addresses = self._addresses or await self._resolve()
         for position, (family, address) in enumerate(addresses):
             opened = socket.socket(family, socket.SOCK_STREAM)

@@ -1,7 +1,7 @@
-"""All sockets in one epoll of our own, read a slice at a time: knows when a socket was last seen to have nothing.
+"""All sockets in one epoll object, read a slice at a time, so that it is known when a socket was last seen empty.
 
-An event loop calls back for one socket after the other and keeps to itself when it looked. That moment is what bounds
-an arrival whose own stamp is lost in a later one's. It costs less per read, too.
+An event loop calls back for one socket after the other and does not report when it looked. That moment bounds the
+arrival of a packet whose own stamp is replaced by a later one. A separate epoll also costs less per read.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 
-# Edge-triggered: a socket is reported when something comes, and then has to be read until it has nothing.
+# Edge-triggered: a socket is reported when data arrives, and then has to be read until it is empty.
 READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 READ_BYTES = 64 * 1024
 _JUST_IN = select.EPOLLIN
 WRITE = select.EPOLLOUT
 ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
-# So many sockets are read before timers and tasks have their turn: about half a millisecond.
+# How many sockets are read before timers and tasks have their turn: about half a millisecond.
 _SLICE = 64
-_CATCHING_UP_NS = 500_000  # as long for what was put off
+_CATCHING_UP_NS = 500_000  # the same limit for work that was put off
 _GLANCE_NS = 8_000_000
 _LIST = 4096
 
-# While requests wait for their turn, one may start for so much time spent on reading: a start takes a third of that.
+# While requests wait for their turn, one may start per this much reading time; a start takes a third of it.
 _READING_A_START_NS = 250_000
 _LEAST_STARTS = 2
 
@@ -34,11 +34,11 @@ OnReady = Callable[[int], None]
 
 
 class Poller:
-    """Calls `on_read()` of each socket that has something to read, again if that returns as much as a read can bring;
-    and `on_ready(events)` when it ends as well, or may be written to if that was asked.
+    """Calls `on_read()` for each socket that has data, and `on_ready(events)` when that filled a whole read, or when
+    the socket has also ended or can be written to.
 
-    `empty_ns` is a moment at which the socket now being served had nothing to read, unless it was served since.
-    `now_ns` is for who reads to move on: the time of the last read.
+    `empty_ns` is a moment at which the socket that is now served was empty, unless it was served since then. `now_ns`
+    is the time of the last read; each reader updates it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -59,7 +59,7 @@ class Poller:
         return len(self._on_ready)
 
     def add(self, fd: int, on_read: OnRead, on_ready: OnReady) -> None:
-        """Watch a socket for what it has to read."""
+        """Watch a socket for data."""
         self._on_read[fd] = on_read
         self._on_ready[fd] = on_ready
         self._epoll.register(fd, READ)
@@ -69,21 +69,21 @@ class Poller:
         self._epoll.modify(fd, events)
 
     def remove(self, fd: int) -> None:
-        """Forget a socket; to be called before it is closed."""
+        """Forget a socket. To be called before it is closed."""
         del self._on_read[fd], self._on_ready[fd]
         self._epoll.unregister(fd)
 
     @property
     def is_behind(self) -> bool:
-        """Whether other sockets have something to read: what takes long has to wait until they were read."""
+        """Whether other sockets have data: work that takes long has to wait until they are read."""
         return bool(self._ready)
 
     def defer(self, work: Callable[[], None]) -> None:
-        """Do it when no socket is known to have anything to read, a little at a time."""
+        """Do this work when no socket is known to have data, a little at a time."""
         self._put_off.append(work)
 
     async def turn(self) -> None:
-        """Wait until what had arrived was read: a start that comes a little late is told as such, a late read blurs."""
+        """Wait until all that has arrived is read. A late start is measured as such; a late read blurs a timestamp."""
         turn: asyncio.Future[None] = self._loop.create_future()
         self._turns.append(turn)
         if len(self._turns) == 1:
@@ -91,10 +91,10 @@ class Poller:
         await turn
 
     def glance(self) -> bool:
-        """Look, unless something just has; whether it did.
+        """Look at the sockets, unless that has just happened. Returns whether it looked.
 
-        While all servers are silent nothing else does, and what then comes at once would be in doubt for as long as the
-        silence was.
+        While all servers are silent, nothing else looks. Tokens that then arrive in a burst would have a doubt as long
+        as the whole silence.
         """
         if monotonic_ns() - self._looked_ns < _GLANCE_NS:
             return False
@@ -117,7 +117,7 @@ class Poller:
         for _ in range(served):
             fd, events = ready.pop()
             read = on_read.get(fd)
-            if read is None:  # it was closed since the look
+            if read is None:  # it was closed after the look
                 continue
             if events != _JUST_IN or read() == READ_BYTES:
                 self._on_ready_anew(fd, events)
@@ -145,7 +145,7 @@ class Poller:
             on_ready(events)
 
     def _grant(self) -> None:
-        """Read, and once all is read that a look has found, let some start."""
+        """Read, and when all that a look has found is read, let some requests start."""
         if self._epoll.closed:
             return
         self._serve()
@@ -154,7 +154,7 @@ class Poller:
             self._reading_ns = 0
             while granted and self._turns:
                 turn = self._turns.popleft()
-                if not turn.done():  # else whoever waited was given up
+                if not turn.done():  # else the request that waited was cancelled
                     turn.set_result(None)
                     granted -= 1
         if self._turns:
@@ -165,6 +165,6 @@ class Poller:
         ready = self._ready = self._epoll.poll(0, _LIST)
         ready.reverse()
         self.empty_ns = self._looked_ns
-        if len(ready) < _LIST:  # else there may be more that are ready
+        if len(ready) < _LIST:  # else more sockets may be ready
             self._looked_ns = now_ns
         return ready

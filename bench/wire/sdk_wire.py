@@ -1,4 +1,4 @@
-"""The wire for TLS, and for systems without the kernel's stamps: the SDK's connections, stamped at the read."""
+"""The wire for TLS and for systems without kernel stamps: the SDK's connections, with the time of the read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.wire.base import GRACE_S, PATIENCE_S, Receiver, WireWatch, may_reopen
 
 
 class _Unbounded:
-    """A read whose lateness nothing bounds: no doubt is claimed, and the run's health says what it may be."""
+    """A read whose lateness is not bounded: it claims no doubt, and the run's health reports how it was stamped."""
 
     is_sure = True
 
@@ -33,18 +33,18 @@ _UNBOUNDED = _Unbounded()
 
 
 class SdkWire:
-    """Over the SDK's keep-alive connections. Belongs to the running loop."""
+    """Uses the SDK's keep-alive connections. Belongs to the running loop."""
 
     def __init__(self, max_connections: int) -> None:
         self.watch = WireWatch()
-        self._pool = Pool(max_connections=2 * max_connections)  # the ends of answers may hold some for a moment
+        self._pool = Pool(max_connections=2 * max_connections)  # some may still receive the end of an answer
         self._drains: set[asyncio.Task[None]] = set()
 
     async def turn(self) -> None:
-        """The event loop is fair by itself."""
+        """Return immediately: the event loop is fair."""
 
     async def carry(self, request: Request, deadline: Deadline, receiver: Receiver) -> None:
-        """As `Wire` has it."""
+        """See `Wire`."""
         exchange = await self._send(request, deadline, receiver)
         try:
             receiver.begin(exchange.head, exchange.head_ns)
@@ -57,13 +57,13 @@ class SdkWire:
             exchange.close()
             raise
         finally:
-            receiver.freed_ns = monotonic_ns()
+            receiver.timing.freed_ns = monotonic_ns()
 
     def refresh(self) -> None:
-        """Nothing to look after."""
+        """Do nothing."""
 
     def health(self) -> WireHealth:
-        """Nothing but how it stamps: the sockets are the event loop's."""
+        """Only how it stamps; the sockets belong to the event loop."""
         return WireHealth(stamps="read")
 
     async def aclose(self) -> None:
@@ -86,7 +86,7 @@ class SdkWire:
             now_ns, has_bytes = monotonic_ns(), exchange.has_bytes
             if not may_reopen(reused=not opened, has_bytes=has_bytes, sent_ns=exchange.sent_ns, now_ns=now_ns):
                 raise
-            receiver.reopened = True
+            receiver.timing.reopened = True
             connection, _ = await self._acquire(request, deadline, receiver, began_ns, fresh=True)
             exchange = connection.start(payload, deadline, opened=True)
             receiver.sent(exchange.sent_ns, 0)
@@ -96,21 +96,21 @@ class SdkWire:
     async def _acquire(
         self, request: Request, deadline: Deadline, receiver: Receiver, began_ns: int, *, fresh: bool
     ) -> tuple[PoolConnection, bool]:
-        """A connection, and whether it was opened; what that took is time that was spent on the server."""
+        """A connection, and whether it was opened; the time this takes counts as spent on the server."""
         opened = False
         try:
             connection, opened = await self._pool.acquire(request.origin, deadline, fresh=fresh)
         except SDKError:
-            opened = True  # it was tried
+            opened = True  # the bench tried to
             raise
         finally:
-            receiver.opened = receiver.opened or opened
+            receiver.timing.opened = receiver.timing.opened or opened
             if opened:
-                receiver.waited_ns = monotonic_ns() - began_ns
+                receiver.timing.waited_ns = monotonic_ns() - began_ns
         return connection, opened
 
     async def _wait_for_end(self, exchange: DirectExchange) -> None:
-        """Wait a little for the end of the body, so that the next request can have the connection."""
+        """Wait a little for the end of the body, so that the next request can use the connection."""
         reading = asyncio.ensure_future(_read_to_end(exchange))
         self._drains.add(reading)
         reading.add_done_callback(self._drains.discard)

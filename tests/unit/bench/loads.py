@@ -101,4 +101,4 @@ def run_load(
 
 def _all_streaming(driver: Driver, streams: int) -> bool:
     attempts = driver.tally.under_way
-    return len(attempts) == streams and all(attempt.reading.events for attempt in attempts)
+    return len(attempts) == streams and all(attempt.answer.reading.events for attempt in attempts)

@@ -6,8 +6,7 @@ import pytest
 
 from bench.answer.chunk_shape import ChunkShape
 from bench.answer_limits import EXCESS_S, Drain, EndlessAnswerError, most_events
-from bench.load.attempt import Attempt, Tally
-from bench.load.plan import Start
+from bench.load.answer_receiver import AnswerReceiver
 from bench.records.moments import MomentLog
 from bench.target import Deadline, Head, Timeouts
 from bench.units import NS_PER_S
@@ -24,51 +23,38 @@ class Sure:
         return 0
 
 
-def begun() -> tuple[Attempt, ChunkShape]:
+def begun() -> tuple[AnswerReceiver, ChunkShape]:
     """An answer whose next chunks are not parsed."""
-    attempt = Attempt(
-        Start(1, 0),
-        phase="load",
-        slot=0,
-        prompt_number=0,
-        request_id="r",
-        length=ASKED,
-        asked_tokens=None,
-        is_exact=False,
-        streamed=True,
-        deadline=Deadline(Timeouts()),
-        moments=MomentLog(),
-        tally=Tally(),
-    )
-    attempt.begin(Head(200, {"content-type": "text/event-stream"}), 1)
-    assert not attempt.take(EVENT, 2, Sure())
-    shape = attempt.learn_shape(PIECE)
+    answer = AnswerReceiver(1, ASKED, streamed=True, deadline=Deadline(Timeouts()), moments=MomentLog())
+    answer.begin(Head(200, {"content-type": "text/event-stream"}), 1)
+    assert not answer.take(EVENT, 2, Sure())
+    shape = answer.learn_shape(PIECE)
     assert shape is not None
-    return attempt, shape
+    return answer, shape
 
 
 def test_chunks_that_are_not_parsed_end_the_answer_once_there_are_too_many() -> None:
-    attempt, shape = begun()
+    answer, shape = begun()
     for number in range(most_events(ASKED)):
         assert shape.take(PIECE, 3 + number)
-    attempt.look(NS_PER_S)
+    answer.look(NS_PER_S)
     assert not shape.take(PIECE, NS_PER_S)
     with pytest.raises(EndlessAnswerError, match=r"did not end: 4,162 token events where at most 16 tokens were asked"):
-        attempt.take(EVENT, NS_PER_S, Sure())
+        answer.take(EVENT, NS_PER_S, Sure())
 
 
 def test_an_answer_beyond_its_length_has_a_minute_to_end() -> None:
-    attempt, shape = begun()
-    attempt.look(1)
+    answer, shape = begun()
+    answer.look(1)
     for number in range(ASKED):
         assert shape.take(PIECE, 3 + number)
-    attempt.look(NS_PER_S)
-    attempt.look(NS_PER_S + round(EXCESS_S * NS_PER_S))
+    answer.look(NS_PER_S)
+    answer.look(NS_PER_S + round(EXCESS_S * NS_PER_S))
     assert shape.take(PIECE, 100)
-    attempt.look(NS_PER_S + round(EXCESS_S * NS_PER_S) + 1)
+    answer.look(NS_PER_S + round(EXCESS_S * NS_PER_S) + 1)
     assert not shape.take(PIECE, 101)
     with pytest.raises(EndlessAnswerError):
-        attempt.take(EVENT, 101, Sure())
+        answer.take(EVENT, 101, Sure())
 
 
 def test_a_drain_is_over_when_nothing_changes_for_its_limit() -> None:

@@ -11,9 +11,10 @@ from io import StringIO
 import pytest
 from click import unstyle
 
-from bench.load.attempt import Attempt, Tally
+from bench.load.attempt import Attempt, AttemptFacts
 from bench.load.health_watch import HealthWatch
 from bench.load.plan import ClosedLoop, Limits, Start
+from bench.load.tally import Tally
 from bench.records.moments import MomentLog
 from bench.report.live import Gauges, LiveView, Silence, make_watcher
 from bench.target import Deadline, Timeouts
@@ -32,23 +33,11 @@ def begun(limits: Limits) -> ClosedLoop:
     return plan
 
 
-def attempts(n: int, tally: Tally) -> set[Attempt]:
+def attempts(n: int) -> set[Attempt]:
     """Requests in progress."""
+    moments, deadline = MomentLog(), Deadline(Timeouts())
     return {
-        Attempt(
-            Start(number, 0),
-            phase="load",
-            slot=number,
-            prompt_number=0,
-            request_id="r",
-            length=128,
-            asked_tokens=None,
-            is_exact=False,
-            streamed=True,
-            deadline=Deadline(Timeouts()),
-            moments=MomentLog(),
-            tally=tally,
-        )
+        Attempt(AttemptFacts(Start(number, 0), "load", number, 0, "r", 128, None, False, True), deadline, moments)
         for number in range(n)
     }
 
@@ -60,7 +49,7 @@ def test_rates_cover_the_last_second() -> None:
     tally.tokens, tally.ok = 500, 10
     lines(gauges, 100.5)
     tally.tokens, tally.ok, tally.failed = 1500, 30, 2
-    tally.under_way |= attempts(64, tally)
+    tally.under_way |= attempts(64)
     tally.ttft_ns.extend(n * 1_000_000 for n in range(1, 101))
     text = "\n".join(lines(gauges, 101))
     assert "m · 64 streams · 1.0 s, 14.0 s left" in text
@@ -74,7 +63,7 @@ def test_rates_cover_the_last_second() -> None:
 def test_the_end_of_sending_is_shown_and_no_line_is_too_wide() -> None:
     plan = begun(Limits(requests=10, duration_s=60))
     tally = Tally()
-    tally.under_way |= attempts(3, tally)
+    tally.under_way |= attempts(3)
     gauges = Gauges(run(), plan, tally, HealthWatch(SdkWire(1)))
     assert "60.0 s left or 10 requests left" in lines(gauges, 100)[0]
     plan.stop(101 * NS_PER_S)

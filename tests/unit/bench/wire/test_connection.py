@@ -16,6 +16,7 @@ from bench.wire.clock import KernelClock
 from bench.wire.connection import KernelConnection
 from bench.wire.exchange import KernelExchange
 from bench.wire.poller import Poller
+from bench.wire.timing import Timing
 from tests.support.wire import HEADERS
 
 STREAMS = 300  # several slices of the poller
@@ -24,10 +25,8 @@ STREAMS = 300  # several slices of the poller
 class Taken:
     """A receiver that keeps the body's bytes with their stamps."""
 
-    opened = reopened = False
-    waited_ns = freed_ns = 0
-
     def __init__(self, on_take: Callable[[], None] = lambda: None) -> None:
+        self.timing = Timing()
         self.blocks: list[bytes] = []
         self.stamps: list[int] = []
         self.doubts: list[int] = []
