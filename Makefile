@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# else each program that a test starts, and each worker of pytest, would compile what it imports anew
+unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -11,12 +13,31 @@ FOREIGN := llama-cpp aimock transformers vllm
 # pip installs only files whose hashes are in hashes/
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
+# those that are supported; `make test-3.12` runs the fast tests on one of them
+PYTHONS := 3.11 3.12 3.13
+
+# those that are here and that .venv does not have; says which are skipped
+OTHER_PYTHONS = own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $(PYTHONS); do [ $$version = $$own ] || \
+		{ scripts/find_python.sh $$version >/dev/null && echo $$version; } || \
+		echo "skipped: the tests on Python $$version" >&2; done
+
+# the folder of the target becomes an environment of the interpreter $(1), for working on the code
+define environment
+@echo "setting up $(@D) with $$($(1) --version) …"
+@$(1) -m venv --clear $(@D) || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
+@$(@D)/bin/pip install -q $(HASHED) -r hashes/constraints.txt
+@$(@D)/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]' || \
+	{ echo "error: hashes/constraints.txt lacks what pyproject.toml needs; run: make lock" >&2; exit 1; }
+@$(@D)/bin/python -m compileall -q -j 0 $(@D)/lib sdk bench mock_server streamgauge >/dev/null || true
+@touch $@
+endef
 
 # The first Python that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean
+.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -25,19 +46,26 @@ setup: $(READY)  ## make .venv from constraints.txt, each file checked by its ha
 
 $(READY): pyproject.toml hashes/constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
-	@echo "setting up .venv with $$($(PYTHON) --version) …"
-	@$(PYTHON) -m venv --clear .venv || { echo "error: no venv in this Python; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@.venv/bin/pip install -q $(HASHED) -r hashes/constraints.txt
-	@.venv/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]' || \
-		{ echo "error: hashes/constraints.txt lacks what pyproject.toml needs; run: make lock" >&2; exit 1; }
-	@$(PY) -m compileall -q -j 0 .venv/lib sdk bench mock_server streamgauge >/dev/null || true
-	@touch $@
+	$(call environment,$(PYTHON))
+
+$(PYTHONS:%=.venv-%/.ready): .venv-%/.ready: pyproject.toml hashes/constraints.txt
+	@scripts/find_python.sh $* >/dev/null
+	$(call environment,$$(scripts/find_python.sh $*))
 
 bench: setup  ## start the embedded server, load it with 64 streams, print the report
 	@$(PY) -m bench --concurrency 64 $(ARGS)
 
 test: setup  ## the fast tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
+
+$(PYTHONS:%=test-%): test-%: .venv-%/.ready
+	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not one_python" $(ARGS)
+
+test-pythons: setup  ## tests/unit and tests/contract on the other Pythons that are here, of 3.11, 3.12 and 3.13
+	@status=0; for version in $$($(OTHER_PYTHONS)); do \
+		echo "on Python $$version:"; \
+		$(MAKE) --no-print-directory test-$$version ARGS="tests/unit tests/contract tests/test_*.py $(ARGS)" || status=1; \
+	done; exit $$status
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
 	@$(PY) -m pytest -q -n 2 -m slow --timeout 600 tests/server_slow tests/hostile $(ARGS)
@@ -75,7 +103,17 @@ $(FOREIGN:%=test-foreign-%): test-foreign-%: setup
 	@scripts/foreign.sh $*
 	@$(PY) -m pytest -q -m foreign --timeout 1500 tests/foreign/test_$(subst -,_,$*).py $(ARGS)
 
-test-all: check check-pyright test test-slow test-clients test-vllm test-foreign  ## everything that CI runs
+# what the slower suites need, to be made beside something that waits
+environments: $(FUZZ) $(CLIENTS) environments-of-vllm environments-of-pythons
+
+environments-of-vllm: setup
+	@scripts/vllm-cpu.sh
+	@for name in $(FOREIGN); do scripts/foreign.sh $$name; done
+
+environments-of-pythons: setup
+	@for version in $$($(OTHER_PYTHONS)); do $(MAKE) --no-print-directory .venv-$$version/.ready; done
+
+test-all: check check-pyright test test-pythons test-slow test-clients test-vllm test-foreign  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }
