@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ def result_schema() -> dict[str, Any]:
     fields["latency"]["properties"] = {name: each | {"description": _described(name)} for name in LATENCIES}
     fields["speed_per_user"]["description"] = _described("speed_per_user")
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"streamgauge result, schema {SCHEMA}"}
+    for definition in schema["$defs"].values():
+        if "description" in definition:  # a docstring, whose lines Python keeps indented before 3.13
+            definition["description"] = cleandoc(definition["description"])
     return title | schema
 
 

