@@ -142,7 +142,9 @@ def test_a_closed_loop_gives_up_when_nothing_has_answered_for_so_long(drive: Dri
     assert {record.outcome for record in records} == {Outcome.CONNECT}
     assert len(records) < 40  # slots rest in between
     assert driver.gave_up is not None
-    assert driver.gave_up.startswith("stopped early: nothing answered for 0.3 s (nothing answers at http://127.0.0.1:")
+    assert driver.gave_up.startswith(
+        "stopped early: no request was answered for 0.3 s (nothing answers at http://127.0.0.1:"
+    )
     assert records[0].send_ns is None
 
 
@@ -226,7 +228,7 @@ def test_a_length_that_no_answer_has_ends_the_load_before_it_is_all_for_nothing(
     with WireServer(answering(*SHORT)) as server:
         records, driver = drive(server.url, streams=2, requests=1000, exact_length=True)
     assert 20 <= len(records) <= 24
-    assert driver.gave_up == "stopped early: each of the first 20 answers had another length than was asked for"
+    assert driver.gave_up == "stopped early: each of the first 20 answers had another length than requested"
 
 
 def test_one_answer_of_the_right_length_keeps_the_load_going(drive: Drive) -> None:

@@ -47,7 +47,7 @@ def test_growth_begins_at_nothing_where_a_counter_came_with_its_first_request() 
 
 def test_counters_that_went_back_tell_nothing() -> None:
     found = growth({"vllm:prompt_tokens_total": 10}, {"vllm:prompt_tokens_total": 3})
-    assert found.problem == "they went back: the server was started anew"
+    assert found.problem == "they decreased: the server was restarted"
 
 
 def test_what_is_no_sample_and_what_is_beyond_counting_is_left_out() -> None:

@@ -136,10 +136,10 @@ def settings(**fields: Any) -> LoadSettings:
 
 
 WRONG = ServerBehaviour(False, True, Length(16, 20, "stop"))
-SAID = "the server does not keep the length asked for (asked for 16 tokens, it sent 20, finish reason 'stop')"
+SAID = "the server does not keep the requested length (asked for 16 tokens, it sent 20, finish reason 'stop')"
 
 
-def test_a_length_binds_only_who_asked_for_it() -> None:
+def test_another_length_is_a_failure_only_if_a_length_was_requested() -> None:
     refused = BodyForm("chat", "m", Features(fixed_length=False), {})
     assert settle_length(settings(), FORM, ServerBehaviour(True, True)) == (False, [])
     assert settle_length(settings(fixed_length=True), FORM, ServerBehaviour(True, True)) == (True, [])
@@ -147,14 +147,14 @@ def test_a_length_binds_only_who_asked_for_it() -> None:
     assert settle_length(settings(fixed_length=False), refused, ServerBehaviour()) == (False, [])
     exact, notes = settle_length(settings(), refused, ServerBehaviour())
     assert not exact
-    assert notes == ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
+    assert notes == ["the server rejects min_tokens and ignore_eos: the model decides how long answers are"]
     exact, notes = settle_length(settings(fixed_length=True), refused, ServerBehaviour())
     assert exact
     assert "count as length_mismatch" in notes[0]
-    assert settle_length(settings(), FORM, WRONG) == (False, [f"{SAID}: answers end where the model ends them"])
+    assert settle_length(settings(), FORM, WRONG) == (False, [f"{SAID}: the model decides how long answers are"])
     exact, notes = settle_length(settings(fixed_length=True), FORM, WRONG)
     assert exact
-    assert notes[0].startswith(f"{SAID}: answers of another length count as length_mismatch; --no-ignore-eos")
+    assert notes[0].startswith(f"{SAID}: answers of another length count as length_mismatch; use --no-ignore-eos")
 
 
 def test_fields_that_are_ignored_are_left_out_unless_the_length_is_required() -> None:
