@@ -16,7 +16,7 @@ from streamgauge.option_sections import dashed
 from tests.unit.bench.options import URL, parse, refusal
 
 
-def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
+def test_without_options_the_embedded_server_is_measured_for_fifteen_seconds() -> None:
     settings = parse()
     assert settings.address is None
     assert (settings.streams, settings.limits, settings.output_len) == (64, Limits(duration_s=15), 128)
@@ -88,7 +88,7 @@ def test_the_columns_and_rows_of_the_table() -> None:
     assert settings.view.rows == ("e2e", "ttft")
 
 
-def test_a_result_file_stands_where_vllm_would_put_it() -> None:
+def test_a_result_file_has_the_path_that_vllm_would_use() -> None:
     def place(*arguments: str) -> Path:
         output = parse(*arguments).output
         assert output.save_result
@@ -155,7 +155,7 @@ def test_addresses_in_every_form(arguments: tuple[str, ...], endpoint: str) -> N
     assert f"{address.api.origin} {address.endpoint('chat')}" == endpoint
 
 
-def test_what_is_not_given_comes_from_the_environment() -> None:
+def test_missing_options_are_read_from_the_environment() -> None:
     environment = {"OPENAI_BASE_URL": "http://e:1/v1", "OPENAI_API_KEY": "secret"}
     settings = parse(**environment)
     assert (str(settings.address), settings.address_source) == ("http://e:1/v1", "OPENAI_BASE_URL")
@@ -291,16 +291,16 @@ def test_an_address_from_the_environment_is_blamed_by_its_variable() -> None:
 
 
 @pytest.mark.parametrize("option", REFUSED)
-def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -> None:
+def test_unsupported_options_of_vllm_are_refused_by_name(option: str) -> None:
     for name in (option, "--" + option[2:].replace("-", "_")):
         assert refusal(name, "1") == f"{option} of vllm bench serve is not supported: {REFUSED[option]}"
 
 
-def test_nothing_carried_is_also_refused() -> None:
+def test_no_supported_option_is_refused() -> None:
     assert not [name for param in load_test.params for name in param.opts if refusal_of(dashed(name))]
 
 
-def test_options_of_datasets_that_are_not_built_in_are_refused_as_such() -> None:
+def test_options_of_other_datasets_are_refused_by_name() -> None:
     for option in ("--sonnet-input-len", "--hf-split", "--random_mm_bucket_config"):
         assert refusal(option, "1").endswith(
             " of vllm bench serve is not supported: "

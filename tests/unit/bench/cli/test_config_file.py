@@ -83,7 +83,7 @@ def test_an_empty_file_and_one_with_a_mark_at_its_beginning(file: Path, text: st
     assert read(file, text).streams == 64
 
 
-def test_typed_options_go_before_the_file_and_the_file_before_the_environment(file: Path) -> None:
+def test_typed_options_override_the_file_and_the_file_overrides_the_environment(file: Path) -> None:
     text = "base-url: http://file:1\napi-key: file\nconcurrency: 2\nheader: [A=1]\nendpoint: chat\nstream: false"
     environment = {"OPENAI_BASE_URL": "http://environment", "OPENAI_API_KEY": "environment"}
     from_file = read(file, text, **environment)
@@ -153,7 +153,7 @@ def test_host_in_the_file_and_port_on_the_command_line_go_together(file: Path) -
         ("a: [" * 5000, "nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_and_key(file: Path, text: str, says: str) -> None:
+def test_errors_name_the_file_the_line_and_the_key(file: Path, text: str, says: str) -> None:
     said = refused(file, text)
     assert says in said
     assert str(file) in said
@@ -169,7 +169,7 @@ def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
     assert "is larger than 1 MB" in refusal("--config", str(file))
 
 
-def test_every_long_option_can_stand_in_a_file(file: Path) -> None:
+def test_every_long_option_can_be_set_in_a_file(file: Path) -> None:
     """Each is known there: what is wrong with it, if anything, is its value."""
     for param in load_test.params:
         for name in (*param.opts, *param.secondary_opts):
