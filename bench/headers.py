@@ -1,4 +1,4 @@
-"""Request headers as people write them: `NAME=VALUE` as for `vllm bench serve`, `Name: value` as for curl. Pure."""
+"""Request headers as users write them: `NAME=VALUE` as for `vllm bench serve`, `Name: value` as for curl. Pure."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Iterable
 
 Header = tuple[str, str]
 
-# RFC 9110 §5.1: neither = nor : can be part of a name, so the first of them ends it
+# RFC 9110 §5.1: a name contains neither = nor :, so the first of them ends it.
 _SPLIT = re.compile(r"\s*([^=:]*?)\s*[=:](.*)", re.DOTALL)
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-_FRAMING = "it frames the message, which is the bench's part; leave it out"
+_FRAMING = "the bench itself frames the message; leave it out"
 _REFUSED = {
-    "accept-encoding": "the bench reads answers as they are, without compression; leave it out",
+    "accept-encoding": "the bench reads answers without compression; leave it out",
     "connection": _FRAMING,
     "content-length": _FRAMING,
     "expect": _FRAMING,
-    "host": "it follows from the address; give the name in --base-url",
+    "host": "it is derived from the address; give the name in --base-url",
     "keep-alive": _FRAMING,
     "proxy-connection": _FRAMING,
     "te": _FRAMING,
     "trailer": _FRAMING,
     "transfer-encoding": _FRAMING,
     "upgrade": _FRAMING,
-    "x-request-id": "each request has an id of its own, which is in its record; leave it out",
+    "x-request-id": "the bench gives each request an id, which is in its record; leave it out",
 }
 
-# What stands for a value wherever a header is shown.
+# Printed in place of a value wherever a header is shown.
 HIDDEN = "<hidden>"
 
 
 def parse_headers(texts: Iterable[str]) -> tuple[Header, ...]:
-    """The headers in the order given. Raises ValueError, whose message says what is wrong and holds no value."""
+    """The headers in the given order. Raises ValueError with a message that contains no value."""
     headers: list[Header] = []
     for text in texts:
         name, value = _parse(text)
@@ -44,7 +44,7 @@ def parse_headers(texts: Iterable[str]) -> tuple[Header, ...]:
 
 
 def hide_value(text: str) -> str:
-    """`NAME=<hidden>` for a header as it was written; text that is not a header is hidden as a whole."""
+    """`NAME=<hidden>` for a header; text that is not a header is hidden as a whole."""
     split = _SPLIT.match(text)
     return f"{split[1]}={HIDDEN}" if split and _NAME.fullmatch(split[1]) else HIDDEN
 
@@ -52,10 +52,10 @@ def hide_value(text: str) -> str:
 def _parse(text: str) -> Header:
     split = _SPLIT.match(text)
     if split is None:
-        raise ValueError("must be NAME=VALUE or 'Name: value'; what was given has neither = nor :")
+        raise ValueError("must be NAME=VALUE or 'Name: value'; the given text has neither = nor :")
     name, value = split[1], split[2].strip(" \t")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"must begin with the name of a header, such as X-Api-Key=…; {name!r} is not a valid name")
+        raise ValueError(f"must begin with a header name, such as X-Api-Key=…; {name!r} is not a valid name")
     if why := _REFUSED.get(name.lower()):
         raise ValueError(f"must not set {name}: {why}")
     if not value:

@@ -1,4 +1,4 @@
-"""How a request ended: exactly one class each, the more specific where two would fit."""
+"""How a request ended: in exactly one class, the more specific one if two fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """`OK` is success; every other member is a class of failure, in the order in which a report lists them."""
+    """`OK` is success; every other member is a class of failure, in the order of the report."""
 
     OK = "ok"
     CONNECT = "connect"
@@ -23,11 +23,11 @@ class Outcome(StrEnum):
     PROTOCOL = "protocol"
     LENGTH_MISMATCH = "length_mismatch"
     CANCELLED = "cancelled"
-    CLIENT_LIMIT = "client_limit"  # last: old records know the others by their position
+    CLIENT_LIMIT = "client_limit"  # last, because records refer to the others by position
 
     @property
     def is_failure(self) -> bool:
-        """Whether it is neither a success nor a request that the bench itself gave up."""
+        """Whether the request failed, as opposed to succeeding or being cancelled by the bench."""
         return self not in (Outcome.OK, Outcome.CANCELLED)
 
 

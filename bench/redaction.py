@@ -1,4 +1,4 @@
-"""Keeps what must stay secret out of texts that others wrote: a server may quote the key that it refuses. Pure."""
+"""Removes secrets from texts of others: a server may quote the key that it rejects. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import quote, quote_plus
 from bench.headers import HIDDEN
 
 _SHORTEST = 3
-_LONG = 8  # shorter ones are hidden as whole words alone: `X-Debug: on` must not black out half a text
-# An excerpt may end within a secret. Most of one is as good as all of it anywhere, a few characters at the cut.
+_LONG = 8  # shorter ones are hidden only as whole words: `X-Debug: on` must not hide half of a text
+# An excerpt may end within a secret. Most of a secret is hidden anywhere, and a few characters of one at the cut.
 _MOST_OF_IT = 0.6
 _CUT = 5
 _AT_CUT = re.compile(r"""[\s"'`)\]}]*(?:…|$)""")
 
 
 class Redactor:
-    """Replaces each secret in a text; of one with a scheme before it (`Bearer KEY`), the rest by itself, too.
+    """Replaces each secret in a text. Of a secret with a scheme (`Bearer KEY`), the rest alone is replaced too.
 
     That goes for the ways in which servers quote, too: as a URL (or one within another), HTML or JSON has it, and in
     Base64, also as a part of what is encoded there.
@@ -46,7 +46,7 @@ class Redactor:
 
 
 def _without_beginning(text: str, secret: str) -> str:
-    """The text without the beginnings of a secret that something cut short."""
+    """The text without the beginnings of a truncated secret."""
     least, at, kept_to = secret[:_CUT], 0, 0
     most = max(_LONG, round(len(secret) * _MOST_OF_IT))
     kept: list[str] = []
@@ -75,7 +75,7 @@ def _parts(secret: str) -> list[str]:
 
 
 def _credentials(encoded: str) -> list[str]:
-    """What Basic authentication says: name and password, and the password by itself."""
+    """The content of Basic authentication: name and password, and the password alone."""
     try:
         said = base64.b64decode(encoded, validate=True).decode()
     except (Base64Error, ValueError):
@@ -84,9 +84,9 @@ def _credentials(encoded: str) -> list[str]:
 
 
 def _forms(part: str) -> set[str]:
-    """A secret as it is, and as others write it."""
+    """A secret unchanged, and in the forms in which others quote it."""
     found = {part, quote(part, safe=""), quote_plus(part), html.escape(part), json.dumps(part)[1:-1], repr(part)[1:-1]}
-    found.add(part.encode("latin-1", "replace").decode("utf-8", "replace"))  # sent in the bytes of UTF-8
+    found.add(part.encode("latin-1", "replace").decode("utf-8", "replace"))  # sent as UTF-8 bytes
     found |= {quote(quote(part, safe=""), safe=""), json.dumps(part).replace("/", "\\/")[1:-1]}
     if len(part) >= _LONG:
         found |= _base64_forms(part.encode("utf-8", "surrogateescape"))

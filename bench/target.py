@@ -1,4 +1,4 @@
-"""The server under test: the one place where the bench meets the SDK (addresses, transport, events, errors)."""
+"""The server under test: the only module that imports the SDK (addresses, transport, events, errors)."""
 
 from __future__ import annotations
 
@@ -93,25 +93,25 @@ _PATHS: dict[EndpointKind, str] = {"chat": "/chat/completions", "completions": "
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """Where requests go: the API's address, and the path of the endpoint where one was given in full."""
+    """Where requests go: the address of the API, and the path of the endpoint if the user gave one."""
 
     api: Address
     path: str | None = None
 
     @property
     def kind(self) -> EndpointKind | None:
-        """The endpoint that the path names, None when it names none."""
+        """The endpoint that the path names, if any."""
         if self.path is None:
             return None
         return "chat" if self.path.rstrip("/").endswith("/chat/completions") else "completions"
 
     def endpoint(self, kind: EndpointKind) -> str:
-        """The request target of prompts."""
+        """The request target for prompts."""
         return self.path or self.api.target(_PATHS[kind])
 
     @property
     def root(self) -> str:
-        """What stands before `/v1`: routes such as /tokenize live there."""
+        """The path before `/v1`, for routes such as /tokenize."""
         return self.api.prefix.removesuffix("/v1")
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
     except ConfigError as error:
         advice = "give the key as --api-key" if error.instead == "api_key" else error.remedy
         said = f"{error.problem}; {advice}" if advice else error.problem
-        raise ValueError(_AFTER_PATH.sub(r"\1…", said)) from None  # people put keys there
+        raise ValueError(_AFTER_PATH.sub(r"\1…", said)) from None  # users put keys there
     given = url.rstrip("/")
     if endpoint is None:
         path = next((api.target(path) for path in _PATHS.values() if given.endswith(path)), None)
@@ -142,7 +142,7 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
 
 
 class Target:
-    """A server and how to ask it: the requests of the load, and a few of its own. Belongs to one event loop."""
+    """A server and the requests to it: those of the load, and a few others. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Target:
         unused_proxy: str | None = None,
     ) -> None:
         self.address, self.unused_proxy = address, unused_proxy
-        self._transport = DirectTransport(max_connections=1)  # of questions beside the load, which may be repeated
+        self._transport = DirectTransport(max_connections=1)  # for requests besides the load, which may be repeated
         self._timeouts = timeouts
         is_given = timeouts.total != Timeouts().total
         self._first_timeouts = timeouts if is_given else replace(timeouts, total=FIRST_ANSWER_S)
@@ -166,11 +166,11 @@ class Target:
         self.redact = Redactor([value for _, value in self._given])
 
     def deadline(self, *, first: bool = False) -> Deadline:
-        """The limits of one request, from now on; `first` is one before the load, which must not take half an hour."""
+        """The time limits of one request, from now on; those of the `first`, before the load, are shorter."""
         return Deadline(self._first_timeouts if first else self._timeouts)
 
     def prompt_request(self, form: BodyForm, prompt: Prompt, request_id: str, max_tokens: int | None = None) -> Request:
-        """The request that asks for one answer as a stream."""
+        """The request for one answer."""
         return Request(
             "POST",
             self.address.api.origin,
@@ -184,13 +184,13 @@ class Target:
         )
 
     async def get(self, path: str) -> tuple[Head, bytes]:
-        """What the API answers to a GET. Raises SDKError; StatusError for a status of 400 or more."""
+        """The API's answer to a GET. Raises SDKError; StatusError for a status of 400 or more."""
         return await self._fetch(
             Request("GET", self.address.api.origin, self.address.api.target(path), self._headers())
         )
 
     async def post(self, target: str, body: dict[str, Any]) -> Any:
-        """The JSON answered to a POST; `target` is the whole path. Raises SDKError as `get` does."""
+        """The JSON answer to a POST; `target` is the whole path. Raises SDKError as `get` does."""
         headers = self._headers(("Content-Type", "application/json"))
         request = Request("POST", self.address.api.origin, target, headers, msgspec.json.encode(body))
         _, answer = await self._fetch(request)
@@ -204,12 +204,12 @@ class Target:
         await self._transport.aclose()
 
     async def text(self, path: str) -> str:
-        """What the server answers to a GET beside its API, such as `/metrics`. Raises SDKError as `get` does."""
+        """The server's answer to a GET outside the API, such as `/metrics`. Raises SDKError as `get` does."""
         _, body = await self._fetch(Request("GET", self.address.api.origin, self.address.root + path, self._headers()))
         return body.decode("utf-8", "replace")
 
     def _headers(self, *own: Header) -> tuple[Header, ...]:
-        """The bench's own headers, and the given ones, which replace them."""
+        """The bench's headers, and the user's, which replace them."""
         kept = [header for header in own if header[0].lower() not in self._taken] if self._taken else own
         return (*kept, *self._given)
 
@@ -226,7 +226,7 @@ class Target:
 
 
 async def _read_body(exchange: AsyncExchange) -> bytes:
-    """The whole body of an answer that is no stream. Raises SDKError."""
+    """The whole body of an answer that is not a stream. Raises SDKError."""
     blocks: list[bytes] = []
     size = 0
     try:
@@ -248,7 +248,7 @@ def status_failure(head: Head, body: bytes) -> StatusError:
 
 
 def error_message(payload: Any) -> str | None:
-    """The message and code of an error object, None when `payload` is not one."""
+    """The message and code of an error object; None if `payload` is not one."""
     facts = error_facts(payload)
     if facts is None:
         return None
@@ -257,7 +257,7 @@ def error_message(payload: Any) -> str | None:
 
 
 def event_error_message(payload: Any) -> str:
-    """What an error event says."""
+    """The message of an error event."""
     said = error_message(payload)
     if said is None:
         return f"the server sent an event that is not a completion chunk: {payload!r:.120}"
@@ -276,10 +276,10 @@ def refusal(error: SDKError) -> tuple[Outcome, str]:
     raise error
 
 
-# What a machine runs out of before it can connect: open files, local ports, buffers.
+# Errors when the machine has no more open files, local ports or buffers.
 _OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
-# A connection that breaks with the answer under way, or before its first byte, cuts that answer short.
+# A connection that breaks during an answer, or before its first byte, truncates it.
 _CLASSES: tuple[tuple[type[SDKError], Outcome], ...] = (
     (ConnectTimeoutError, Outcome.TIMEOUT_CONNECT),
     (PoolTimeoutError, Outcome.TIMEOUT_CONNECT),

@@ -1,1 +1,1 @@
-"""What an answer says: its events or its body, read as far as the figures need."""
+"""The content of an answer: its events or its body, read as far as the figures need."""

@@ -1,4 +1,4 @@
-"""The shape that the plain chunks of one stream have in common, so that most need no parsing at all. Pure.
+"""The shape that the plain chunks of one stream share, so that most of them need no parsing. Pure.
 
 Servers send thousands of chunks that differ only in their text, and in usage that counts up. Such a chunk, framing and
 all, is its stream's head, a text, and a tail that is known beforehand. What does not fit to the last byte is parsed.
@@ -12,9 +12,9 @@ from array import array
 from bench.records.moments import DOUBT_SHIFT, doubt_code
 
 _EVENT = b"data: "
-_NOTHING = b"\0"  # no piece ends so
-PIECE_END = b"\n\n\r\n"  # of the event, and of the HTTP chunk around it
-# What opens the text of a chunk, as servers write it.
+_NOTHING = b"\0"  # no piece ends with it
+PIECE_END = b"\n\n\r\n"  # the end of the event, and of the HTTP chunk around it
+# What precedes the text of a chunk, in the forms that servers write.
 _OPENING = re.compile(rb'"(?:content|text|reasoning|reasoning_content)": ?"')
 _COUNTS = re.compile(rb'"(completion_tokens|total_tokens)": ?(\d+)')
 
@@ -45,7 +45,7 @@ class ChunkShape:
         self._tail = tail + PIECE_END
         self._counts = counts  # what to add to the completion tokens, for each number in the tail
         self._upper = upper
-        self._heads: dict[int, bytes] = {}  # by the length of the piece, which its head begins with
+        self._heads: dict[int, bytes] = {}  # by the length of the piece, which is part of its head
         self.rows = array("q")
         self.word = 0
         self.tokens = 0
@@ -54,11 +54,11 @@ class ChunkShape:
         self.last_doubt_ns = 0
 
     def example(self, text: bytes, tokens: int) -> bytes:
-        """The payload of such a chunk, to look at what it means."""
+        """The payload of such a chunk, so that its meaning can be checked."""
         return self._before[len(_EVENT) :] + text + self._tail_at(tokens)[: -len(PIECE_END)]
 
     def take(self, piece: bytes, arrived_ns: int, doubt_ns: int = 0) -> bool:
-        """Account for a piece of the response if it is a chunk with some text and, where told, one token more."""
+        """Account for a piece of the response if it is a chunk with some text and, if usage is sent, one more token."""
         length = len(piece)
         head = self._heads.get(length) or self._head(length)
         tokens = self.tokens + 1
@@ -69,7 +69,7 @@ class ChunkShape:
             text = piece[len(head) : length - len(tail)].decode()
         except UnicodeDecodeError:
             return False
-        # Quotes and backslashes end or escape; what is not printable may be a control character, which JSON forbids.
+        # A quote would end the text and a backslash escape; JSON forbids control characters, which are not printable.
         if not text or not text.isprintable() or '"' in text or "\\" in text:
             return False
         self.tokens = tokens
@@ -89,19 +89,19 @@ class ChunkShape:
         return self._tail % tuple([tokens + add for add in self._counts])
 
     def _head(self, length: int) -> bytes:
-        """How a piece of this length begins: the size of its HTTP chunk, and all before the text."""
+        """The beginning of a piece of this length: the size of its HTTP chunk, and all that precedes the text."""
         head = b""
         for digits in range(1, 9):
             size = b"%x" % max(length - digits - 4, 0)
             if len(size) == digits:
                 head = (size.upper() if self._upper else size) + b"\r\n" + self._before
                 break
-        self._heads[length] = head or b"\0"  # nothing of this length can have the shape
+        self._heads[length] = head or b"\0"  # no piece of this length can have the shape
         return self._heads[length]
 
 
 def learn_shape(piece: bytes, completion_tokens: int | None) -> ChunkShape | None:
-    """What takes pieces like this one, whose usage says so many tokens (None for no usage); None if it has no text.
+    """The shape of a piece whose usage is `completion_tokens` (None for no usage); None if the piece has no text.
 
     It is a guess: what `example` means has to be looked at.
     """
@@ -123,7 +123,7 @@ def learn_shape(piece: bytes, completion_tokens: int | None) -> ChunkShape | Non
 
 
 def _counting_tail(tail: bytes, completion_tokens: int | None) -> tuple[bytes, tuple[int, ...]]:
-    """The tail as a format for its counts, and what each adds to the completion tokens; as it is without usage."""
+    """The tail as a format for its counts, and what each adds to the completion tokens; unchanged without usage."""
     if completion_tokens is None:
         return tail, ()
     parts: list[bytes] = []

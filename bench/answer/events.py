@@ -1,4 +1,4 @@
-"""What a stream's events say, by a partial decode: which carry tokens, what the usage is, how the stream ended.
+"""The events of a stream, decoded in part: which carry tokens, what the usage is, how the stream ended.
 
 Pure: payloads and their arrival stamps go in. The rules are those of docs/metrics.md, "Token events".
 """
@@ -34,7 +34,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
 
 
 class PromptDetails(msgspec.Struct, gc=False):
-    """The part of the prompt that the server did not have to read."""
+    """The part of the prompt that the server took from its cache."""
 
     cached_tokens: Count | None = None
 
@@ -73,12 +73,12 @@ class _Chunk(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Chunk).decode
 
-# Integers of their own: an attribute of an enumeration costs more than all the rest of `take`.
+# Plain integers: reading an attribute of an enumeration costs more than the rest of `take`.
 _VISIBLE, _HIDDEN, _EMPTY = int(Kind.VISIBLE), int(Kind.HIDDEN), int(Kind.EMPTY)
 
 
 def _carried(choice: _Choice) -> int | None:
-    """The kind of token event, None for what is none by itself."""
+    """The kind of token event; None if the content alone does not make it one."""
     delta = choice.delta
     if delta is None:
         text = choice.text
@@ -103,19 +103,19 @@ def _lists_tokens(logprobs: Any) -> bool:
     return isinstance(logprobs, dict) and bool(logprobs.get("content") or logprobs.get("tokens"))
 
 
-# How often in a row the shape of a stream's chunks is looked for: it costs as much as parsing several.
+# How often in a row the shape of chunks is learned without success: it costs as much as parsing several.
 _LESSONS = 3
 
-# Of an error, and of a finish reason, in characters: each stream may hold one for as long as it is open.
+# Characters of an error and of a finish reason: each stream may keep one for as long as it is open.
 _MOST_WORDS, MOST_REASON = 8192, 1024
 
 
 class ChunkError(ValueError):
-    """An event that is no chunk: not JSON, not an object, or a field of another type."""
+    """An event that is not a chunk: not JSON, not an object, or with a field of another type."""
 
 
 def read_odd(payload: bytes, kind: type[Form], error: Exception) -> Form:
-    """What does not have the types it should have, read with more care. Raises ChunkError, with `error`."""
+    """Read a payload whose fields have unexpected types. Raises ChunkError, which quotes `error`."""
     try:
         return msgspec.convert(mend(payload), kind)
     except (ValueError, RecursionError):
@@ -144,7 +144,7 @@ class TokenEvents(NamedTuple):
 
 
 class Reading:
-    """Accumulates one stream, and notes a row in `rows` for each token event.
+    """Accumulates one stream, and adds a row to `rows` for each token event.
 
     `events` counts token events, `empty` those among them whose text was empty. `first_ns` and `last_ns` are their
     bounds, with the doubt of each; `visible_ns` is the first with content or a tool call. `error` is what the first
@@ -186,7 +186,7 @@ class Reading:
         self.first_doubt_ns = self.last_doubt_ns = 0
         self.visible_ns: int | None = None
         self._full_first: Arrival = (0, 0)  # of the events with text
-        self._full_last: Arrival = (0, 0)  # while the last event is an empty one
+        self._full_last: Arrival = (0, 0)  # used while the last event is an empty one
         self._last_kind = _EMPTY
         self._shape: ChunkShape | None = None
         self._lessons_left = _LESSONS
@@ -196,11 +196,11 @@ class Reading:
         self.done_ns: int | None = None
         self.error: str | None = None
         self._tokens = 0
-        self._is_continuous = True  # until a token event comes without usage
-        self._is_single = True  # until one is known to carry another number of tokens than one
+        self._is_continuous = True  # until a token event has no usage
+        self._is_single = True  # until an event is known to carry more or fewer tokens than one
 
     def take(self, payload: bytes, arrived_ns: int, doubt_ns: int = 0) -> int:
-        """Account for the data of one event; returns the tokens it carried (1 where their number is not known yet).
+        """Account for the data of one event. Returns the tokens it carried (1 if their number is not known yet).
 
         Raises ChunkError.
         """
@@ -232,9 +232,9 @@ class Reading:
         return grown if grown > 0 else 1
 
     def learn_shape(self, piece: bytes) -> ChunkShape | None:
-        """What takes pieces of the response like the one whose event was taken last; None for what has no such shape.
+        """The shape of the piece whose event was taken last; None if it has no such shape.
 
-        It then accounts for them by itself; what it took is added here before the next event is.
+        The shape accounts for the pieces it takes; `add_plain` adds them here before the next event.
         """
         if self._last_kind == _EMPTY or self.finish_reason is not None or self._lessons_left == 0:
             return None
@@ -249,7 +249,7 @@ class Reading:
         return shape
 
     def _means_a_token(self, shape: ChunkShape, told: int | None) -> bool:
-        """Whether chunks of a shape are nothing but a text, of the kind of the last event, and one token more."""
+        """Whether chunks of a shape hold only text of the same kind as the last event, and one more token."""
         tokens = 0 if told is None else told + 1
         usage = None if self.usage is None or told is None else replace(self.usage, completion_tokens=tokens)
         kinds = []
@@ -266,12 +266,12 @@ class Reading:
         return kinds[0] == self._last_kind and kinds[1] in (None, _EMPTY)
 
     def stop_plain(self) -> None:
-        """Have the next event parsed, whatever it looks like."""
+        """Make sure that the next event is parsed."""
         if self._shape is not None:
             self._shape.retire()
 
     def add_plain(self) -> int:
-        """Add what was taken as plain since the last event, to be called before the next one is; how many it was."""
+        """Add the plain chunks taken since the last event, before the next event. Returns how many there were."""
         shape = self._shape
         taken = 0 if shape is None else shape.events
         if shape is not None and taken:
@@ -284,7 +284,7 @@ class Reading:
         return taken
 
     def _note(self, kind: int, grown: int, arrived_ns: int, doubt_ns: int) -> None:
-        """One token event."""
+        """Account for one token event."""
         if grown < 0:
             self._is_continuous = False
         elif grown != 1:
@@ -310,7 +310,7 @@ class Reading:
         self._rows.append(word)
 
     def _grow(self, usage: Usage) -> int:
-        """How far the usage has grown since the last event, -1 where that cannot be told."""
+        """How much the usage has grown since the last event; -1 if that is unknown."""
         self.usage = usage
         if not self._is_continuous or usage.completion_tokens is None:
             return -1
@@ -319,14 +319,14 @@ class Reading:
         return grown
 
     def drop_empty_usage(self) -> None:
-        """Take a usage of 0 for none where text had come: some servers send zeros for what they have not counted."""
+        """Treat a usage of 0 as no usage if there was text: some servers send zeros for counts they do not have."""
         if self.completion_tokens == 0 and self.events > self.empty and self.usage is not None:
             self.usage.completion_tokens = None
             self.usage.prompt_tokens = self.usage.prompt_tokens or None
             self._is_continuous = False
 
     def take_error(self, payload: bytes) -> None:
-        """Account for an event that is an error, by its type or by its form."""
+        """Account for an event that is an error by its type or its form."""
         if self.error is None:
             try:
                 said = event_error_message(msgspec.json.decode(payload))
@@ -336,16 +336,16 @@ class Reading:
 
     @property
     def plain_events(self) -> int:
-        """What was taken as plain and not added yet."""
+        """The plain chunks that were taken but not added yet."""
         return 0 if self._shape is None else self._shape.events
 
     @property
     def completion_tokens(self) -> int | None:
-        """The tokens of the answer by the server's usage, None when it sent none."""
+        """The tokens of the answer by the server's usage; None if there is no usage."""
         return None if self.usage is None else self.usage.completion_tokens
 
     def token_events(self) -> TokenEvents:
-        """What the stream amounts to, once it has ended.
+        """The token events of the whole stream, after its end.
 
         Tokens per event are known where usage came with every event, or where the final usage equals the number of
         events. Where it equals the number of events with text, the empty ones carried nothing and are none.

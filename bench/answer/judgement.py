@@ -1,4 +1,4 @@
-"""Judges an answer: whether it is complete, as long as it had to be, or something else than an answer. Pure."""
+"""Judges an answer: whether it is complete, has the required length, or is not an answer at all. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.units import plural
 
 
 def judge_stream(reading: Reading, *, cut: str | None, asked_tokens: int | None) -> tuple[Outcome, str | None]:
-    """The class of a stream that began with a 2xx, and what to say about it when it failed.
+    """The class of a stream that began with a 2xx, and a message if it failed.
 
     `cut` says how the connection broke, None after a clean end. `asked_tokens` is the length the answer had to
     have, None when its length was left to the model.
@@ -35,14 +35,14 @@ def judge_stream(reading: Reading, *, cut: str | None, asked_tokens: int | None)
     if cut is not None and reading.done_ns is None:
         return Outcome.TRUNCATED, f"{cut} before [DONE], {so_far}"
     if events == 0:
-        return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but not a single token"
+        return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but no token"
     return _judge_length(tokens, asked_tokens)
 
 
 def judge_stream_end(
     message: str | None, end: bytes, *, is_whole: bool, unread: Head | None
 ) -> tuple[Outcome, str | None]:
-    """The class of a stream that stopped early, as `message` says: its last bytes may hold the reason, not as an event.
+    """The class of a stream that stopped early (see `message`): its last bytes may hold the reason outside an event.
 
     `is_whole` is whether `end` is the whole stream, `unread` its head where it had no event at all.
     """
@@ -55,7 +55,7 @@ def judge_stream_end(
 
 
 class BodyJudgement(NamedTuple):
-    """What a whole body turned out to be; `whole` is the answer in it, where it is one."""
+    """The class of a whole body; `whole` is the answer in it, if there is one."""
 
     outcome: Outcome
     message: str | None
@@ -64,16 +64,14 @@ class BodyJudgement(NamedTuple):
 
 
 def judge_body(head: Head, body: bytes, *, cut: str | None, streamed: bool, asked_tokens: int | None) -> BodyJudgement:
-    """The class of an answer that is not a stream; `streamed` is whether one was asked for."""
+    """The class of an answer that is not a stream; `streamed` is whether a stream was requested."""
     if head.status >= 400:
         failure = status_failure(head, body)
         outcome, message = refusal(failure)
         message = message if failure.server_message else f"HTTP {head.status}: {text_of(body)}"
         return BodyJudgement(outcome, message, retry_after_s=failure.retry_after_s)
     if encoding := encoding_of(head):
-        return BodyJudgement(
-            Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which the request did not ask for"
-        )
+        return BodyJudgement(Outcome.PROTOCOL, f"the answer is encoded as {encoding!r}, which was not requested")
     if cut is not None:
         return BodyJudgement(Outcome.TRUNCATED, cut)
     if streamed or head.status >= 300 or not body.strip() or error_of(body) is not None:
@@ -86,14 +84,14 @@ def judge_body(head: Head, body: bytes, *, cut: str | None, streamed: bool, aske
 
 
 def judge_whole(answer: WholeAnswer, *, asked_tokens: int | None) -> tuple[Outcome, str | None]:
-    """The same for a 2xx answer that came in one piece."""
+    """The class of a 2xx answer in one piece, and a message if it failed."""
     if answer.finish_reason is None:
         return Outcome.TRUNCATED, "the answer has no finish reason"
     if answer.finish_reason in ("error", "abort"):
         return Outcome.STREAM_ERROR, f"the server ended the answer with finish reason {answer.finish_reason!r}"
     tokens = answer.completion_tokens
     if not tokens and (tokens == 0 or not answer.has_text):
-        return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but not a single token"
+        return Outcome.LENGTH_MISMATCH, "the answer has a finish reason but no token"
     return _judge_length(tokens, asked_tokens)
 
 
@@ -101,6 +99,6 @@ def _judge_length(tokens: int | None, asked_tokens: int | None) -> tuple[Outcome
     if asked_tokens is None or tokens is None or tokens == asked_tokens:
         return Outcome.OK, None
     return Outcome.LENGTH_MISMATCH, (
-        f"{plural(tokens, 'token')} where {asked_tokens} were asked for; "
-        "with --no-ignore-eos answers may end where the model ends them"
+        f"{plural(tokens, 'token')} where {asked_tokens} were requested; "
+        "use --no-ignore-eos to let the model end answers"
     )

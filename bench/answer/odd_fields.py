@@ -1,4 +1,4 @@
-"""Chunks and answers whose fields are not of the types they should have, brought into the form that is read. Pure."""
+"""Converts chunks and answers whose fields have unexpected types to the expected form. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from bench.target import read_json, split_content, whole_characters
 
-MOST_COUNT = 2**31 - 1  # of tokens: as with lengths that are asked for
+MOST_COUNT = 2**31 - 1  # of tokens, the same limit as for requested lengths
 _TEXTS = ("reasoning", "reasoning_content", "refusal")
 _COUNTS = ("prompt_tokens", "completion_tokens")
 
 
 def mend(payload: bytes) -> Any:
-    """The JSON with its fields mended: content lists as text, counts as integers. Raises ValueError if it is not JSON.
+    """The JSON with converted fields: content lists to text, counts to integers. Raises ValueError if it is not JSON.
 
     Content that cannot be read as text is left as it is, so that the caller refuses it.
     """
@@ -29,7 +29,7 @@ def mend(payload: bytes) -> Any:
 def _mend_choice(choice: dict[str, Any]) -> None:
     reason = choice.get("finish_reason")
     if reason is not None and not isinstance(reason, str):
-        choice["finish_reason"] = str(reason)  # whatever it says, the answer is complete
+        choice["finish_reason"] = str(reason)  # whatever the reason, the answer is complete
     if not isinstance(choice.get("token_ids"), list):
         choice.pop("token_ids", None)
     for name in ("delta", "message"):
@@ -42,7 +42,7 @@ def _mend_message(message: dict[str, Any]) -> None:
         message.pop("role", None)
     for name in _TEXTS:
         if name in message and not isinstance(message[name], str):
-            message[name] = "…" if message[name] else None  # it counts as text, whatever it says
+            message[name] = "…" if message[name] else None  # it counts as text, whatever it holds
     if isinstance(content := message.get("content"), (list, dict)):
         parts = split_content(content)
         message["content"] = parts.text
@@ -66,7 +66,7 @@ def _mend_usage(usage: Any) -> dict[str, Any] | None:
 
 
 def _count(value: Any) -> int | None:
-    """The number of tokens that a field gives, None where it gives no such number."""
+    """The number of tokens in a field; None if the field has no such number."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_COUNT:

@@ -1,4 +1,4 @@
-"""What a server says where an answer was due: the words of an error, a page or a text, under a good status. Pure."""
+"""What a server sent instead of an answer: an error, a web page or a text, with a good status. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import msgspec
 from bench.outcome import Outcome
 from bench.target import Head, error_message, excerpt, read_address
 
-# Bytes: of JSON that is looked through for an error, and of a page.
+# The most bytes of JSON that are searched for an error, and of a page.
 _MOST_READ, _MOST_PAGE = 1024 * 1024, 8 * 1024
-_MOST_END = 64 * 1024  # of the end of a stream
+_MOST_END = 64 * 1024  # bytes of the end of a stream
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE)
-# None goes over the same bytes again and again where tags are not closed.
+# These patterns take linear time even if tags are not closed.
 _TITLE = re.compile(rb"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _NOT_TEXT = re.compile(rb"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
-# the fields of an event stream, and its comments (WHATWG HTML §9.2.6)
+# The fields of an event stream, and its comments (WHATWG HTML §9.2.6).
 _FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 
 
@@ -46,21 +46,21 @@ def unfit_answer(head: Head, body: bytes, *, streamed: bool, wanted: str = "an a
     if (said := _error(content)) is not None:
         return Outcome.STREAM_ERROR, f"{status}, but the body is an error: {said}"
     if streamed and isinstance(content, dict) and content.get("choices"):
-        return Outcome.PROTOCOL, f"{status} with a whole answer where a stream was due; --no-stream measures those"
+        return Outcome.PROTOCOL, f"{status} with a whole answer instead of a stream; use --no-stream to measure those"
     kind = f" ({head.media_type})" if head.media_type else ""
     return Outcome.PROTOCOL, f"{status}, but the body{kind} is not {wanted}: {text_of(body)}"
 
 
 def encoding_of(head: Head) -> str:
-    """What a proxy compressed the body with, though nobody asked for that; empty for nothing."""
+    """The encoding that a proxy compressed the body with, although it was not requested; empty if none."""
     said = head.headers.get("content-encoding", "").strip().lower()
     return "" if said == "identity" else said
 
 
 def stray_text(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
-    """What the end of a stream says beside its events: the message of an error, and any other text.
+    """The content of the end of a stream outside its events: the message of an error, and any other text.
 
-    With `is_whole` the stream begins there; else the first line may be the rest of one.
+    With `is_whole` it is the whole stream; otherwise the first line may be incomplete.
     """
     is_whole, end = is_whole and len(end) <= _MOST_END, end[-_MOST_END:]
     lines = end.splitlines() if is_whole else end.splitlines()[1:]
@@ -71,23 +71,23 @@ def stray_text(end: bytes, *, is_whole: bool) -> tuple[str | None, str]:
 
 
 def _redirect(where: str) -> str:
-    """Where the server would have the client go, and how to go there: a load test does not follow by itself."""
+    """Where the server redirects to, and how to measure that address: a load test does not follow redirects."""
     try:
-        remedy = f"--base-url {read_address(where)} measures that one" if "://" in where else ""
-    except ValueError:  # a page for people to log in, say
+        remedy = f"--base-url {read_address(where)} measures that address" if "://" in where else ""
+    except ValueError:  # for example a login page
         remedy = ""
     return f"the server redirects to {where or 'an address that it does not name'}; " + (
-        remedy or "give the address it means with --base-url"
+        remedy or "give the final address with --base-url"
     )
 
 
 def error_of(body: bytes) -> str | None:
-    """The words of the error that a body is, None where it is something else."""
+    """The message of the error that a body is; None if it is not an error."""
     return _error(_read(body))
 
 
 def _error(content: Any) -> str | None:
-    """The words of an error object; other APIs have a `message` that is no error, but no text either."""
+    """The message of an error object; in other APIs, `message` may be something else, but not text."""
     if not isinstance(content, dict):
         return None
     is_error = content.get("error") or content.get("object") == "error" or isinstance(content.get("detail"), str | list)
@@ -97,7 +97,7 @@ def _error(content: Any) -> str | None:
 
 
 def _read(body: bytes) -> Any:
-    """The JSON, None for what is not JSON, or too much of it to be an error."""
+    """The JSON; None if it is not JSON, or too large for an error."""
     if len(body) > _MOST_READ:
         return None
     try:

@@ -1,4 +1,4 @@
-"""An answer in one piece, by a partial decode: whether it holds anything, its usage, how it ended. Pure."""
+"""An answer in one piece, decoded in part: whether it holds anything, its usage, how it ended. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Whole(msgspec.Struct, gc=False):
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
-    """What counts of an answer that came in one piece. Its text is let go: objects are much larger."""
+    """What the figures need of an answer in one piece. The text is not kept."""
 
     finish_reason: str | None
     has_text: bool
@@ -38,7 +38,7 @@ class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def completion_tokens(self) -> int | None:
-        """The tokens of the answer by the server's usage, None when it sent none."""
+        """The tokens of the answer by the server's usage; None if there is no usage."""
         return None if self.usage is None else self.usage.completion_tokens
 
 
@@ -46,7 +46,7 @@ _decode_whole = msgspec.json.Decoder(_Whole).decode
 
 
 def read_whole(body: bytes) -> WholeAnswer:
-    """The answer that a body holds. Raises ChunkError."""
+    """The answer in a body. Raises ChunkError."""
     try:
         found = _decode_whole(body)
     except (ValueError, RecursionError) as error:
@@ -57,7 +57,7 @@ def read_whole(body: bytes) -> WholeAnswer:
 
 
 def _has_text(choice: _WholeChoice) -> bool:
-    """Whether it holds anything that was generated."""
+    """Whether it holds any generated content."""
     message = choice.message
     if message is None:
         return bool(choice.text)

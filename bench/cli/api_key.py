@@ -1,4 +1,4 @@
-"""Where the API key comes from: the option, a file, a header, the environment. Nothing here ever shows it."""
+"""Finds the API key: in an option, a file, a header or the environment. The key is never shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.load.settings import API_KEY_VARIABLE, UsageError
 def read_key(
     options: Mapping[str, Any], headers: tuple[Header, ...], environment: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """The key, and the variable it came from if nobody gave it. Raises UsageError."""
+    """The key, and the environment variable that holds it if no option gave it. Raises UsageError."""
     given = {
         "--api-key": options["api_key"],
         "--api-key-file": options["api_key_file"],
@@ -21,7 +21,7 @@ def read_key(
     }
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
-        raise UsageError(f"{' and '.join(named)} name the same thing; keep one of them")
+        raise UsageError(f"{' and '.join(named)} exclude each other; keep one of them")
     if options["api_key"] is not None:
         return _checked(options["api_key"], "--api-key"), None
     if options["api_key_file"] is not None:
@@ -36,17 +36,17 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"--api-key-file {path}: is not UTF-8 text; it must hold the key and nothing else") from None
+        raise UsageError(f"--api-key-file {path}: is not UTF-8 text; it must contain only the key") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"--api-key-file {path}: cannot be read ({reason})") from None
 
 
 def _checked(text: str, source: str) -> str:
-    """The key without the white space around it. Raises UsageError for what no header can carry."""
+    """The key without surrounding white space. Raises UsageError if a header cannot hold it."""
     key = text.strip()
     if not key:
         raise UsageError(f"{source} is empty; leave it out to send no key")
     if any(character.isspace() or not character.isprintable() for character in key):
-        raise UsageError(f"{source} must be one word; there is white space or a control character inside the key")
+        raise UsageError(f"{source} must be one word; the key contains white space or a control character")
     return wire_text(key)

@@ -1,4 +1,4 @@
-"""`--config FILE`: options in YAML. They become the defaults of the command line, so what is typed goes first."""
+"""`--config FILE`: options in YAML. They become the defaults of the command line, which overrides them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 
 class ConfigError(click.ClickException):
-    """A configuration file that cannot be used; the message names the file, the line, the key and the remedy."""
+    """A configuration file that cannot be used. The message names the file, the line, the key and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the file: the key as it stands there, and the value for the option."""
+    """One line of the file: the key as written, and the value for the option."""
 
     key: str
     line: int
     value: Value
 
     def shown(self) -> Value:
-        """The value as a result may hold it."""
+        """The value without secrets, as a result may contain it."""
         if dashed(self.key) == "api-key":
             return HIDDEN
         if dashed(self.key) == "header" and isinstance(self.value, list):
@@ -51,13 +51,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file that was read; `entries` are by the name of the option's parameter."""
+    """The content of a file; `entries` are by the name of the option's parameter."""
 
     path: Path
     entries: Mapping[str, Entry]
 
     def where(self, parameter: str) -> str:
-        """Where the file sets it."""
+        """The place in the file that sets the parameter."""
         entry = self.entries[parameter]
         return f"{self.path}, line {entry.line}: {entry.key}"
 
@@ -72,12 +72,12 @@ def use_config(ctx: click.Context, param: click.Parameter, path: Path | None) ->
 
 
 def config_of(ctx: click.Context | None) -> ConfigFile | None:
-    """The file that the command was given."""
+    """The configuration file of the command, if it has one."""
     return None if ctx is None else ctx.meta.get(_META)
 
 
 def is_from_file(ctx: click.Context, parameter: str) -> bool:
-    """Whether the file decided the value of a parameter."""
+    """Whether the value of a parameter is from the file."""
     return ctx.get_parameter_source(parameter) is click.core.ParameterSource.DEFAULT_MAP
 
 
@@ -108,7 +108,7 @@ class _Reader:
         if root is None or root.tag == "tag:yaml.org,2002:null":
             return found
         if not isinstance(root, yaml.MappingNode):
-            raise self._wrong("must hold one option a line, such as concurrency: 64")
+            raise self._wrong("must contain one option per line, such as concurrency: 64")
         for key_node, node in root.value:
             key, line = self._key(key_node), key_node.start_mark.line + 1
             option = self._option(key, line)
@@ -123,7 +123,7 @@ class _Reader:
             with self._path.open("rb") as file:
                 data = file.read(_LONGEST_BYTES + 1)
             if len(data) > _LONGEST_BYTES:
-                raise self._wrong("is over 1 MB, which is not a file of options")
+                raise self._wrong("is larger than 1 MB, too large for a file of options")
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise self._wrong(f"is not UTF-8 text (byte {error.start})") from None
@@ -132,7 +132,7 @@ class _Reader:
 
     def _key(self, node: Any) -> str:
         if not isinstance(node.value, str):
-            raise self._wrong("a key must be the name of an option", node.start_mark.line + 1)
+            raise self._wrong("each key must be the name of an option", node.start_mark.line + 1)
         return node.value
 
     def _option(self, key: str, line: int) -> click.Option:
@@ -140,9 +140,9 @@ class _Reader:
         if name in self._options and name not in _NOT_IN_FILES:
             return self._options[name]
         if name in _NOT_IN_FILES:
-            raise self._wrong(f"{key} is for the command line alone", line)
+            raise self._wrong(f"{key} is only valid on the command line", line)
         if instead := refusal_of(f"--{name}"):
-            raise self._wrong(f"{key} of vllm bench serve is not carried here: {instead}", line)
+            raise self._wrong(f"{key} of vllm bench serve is not supported: {instead}", line)
         near = nearest(name.lstrip("-"), [name for name in self._options if name not in _NOT_IN_FILES])
         hint = f"did you mean {near}?" if near else f"keys are the long options of {program_name()} --help"
         raise self._wrong(f"unknown option {key}; {hint}", line)
@@ -168,7 +168,7 @@ class _Reader:
         return (word in _TRUE) != (f"--{dashed(key)}" in option.secondary_opts)
 
     def _several(self, key: str, line: int, node: Any) -> list[str]:
-        """The words of an option that takes several: a list, `name: value` pairs, or a list of those."""
+        """The values of an option that accepts several: a list, `name: value` pairs, or a list of those."""
         import yaml
 
         if isinstance(node, yaml.SequenceNode):
@@ -178,7 +178,7 @@ class _Reader:
         return [self._text_of(key, line, node)]
 
     def _text_of(self, key: str, line: int, node: Any) -> str:
-        """A scalar as it was written: 08 is no octal number here, and `no` is a word."""
+        """A scalar as written: 08 is not an octal number here, and `no` is a word."""
         if not isinstance(node.value, str):
             raise self._wrong(f"{key} must have one value, not a list or a mapping", line)
         if node.tag == "tag:yaml.org,2002:null":
@@ -193,10 +193,10 @@ class _Reader:
             content: dict[str, Any] = loader.construct_document(node)
             fits = _fits_json(content)
         except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise self._wrong(f"{key} must be an object that JSON can hold ({_one_line(error)})", line) from None
+            raise self._wrong(f"{key} must be an object that JSON can represent ({_one_line(error)})", line) from None
         if not fits:
             raise self._wrong(
-                f"{key} must be an object that JSON can hold; quote dates and names that are numbers", line
+                f"{key} must be an object that JSON can represent; quote dates and names that are numbers", line
             )
         return content
 

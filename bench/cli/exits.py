@@ -13,7 +13,7 @@ OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
 def fail(message: str, code: int) -> int:
-    """Say what is wrong in one line on standard error; a log that is quoted has more of them."""
+    """Print what is wrong in one line on standard error; a quoted log has more lines."""
     lines = "\n".join(map(shown, message.split("\n")))
     say(f"{click.style('error:', fg='red', bold=True)} {lines}", sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""The command line: parse, run, print, and leave with the right exit code."""
+"""The command line: parse, run, print, and exit with the right code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of a pipe has closed it
         _abandon_output()
         code = FAILED
     except OutputError as error:
@@ -45,18 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _abandon_output() -> None:
-    """Send what standard output still holds nowhere: writing it at exit would fail again."""
+    """Discard what standard output still buffers: writing it at exit would fail again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_standard_streams() -> None:
-    """Fill what the caller closed (`>&-`): a socket with the number of standard output would get the report."""
+    """Open the standard streams that the caller closed (`>&-`), so that no socket gets the number of one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # uses the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 

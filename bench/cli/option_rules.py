@@ -1,4 +1,4 @@
-"""From options to settings: which go together, what follows when one is left out, and the command to run it again."""
+"""Turns options into settings: which options exclude each other, and the defaults that depend on others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _EMBEDDED = ("engine", "server_profile", "server_args", *_MODEL_SOURCES)
 def read_settings(
     options: Options, environment: Mapping[str, str], arguments: Sequence[str], config: ConfigFacts | None = None
 ) -> LoadSettings:
-    """The settings that the options amount to. Raises UsageError."""
+    """The settings for the options. Raises UsageError."""
     named = options["endpoint"]
     path = named if named is not None and named.startswith("/") else None
     address, source = choose_address(
@@ -99,7 +99,7 @@ def read_settings(
 
 
 def read_output(options: Options) -> Output:
-    """What is to be printed and written. Raises UsageError."""
+    """What to print and write. Raises UsageError."""
     json: Path | None = options["json_path"]
     name: str | None = options["result_filename"]
     # as `vllm bench serve` joins the two: without --result-dir from the current folder, and a whole path goes first
@@ -120,7 +120,7 @@ def read_output(options: Options) -> Output:
 
 
 def _check_goodput(options: Options) -> None:
-    """An answer in one piece has no moments but its end, so that no request could meet the other limits."""
+    """Refuse limits that no request could meet: an answer in one piece has no times except its end."""
     limited = options["goodput"] or ()
     unmet = [name for name in limited if LATENCIES[name].needs_stream]
     if not options["stream"] and unmet:
@@ -137,11 +137,11 @@ def _arrivals(options: Options) -> Arrivals | None:
     if rate is None:
         for option in ("arrivals", "burstiness"):
             if options[option] is not None:
-                raise UsageError(f"--{option} spreads the requests of a rate: give --request-rate as well")
+                raise UsageError(f"--{option} applies to a request rate: give --request-rate as well")
         return None
     if burstiness is None:
         if name == Gamma.name:
-            raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunches")
+            raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunched requests")
         return make_arrivals(name or Poisson.name, rate)
     arrivals = arrivals_by_burstiness(rate, burstiness)
     if name not in (None, arrivals.name):
@@ -152,7 +152,7 @@ def _arrivals(options: Options) -> Arrivals | None:
 
 
 def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoice, str | None]:
-    """The server to start, if one is to be started, and the model to ask."""
+    """The server to start, if any, and the model to request."""
     asked = options["served_model_name"] or options["model"]
     sources = {name: options[name] for name in _MODEL_SOURCES if options[name] is not None}
     if options["engine"] is not None and options["model"] is not None and not sources:
@@ -166,7 +166,7 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
     try:
         more = shlex.split(options["server_args"] or "")
     except ValueError as error:
-        raise UsageError(f"--server-args cannot be taken apart: {error} (in {options['server_args']!r})") from None
+        raise UsageError(f"--server-args cannot be split: {error} (in {options['server_args']!r})") from None
     return ServerChoice(options["engine"], options["server_profile"], tuple(model), tuple(more)), asked
 
 
@@ -186,7 +186,7 @@ def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "c
         raise UsageError(f"--endpoint {named} and the path of the address, {address.path}, exclude each other")
     if by_backend and by_endpoint and by_backend != by_endpoint:
         raise UsageError(
-            f"--backend {backend} speaks to {by_backend}, the endpoint given is {by_endpoint}; keep one of them"
+            f"--backend {backend} uses {by_backend}, but the given endpoint is {by_endpoint}; keep one of them"
         )
     found: Literal["chat", "completions"] | None = by_endpoint or by_backend  # type: ignore[assignment]
     return found
@@ -215,12 +215,12 @@ def _extra_body(options: Options) -> dict[str, Any]:
         if name in OWNED_FIELDS:
             raise UsageError(f'--extra-body must not set "{name}" (got {_as_json(extra[name])}): {OWNED_FIELDS[name]}')
     if "n" in extra and (type(extra["n"]) is not int or extra["n"] != 1):
-        raise UsageError(f'--extra-body: "n" must be 1 (got {_as_json(extra["n"])}): one request is one answer')
+        raise UsageError(f'--extra-body: "n" must be 1 (got {_as_json(extra["n"])}): each request is one answer')
     return extra | {name: options[name] for name in SAMPLING if options[name] is not None}
 
 
 def _as_json(value: Any) -> str:
-    """The value as it was written, cut short."""
+    """The value as JSON, shortened."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:39] + "…"
 

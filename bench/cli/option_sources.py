@@ -1,4 +1,4 @@
-"""Options from two places, the command line and a configuration file: which one counts, and which one to blame."""
+"""Options from the command line and from a configuration file: which one applies, and which one an error names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamgauge.option_sections import dashed
 
 _ADDRESS = ("base_url", "host", "port")
 _EMBEDDED = ("engine", "server_profile", "server_args", "model_type", "model_id_or_path", "ckpt_dir")
-# Options that exclude each other: what is typed replaces what the file says, also under another name.
+# Options that exclude each other: a typed option replaces those of the file, also under other names.
 _RIVALS = (
     (("base_url",), ("host", "port")),
     (_ADDRESS, _EMBEDDED),
@@ -26,7 +26,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]+")
 
 
 def settle(ctx: click.Context, options: Mapping[str, Any]) -> tuple[dict[str, Any], ConfigFacts | None]:
-    """The options without those of the file that what was typed replaces, and what the file set."""
+    """The options without those of the file that typed ones replace, and the facts about the file."""
     settled = dict(options)
     config = config_of(ctx)
     if config is None:
@@ -40,7 +40,7 @@ def settle(ctx: click.Context, options: Mapping[str, Any]) -> tuple[dict[str, An
 
 
 def with_source(message: str, ctx: click.Context) -> str:
-    """The message, and where the file sets an option that it names."""
+    """The message, followed by the line of the file that sets an option named in it."""
     config = config_of(ctx)
     if config is None:
         return message

@@ -1,4 +1,4 @@
-"""Files that a run will write: what cannot be written is better known before the run than after it."""
+"""Checks before a run that its output files can be written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.load.settings import STDOUT, UsageError
 
 
 def check_json(path: Path | None) -> None:
-    """Raises UsageError for a `--json` that cannot be written."""
+    """Raise UsageError if the file of `--json` cannot be written."""
     if path is None or path == STDOUT:
         return
     if not path.parent.is_dir():
@@ -18,7 +18,7 @@ def check_json(path: Path | None) -> None:
 
 
 def check_file(option: str, given: str, path: Path) -> None:
-    """Raises UsageError for a file that cannot be written. Folders on the way to it may be missing."""
+    """Raise UsageError if a file cannot be written. Its folders may be missing."""
     if not path.name or given.endswith("/") or path.is_dir():
         raise UsageError(f"{option} {given or repr(given)}: is a folder; name a file in it")
     if path.exists() and not path.is_file():  # a pipe, or /dev/null

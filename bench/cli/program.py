@@ -1,4 +1,4 @@
-"""The command that started this process, for usage lines, errors and the command to run again."""
+"""The command that started this process, for usage lines, errors and the command that repeats a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SCRIPT = "streamgauge"
 
 
 def program_name() -> str:
-    """`streamgauge bench` when the console script was used, else `python -m bench`."""
+    """`streamgauge bench` if the console script was used, else `python -m bench`."""
     # `sys.argv[0]` is a file name in both cases
     started = [Path(argument).name for argument in sys.orig_argv[1:2]]
     return f"{_SCRIPT} bench" if started == [_SCRIPT] else "python -m bench"

@@ -1,4 +1,4 @@
-"""The command that runs the same again. Secrets are left out, or hidden where the reader has to put them in."""
+"""The command that repeats a run. Secrets are left out, or hidden where the user has to fill them in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEY = "--api-key"
 
 
 def again_line(program: str, arguments: Sequence[str], seed: int) -> str:
-    """What was typed without the key, and the seed; values of headers are hidden."""
+    """The typed command without the key and with the seed; values of headers are hidden."""
     kept: list[str] = []
     option = ""  # whose value comes next
     seeded = False
@@ -38,7 +38,7 @@ def again_line(program: str, arguments: Sequence[str], seed: int) -> str:
 
 
 def hide_server_keys(text: str) -> str:
-    """Options of the embedded server, its keys hidden."""
+    """Options of the embedded server, with its keys hidden."""
     try:
         words = shlex.split(text)
     except ValueError:

@@ -31,7 +31,7 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 def run_load_test(settings: LoadSettings) -> int:
-    """Measure and print; the exit code. Raises UsageError for what turned out wrong before the load."""
+    """Measure and print. Returns the exit code. Raises UsageError for what is found to be wrong before the load."""
     interruption = Interruption(_leave)
     try:
         watcher = make_watcher(settings.live, sys.stderr, os.environ)
@@ -73,7 +73,7 @@ def _report(finished: Finished, settings: LoadSettings) -> Result:
 
 
 def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
-    """Test the bench itself and print; the exit code. Raises UsageError for a file that cannot be written."""
+    """Test the bench itself and print. Returns the exit code. Raises UsageError if a file cannot be written."""
     from bench.cli.output import write_out
     from bench.records.certificate import save_certificate
     from bench.report.selftest import SelfTestReport
@@ -112,7 +112,7 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
 
 
 def _run(work: Callable[[str], Coroutine[None, None, _Done]], interruption: Interruption, watcher: Watcher) -> _Done:
-    """What `work`, which is told the name of the event loop, comes to; the first signal cancels it by default."""
+    """Run `work` with the name of the event loop. By default the first signal cancels it."""
     factory, name = _loop()
 
     async def main() -> _Done:
@@ -137,13 +137,13 @@ def _run(work: Callable[[str], Coroutine[None, None, _Done]], interruption: Inte
 def _loop() -> tuple[Callable[[], asyncio.AbstractEventLoop] | None, str]:
     try:
         import uvloop
-    except ModuleNotFoundError:  # there is none for Windows
+    except ModuleNotFoundError:  # not available for Windows
         return None, "asyncio"
     return uvloop.new_event_loop, "uvloop"
 
 
 def _leave() -> None:
-    """The second Ctrl-C: at once. The embedded server sees its input close and ends by itself."""
+    """Leave immediately on the second Ctrl-C. The embedded server ends because its input closes."""
     if can_move_cursor(sys.stderr, os.environ):
         sys.stderr.write(SHOW_CURSOR)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What click has to complain about, as one line that names the option, the value and the remedy."""
+"""Turns errors of click into one line that names the option, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
     if isinstance(error, click.BadOptionUsage):
         return f"{error.option_name} " + ("takes no value" if "not take a value" in error.message else "needs a value")
     if isinstance(error, click.MissingParameter) and error.param is not None:
-        return f"{(error.param.name or '').upper()} is missing; --help says what it is"
+        return f"{(error.param.name or '').upper()} is missing; see --help"
     if isinstance(error, click.BadParameter) and error.param is not None:
         config = config_of(error.ctx)
         if config is not None and error.ctx is not None and is_from_file(error.ctx, str(error.param.name)):
@@ -32,20 +32,20 @@ def explain(error: click.ClickException, arguments: Sequence[str]) -> str:
         near = nearest(words.partition(" ")[0], _COMMANDS)
         if near:
             return f"unknown command {words.partition(' ')[0]}; did you mean {near}?"
-        return f"unexpected words {words!r}: options begin with --, and a command such as report comes first"
+        return f"unexpected words {words!r}: options begin with --, and a command such as report must be the first word"
     return error.format_message().rstrip(".")
 
 
 def _unknown(name: str, ctx: click.Context | None) -> str:
     option = dashed(name)
     if (instead := refusal_of(option)) is not None:
-        return f"{option} of vllm bench serve is not carried here: {instead}"
+        return f"{option} of vllm bench serve is not supported: {instead}"
     known = [] if ctx is None else [opt for param in ctx.command.params for opt in (*param.opts, *param.secondary_opts)]
     near = nearest(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")])
-    return f"unknown option {name}; " + (f"did you mean --{near}?" if near else "--help lists all")
+    return f"unknown option {name}; " + (f"did you mean --{near}?" if near else "--help lists all options")
 
 
 def _as_written(param: click.Parameter, arguments: Sequence[str]) -> str:
-    """The one of an option's names that was used."""
+    """The name of the option that was typed."""
     written = {dashed(argument.partition("=")[0]) for argument in arguments}
     return next((name for name in param.opts if name in written), param.opts[0] if param.opts else str(param.name))

@@ -37,7 +37,7 @@ class WholeBody:
         self._is_error = is_error
 
     def take(self, block: bytes) -> bool:
-        """Keep a part of it; true when there is as much of an error as can be of use. Raises ProtocolError."""
+        """Keep a part of it. Returns true when enough of an error has arrived. Raises ProtocolError."""
         self._size += len(block)
         if self._size <= self._most_bytes:
             self._blocks.append(block)
@@ -112,7 +112,7 @@ class AnswerReceiver:
             self.body = WholeBody(self._most_bytes, is_error=head.status >= 400)
 
     def take(self, block: bytes, arrived_ns: int, source: Source) -> bool:
-        """Body bytes of one read; true after `[DONE]`. Raises ProtocolError or ChunkError."""
+        """Body bytes of one read. Returns true after `[DONE]`. Raises ProtocolError or ChunkError."""
         self.timing.read_ns = arrived_ns
         if self.body is not None:
             return self.body.take(block)
@@ -120,7 +120,7 @@ class AnswerReceiver:
         self._stream_bytes += len(block)
         if self._stream_bytes > self._most_bytes:
             if reading.done_ns is not None:
-                return True  # it has ended, whatever follows
+                return True  # the answer has ended, whatever follows
             raise ProtocolError(f"the answer did not end: its stream is over {self._most_bytes:,} bytes")
         self._end.append(block)
         payloads = self._decoder.feed(block)
@@ -172,16 +172,16 @@ class AnswerReceiver:
             self._new_tokens += tokens
             self._deadline.progress(arrived_ns)
 
-    # what the load asks
+    # what the load needs
 
     def take_tokens(self) -> int:
-        """How many tokens have arrived since this was asked last."""
+        """How many tokens have arrived since the last call."""
         self.catch_up()
         tokens, self._new_tokens = self._new_tokens, 0
         return tokens
 
     def look(self, now_ns: int) -> None:
-        """See how far the answer has come; one that goes beyond the limits ends with its next event."""
+        """Check the length of the answer. One that goes beyond the limits ends with its next event."""
         events = self.reading.events + self.reading.plain_events
         if events <= self._length:
             return
@@ -197,7 +197,7 @@ class AnswerReceiver:
 
     @property
     def heard_ns(self) -> int:
-        """When the server was last heard of, as of the last `catch_up`."""
+        """When anything last arrived from the server, as of the last `catch_up`."""
         return max(self.timing.read_ns, self.reading.last_ns or 0)
 
     def end_of_stream(self) -> None:
@@ -210,7 +210,7 @@ class AnswerReceiver:
         return b"".join(self._end), len(self._end) < _END_READS
 
     def release(self) -> None:
-        """Let go of all bytes; only figures are needed from now on."""
+        """Drop all bytes: only figures are needed from now on."""
         self.body = None
         self._end.clear()
         self._decoder = EventDecoder()

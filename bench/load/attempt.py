@@ -39,9 +39,9 @@ class AttemptFacts(NamedTuple):
 
 
 class Attempt:
-    """Sends nothing itself: `answer` is handed to the wire as the receiver, and whatever ends it finds what arrived.
+    """A request from its start to its record. The wire passes what arrives to `answer`, its receiver.
 
-    `conclude` is to be called once, when nothing more will arrive. `given_up` is why the bench itself ended it.
+    Call `conclude` once, when nothing more will arrive. `given_up` is why the bench itself ended the request.
     """
 
     __slots__ = (
@@ -71,14 +71,14 @@ class Attempt:
 
     @property
     def was_unanswered(self) -> bool:
-        """Whether no connection came about, or no answer on it."""
+        """Whether the server accepted no connection, or did not answer on it."""
         if self.outcome is Outcome.TRUNCATED:
             return self.answer.head is None
         return self.outcome in (Outcome.CONNECT, Outcome.TLS, Outcome.TIMEOUT_CONNECT)
 
     @property
     def was_refused(self) -> bool:
-        """Whether it failed without having brought anything of use, other than by a limit of ours that passed."""
+        """Whether it failed without anything useful in the answer, unless one of our time limits ended it."""
         if self.outcome in (Outcome.TIMEOUT_FIRST_BYTE, Outcome.TIMEOUT_STALL, Outcome.TIMEOUT_TOTAL):
             return False
         if self.outcome is Outcome.PROTOCOL or self.answer.is_beyond_limits:
@@ -100,7 +100,7 @@ class Attempt:
         self.end_ns = answer.heard_ns if error is None else monotonic_ns()
         self.outcome, self.error = self._judge(error)
         if error is not None:
-            error.__traceback__ = None  # its frames and what they read would live until the collector runs
+            error.__traceback__ = None  # else its frames and their data would stay in memory until the collector runs
         answer.release()
         self._moments.note(self.facts.start.request, Kind.END, self.end_ns, OUTCOMES.index(self.outcome))
 

@@ -1,4 +1,4 @@
-"""The server's own counters in Prometheus' text form, by vLLM's names; and what they grew by during a load. Pure."""
+"""The server's own counters in the Prometheus text format, with vLLM's names, and their growth. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS = (
     "vllm:prompt_tokens_total",
     "vllm:generation_tokens_total",
 )
-_MOST = 2**53  # beyond it the values of Prometheus do not count one by one
+_MOST = 2**53  # beyond it, the floats of Prometheus skip integers
 _NAMES = (REQUESTS, PROMPT_TOKENS, GENERATION_TOKENS)
-_MOST_LINE = 16 * 1024  # characters; what is longer is no sample, and patterns take longer the more there is
+_MOST_LINE = 16 * 1024  # characters; a longer line is not a sample, and would take long to match
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?[ \t]+(?P<value>\S+)(?:[ \t]+\d+)?[ \t\r]*")
 # Tried where a word begins alone: from each letter of a long one it would take the square of its length.
 _LABEL = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
@@ -40,12 +40,12 @@ def read_counters(text: str, model: str) -> dict[str, int]:
 
 
 def growth(before: Counted, after: Counted) -> ServerCounters:
-    """What was counted in between. A counter that comes with its first request began at 0."""
+    """What was counted in between. A counter that appears with the first request began at 0."""
     if not after:
         return ServerCounters(problem="its /metrics has none of vLLM's names")
     grown = {name: after[name] - before.get(name, 0) for name in _NAMES if name in after}
     if any(value < 0 for value in grown.values()):
-        return ServerCounters(problem="they went back: the server was started anew")
+        return ServerCounters(problem="they decreased: the server was restarted")
     return ServerCounters(
         requests=grown.get(REQUESTS),
         prompt_tokens=grown.get(PROMPT_TOKENS),

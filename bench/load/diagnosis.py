@@ -1,4 +1,4 @@
-"""Why the first request was refused, in one line: the server's words, its address, and what to try."""
+"""Why the first request was refused, in one line: the server's message, its address, and what to try."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OTHER: dict[EndpointKind, EndpointKind] = {"chat": "completions", "completions"
 
 
 async def explain_refusal(target: Target, form: BodyForm, record: Record) -> str:
-    """What to say of the first request, which ended as `record` has it."""
+    """The message about the first request, which ended as in `record`."""
     said = (record.error or f"it was {record.outcome}").rstrip(". ")
     url = f"{target.address.api.origin}{target.address.endpoint(form.kind)}"
     if record.status in (401, 403):
         return key_message(target, url, said)
-    line = f"a first request to {url} failed, nothing was measured: {said}"
+    line = f"the first request to {url} failed, so nothing was measured: {said}"
     if record.outcome is Outcome.TIMEOUT_CONNECT:
         return line + plain_http_hint(target)
     advice = await _endpoint_advice(target, form, record)
@@ -30,19 +30,21 @@ async def explain_refusal(target: Target, form: BodyForm, record: Record) -> str
 
 
 def key_message(target: Target, url: str, said: str) -> str:
-    """What to say when the server does not let us in."""
-    what = "does not accept the API key" if target.sends_key else "wants an API key, and none was given"
-    return f"{url} {what} ({said}); give it with --api-key or OPENAI_API_KEY, or a gateway's own header with --header"
+    """The message when the server requires another key."""
+    what = "does not accept the API key" if target.sends_key else "requires an API key, and none was given"
+    return (
+        f"{url} {what} ({said}); give it with --api-key or OPENAI_API_KEY, or give a gateway's own header with --header"
+    )
 
 
 def plain_http_hint(target: Target) -> str:
-    """What to try when a TLS handshake does not come about; empty for an address without TLS."""
+    """What to try when a TLS handshake fails; empty for an address without TLS."""
     address = str(target.address)
     return f"; does it speak plain http? Try --base-url http{address[5:]}" if address.startswith("https:") else ""
 
 
 async def _endpoint_advice(target: Target, form: BodyForm, record: Record) -> str:
-    """The other endpoint, if this one is missing or not for this model and the other one answers."""
+    """The other endpoint, if this one does not exist or does not suit the model, and the other one answers."""
     said = (record.error or "").lower()
     is_missing = record.outcome is Outcome.HTTP_4XX and record.status in _MISSING and "model" not in said
     if not is_missing and not (form.kind == "chat" and record.status in (400, 422, 500) and "chat template" in said):
@@ -53,21 +55,21 @@ async def _endpoint_advice(target: Target, form: BodyForm, record: Record) -> st
         there = usual.endpoint(kind)
         if there != here and await _answers(target, form, kind, there):
             base = f"--base-url {usual} " if target.address.path is not None else ""
-            return f"{there} is there: try {base}--endpoint {kind}"
+            return f"{there} exists: try {base}--endpoint {kind}"
     if not is_missing:
         return ""
     if target.address.path is not None:
         return f"check the path {here}"
-    return f"{usual.endpoint(other)} is not there either: check the path in --base-url"
+    return f"{usual.endpoint(other)} does not exist either: check the path in --base-url"
 
 
 async def _answers(target: Target, form: BodyForm, kind: EndpointKind, path: str) -> bool:
-    """Whether the endpoint at that path takes a plain request for one token."""
+    """Whether the endpoint at that path accepts a plain request for one token."""
     asked = replace(form, kind=kind, features=replace(form.features, usage=False, fixed_length=False), stream=False)
     prompt = Prompt(1, text="Hi", messages=[{"role": "user", "content": "Hi"}])
     try:
         await target.post(path, asked.build(prompt))
-    except ProtocolError:  # it answered, if not in JSON
+    except ProtocolError:  # it answered, although not in JSON
         return True
     except SDKError:
         return False

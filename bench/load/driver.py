@@ -1,4 +1,4 @@
-"""Sends what the plan says, when it says so: one task a request, one record each."""
+"""Sends requests when the plan says so: one task and one record for each."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from streamgauge.timers import make_alarm
 # Warm-up requests open the connections and wake the server; they need no long answers.
 WARMUP_TOKENS = 16
 
-# Of a length that was asked for: when so many answers, and two a stream, have had another and none had it, none will.
+# If this many answers, and at least two per stream, all have another length than requested, no answer will have it.
 _ENOUGH_WRONG = 20
 
 
 class Driver:
-    """Drives one target. `keep` is given each record as its request ends, cancelled ones included.
+    """Drives one target. Calls `keep` with each record when its request ends, including cancelled ones.
 
-    When nothing answers for `give_up_after_s`, or `obituary` says that the server has ended, no more is sent.
+    It stops sending when no request is answered for `give_up_after_s`, or when `obituary` reports the server's end.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Driver:
         self.gave_up: str | None = None
 
     async def run(self, plan: ClosedLoop | OpenLoop) -> None:
-        """Carry out the plan and return when its last request has ended, or was cancelled."""
+        """Carry out the plan. Returns when its last request has ended or was cancelled."""
         self._plan = plan
         plan.begin(monotonic_ns())
         if isinstance(plan, ClosedLoop):
@@ -87,7 +87,7 @@ class Driver:
             raise self._fault
 
     async def warm_up(self, requests: int, streams: int) -> list[Record]:
-        """Send so many short requests, at most `streams` at once; returns those that failed."""
+        """Send short requests, at most `streams` at the same time. Returns the records of those that failed."""
         numbers = iter(range(2, 2 + requests))
 
         async def slot(number: int) -> list[Record]:
@@ -109,7 +109,7 @@ class Driver:
         *,
         first: bool = False,
     ) -> Record:
-        """One request from its start to its record, which is kept before it is returned; `prompt` replaces its own.
+        """Send one request and return its record, which is kept first. `prompt` replaces the prompt of its number.
 
         `first`: sent before the load, to find out which fields the server accepts.
         """
@@ -122,27 +122,28 @@ class Driver:
         return record
 
     def cancel(self) -> None:
-        """Give up the requests under way; their records are kept as cancelled."""
+        """Cancel the requests in progress; their records are kept as cancelled."""
         for task in self._tasks:
             task.cancel()
 
     def _watch_drain(self) -> None:
-        """After the duration, give up the rest once none of it brings anything any more."""
+        """After the duration, give up the remaining requests when none of them receives anything any more."""
         self.tally.refresh()
         if self._drain.is_over(self.tally.tokens, len(self.tally.under_way), monotonic_ns()):
             for attempt in self.tally.under_way:
                 attempt.given_up = RequestTimeoutError(
-                    f"no answer brought anything for {self._drain_timeout_s:g} s after the load (--drain-timeout)"
+                    f"no answer received anything for {self._drain_timeout_s:g} s after the load (--drain-timeout)"
                 )
             self.cancel()
 
     def _look_around(self) -> None:
-        """See that no answer goes on without end, as long as any is under way."""
+        """Limit answers that do not end. Runs while any request is in progress."""
         now_ns = monotonic_ns()
         for attempt in self.tally.under_way:
             attempt.answer.look(now_ns)
         plan = self._plan
-        if plan is not None and plan.begun_ns and now_ns >= plan.until_ns:  # it may not know: no slot came free
+        # the plan itself may not have noticed its end, if no slot became free
+        if plan is not None and plan.begun_ns and now_ns >= plan.until_ns:
             self._watch_drain()
         self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_around) if self.tally.under_way else None
 
@@ -157,7 +158,7 @@ class Driver:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        """A fault of the bench itself ends the run: it must not look like a quiet stream."""
+        """End the run because of a fault of the bench itself, which must not look like a silent stream."""
         self._fault = self._fault or error
         self.cancel()
 
@@ -186,7 +187,7 @@ class Driver:
                 self._settle(last)
 
     async def _back_off(self, refused: Attempt, backoff: Backoff, plan: ClosedLoop) -> None:
-        """Leave a server that refused alone for a moment; the slot counts as busy with it."""
+        """Pause after a refusal. The slot counts as busy during the pause."""
         resume_ns = refused.free_ns + backoff.pause_s(refused.retry_after_s) * NS_PER_S
         refused.answer.timing.freed_ns = round(min(resume_ns, plan.until_ns))
         self._settle(refused)
@@ -198,7 +199,7 @@ class Driver:
                 continue  # timers may be a moment early
 
     async def _pace(self, plan: OpenLoop) -> None:
-        """Start each request at its moment, or as soon after as the plan's limit lets it; ends with the last one."""
+        """Start each request when it is due, or as soon after as the plan's limit allows. Ends with the last one."""
         slots = Slots(plan.most)
         over = asyncio.get_running_loop().create_future()
 
@@ -220,7 +221,7 @@ class Driver:
             alarm.close()
 
     async def _open_slot(self, start: Start, slot: int, plan: OpenLoop, slots: Slots) -> None:
-        """Send a request, and then those that had to wait for it."""
+        """Send a request, and then those that waited for its slot."""
         following: Start | None = start
         free_ns = start.sched_ns
         while following is not None:
@@ -230,7 +231,7 @@ class Driver:
             following = slots.leave(slot, stop=self.gave_up is not None)
 
     async def _attempt(self, start: Start, slot: int, plan: ClosedLoop | OpenLoop, queued_ns: int = 0) -> Attempt:
-        """One request of the load. Whoever asked for it has to settle it, unless this raises."""
+        """Send one request of the load. The caller has to settle it, unless this raises."""
         attempt, request, deadline = self._prepare(start, slot, LOAD, queued_ns=queued_ns)
         try:
             await self._exchange(attempt, request, deadline)
@@ -246,7 +247,7 @@ class Driver:
         return attempt
 
     def _why_give_up(self, attempt: Attempt, streams: int) -> str | None:
-        """Why more requests make no sense, now that this one has ended; None as long as they do."""
+        """Why no more requests should be sent, now that this one has ended; None while they should."""
         if attempt.outcome is Outcome.CLIENT_LIMIT:
             return attempt.error
         if attempt.was_unanswered:
@@ -256,17 +257,17 @@ class Driver:
             if self._outage.lasts_too_long(attempt.end_ns):
                 self.tally.refresh()
                 if not any(other.answer.heard_ns > since_ns for other in self.tally.under_way):
-                    return f"nothing answered for {self._give_up_after_s:g} s ({attempt.error})"
+                    return f"no request was answered for {self._give_up_after_s:g} s ({attempt.error})"
                 self._outage.end()
             return None
         self._outage.end()
         enough = max(_ENOUGH_WRONG, 2 * streams)
         if self._exact_length and self._wrong_length == self._ended >= enough:
-            return f"each of the first {self._ended:,} answers had another length than was asked for"
+            return f"each of the first {self._ended:,} answers had another length than requested"
         return None
 
     def _settle(self, attempt: Attempt) -> None:
-        """Keep the record of a request of the load; a fault in that ends the run."""
+        """Keep the record of a request of the load. A fault while doing so ends the run."""
         tally = self.tally
         if attempt.outcome is Outcome.OK:
             tally.ok += 1
@@ -275,7 +276,7 @@ class Driver:
         try:
             record = attempt.record()
             self._keep(record)
-        except Exception as error:  # raised again by `run`: nobody waits for this callback
+        except Exception as error:  # `run` raises it again: no code waits for this callback
             self._fail(error)
             return
         if record.outcome is Outcome.OK and record.first_ns is not None and record.send_ns is not None:
@@ -312,7 +313,7 @@ class Driver:
         return Attempt(facts, deadline, self._moments), request, deadline
 
     async def _exchange(self, attempt: Attempt, request: Request, deadline: Deadline) -> None:
-        """Send and receive; how it ended is in the attempt, also when this is cancelled."""
+        """Send and receive. The attempt holds how it ended, even if this is cancelled."""
         start = attempt.facts.start
         self._moments.note(start.request, Kind.SCHED, start.sched_ns)
         self.tally.under_way.add(attempt)

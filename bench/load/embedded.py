@@ -1,4 +1,4 @@
-"""The server that the bench starts for itself: a process of its own, on cores of its own where there are several."""
+"""The embedded server: a separate process that the bench starts, on separate cores if there are several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO
 
 READY_LIMIT_S = 90.0  # it takes half a second, but a disk may be slow
-MODEL_READY_LIMIT_S = 1800.0  # a real one may have to be fetched, loaded and compiled
+MODEL_READY_LIMIT_S = 1800.0  # a real model may have to be downloaded, loaded and compiled
 STOP_LIMIT_S = 5.0
 MODEL_STOP_LIMIT_S = 30.0
 SIMULATED = ("sim", "scripted")
@@ -22,12 +22,12 @@ SIMULATED = ("sim", "scripted")
 _READY = re.compile(r"ready (?P<url>http://\S+) model=(?P<models>\S+) engine=\S+ profile=(?P<profile>\S+)")
 
 
-_SERVER_KEY = "STREAMGAUGE_API_KEY"  # of somebody's own server; this one is nobody else's
-_WRONG_USE = 2  # the server's exit code for options it does not take
+_SERVER_KEY = "STREAMGAUGE_API_KEY"  # meant for the user's own server; only the bench uses this one
+_WRONG_USE = 2  # the server's exit code for invalid options
 
 
 class EmbeddedServerError(Exception):
-    """The embedded server did not start; the message holds the end of its log, or what is wrong with an option."""
+    """The embedded server did not start. The message holds the end of its log, or the error about an option."""
 
     def __init__(self, message: str, *, wrong_use: bool = False) -> None:
         super().__init__(message)
@@ -36,9 +36,9 @@ class EmbeddedServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """Which server to start, as far as that was said: options of `python -m mock_server`.
+    """Which server to start, as far as the user said: options of `python -m mock_server`.
 
-    `model` names a real one, by the option and its value; `more` are options as they were typed.
+    `model` names a real model, as an option and its value; `more` are further options as typed.
     """
 
     engine: str | None = None
@@ -66,7 +66,7 @@ class EmbeddedServer:
     log: IO[bytes]
 
     def last_words(self) -> str:
-        """The end of its log, indented, or nothing where it said nothing."""
+        """The end of its log, indented; empty if the log is empty."""
         return _log_end(self.log)
 
 
@@ -74,12 +74,12 @@ class EmbeddedServer:
 async def embedded_server(choice: ServerChoice, seed: int) -> AsyncIterator[EmbeddedServer]:
     """Start a server on a free port, and stop it at the end, whatever happens in between.
 
-    It also ends by itself when this process does: it watches the pipe that is its standard input. A session of its
-    own keeps the terminal's Ctrl-C from it. Raises EmbeddedServerError.
+    The server also ends when this process does, because it watches the pipe that is its standard input. It runs in its
+    own session, so that Ctrl-C in the terminal does not reach it. Raises EmbeddedServerError.
     """
     command = [sys.executable, "-m", "mock_server", "--port", "0", "--until-stdin-closes", "--seed", str(seed)]
     command += choice.arguments()
-    # a real model may compute on the cores: it gets all of them
+    # a real model may run on the CPU, so it gets all cores
     cores = contextlib.nullcontext(set[int]()) if choice.is_real else own_cores()
     with tempfile.TemporaryFile() as log, cores as server_cores:
         process = await asyncio.create_subprocess_exec(
@@ -109,20 +109,20 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, log: IO[bytes],
     if found is not None:
         return EmbeddedServer(found["url"], found["profile"], process, log)
     if line:
-        raise EmbeddedServerError(f"the embedded server said {line!r} where its ready line was due")
+        raise EmbeddedServerError(f"the embedded server printed {line!r} instead of its ready line")
     if process.stdout.at_eof():
         status = await process.wait()
         if status == _WRONG_USE:
-            raise EmbeddedServerError(f"the embedded server refuses: {_last_words(log)}", wrong_use=True)
+            raise EmbeddedServerError(f"the embedded server reports: {_last_words(log)}", wrong_use=True)
         said = _log_end(log)
         if "\n" not in said and said.strip().lower().startswith("error: "):
             raise EmbeddedServerError(f"the embedded server did not start: {_last_words(log)}")
-        raise EmbeddedServerError(f"the embedded server ended at once (exit {status}):\n{said}")
+        raise EmbeddedServerError(f"the embedded server ended while it started (exit code {status}):\n{said}")
     raise EmbeddedServerError(f"the embedded server was not ready within {limit_s:g} s:\n{_log_end(log)}")
 
 
 async def stop_process(process: asyncio.subprocess.Process, limit_s: float = STOP_LIMIT_S) -> None:
-    """Close its input, which ends it; then ask; then end it with all processes that it has started."""
+    """Close its input, which ends it; else terminate it; else kill it and all processes that it has started."""
     if process.stdin is not None:
         process.stdin.close()
     for insist in (None, signal.SIGTERM, signal.SIGKILL):
@@ -152,7 +152,7 @@ def _log_end(log: IO[bytes], lines: int = 8) -> str:
 
 @contextlib.contextmanager
 def own_cores() -> Iterator[set[int]]:
-    """Keep one core for this process and name the others for the server; no cores where there is only one."""
+    """Reserve one core for this process. Yields the others, for the server; none if there is only one core."""
     if not hasattr(os, "sched_setaffinity"):
         yield set()
         return

@@ -1,4 +1,4 @@
-"""The machine and the versions that a run was made with, for its file."""
+"""The machine and the versions used for a run, for its file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def describe_environment(loop: str) -> dict[str, Any]:
-    """Facts that change what a client can measure. Nothing that names a person or a key."""
+    """Facts that affect what a client can measure. None of them names a person or a key."""
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -1,4 +1,4 @@
-"""Watches the bench while it measures: how late it runs, its CPU time and garbage collection, what its wire saw."""
+"""Watches the bench while it measures: its lag, CPU time and garbage collection, and what its wire observed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HealthWatch:
         return max(self._latest, default=0) / NS_PER_MS
 
     def start(self) -> None:
-        """Begin, on the running loop."""
+        """Start, on the running loop."""
         self._began_ns = monotonic_ns()
         self._usage = resource.getrusage(resource.RUSAGE_SELF)
         self._waited_s = _cpu_wait_s()
@@ -49,7 +49,7 @@ class HealthWatch:
         self._ticker.start()
 
     def stop(self) -> Health:
-        """End, and say what was seen."""
+        """Stop, and return what was observed."""
         now_ns = monotonic_ns()
         self._ticker.stop()
         gc.callbacks.remove(self._on_gc)
@@ -84,7 +84,7 @@ class HealthWatch:
 
 
 def _cpu_wait_s() -> float | None:
-    """Time that the main thread has spent on a run queue so far, by the scheduler's own account."""
+    """How long the main thread has waited on a run queue so far, as reported by the scheduler."""
     try:
         with open("/proc/self/schedstat", encoding="ascii") as stat:
             return int(stat.read().split()[1]) / NS_PER_S
@@ -93,7 +93,7 @@ def _cpu_wait_s() -> float | None:
 
 
 def _peak_mb() -> float | None:
-    """The most memory the process has had resident so far."""
+    """The largest resident memory of the process so far."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             line = next(line for line in status if line.startswith("VmHWM:"))

@@ -8,7 +8,7 @@ DEFAULT_GIVE_UP_AFTER_S = 10.0
 
 
 class Outage:
-    """Requests that nobody answered, one after the other; over once anything answers."""
+    """A series of requests without any answer. It is over as soon as one is answered."""
 
     __slots__ = ("_limit_ns", "since_ns")
 
@@ -17,11 +17,11 @@ class Outage:
         self.since_ns: int | None = None
 
     def end(self) -> None:
-        """Something was answered."""
+        """A request was answered."""
         self.since_ns = None
 
     def lasts_too_long(self, now_ns: int) -> bool:
-        """A request was not answered; whether that has gone on for as long as is waited."""
+        """A request was not answered. Returns whether this has lasted for the whole limit."""
         if self.since_ns is None:
             self.since_ns = now_ns
         return now_ns - self.since_ns >= self._limit_ns

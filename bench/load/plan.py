@@ -1,4 +1,4 @@
-"""When to send what: a plan hands out the starts of requests and says when there are no more. Pure, time is given."""
+"""Plans of when to send requests: a closed loop and an open loop. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to stop sending: after so many seconds, so many requests, or whichever comes first."""
+    """When to stop sending: after a duration, after a number of requests, or after whichever is reached first."""
 
     duration_s: float | None = None
     requests: int | None = None
 
 
 class Plan:
-    """What all plans have in common: a begin, limits, and an end of sending.
+    """What all plans have in common: a start, limits, and an end of sending.
 
-    `stopped_ns` is when sending ended: the end of the duration, the last start of a count, or an interruption.
+    `stopped_ns` is when sending ended: at the end of the duration, with the last request, or by an interruption.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -44,17 +44,17 @@ class Plan:
             self._until_ns = now_ns + self.limits.duration_s * NS_PER_S
 
     def stop(self, now_ns: int) -> None:
-        """Send no more; the first call counts."""
+        """Send no more requests. The first call counts."""
         if self.stopped_ns is None:
             self.stopped_ns = now_ns
 
     @property
     def until_ns(self) -> float:
-        """When the plan ends at the latest; infinite where it ends with a number of requests."""
+        """When the plan ends at the latest; infinite if only the number of requests ends it."""
         return self._until_ns
 
     def progress(self, now_ns: int) -> float:
-        """The share of the plan that is behind us, from 0 to 1."""
+        """The share of the plan that is done, from 0 to 1."""
         shares = [0.0]
         if self.limits.duration_s:
             shares.append((now_ns - self.begun_ns) / (self.limits.duration_s * NS_PER_S))
@@ -64,14 +64,14 @@ class Plan:
 
 
 class ClosedLoop(Plan):
-    """`streams` slots, each sending its next request as soon as its last one has ended."""
+    """Has `streams` slots. Each sends its next request as soon as the previous one has ended."""
 
     def __init__(self, streams: int, limits: Limits) -> None:
         super().__init__(limits)
         self.streams = self.most = streams
 
     def take(self, free_ns: int, now_ns: int) -> Start | None:
-        """The next request of a slot that came free at `free_ns`, or None when it shall send no more."""
+        """The next request of a slot that became free at `free_ns`; None when it should send no more."""
         if self.stopped_ns is not None:
             return None
         if now_ns >= self._until_ns:
@@ -85,11 +85,11 @@ class ClosedLoop(Plan):
 
 
 class OpenLoop(Plan):
-    """Requests at moments drawn beforehand, whatever became of the earlier ones.
+    """Sends requests at predetermined moments, whether or not earlier ones have ended.
 
-    `gaps_s` are the seconds between arrivals; the first is at the beginning. The moments add up from there in whole
-    nanoseconds, so that nothing that happens on the way moves the later ones. `most` is how many may be under way at
-    once, if there is a limit: those beyond wait, and are late.
+    `gaps_s` are the seconds between arrivals; the first request is due at the start. The moments are sums of these gaps
+    from the start, so that a late request does not delay the ones after it. `most` limits how many requests may be in
+    progress: the others wait, and are late.
     """
 
     def __init__(self, gaps_s: Iterator[float], limits: Limits, most: int | None = None) -> None:
@@ -100,14 +100,14 @@ class OpenLoop(Plan):
 
     @property
     def due_ns(self) -> int | None:
-        """When the next request is to be sent; None when there is none any more."""
+        """When the next request is due; None when there are no more."""
         if self.stopped_ns is not None:
             return None
         due_ns = self.begun_ns + round(self._offset_s * NS_PER_S)
         return due_ns if due_ns < self._until_ns else None
 
     def take(self, now_ns: int) -> Start | None:
-        """The next request if it is due by now. The plan ends with the last one, at the time up to which it lasts."""
+        """The next request if it is due by now. The plan ends with the last one, at the end of the time it covers."""
         due_ns = self.due_ns
         if due_ns is None or due_ns > now_ns:
             return None
@@ -115,7 +115,7 @@ class OpenLoop(Plan):
         self.sent += 1
         self._offset_s += next(self._gaps_s)
         if self.sent == self.limits.requests:
-            self.stop(self.begun_ns + round(self._offset_s * NS_PER_S))  # as long as its requests stand for
+            self.stop(self.begun_ns + round(self._offset_s * NS_PER_S))  # the time that its requests cover
         elif self.due_ns is None:
             self.stop(int(self._until_ns))
         return start

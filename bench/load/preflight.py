@@ -1,4 +1,4 @@
-"""Before any load: is the server there, does it serve the model, which parts of a request does it take."""
+"""Before any load: does the server answer, does it serve the model, which parts of a request does it accept."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from bench.workload.prompts import bundled_prompts, load_prompts
 from bench.workload.synthetic import WORDS, single_tokens
 from streamgauge.nearest import nearest
 
-# Of models: characters of a name, how many are named in a message, and how much of each.
+# Of models: the longest name, how many a message lists, and how much of each name.
 _MOST_NAME, _MOST_NAMES, _MOST_SHOWN_NAME = 1024, 20, 80
 
 
 class TargetError(Exception):
-    """The server cannot be measured as asked; `wrong_use` is whether asking otherwise would help.
+    """The server cannot be measured as requested. `wrong_use` is whether other options would help.
 
-    The message is one line, fit to be shown; `log` has the lines of a log to show below it.
+    The message is one line, safe to print; `log` has the lines of a log to print below it.
     """
 
     def __init__(self, message: str, *, wrong_use: bool = True, log: str = "") -> None:
@@ -52,17 +52,17 @@ class TargetError(Exception):
 
 
 class RefusedError(TargetError):
-    """The server does not answer a first request; `record` is how that one ended."""
+    """The server did not answer the first request; `record` is how that one ended."""
 
     def __init__(self, record: Record) -> None:
         is_refusal = record.outcome is Outcome.HTTP_4XX
-        super().__init__(f"a first request failed, nothing was measured: {record.error}", wrong_use=is_refusal)
+        super().__init__(f"the first request failed, so nothing was measured: {record.error}", wrong_use=is_refusal)
         self.record = record
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model to ask and what its card says; None for what it does not say."""
+    """The model to request, and what its card states; None for what it does not state."""
 
     name: str
     served: list[str] | None = None
@@ -71,7 +71,7 @@ class Model:
 
 
 async def find_model(target: Target, asked: str | None) -> Model:
-    """The model to measure: the one asked for, else the first served. Raises TargetError."""
+    """The model to measure: the requested one, else the first that the server lists. Raises TargetError."""
     try:
         head, body = await target.get("/models")
     except ConnectError as error:
@@ -104,7 +104,7 @@ async def find_model(target: Target, asked: str | None) -> Model:
 
 
 def _cards(body: bytes) -> list[dict[str, Any]] | None:
-    """The models of a list, None for what is not one."""
+    """The models of a list; None if this is not a list of models."""
     try:
         content = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -118,7 +118,7 @@ def _cards(body: bytes) -> list[dict[str, Any]] | None:
 
 
 def _unserved_message(name: str, served: list[str]) -> str:
-    """Which models there are instead of the one asked for, as far as a line has room."""
+    """Which models the server has instead of the requested one, as far as they fit in a line."""
     told = [shown(other, _MOST_SHOWN_NAME) for other in served[:_MOST_NAMES]]
     more = f" and {plural(len(served) - len(told), 'other')}" if len(served) > len(told) else ""
     near = nearest(name, told)
@@ -127,7 +127,7 @@ def _unserved_message(name: str, served: list[str]) -> str:
 
 
 def choose_kind(settings: LoadSettings, model: Model) -> EndpointKind:
-    """Chat or completions: as asked, else as the path says, else as the model card says, else chat."""
+    """Chat or completions: as requested, else by the path, else by the model card, else chat."""
     if settings.endpoint is not None:
         return settings.endpoint
     if settings.address is not None and settings.address.kind is not None:
@@ -138,7 +138,7 @@ def choose_kind(settings: LoadSettings, model: Model) -> EndpointKind:
 async def make_workload(
     settings: LoadSettings, target: Target, model: Model, kind: EndpointKind, nonce: str | None
 ) -> tuple[Workload, list[str]]:
-    """What is sent, and notes on how far it is what was asked for. Raises PromptFileError or TargetError."""
+    """The prompts to send, and notes on how they differ from the request. Raises PromptFileError or TargetError."""
     seed, output_len = settings.seed, settings.output_len
     if settings.input_len is None:
         if settings.prompts is None:
@@ -150,7 +150,7 @@ async def make_workload(
     if model.max_model_len is not None and length + output_len > model.max_model_len:
         raise TargetError(
             f"--input-len {length} and --output-len {output_len} together exceed "
-            f"the {model.max_model_len} tokens that {model.name} takes"
+            f"the {model.max_model_len} tokens that {model.name} accepts"
         )
     found = await _count_by_server(target, model, kind)
     if found is None:
@@ -166,7 +166,7 @@ async def make_workload(
 
 
 async def _count_by_server(target: Target, model: Model, kind: EndpointKind) -> tuple[list[str], int] | None:
-    """The words that the server's tokenizer counts singly, by /tokenize in vLLM's form; None where it has none."""
+    """The words that are one token each, by the server's /tokenize in vLLM's form; None if it has none."""
 
     async def count_tokens(text: str) -> int:
         body: dict[str, Any] = {"model": model.name}
@@ -180,19 +180,19 @@ async def _count_by_server(target: Target, model: Model, kind: EndpointKind) -> 
     try:
         return await single_tokens(count_tokens)
     except (SDKError, KeyError, TypeError, ValueError, OverflowError):
-        return None  # another server's /tokenize, or none
+        return None  # no /tokenize, or another form of it
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The form of request that the server takes, what it refused of the first one, and an answer to it."""
+    """The form of request that the server accepts, what it refused, and an answer to this form."""
 
     form: BodyForm
     refused: list[str]
     answer: Record
 
     def facts(self) -> Negotiated:
-        """For the run's file."""
+        """The facts for the run's file."""
         features = self.form.features
         return Negotiated(
             usage=self.answer.completion_tokens is not None,
@@ -203,9 +203,9 @@ class Agreement:
 
 
 async def negotiate(probe: Callable[[BodyForm], Awaitable[Record]], form: BodyForm) -> Agreement:
-    """Find a form of request that the server takes, giving up one part at a time, then several.
+    """Find a form of request that the server accepts, leaving out one part at a time, then several.
 
-    Raises RefusedError when none is taken.
+    Raises RefusedError if it accepts none.
     """
     answer = first = await probe(form)
     refused: list[str] = []
@@ -232,7 +232,7 @@ class Probe(Protocol):
 
 
 def probe_with(make_driver: Callable[[BodyForm], Driver], now_ns: Callable[[], int]) -> Probe:
-    """A probe that sends one short warm-up request in a given form, with the first prompt unless another is given."""
+    """A probe that sends one short warm-up request in a given form, with the first prompt by default."""
 
     async def probe(form: BodyForm, prompt: Prompt | None = None) -> Record:
         return await make_driver(form).send(Start(-1, now_ns()), 0, WARMUP, WARMUP_TOKENS, prompt, first=True)
@@ -254,20 +254,20 @@ def _unlisted(target: Target, asked: str | None, why: str, *, is_missing: bool =
 
 
 def _status_words(error: SDKError) -> str:
-    """What the server said; of a page, what it is about."""
+    """The server's message; of a web page, its subject."""
     if isinstance(error, StatusError) and not error.server_message:
         return f"HTTP {error.status}: {text_of(error.body)}"
     return error.message
 
 
 def _silent_message(target: Target, error: SDKError) -> str:
-    """Whoever answers there does not speak HTTP, not in time, or not now; naming a model would not help."""
+    """The message if the server does not speak HTTP, is too slow, or cannot answer now; --model would not help."""
     is_plain = target.address.api.origin.scheme == "http"
     if isinstance(error, StatusError):
         outcome = status_outcome(error.status)
         said = _status_words(error)
         advice = remedy(outcome, error.status, said, under_load=False)
-        return f"{_models_url(target)} failed, nothing was measured: {said}; {advice}"
+        return f"{_models_url(target)} failed, so nothing was measured: {said}; {advice}"
     hint = plain_http_hint(target) if isinstance(error, ConnectTimeoutError) else ""
     if is_plain and not isinstance(error, RequestTimeoutError):
         hint = "; does it speak https?"
@@ -279,11 +279,11 @@ def _silent_message(target: Target, error: SDKError) -> str:
 def _absent_message(target: Target, error: ConnectError) -> str:
     said = target.redact(error.problem).replace(str(target.address.api.origin), str(target.address), 1)
     proxy = "" if target.unused_proxy is None else f" ({proxy_note(target.unused_proxy)})"
-    if isinstance(error, TLSError):  # somebody is there
+    if isinstance(error, TLSError):  # a server answered
         if error.reason == "certificate":
             said += "; to trust it, name its authority in SSL_CERT_FILE"
         return said + (plain_http_hint(target) if error.reason == "plain http" else "") + proxy
     if error.remedy:
         said += f"; {error.remedy}"
-    advice = "Check the name in --base-url." if error.reason == "unresolved" else "Is the server up?"
-    return f"{said}. {advice} Leave --base-url out to use the embedded one.{proxy}"
+    advice = "Check the name in --base-url." if error.reason == "unresolved" else "Is the server running?"
+    return f"{said}. {advice} Leave out --base-url to use the embedded server.{proxy}"

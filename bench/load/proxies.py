@@ -1,4 +1,4 @@
-"""Proxies that the environment names: a load test goes past them, and says so. Pure."""
+"""Proxies that the environment names: a load test bypasses them and reports that. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from bench.target import TargetAddress
 
 
 def unused_proxy(address: TargetAddress, environment: Mapping[str, str]) -> str | None:
-    """The variable of a proxy that other programs would use for this address, None where they would use none."""
+    """The variable of the proxy that other programs would use for this address, if any."""
     origin = address.api.origin
     names = [f"{origin.scheme}_proxy", "all_proxy"]
     set_ones = (name for base in names for name in (base, base.upper()) if environment.get(name))
     variable = next(set_ones, None)
     if variable is None:
         return None
-    # slow to import, and seldom needed; typeshed does not know it
+    # slow to import and rarely needed; typeshed does not know it
     from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
     exceptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
@@ -23,5 +23,5 @@ def unused_proxy(address: TargetAddress, environment: Mapping[str, str]) -> str 
 
 
 def proxy_note(variable: str) -> str:
-    """What to say of it."""
-    return f"{variable} is set and not used: the bench measures the server itself, not a proxy"
+    """The note about it."""
+    return f"{variable} is set but not used: the bench measures the server itself, not a proxy"

@@ -1,4 +1,4 @@
-"""What this machine allows the bench: open files and local ports, asked before the load as far as that can be told."""
+"""Checks before the load that this machine allows enough open files and local ports."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bench.load.settings import UsageError
 from bench.records.record import Record
 from bench.units import NS_PER_S
 
-# Sockets and files of the bench's own, besides one a stream.
+# Sockets and files that the bench needs besides one per stream.
 SPARE_FILES = 64
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def allow_streams(streams: int | None) -> list[str]:
-    """Raise the limit of open files to what the streams need, None for as many as there can be; notes on that.
+    """Raise the limit of open files to what the streams need (None: to the maximum). Returns notes about it.
 
-    Raises UsageError where the machine does not allow so many.
+    Raises UsageError if the machine does not allow that many.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if streams is None:  # an open loop opens what it needs
@@ -28,7 +28,7 @@ def allow_streams(streams: int | None) -> list[str]:
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
             raise UsageError(
-                f"--concurrency {streams} needs {needed} open files, this process may have {hard}: "
+                f"--concurrency {streams} needs {needed} open files, but this process may have {hard}: "
                 + (f"ask for at most {hard - SPARE_FILES}, or " if hard > SPARE_FILES else "")
                 + f"raise the hard limit (ulimit -Hn {needed})"
             )
@@ -40,19 +40,19 @@ def allow_streams(streams: int | None) -> list[str]:
 
 
 def check_ports(streams: int) -> None:
-    """Raises UsageError for more connections to one address than there can be."""
+    """Raise UsageError if there are fewer local ports than streams."""
     ports = _local_ports()
     if ports is not None and streams > ports:
         raise UsageError(
-            f"--concurrency {streams} needs as many local ports, this machine has {ports}: "
+            f"--concurrency {streams} needs {streams} local ports, but this machine has {ports}: "
             "ask for fewer, or widen net.ipv4.ip_local_port_range"
         )
 
 
 def check_rate(rate: float, limits: Limits, output_len: int, answer: Record) -> None:
-    """Raises UsageError where a rate is sure to need more connections at once than there can be open files.
+    """Raise UsageError if a rate certainly needs more simultaneous connections than the process may have open files.
 
-    By Little's law it needs at least the rate times what a request takes on the idle server, of which `answer` is one.
+    By Little's law it needs at least the rate times the duration of a request on the idle server, such as `answer`.
     """
     taken_s = _least_s(answer, output_len)
     needed = rate * taken_s
@@ -65,14 +65,14 @@ def check_rate(rate: float, limits: Limits, output_len: int, answer: Record) -> 
     if soft == resource.RLIM_INFINITY or needed <= room:
         return
     raise UsageError(
-        f"--request-rate {rate:g} needs about {needed:,.0f} connections at once, as a request takes {taken_s:.1f} s; "
-        f"this process may have {soft} open files: raise the limit (ulimit -n {round(2 * needed) + SPARE_FILES}), "
+        f"--request-rate {rate:g} needs about {needed:,.0f} open connections, as a request takes {taken_s:.1f} s; "
+        f"but this process may have {soft} open files: raise the limit (ulimit -n {round(2 * needed) + SPARE_FILES}), "
         f"ask for a lower rate, or cap it with --concurrency {max(1, room - SPARE_FILES)}"
     )
 
 
 def _least_s(answer: Record, output_len: int) -> float:
-    """How long a request of that length takes at least, by one that was cut short."""
+    """The shortest duration of a request of that length, estimated from a shorter one."""
     if answer.send_ns is None:
         return 0.0
     first_ns, last_ns, tokens = answer.first_ns, answer.last_ns, answer.completion_tokens or answer.events
@@ -87,7 +87,7 @@ def _raise_files(soft: int, wanted: int, hard: int) -> list[str]:
         return []
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):  # the system's own limit is lower
+    except (OSError, ValueError):  # the system has a lower limit
         return []
     shown = "unlimited" if wanted == resource.RLIM_INFINITY else f"{wanted:,}"
     return [f"raised this process's limit of open files from {soft:,} to {shown}"]
@@ -101,7 +101,7 @@ def _open_files() -> int:
 
 
 def _local_ports() -> int | None:
-    """How many connections to one address there can be, None where the system does not tell."""
+    """How many connections to one address are possible; None if the system does not say."""
     try:
         first, last = map(int, _PORT_RANGE.read_text("ascii").split())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Asks a server for its counters around a load."""
+"""Reads a server's own counters before and after a load."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bench.load.counters import REQUESTS, growth, read_counters
 from bench.records.run import ServerCounters
 from bench.target import SDKError, StatusError, Target
 
-# Servers count a request a moment after its last byte: so often is asked again, so long apart.
+# Servers count a request a moment after its last byte, so the bench asks again: how often, and how long between.
 _TRIES, _PAUSE_S = 10, 0.1
 _LIMIT_S = 5.0
 
 
 class Scrape:
-    """The counters of one model. `begin` before the load, `end` after it; a server that has none costs one request."""
+    """The counters of one model. Call `begin` before the load and `end` after it."""
 
     def __init__(self, target: Target, model: str) -> None:
         self._target, self._model = target, model
@@ -22,14 +22,14 @@ class Scrape:
         self._problem: str | None = None
 
     async def begin(self) -> None:
-        """Read where the counters stand."""
+        """Read the counters."""
         try:
             self._before = await self._read()
         except (SDKError, ValueError, TimeoutError) as error:
             self._problem = _reason(error)
 
     async def end(self, requests: int) -> ServerCounters:
-        """What the counters grew by, once they know of so many requests or have had a second to."""
+        """How much the counters grew, once they include all requests or a second has passed."""
         if self._problem is not None:
             return ServerCounters(problem=self._problem)
         counted = ServerCounters()
@@ -55,7 +55,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, StatusError):
         return f"/metrics answers {error.status}"
     if isinstance(error, TimeoutError):
-        return f"/metrics does not answer within {_LIMIT_S:g} s"
+        return f"/metrics did not answer within {_LIMIT_S:g} s"
     if isinstance(error, SDKError):
         return f"/metrics cannot be read ({error.message})"
-    return "/metrics is not in Prometheus' form"
+    return "/metrics is not in the Prometheus format"

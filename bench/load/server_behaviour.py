@@ -1,4 +1,4 @@
-"""What a server honours of what it is asked for, seen in two short answers before the load. Pure."""
+"""Observes which requested features a server honours, in two short answers before the load. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHORT_QUESTION = "Answer with one word and nothing else: is water wet?"
 
 
 def short_prompt(kind: EndpointKind) -> Prompt:
-    """A question that a model would answer in fewer tokens than it is asked for."""
+    """A question that a model would answer in fewer tokens than requested."""
     if kind == "completions":
         return Prompt(WARMUP_TOKENS, text=_SHORT_QUESTION)
     return Prompt(WARMUP_TOKENS, messages=[{"role": "user", "content": _SHORT_QUESTION}])
@@ -27,7 +27,7 @@ def short_prompt(kind: EndpointKind) -> Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How long an answer was where another length had been asked for, and the finish reason it came with."""
+    """The length of an answer that differs from the requested one, and its finish reason."""
 
     asked: int
     got: int
@@ -40,7 +40,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class ServerBehaviour:
-    """What the server was seen to honour; None for what could not be seen. `wrong_length` is a length not kept."""
+    """What the server was observed to honour; None if unknown. `wrong_length` is an example of a wrong length."""
 
     keeps_length: bool | None = None
     keeps_connections: bool | None = None
@@ -48,9 +48,9 @@ class ServerBehaviour:
 
 
 async def observe(ask: Ask, agreed: Agreement) -> tuple[Agreement, ServerBehaviour]:
-    """Ask once more, for an answer that is short by nature, and see what became of both requests.
+    """Send a second request, whose answer would be short, and compare both answers with what was requested.
 
-    A server that does not know the field for the length is asked by its other name.
+    If the server ignores the field for the length, try the field's other name.
     """
     prompt = short_prompt(agreed.form.kind)
     second = await ask(agreed.form, prompt)
@@ -66,7 +66,7 @@ async def observe(ask: Ask, agreed: Agreement) -> tuple[Agreement, ServerBehavio
 
 
 def behaviour_of(form: BodyForm, first: Record, second: Record) -> ServerBehaviour:
-    """What two answers tell, one after the other."""
+    """What two consecutive answers show."""
     answered = [record for record in (first, second) if record.outcome is Outcome.OK]
     keeps_connections = None if second.outcome is not Outcome.OK else not second.opened
     if not form.features.fixed_length:
@@ -79,9 +79,9 @@ def behaviour_of(form: BodyForm, first: Record, second: Record) -> ServerBehavio
 
 
 def settle_length(settings: LoadSettings, form: BodyForm, behaviour: ServerBehaviour) -> tuple[bool, list[str]]:
-    """Whether answers have to have the length asked for, and a note where the server decides otherwise.
+    """Whether another length than requested is a failure, and a note if the server does not keep the length.
 
-    They have to only where somebody asked for a length: otherwise another one is told, and no failure.
+    It is a failure only if the user requested a length; otherwise the report mentions it.
     """
     if settings.fixed_length is False:
         return False, []
@@ -89,24 +89,24 @@ def settle_length(settings: LoadSettings, form: BodyForm, behaviour: ServerBehav
     if form.features.fixed_length and behaviour.wrong_length is None:
         return required, []
     if behaviour.wrong_length is not None:
-        why = f"the server does not keep the length asked for ({behaviour.wrong_length})"
+        why = f"the server does not keep the requested length ({behaviour.wrong_length})"
     else:
-        why = "the server refuses min_tokens and ignore_eos"
+        why = "the server rejects min_tokens and ignore_eos"
     if required:
-        remedy = "--no-ignore-eos measures them as the model ends them"
+        remedy = "use --no-ignore-eos to let the model end them"
         return True, [f"{why}: answers of another length count as length_mismatch; {remedy}"]
-    return False, [f"{why}: answers end where the model ends them"]
+    return False, [f"{why}: the model decides how long answers are"]
 
 
 def drop_length(agreed: Agreement, behaviour: ServerBehaviour, *, required: bool) -> Agreement:
-    """The form without what the server pays no heed to, unless a length is required all the same."""
+    """The form without the fixed length if the server ignores it, unless a length is required anyway."""
     if behaviour.wrong_length is None or required:
         return agreed
     return replace(agreed, form=replace(agreed.form, features=replace(agreed.form.features, fixed_length=False)))
 
 
 def _tokens(record: Record) -> int | None:
-    """The tokens of a short answer by usage, else by events if its finish reason shows that each was one token."""
+    """The tokens of a short answer: by usage, else by events if the finish reason shows that each was one token."""
     if record.completion_tokens is not None:
         return record.completion_tokens
     return record.events if record.finish_reason == "length" and record.events == record.asked_tokens else None
@@ -117,7 +117,7 @@ def _wrong_length(record: Record) -> Length | None:
     if asked is None or tokens == asked:
         return None
     if tokens is None:
-        # An event may hold several tokens, so that fewer events prove nothing; that the model ended by itself does.
+        # Fewer events prove nothing, as one may hold several tokens; a finish reason of "stop" does.
         ended_early = record.finish_reason == "stop" and 0 < record.events < asked
         if not ended_early and record.events <= asked:
             return None

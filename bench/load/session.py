@@ -1,4 +1,4 @@
-"""One run from start to result: server, preflight, warm-up, load, drain, figures. The only place that orders them."""
+"""One run in order: server, preflight, warm-up, load, drain. No other module knows this order."""
 
 from __future__ import annotations
 
@@ -50,41 +50,41 @@ from bench.workload.body import BodyForm, Features
 from bench.workload.datasets import Workload
 from streamgauge.version import version_line
 
-# An open loop without a limit: what it needs is not known beforehand.
+# For an open loop without a limit, which needs an unknown number.
 _MOST_CONNECTIONS = 65_536
 _WARMUP_STREAMS = 64
 
 _MOST_REASON = 200  # characters of a finish reason
 _EXCERPT = 4
 
-# A stream makes no cycles: only those of failures are left to find, and they die young. A full pass is a pause.
+# A stream makes no reference cycles; those of failures are short-lived. A full collection would pause the bench.
 _GC_THRESHOLDS = (10_000, 20, 1000)
 
 
 class Watcher(Protocol):
-    """Is told how far a run has come; a live view, or one that says nothing."""
+    """Observes the progress of a run: a live view, or one that shows nothing."""
 
     def stage(self, text: str) -> None:
-        """What the run is busy with now, before and after the load."""
+        """The current step of the run, before or after the load."""
         ...
 
     def load(
         self, run: Run, plan: ClosedLoop | OpenLoop, tally: Tally, health: HealthWatch
     ) -> contextlib.AbstractContextManager[None]:
-        """Surrounds the load."""
+        """A context manager around the load."""
         ...
 
     def clear(self) -> None:
-        """Take away what stands on the terminal; something else will be printed there."""
+        """Clear the view from the terminal, because something else will be printed there."""
         ...
 
     def warn(self, text: str) -> None:
-        """What has to be known before the load."""
+        """Show a warning before the load."""
         ...
 
 
 class Interruption:
-    """Ctrl-C and SIGTERM: the first ends what is under way, the second leaves at once."""
+    """Ctrl-C and SIGTERM: the first ends the requests in progress, the second leaves immediately."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self.happened = False
@@ -100,7 +100,7 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended, and the folder that keeps its records."""
+    """A run that has ended, and the folder with its records."""
 
     run: Run
     folder: RunFolder
@@ -108,7 +108,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """The server to measure; `embedded` is ours, where we started one."""
+    """The server to measure; `embedded` if the bench started it."""
 
     address: TargetAddress
     embedded: EmbeddedServer | None = None
@@ -118,9 +118,9 @@ class _Server:
         return None if self.embedded is None else self.embedded.profile
 
     def obituary(self) -> str | None:
-        """How it ended, if it is ours and did."""
+        """How the embedded server ended, if it did."""
         status = None if self.embedded is None else self.embedded.process.returncode
-        return None if status is None else f"the embedded server ended during the run (exit {status})"
+        return None if status is None else f"the embedded server ended during the run (exit code {status})"
 
 
 async def measure(settings: LoadSettings, interruption: Interruption, watcher: Watcher, loop_name: str) -> Finished:
@@ -150,7 +150,7 @@ async def _served(settings: LoadSettings, watcher: Watcher) -> AsyncIterator[_Se
     if settings.address is not None:
         yield _Server(settings.address)
         return
-    watcher.stage("starting the embedded server" + (", which loads its model" if settings.server.is_real else ""))
+    watcher.stage("starting the embedded server" + (", which loads a model" if settings.server.is_real else ""))
     async with embedded_server(settings.server, settings.seed) as server:
         try:
             yield _Server(read_address(server.url), server)
@@ -168,9 +168,9 @@ class _Prepared:
 
 
 class _Keeper:
-    """Where records go: to the folder as soon as there is one.
+    """Passes records to the folder, once there is one.
 
-    No secret that a server quotes gets into them, and no text that a terminal would obey.
+    Removes secrets that a server quotes, and text that would control a terminal.
     """
 
     def __init__(self, redact: Redactor) -> None:
@@ -189,7 +189,7 @@ class _Keeper:
             self.folder.keep(record)
 
     def _fit(self, text: str, most: int) -> str:
-        # A megabyte takes seconds to look through. The excerpt is longer: what is hidden gets shorter.
+        # A megabyte would take seconds to search. The excerpt is longer than the result, as hiding shortens it.
         return shown(self._redact(text[: _EXCERPT * most]), most)
 
     def open(self, folder: RunFolder) -> None:
@@ -209,7 +209,7 @@ async def _prepare(
     loop_name: str,
     limit_notes: list[str],
 ) -> _Prepared:
-    watcher.stage(f"asking {server.address}")
+    watcher.stage(f"connecting to {server.address}")
     model = await find_model(target, settings.model)
     kind = choose_kind(settings, model)
     nonce = None if settings.cache == "keep" else secrets.token_hex(3)
@@ -256,7 +256,7 @@ async def _prepare(
     watcher.stage(f"warming up with {plural(warmup, 'request')}")
     failures = await driver.warm_up(warmup, settings.streams or _WARMUP_STREAMS)
     if any(failure.outcome is Outcome.CLIENT_LIMIT for failure in failures):
-        raise UsageError(f"the warm-up met a limit of this machine: {failures[0].error}")
+        raise UsageError(f"the warm-up reached a limit of this machine: {failures[0].error}")
     if failures:
         notes.append(f"{len(failures)} of {plural(warmup, 'warm-up request')} failed: {failures[0].error}")
     folder = RunFolder(settings.result_dir, began, moments)
@@ -329,7 +329,7 @@ async def _load(
     await prepared.scrape.begin()
     thresholds = gc.get_threshold()
     gc.collect()
-    gc.freeze()  # what is there now outlives the run: the collector need not look at it again
+    gc.freeze()  # these objects outlive the run: the collector does not need to visit them again
     gc.set_threshold(*_GC_THRESHOLDS)
 
     def stop() -> None:
@@ -367,14 +367,14 @@ async def _load(
 
 
 def make_plan(settings: LoadSettings) -> ClosedLoop | OpenLoop:
-    """The plan that was asked for."""
+    """The plan for these settings."""
     if settings.arrivals is None:
         return ClosedLoop(settings.streams or 1, settings.limits)
     return OpenLoop(settings.arrivals.gaps_s(settings.seed), settings.limits, settings.streams)
 
 
 def _default_warmup(settings: LoadSettings) -> int:
-    """One request for each connection that the load will use, as far as that can be told."""
+    """One request for each connection that the load will use, as far as that is known."""
     streams = settings.streams or _WARMUP_STREAMS
     if settings.arrivals is not None:
         streams = min(streams, math.ceil(settings.arrivals.rate))

@@ -1,4 +1,4 @@
-"""What the user asked for, checked as far as that needs neither a server nor a file."""
+"""What the user requested, checked as far as possible without a server or a file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ API_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 class UsageError(ValueError):
-    """Wrong use: the message names the option, the value and the remedy."""
+    """Wrong use. The message names the option, the value and the remedy."""
 
 
 class OutputError(Exception):
-    """Something that was measured cannot be printed or written where it was to go."""
+    """A result cannot be printed or written to its destination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """A run as asked for. `address` is None for the embedded server, `warmup` None for one request a stream.
-    `unused_proxy` is the variable of a proxy that is passed by.
+    """A run as requested. `address` is None for the embedded server, `warmup` is None for one request per stream.
+    `unused_proxy` is the variable of a proxy that the bench bypasses.
 
-    With `arrivals` it is an open loop, and `streams` is None or the most that may be under way at once.
-    `fixed_length` is None where nobody asked: answers are then made as long as `output_len` if the server takes that.
+    With `arrivals` the run is an open loop, and `streams` limits the requests in progress unless it is None.
+    `fixed_length` is None if the user gave no length: answers then have `output_len` tokens if the server accepts that.
     """
 
     streams: int | None
@@ -102,12 +102,12 @@ def choose_address(
     environment: Mapping[str, str],
     embedded: bool,
 ) -> tuple[TargetAddress | None, str | None]:
-    """The server to measure and, where the environment named it, by which variable; None is the embedded one.
+    """The server to measure (None for the embedded one), and the environment variable that named it, if one did.
 
     Raises UsageError.
     """
     if base_url is not None and (host is not None or port is not None):
-        raise UsageError("--base-url and --host/--port name the same thing; keep one of them")
+        raise UsageError("--base-url and --host/--port exclude each other; keep one of them")
     named_url = base_url is not None
     if host is not None:
         _check_host(host)
@@ -118,13 +118,13 @@ def choose_address(
     source = None
     if embedded and base_url is not None:
         raise UsageError(
-            "--engine, --server-profile and the like are for the embedded server; leave them out, or the address"
+            "--engine, --server-profile and similar options are for the embedded server; leave them out, or the address"
         )
     if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
         base_url, source = named, BASE_URL_VARIABLE
     if base_url is None:
         if path is not None:
-            raise UsageError(f"--endpoint {path}: a path needs a server of yours; give --base-url, or --endpoint chat")
+            raise UsageError(f"--endpoint {path}: a path needs your own server; give --base-url, or --endpoint chat")
         return None, None
     try:
         address = read_address(base_url)
@@ -143,7 +143,7 @@ def choose_address(
 
 def _check_host(host: str) -> None:
     if "/" in host:
-        raise UsageError(f"--host {host}: must be the name of a host; give a whole address as --base-url")
+        raise UsageError(f"--host {host}: must be a host name; give a whole address as --base-url")
     if host.count(":") == 1:
         name, _, port = host.partition(":")
-        raise UsageError(f"--host {host}: must be a name without a port; give --host {name} --port {port}")
+        raise UsageError(f"--host {host}: must not contain a port; give --host {name} --port {port}")

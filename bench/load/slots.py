@@ -1,4 +1,4 @@
-"""Numbers the requests of an open loop that are under way by slots: as many as are needed, up to a limit. Pure."""
+"""Gives each request in progress of an open loop the number of a slot, up to a limit. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.load.plan import Start
 
 
 class Slots:
-    """Numbers requests under way, lowest free number first; `most` is how many there may be, None for no limit."""
+    """Numbers requests in progress, lowest free number first. `most` limits how many there may be, None does not."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
@@ -18,7 +18,7 @@ class Slots:
         self._waiting: deque[Start] = deque()
 
     def enter(self, start: Start) -> int | None:
-        """The slot for a request that is due; None where it has to wait for one."""
+        """The slot for a request that is due; None if it has to wait for one."""
         if self._free:
             return heapq.heappop(self._free)
         if self._most is not None and self._used >= self._most:
@@ -28,7 +28,7 @@ class Slots:
         return self._used - 1
 
     def leave(self, slot: int, *, stop: bool = False) -> Start | None:
-        """A request has ended: the one that has waited longest takes its slot. With `stop` nobody does any more."""
+        """A request has ended. Returns the request that has waited longest, which takes its slot; with `stop`, None."""
         if stop:
             self._waiting.clear()
         if self._waiting:

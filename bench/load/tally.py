@@ -1,4 +1,4 @@
-"""What is under way and how the rest ended, as a live view shows it."""
+"""Counts of the requests in progress and of those that have ended, as the live view shows them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tally:
     ttft_ns: deque[int] = field(default_factory=lambda: deque(maxlen=LATEST))
 
     def end(self, attempt: Attempt) -> None:
-        """It is not under way any more."""
+        """The request is no longer in progress."""
         self.under_way.discard(attempt)
         self.tokens += attempt.answer.take_tokens()
 

@@ -1,4 +1,4 @@
-"""`python -m bench.truth`: the truth server by itself; ends with SIGTERM, or with `--until-stdin-closes`."""
+"""`python -m bench.truth`: the truth server alone. It ends with SIGTERM, or with `--until-stdin-closes`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from bench.truth.server import TruthServer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.truth", description="Serve scripted answers, and log when.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.truth", description="Serve scripted answers and log when they were written."
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ttft-ms", type=float, default=0.0)
     parser.add_argument("--itl-ms", type=float, default=0.0)
@@ -33,7 +35,7 @@ def main() -> None:
         options.log.touch()
         server = TruthServer(listener, order, options.log)
         gc.freeze()
-        gc.disable()  # a pause would delay every stream; what is kept here is what the log holds
+        gc.disable()  # a pause would delay every stream; memory grows only with the log
         print(f"ready http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - who started it waits
         server.run(lambda: bool(ended) or (options.until_stdin_closes and _stdin_closed()))
 

@@ -1,4 +1,4 @@
-"""What the truth server knows of each answer, as lines of JSON."""
+"""What the truth server knows about each answer, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Truth(msgspec.Struct, gc=False):
 
 
 def write_log(path: Path, truths: Iterable[Truth]) -> None:
-    """Append. Raises OSError."""
+    """Append the answers to the log. Raises OSError."""
     encode = msgspec.json.Encoder().encode
     with path.open("ab") as file:
         file.writelines(encode(truth) + b"\n" for truth in truths)
 
 
 def read_log(path: Path) -> dict[str, Truth]:
-    """All answers by the id of their request. Raises OSError."""
+    """All answers, by the id of their request. Raises OSError."""
     decode = msgspec.json.Decoder(Truth).decode
     with path.open("rb") as file:
         return {truth.id: truth for truth in map(decode, file)}

@@ -30,7 +30,7 @@ class RequestReader:
         self.is_closed = False
 
     def read(self, connection: socket.socket, size: int) -> tuple[Incoming | None, int]:
-        """Read once: a request if one is whole now, and when its last byte arrived (monotonic ns). Raises OSError."""
+        """Read once. Returns a request if one is complete, and when its last byte arrived (ns). Raises OSError."""
         data, ancillary, _, _ = connection.recvmsg(size, ANCILLARY_BYTES)
         self.is_closed = not data
         self._data += data

@@ -1,4 +1,4 @@
-"""What the truth server writes, and when: a script for each shape that answers have. Pure."""
+"""What the truth server writes, and when: a script for each shape of answers. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 TOKENS = 48
-NATURAL_TOKENS = 20  # more than the bench asks for before its load, fewer than it asks for then
+NATURAL_TOKENS = 20  # more than the bench requests before the load, fewer than in the load
 TAIL_MS = 30.0
 _BETWEEN = ("littles_law", "concurrency")
-TEXT = "月光 "  # three bytes a character, to be cut in
+TEXT = "月光 "  # three bytes per character, so that one can be cut
 
 
 class Event(NamedTuple):
@@ -26,7 +26,7 @@ _Token = tuple[dict[str, object], Event]
 
 
 class Write(NamedTuple):
-    """Bytes handed to the kernel in one piece, so long after what was due before; with them these events are whole."""
+    """Bytes that are written in one piece, `after_ms` after the previous ones; they complete these events."""
 
     after_ms: float
     data: bytes
@@ -34,7 +34,7 @@ class Write(NamedTuple):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a request asks for, in its field `truth`."""
+    """What a request orders in its field `truth`."""
 
     shape: str = "one"
     tokens: int = TOKENS
@@ -44,7 +44,7 @@ class Order(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An answer. `outcome` is what the bench has to make of it; `cut` ends it by closing the connection."""
+    """An answer. `outcome` is the class that the bench has to find; `cut` ends it by closing the connection."""
 
     writes: tuple[Write, ...]
     outcome: str = "ok"
@@ -85,7 +85,7 @@ class Shape:
 
 
 class Frames:
-    """Events of one answer as bytes of its body; knows how many tokens it has said so far."""
+    """The events of one answer as bytes of its body; counts the tokens so far."""
 
     def __init__(self, told: bool, newline: str = "\n", *, has_usage: bool = True) -> None:
         self._told = told and has_usage
@@ -94,7 +94,7 @@ class Frames:
         self.tokens = 0
 
     def event(self, delta: dict[str, object], tokens: int = 0, finish: str | None = None) -> bytes:
-        """One event with its delta; usage where it comes with every one."""
+        """One event with its delta, and usage if every event has it."""
         self.tokens += tokens
         chunk: dict[str, object] = {"id": "truth", "object": "chat.completion.chunk", "created": 0, "model": "truth"}
         chunk["choices"] = [{"index": 0, "delta": delta, "finish_reason": finish}]
@@ -116,7 +116,7 @@ class Frames:
         return self._data(msgspec.json.encode(body)) + self._data(b"[DONE]")
 
     def comment(self) -> bytes:
-        """What keeps a connection awake."""
+        """A comment that keeps the connection alive."""
         return f": keep-alive{self._newline}{self._newline}".encode()
 
     def _usage(self) -> dict[str, int]:
@@ -128,7 +128,7 @@ class Frames:
 
 
 def _paced(order: Order, frames: Frames, deltas: Iterator[_Token]) -> list[Write]:
-    """An event a write: the first after TTFT, the others an ITL apart."""
+    """One event per write: the first after the TTFT, the others one ITL apart."""
     writes: list[Write] = []
     for delta, event in deltas:
         after_ms = order.itl_ms if writes else order.ttft_ms
@@ -182,7 +182,7 @@ def _tools(order: Order, frames: Frames) -> Script:
 
 
 def _split(order: Order, frames: Frames) -> Script:
-    """Each event in two writes, cut inside a character; it has arrived with the second."""
+    """Each event in two writes, cut inside a character; the event arrives with the second."""
     writes: list[Write] = []
     for write in _one(order, frames).writes:
         cut = write.data.index(TEXT.encode()) + 1
@@ -193,7 +193,7 @@ def _split(order: Order, frames: Frames) -> Script:
 
 
 def _coalesced(order: Order, frames: Frames) -> Script:
-    """Four events a write."""
+    """Four events per write."""
     single = _one(order, frames).writes
     groups = [single[at : at + 4] for at in range(0, len(single), 4)]
     return Script(
@@ -221,12 +221,12 @@ def _stall(order: Order, frames: Frames) -> Script:
 
 
 def _silent_usage(order: Order, frames: Frames) -> Script:
-    """Two tokens an event, and usage only at the end: ITL cannot be known."""
+    """Two tokens per event, and usage only at the end: ITL is unknown."""
     return Script(tuple(_paced(order, frames, _texts(order, 2))))
 
 
 def _late_finish(order: Order, frames: Frames) -> Script:
-    """The finish reason comes in an event of its own, long after the last token."""
+    """The finish reason arrives in a separate event, long after the last token."""
     writes = [
         Write(order.itl_ms if number else order.ttft_ms, frames.event(delta, event.tokens), (event,))
         for number, (delta, event) in enumerate(_texts(order))
@@ -235,7 +235,7 @@ def _late_finish(order: Order, frames: Frames) -> Script:
 
 
 def _late_usage(order: Order, frames: Frames) -> Script:
-    """The usage comes long after the last token, which brought the finish reason."""
+    """The usage arrives long after the last token, whose event has the finish reason."""
     writes: list[Write] = []
     for delta, event in _texts(order):
         is_last = frames.tokens + event.tokens == order.tokens
@@ -245,7 +245,7 @@ def _late_usage(order: Order, frames: Frames) -> Script:
 
 
 def _natural(order: Order, frames: Frames) -> Script:
-    """An answer as long as the model would have it."""
+    """An answer whose length the model decides."""
     writes: list[Write] = []
     for number in range(NATURAL_TOKENS):
         is_last = number == NATURAL_TOKENS - 1
@@ -267,7 +267,7 @@ def _cut(order: Order, frames: Frames) -> Script:
 
 
 def _short(order: Order, frames: Frames) -> Script:
-    """An answer that ends well, too early."""
+    """An answer that ends regularly, but too early."""
     short = Order(order.shape, order.tokens // 2, order.ttft_ms, order.itl_ms)
     return Script(_one(short, frames).writes, "length_mismatch")
 

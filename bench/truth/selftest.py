@@ -1,4 +1,4 @@
-"""The bench measured by itself: it loads a server that knows the truth, and its figures are held against that."""
+"""Tests the bench: it loads a server that knows the truth, and its figures are compared with that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SelfTestError(Exception):
 
 
 class Trial(msgspec.Struct, kw_only=True):
-    """One load beside the truth. `blamed` are checks that failed for what was the server's doing."""
+    """One load compared with the truth. `blamed` are checks that failed because of the server."""
 
     name: str
     about: str
@@ -53,12 +53,12 @@ class Trial(msgspec.Struct, kw_only=True):
 
     @property
     def is_true(self) -> bool:
-        """Whether it was measured right, or its report says how far it may be off; and nobody was blamed wrongly."""
+        """Whether it was measured correctly or its report states the error, and no check failed wrongly."""
         return self.comparison.is_true and not self.blamed
 
 
 class SelfTest(msgspec.Struct, kw_only=True):
-    """All trials: one a shape, then one a load; the certificate is null where no load was measured well enough."""
+    """All trials: one per shape, then one per load. The certificate is null if no load was measured well enough."""
 
     schema: int = 1
     tool: str
@@ -70,13 +70,13 @@ class SelfTest(msgspec.Struct, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Whether every shape was measured right, or its report says how far it may be off."""
+        """Whether every shape was measured correctly, or its report states the error."""
         return all(trial.is_true for trial in self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to try: which shapes, for how long each, and how many streams at most for the certificate (0 for none)."""
+    """What to test: which shapes, how long each, and the most streams for the certificate (0 for none)."""
 
     shapes: tuple[str, ...] = tuple(SHAPES)
     shape_s: float = 1.2
@@ -163,7 +163,7 @@ async def self_test(
     begin: Callable[[str, str], None],
     show: Callable[[Trial], None],
 ) -> SelfTest:
-    """Try all shapes, then loads that double until one is not measured well. Raises SelfTestError.
+    """Test all shapes, then loads that double until one is not measured well. Raises SelfTestError.
 
     `begin` is told the title of each part and what it is about, `show` each trial.
     """
@@ -184,7 +184,7 @@ async def self_test(
                 break
             try:
                 loads.append(await tester.load(streams, scope.load_s))
-            except UsageError:  # more open files than are allowed
+            except UsageError:  # it needs more open files than allowed
                 break
             show(loads[-1])
             if not _is_certified(loads[-1]):
@@ -231,7 +231,7 @@ def _certify(loads: list[Trial], issued: str, machine: str) -> Certificate | Non
 
 @contextlib.asynccontextmanager
 async def truth_server() -> AsyncIterator[tuple[str, Path]]:
-    """A truth server on cores of its own where there are several: its address and its log. Raises SelfTestError."""
+    """Start a truth server, on separate cores if there are several. Yields address and log. Raises SelfTestError."""
     with tempfile.TemporaryDirectory() as scratch, own_cores() as server_cores:
         log = Path(scratch) / "truth.jsonl"
         process = await asyncio.create_subprocess_exec(

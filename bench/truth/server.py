@@ -26,9 +26,9 @@ _HEAD = (
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
 _END = b"0\r\n\r\n"
-# Fewer tokens than any shape has: what the bench asks before its load.
+# Fewer tokens than in any shape: the bench requests these before the load.
 _WARMUP_TOKENS = 16
-# After an answer, connections are closed so long after it, in turn: before the next request, with it, and after it.
+# How long after an answer connections are closed, in turn: before the next request, with it, and after it.
 _CLOSE_AFTER_NS = (0, 200_000, 500_000)
 
 
@@ -41,7 +41,7 @@ class _Piece(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A script made ready: the same for every request that orders the same. A serial prefill takes `ttft_ms`."""
+    """A prepared script, shared by all requests with the same order. A serial prefill takes `ttft_ms`."""
 
     pieces: tuple[_Piece, ...]
     tokens: list[int]
@@ -100,7 +100,7 @@ class TruthServer:
         self.flush()
 
     def flush(self) -> None:
-        """Write what is known of the answers that have ended."""
+        """Log the answers that have ended."""
         ended, self._ended = self._ended, []
         write_log(
             self._log,
@@ -119,7 +119,7 @@ class TruthServer:
         )
 
     def schedule(self, at_ns: int, connection: _Connection) -> None:
-        """Have a connection write its next piece then."""
+        """Let a connection write its next piece at that time."""
         self._order += 1
         heapq.heappush(self._due, (at_ns, self._order, connection))
 
@@ -134,7 +134,7 @@ class TruthServer:
         return _CLOSE_AFTER_NS[self._closed % len(_CLOSE_AFTER_NS)]
 
     def watch(self, connection: _Connection, *, writable: bool) -> None:
-        """Whether a connection waits for room to write."""
+        """Whether a connection waits until it can write."""
         self._epoll.modify(connection.fd, select.EPOLLIN | (select.EPOLLOUT if writable else 0))
 
     def forget(self, connection: _Connection) -> None:
@@ -161,7 +161,7 @@ class TruthServer:
             connection.begin(incoming, read_ns, self._base_ns(read_ns, plan), plan)
 
     def _base_ns(self, read_ns: int, plan: _Plan) -> int:
-        """From when an answer is timed: its arrival, or when the prompts before it are through."""
+        """When an answer begins: at the arrival of its request, or when earlier prompts are prefilled."""
         if not plan.manner.is_serial:
             return read_ns
         base_ns = max(read_ns, self._prefilled_ns)
@@ -212,7 +212,7 @@ class TruthServer:
 
 
 class _Connection:
-    """One client's socket, and the answer under way on it."""
+    """One client's socket, and the answer in progress on it."""
 
     __slots__ = (
         "_at",
@@ -291,7 +291,7 @@ class _Connection:
             self._finish()
 
     def write_rest(self) -> None:
-        """There is room again."""
+        """The socket can be written to again."""
         while self._unsent:
             data, events = self._unsent.popleft()
             if not self._send(data, events):
@@ -301,7 +301,7 @@ class _Connection:
             self._finish()
 
     def close(self) -> None:
-        """Drop the connection, and what was under way."""
+        """Drop the connection and its answer."""
         self._is_closing = False
         if self._plan is not None:
             self._server.end(self._incoming, self._read_ns, self._stamps, self._plan)
@@ -330,7 +330,7 @@ class _Connection:
             self._send(data, events)
 
     def _send(self, data: bytes, events: int) -> bool:
-        """Hand bytes to the kernel; false where it does not take them all."""
+        """Write bytes. Returns false if the kernel does not take them all."""
         now_ns = monotonic_ns()
         try:
             sent = self._socket.send(data)

@@ -31,7 +31,7 @@ class _Parser(ResponseParser):
 
 
 class KernelExchange:
-    """Feeds a receiver as bytes arrive. The future `ended` is done when the answer is over, or raises if it broke.
+    """Feeds a receiver as bytes arrive. `ended` is done when the answer is over, with the error if there was one.
 
     `over_ns` is when the answer was over: the arrival of the last bytes that the bench waited for. `sent_ns` is when
     the last byte of the request was handed to the kernel.

@@ -1,1 +1,1 @@
-"""What is asked: prompts, and the body of each request."""
+"""What is sent and when it arrives: prompts, the body of each request, arrival processes."""

@@ -1,4 +1,4 @@
-"""The body of a request, and what is given up when a server refuses a part of it. Pure."""
+"""The body of a request, and what to leave out if a server rejects a part of it. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bench.workload.datasets import Prompt
 
 EndpointKind = Literal["chat", "completions"]
 
-# Every field that the bench sets itself, and what sets it: `--extra-body` must leave these alone.
+# Every field that the bench sets itself, and the option for it: `--extra-body` must not set these.
 OWNED_FIELDS = {
     "model": "give --model instead",
     "messages": "give --prompts or --input-len instead",
     "prompt": "give --prompts or --input-len instead",
     "stream": "give --stream or --no-stream instead",
-    "stream_options": "leave it out: the bench asks for usage, and does without where the server refuses",
+    "stream_options": "leave it out: the bench requests usage, unless the server rejects that",
     "max_tokens": "give --output-len instead",
     "max_completion_tokens": "give --output-len instead",
     "min_tokens": "give --output-len, which makes answers exactly that long, instead",
@@ -27,7 +27,7 @@ OWNED_FIELDS |= {name: f"give --{name.replace('_', '-')} instead" for name in SA
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the server accepts beyond the plain request; asked for until refused."""
+    """What the server accepts beyond the plain request; requested until it is rejected."""
 
     continuous_usage: bool = True
     usage: bool = True
@@ -50,7 +50,7 @@ class BodyForm:
     stream: bool = True
 
     def build(self, prompt: Prompt, max_tokens: int | None = None) -> dict[str, Any]:
-        """The JSON object that asks for this prompt, for at most `max_tokens` when given."""
+        """The JSON object for this prompt, with at most `max_tokens` if given."""
         features = self.features
         length = prompt.output_len if max_tokens is None else min(max_tokens, prompt.output_len)
         body: dict[str, Any] = {"model": self.model}
@@ -72,7 +72,7 @@ class BodyForm:
 
 
 def concessions(features: Features, refusal: str) -> list[tuple[str, Features]]:
-    """What to try without, each with its name, after a 400 that says `refusal`; the part it names comes first."""
+    """What to leave out after a 400 with the message `refusal`, each with its name; the part it names is first."""
     options: list[tuple[str, Features]] = []
     if features.usage and features.continuous_usage:
         options.append(("continuous_usage_stats", replace(features, continuous_usage=False)))

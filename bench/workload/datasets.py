@@ -1,4 +1,4 @@
-"""Which prompt each request carries: a pure function of the request's number, the seed and the run's own token."""
+"""Chooses the prompt of each request: a pure function of its number, the seed and the run's nonce."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Workload(Protocol):
         ...
 
     def describe(self) -> str:
-        """What is sent, in a few words for the report."""
+        """The prompts in a few words, for the report."""
         ...
 
 
 class PromptList:
-    """Prompts in a seeded order, each once before any comes again.
+    """Prompts in a seeded order. Each is sent once before any is repeated.
 
     With `nonce`, each prompt begins with a token of its own made of it, so that no prefix cache, this run's or an
     earlier one's, can answer for the model; None sends the prompts as they are.
@@ -62,7 +62,7 @@ class PromptList:
 
 
 class SyntheticPrompts:
-    """Prompts of `count` words without sense, named for the report by `name`.
+    """Meaningless prompts of `count` words; the report calls them `name`.
 
     The first words are drawn for each request alone, the rest comes from a small stock of texts.
     """

@@ -1,4 +1,4 @@
-"""Prompts from a JSONL file: the ones that ship with the package, or the user's own."""
+"""Reads prompts from a JSONL file: the one in the package, or the user's."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LENGTH_FIELDS = ("output_len", "max_tokens", "output_tokens")
 
 
 class PromptFileError(ValueError):
-    """A prompts file that cannot be used; the message names the file, the line, the field and the remedy."""
+    """A prompts file that cannot be used. The message names the file, the line, the field and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Where a line stands, for its errors."""
+    """The position of a line, for error messages."""
 
     name: str
     number: int
@@ -33,13 +33,13 @@ class _Line:
 
 
 def bundled_prompts(kind: EndpointKind, output_len: int) -> list[Prompt]:
-    """The questions that ship with the package, Chinese and English, short and long."""
+    """The questions in the package: Chinese and English, short and long."""
     text = resources.files("bench.workload").joinpath("prompts.jsonl").read_text("utf-8")
     return _parse(text, "prompts.jsonl", kind, output_len)
 
 
 def load_prompts(path: Path, kind: EndpointKind, output_len: int) -> list[Prompt]:
-    """The prompts of a file, one JSON object a line; a line's own length goes before `output_len`.
+    """The prompts of a file, one JSON object per line; the length in a line overrides `output_len`.
 
     Raises PromptFileError when the file cannot be read or a line is wrong.
     """
@@ -58,7 +58,7 @@ def _parse(text: str, name: str, kind: EndpointKind, output_len: int) -> list[Pr
     prompts = list(_prompts(text, name, kind, output_len))
     if not prompts:
         raise PromptFileError(
-            f'{name}: no prompts in it; write one a line, such as {{"prompt": "Why is the sky blue?"}}'
+            f'{name}: contains no prompts; write one per line, such as {{"prompt": "Why is the sky blue?"}}'
         )
     return prompts
 
@@ -73,7 +73,7 @@ def _prompts(text: str, name: str, kind: EndpointKind, output_len: int) -> Itera
         except (ValueError, RecursionError) as error:
             raise line.wrong(f"not JSON ({error})") from None
         if not isinstance(item, dict):
-            raise line.wrong(f'a JSON object was expected, such as {{"prompt": "…"}}, not {content.strip()[:40]}')
+            raise line.wrong(f'must be a JSON object, such as {{"prompt": "…"}}, not {content.strip()[:40]}')
         yield _prompt(item, line, kind, _length(item, line, output_len))
 
 
@@ -93,7 +93,7 @@ def _prompt(item: dict[str, Any], line: _Line, kind: EndpointKind, output_len: i
     prompt, messages = item.get("prompt"), item.get("messages")
     if (prompt is None) == (messages is None):
         found = "both" if prompt is not None else f"only {', '.join(map(repr, item)) or 'nothing'}"
-        raise line.wrong(f"either 'prompt' or 'messages' is needed, {found} found")
+        raise line.wrong(f"either 'prompt' or 'messages' is required, {found} found")
     if messages is not None:
         if kind != "chat":
             raise line.wrong("'messages' are for the chat endpoint; give 'prompt', or --endpoint chat")

@@ -1,10 +1,10 @@
-"""Finds words that a server's tokenizer counts as one token each, so that N of them make a prompt of N tokens."""
+"""Finds words that a server's tokenizer counts as one token each, so that N words make a prompt of N tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-# Plain words that nearly every tokenizer has whole.
+# Common words that are one token in nearly every tokenizer.
 _TEXT = (
     "the of and to in is was for on that with as it by at from are this be or an which have had one all not his her "
     "they their we can more has when time some what there out up no who will into him two other its then do may first "
@@ -21,7 +21,7 @@ _ENOUGH = 32
 
 
 async def single_tokens(count_tokens: Callable[[str], Awaitable[int]]) -> tuple[list[str], int] | None:
-    """Words worth one token each wherever they stand, and the tokens that a prompt has besides its words.
+    """Words that are one token each at any position, and how many tokens a prompt has besides its words.
 
     None when the server's tokenizer has too few of them. `count_tokens` counts a whole prompt, template included.
     """

@@ -93,7 +93,7 @@ def test_the_embedded_server_is_sent_the_key_that_was_given_and_no_other(tmp_pat
     load = ("--server-args", "--api-key top-secret-1", "--concurrency", "2", "--num-requests", "4", "--output-len", "2")
     refused = bench(tmp_path, *load, OPENAI_API_KEY="top-secret-1")
     assert refused.returncode == 1
-    assert "wants an API key, and none was given" in refused.stderr
+    assert "requires an API key, and none was given" in refused.stderr
     done = bench(tmp_path, *load, "--api-key", "top-secret-1", OPENAI_API_KEY="other")
     assert (done.returncode, done.stderr) == (0, "")
     assert "top-secret-1" not in done.stdout

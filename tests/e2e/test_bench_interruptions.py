@@ -236,7 +236,7 @@ def test_a_server_that_dies_half_way_is_a_failure_by_class_with_results_kept(tmp
     assert 8 <= classes[Outcome.CONNECT] <= 80
     assert len(loaded(folder)) == result.counts.ok + result.counts.failed
     assert "connection refused" in out
-    assert "stopped early: nothing answered for 0.3 s" in out
+    assert "stopped early: no request was answered for 0.3 s" in out
     (reason,) = (reason for reason in result.verdict.reasons if reason.code == "cut_short")
     assert reason.value is not None
     assert 0 < reason.value < 1
@@ -282,7 +282,7 @@ def test_an_embedded_server_that_dies_is_named(tmp_path: Path) -> None:
         os.kill(server, signal.SIGKILL)
         out, err = bench.communicate(timeout=20)
     assert (bench.returncode, err) == (1, "")
-    assert "the embedded server ended during the run (exit -9)" in out
+    assert "the embedded server ended during the run (exit code -9)" in out
     assert result_of(folder).counts.ok >= 4
 
 

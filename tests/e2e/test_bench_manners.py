@@ -85,8 +85,8 @@ def test_a_length_that_was_asked_for_is_doubted_before_the_load_and_given_up_soo
         done, result = bench(tmp_path, server.url, "--output-len", "64")
     assert done.returncode == 1
     (warning,) = done.stderr.splitlines()
-    assert warning.startswith("warning: the server does not keep the length asked for (asked for 16 tokens, it sent 20")
-    assert warning.endswith("count as length_mismatch; --no-ignore-eos measures them as the model ends them")
+    assert warning.startswith("warning: the server does not keep the requested length (asked for 16 tokens, it sent 20")
+    assert warning.endswith("count as length_mismatch; use --no-ignore-eos to let the model end them")
     assert result.counts.sent < 30
     assert "stopped early: each of the first 20 answers had another length" in done.stdout
     with WireServer(serving(of_its_own_length)) as server:

@@ -238,15 +238,15 @@ def test_one_clear_line_and_exit_2_for_what_cannot_be_measured(tmp_path: Path) -
         wrong = {
             ("--concurrency", "0"): "error: --concurrency must be at least 1 (got 0)",
             ("--port", str(port)): f"error: nothing answers at http://127.0.0.1:{port}/v1 (connection refused). "
-            "Is the server up? Leave --base-url out to use the embedded one.",
+            "Is the server running? Leave out --base-url to use the embedded server.",
             ("--base-url", server.url, "--model", "sim-chatt"): "error: model 'sim-chatt' is not served here; "
             "served: sim-chat; did you mean sim-chat?",
             ("--base-url", server.url, "--prompts", "/nowhere"): "error: --prompts /nowhere: cannot be read "
             "(No such file or directory)",
-            ("--server-profile", "nope"): "error: the embedded server refuses: no profile is called 'nope'; "
+            ("--server-profile", "nope"): "error: the embedded server reports: no profile is called 'nope'; "
             "there are: demo, instant.",
             ("--json", "/nowhere/r.json"): "error: --json /nowhere/r.json: there is no folder /nowhere",
-            ("report",): "error: RUN is missing; --help says what it is",
+            ("report",): "error: RUN is missing; see --help",
             ("report", "/nowhere"): "error: /nowhere/run.json: cannot be read (No such file or directory); "
             "give the folder of a run",
         }

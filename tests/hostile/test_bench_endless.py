@@ -42,7 +42,7 @@ def test_the_first_request_ends_soon(name: str, tmp_path: Path) -> None:
     ran = bench(tmp_path, endless(name), *LOAD, *options_for(name))
     assert ran.code == 1
     assert "a first request to http://127.0.0.1:" in ran.text
-    assert "failed, nothing was measured: " in ran.text
+    assert "failed, so nothing was measured: " in ran.text
     assert ran.text.count("\n") == 1
 
 
@@ -109,7 +109,7 @@ def test_answers_that_bring_nothing_are_given_up_after_the_load(play: Callable[[
     assert isinstance(counts, dict)
     (failures,) = counts["failures"]
     assert (failures["outcome"], failures["count"]) == ("timeout_total", 8)
-    assert "no answer brought anything for 1 s after the load (--drain-timeout)" in " ".join(ran.text.split())
+    assert "no answer received anything for 1 s after the load (--drain-timeout)" in " ".join(ran.text.split())
 
 
 @pytest.mark.parametrize("body", [b"a" * 60_000, b'{"id":"m"},' * 5000], ids=["letters", "models"])

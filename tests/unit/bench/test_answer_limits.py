@@ -33,7 +33,7 @@ def begun() -> tuple[AnswerReceiver, ChunkShape]:
     return answer, shape
 
 
-def test_chunks_that_are_not_parsed_end_the_answer_once_there_are_too_many() -> None:
+def test_too_many_chunks_end_the_answer_even_if_they_are_not_parsed() -> None:
     answer, shape = begun()
     for number in range(most_events(ASKED)):
         assert shape.take(PIECE, 3 + number)

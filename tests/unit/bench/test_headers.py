@@ -25,7 +25,7 @@ def test_the_first_mark_ends_the_name(name: str, mark: str, value: str) -> None:
 
 
 @given(NAMES, st.sampled_from(["=", ":"]), VALUES)
-def test_a_hidden_header_has_its_name_alone(name: str, mark: str, value: str) -> None:
+def test_a_hidden_header_shows_only_its_name(name: str, mark: str, value: str) -> None:
     assert hide_value(name + mark + value) == f"{name}={HIDDEN}"
 
 
@@ -56,7 +56,7 @@ def test_headers_that_the_bench_sets_are_refused_by_name(name: str) -> None:
         parse_headers([f"{name}: 1"])
 
 
-def test_a_secret_is_taken_out_of_a_text_whole_or_by_its_words() -> None:
+def test_a_secret_is_removed_from_a_text_whole_or_word_by_word() -> None:
     redact = Redactor(["Bearer sk-12345678", "on", "prod", "sk-12345678-longer"])
     assert redact("Bearer sk-12345678 and sk-12345678-longer; on") == f"{HIDDEN} and {HIDDEN}; on"
     assert redact("key sk-12345678.") == f"key {HIDDEN}."

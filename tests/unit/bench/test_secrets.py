@@ -104,9 +104,7 @@ def test_a_key_is_hidden_however_it_is_quoted(quoted: str) -> None:
 @pytest.mark.parametrize("key", ["sk-secret/+12345678", "sk-secret?>1234567", "sk-secret1234567"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("around", ["{}", ":{}", "u:{}", "me:{}", "{}:", "a:{}:b", '{{"key":"{}"}}'])
-def test_a_key_is_hidden_where_it_is_a_part_of_what_is_encoded(
-    around: str, encode: Callable[[bytes], bytes], key: str
-) -> None:
+def test_a_key_is_hidden_inside_a_longer_encoded_text(around: str, encode: Callable[[bytes], bytes], key: str) -> None:
     quoted = encode(around.format(key).encode()).decode()
     hidden = Redactor([f"Bearer {key}"])(quoted)
     before, found, behind = hidden.partition("<hidden>")
@@ -117,11 +115,11 @@ def test_a_key_is_hidden_where_it_is_a_part_of_what_is_encoded(
     assert len(before) + len(behind.rstrip("=")) <= len(known) + 2
 
 
-def test_the_password_of_basic_authentication_is_hidden_by_itself() -> None:
+def test_the_password_of_basic_authentication_is_also_hidden_alone() -> None:
     redact = Redactor(["Basic dXNlcjpwYXNzd29yZDE="])
     assert redact("no password1 for user") == "no <hidden> for user"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1?key=sk-abcdef123", "http://127.0.0.1:1/v1#sk-abcdef123"])
-def test_what_stands_behind_the_path_of_an_address_is_not_shown(url: str) -> None:
+def test_the_query_and_fragment_of_an_address_are_not_shown(url: str) -> None:
     assert "sk-abcdef123" not in refusal("--base-url", url)

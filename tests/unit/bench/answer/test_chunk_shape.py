@@ -111,7 +111,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=6)
 
 
 @given(st.sampled_from(list(SERVERS.values())), st.lists(st.tuples(texts, st.integers(0, 2)), min_size=1, max_size=20))
-def test_whatever_is_sent_the_account_is_that_of_parsing(server: Any, sent: list[tuple[str, int]]) -> None:
+def test_a_known_shape_gives_the_same_account_as_parsing(server: Any, sent: list[tuple[str, int]]) -> None:
     stream, parsed = Stream(), Stream(by_look=False)
     tokens = 0
     for text, grown in sent:
@@ -122,7 +122,7 @@ def test_whatever_is_sent_the_account_is_that_of_parsing(server: Any, sent: list
 
 
 @given(st.sampled_from(list(SERVERS.values())), st.integers(0, 300), st.binary(min_size=1, max_size=3))
-def test_a_chunk_damaged_anywhere_is_taken_only_if_parsing_takes_it_alike(
+def test_a_damaged_chunk_is_taken_only_if_parsing_gives_the_same_account(
     server: Any, position: int, damage: bytes
 ) -> None:
     stream, parsed = Stream(), Stream(by_look=False)
@@ -154,11 +154,11 @@ def test_a_chunk_damaged_anywhere_is_taken_only_if_parsing_takes_it_alike(
         frame(b'{"choices":[{"delta":{"content":"a"}}]}')[:-1],
     ],
 )
-def test_what_has_no_plain_text_in_one_chunk_has_no_shape(piece: bytes) -> None:
+def test_a_piece_without_plain_text_in_one_chunk_has_no_shape(piece: bytes) -> None:
     assert learn_shape(piece, None) is None
 
 
-def test_a_text_that_is_not_the_tokens_is_not_mistaken_for_it() -> None:
+def test_another_text_field_is_not_mistaken_for_the_tokens() -> None:
     """The tokens are in a tool call here, and beside it stands a constant text under a name that texts have."""
     reading = Reading(0, array("q"))
     call = b'{"index":0,"function":{"arguments":"{}"}}'
@@ -168,7 +168,7 @@ def test_a_text_that_is_not_the_tokens_is_not_mistaken_for_it() -> None:
     assert reading.learn_shape(frame(payload)) is None
 
 
-def test_a_stream_that_never_fits_is_looked_at_no_more() -> None:
+def test_learning_stops_for_a_stream_that_never_fits() -> None:
     stream = Stream()
     for number in range(1, 20):
         stamped = json.loads(openai("a", 0)) | {"created": number}

@@ -94,7 +94,7 @@ ODD_COUNTS = ['{"prompt_tokens":9.0,"completion_tokens":2.0}', '{"prompt_tokens"
 
 
 @pytest.mark.parametrize("usage", ODD_COUNTS)
-def test_counts_of_another_type_are_counts_all_the_same(usage: str) -> None:
+def test_counts_of_another_type_are_converted(usage: str) -> None:
     reading = read(chat(content="a"), chat(content="b", finish="stop"), f'{{"choices":[],"usage":{usage}}}'.encode())
     assert reading.usage is not None
     assert (reading.usage.prompt_tokens, reading.completion_tokens) == (9, 2)
@@ -116,12 +116,12 @@ def test_counts_of_another_type_are_counts_all_the_same(usage: str) -> None:
         '{"completion_tokens":9007199254740992}',
     ],
 )
-def test_usage_that_counts_nothing_is_no_usage(usage: str) -> None:
+def test_usage_without_counts_is_ignored(usage: str) -> None:
     assert read(f'{{"choices":[],"usage":{usage}}}'.encode()).completion_tokens is None
 
 
 @pytest.mark.parametrize("usage", [None, 0])
-def test_a_usage_of_nothing_after_text_is_no_usage(usage: int | None) -> None:
+def test_a_usage_of_zero_after_text_is_ignored(usage: int | None) -> None:
     zeros = b'{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}'
     reading = read(chat(content="a", usage=usage), chat(content="b", usage=usage), zeros)
     reading.drop_empty_usage()
@@ -133,7 +133,7 @@ def test_a_usage_of_nothing_after_text_is_no_usage(usage: int | None) -> None:
     assert silent.completion_tokens == 0
 
 
-def test_an_empty_finish_reason_finishes_nothing() -> None:
+def test_an_empty_finish_reason_is_ignored() -> None:
     assert read(chat(content="a", finish="")).finish_reason is None
     assert read(chat(content="a", finish="stop"), chat(finish="")).finish_reason == "stop"
     assert read_whole(b'{"choices":[{"message":{"content":"a"},"finish_reason":""}]}').finish_reason is None
@@ -177,7 +177,7 @@ def test_a_stream_as_vllm_sends_it() -> None:
     assert not events.continuous_usage
 
 
-def test_continuous_usage_tells_the_tokens_of_each_event() -> None:
+def test_continuous_usage_gives_the_tokens_of_each_event() -> None:
     reading = read(
         chat(role="assistant", content="", usage=0),
         chat(content="a", usage=1),
@@ -253,7 +253,7 @@ def test_an_answer_in_one_piece() -> None:
             read_whole(body)
 
 
-def test_of_what_a_stream_says_no_more_is_held_than_can_be_of_use() -> None:
+def test_only_the_beginning_of_errors_and_finish_reasons_is_kept() -> None:
     reading = read(f'{{"choices":[{{"delta":{{}},"finish_reason":"{"x" * 5000}"}}]}}'.encode())
     assert reading.finish_reason == "x" * 1024
     whole = read_whole(f'{{"choices":[{{"text":"a","finish_reason":"{"x" * 5000}"}}]}}'.encode())
@@ -296,7 +296,7 @@ def test_an_event_of_type_error_is_one_whatever_it_holds() -> None:
     "payload",
     [b"{", b"[1]", b'"text"', b'{"choices":1}', b'{"choices":[{"delta":{"content":5}}]}', b'{"choices":"\xff"}'],
 )
-def test_what_is_no_chunk_is_an_error_that_quotes_it(payload: bytes) -> None:
+def test_an_invalid_chunk_is_an_error_that_quotes_it(payload: bytes) -> None:
     with pytest.raises(ChunkError, match=r".+: "):
         read(payload)
 
@@ -323,7 +323,7 @@ def test_tokens_of_all_events_sum_to_the_usage(growth: list[int]) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_taken_or_refused(payload: bytes) -> None:
+def test_any_bytes_are_accepted_or_raise_a_chunk_error(payload: bytes) -> None:
     reading = Reading(0, array("q"))
     try:
         reading.take(payload, 1)

@@ -25,7 +25,7 @@ LOST = "the server closed the connection in the middle of the answer"
         ([A, B], LOST, None, Outcome.TRUNCATED, "in the middle of the answer after 2 chunks"),
         ([chat(content="a", usage=7)], LOST, None, Outcome.TRUNCATED, "after 7 tokens"),
         ([A, chat(finish="stop")], LOST, None, Outcome.TRUNCATED, "before [DONE]"),
-        ([chat(finish="stop"), DONE], None, None, Outcome.LENGTH_MISMATCH, "not a single token"),
+        ([chat(finish="stop"), DONE], None, None, Outcome.LENGTH_MISMATCH, "no token"),
         ([A, chat(finish="stop"), usage_only(1), DONE], None, 4, Outcome.LENGTH_MISMATCH, "1 token where 4"),
         ([A, chat(finish="abort"), DONE], None, None, Outcome.STREAM_ERROR, "'abort'"),
     ],

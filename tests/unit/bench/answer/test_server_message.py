@@ -52,8 +52,13 @@ def test_a_body_in_one_line(body: bytes, words: str) -> None:
         (head(204), b"", Outcome.PROTOCOL, "HTTP 204 without a body"),
         (head(content_type="text/html"), PAGE, Outcome.PROTOCOL, "(text/html) is not an answer: a web page, 'Sign"),
         (head(), b'{"message":{"content":"a"}}', Outcome.PROTOCOL, "the body is not an answer: {"),
-        (head(), b'{"choices":[{}]}', Outcome.PROTOCOL, "a whole answer where a stream was due; --no-stream measures"),
-        (head(301, location="https://h/v1/models"), b"", Outcome.PROTOCOL, "--base-url https://h/v1 measures that one"),
+        (head(), b'{"choices":[{}]}', Outcome.PROTOCOL, "a whole answer instead of a stream; use --no-stream"),
+        (
+            head(301, location="https://h/v1/models"),
+            b"",
+            Outcome.PROTOCOL,
+            "--base-url https://h/v1 measures that address",
+        ),
         (
             head(307, location="/v1/chat/completions/"),
             b"",
@@ -69,7 +74,9 @@ def test_a_body_in_one_line(body: bytes, words: str) -> None:
         (head(302), b"", Outcome.PROTOCOL, "redirects to an address that it does not name"),
     ],
 )
-def test_what_is_not_an_answer_says_what_it_is(given: Head, body: bytes, outcome: Outcome, words: str) -> None:
+def test_the_message_names_what_arrived_instead_of_an_answer(
+    given: Head, body: bytes, outcome: Outcome, words: str
+) -> None:
     found, said = unfit_answer(given, body, streamed=True)
     assert found is outcome
     assert words in said
@@ -87,7 +94,7 @@ def test_what_is_not_an_answer_says_what_it_is(given: Head, body: bytes, outcome
         (b"no", None),
     ],
 )
-def test_only_an_error_is_one(body: bytes, error: str | None) -> None:
+def test_only_error_objects_are_errors(body: bytes, error: str | None) -> None:
     assert error_of(body) == error
 
 
@@ -108,19 +115,21 @@ EVENT = b'data: {"choices":[]}\n\n'
         (b"", True, None, ""),
     ],
 )
-def test_what_stands_beside_the_events_of_a_stream(end: bytes, is_whole: bool, error: str | None, stray: str) -> None:
+def test_text_outside_the_events_of_a_stream_is_found(
+    end: bytes, is_whole: bool, error: str | None, stray: str
+) -> None:
     assert stray_text(end, is_whole=is_whole) == (error, stray)
 
 
 @given(st.text(min_size=1).filter(lambda text: text == text.strip()), st.integers(0, 3), st.booleans())
-def test_an_error_is_found_wherever_it_stands(message: str, events: int, pretty: bool) -> None:
+def test_an_error_is_found_anywhere_at_the_end(message: str, events: int, pretty: bool) -> None:
     error = json.dumps({"error": {"message": message}}, indent=2 if pretty else None).encode()
     found, _ = stray_text(EVENT * events + error + b"\n", is_whole=True)
     assert found == message
 
 
 @given(st.binary(max_size=400), st.booleans())
-def test_any_bytes_can_be_told(body: bytes, streamed: bool) -> None:
+def test_any_bytes_can_be_described(body: bytes, streamed: bool) -> None:
     assert "\n" not in text_of(body)
     assert unfit_answer(head(), body, streamed=streamed)[1]
     stray_text(body, is_whole=streamed)

@@ -16,7 +16,7 @@ from streamgauge.option_sections import dashed
 from tests.unit.bench.options import URL, parse, refusal
 
 
-def test_nothing_at_all_is_the_embedded_server_for_fifteen_seconds() -> None:
+def test_without_options_the_embedded_server_is_measured_for_fifteen_seconds() -> None:
     settings = parse()
     assert settings.address is None
     assert (settings.streams, settings.limits, settings.output_len) == (64, Limits(duration_s=15), 128)
@@ -88,7 +88,7 @@ def test_the_columns_and_rows_of_the_table() -> None:
     assert settings.view.rows == ("e2e", "ttft")
 
 
-def test_a_result_file_stands_where_vllm_would_put_it() -> None:
+def test_a_result_file_has_the_path_that_vllm_would_use() -> None:
     def place(*arguments: str) -> Path:
         output = parse(*arguments).output
         assert output.save_result
@@ -155,7 +155,7 @@ def test_addresses_in_every_form(arguments: tuple[str, ...], endpoint: str) -> N
     assert f"{address.api.origin} {address.endpoint('chat')}" == endpoint
 
 
-def test_what_is_not_given_comes_from_the_environment() -> None:
+def test_missing_options_are_read_from_the_environment() -> None:
     environment = {"OPENAI_BASE_URL": "http://e:1/v1", "OPENAI_API_KEY": "secret"}
     settings = parse(**environment)
     assert (str(settings.address), settings.address_source) == ("http://e:1/v1", "OPENAI_BASE_URL")
@@ -187,11 +187,11 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         ((*URL, "--endpoint", "/v1/embeddings"), "--endpoint: '/v1/embeddings' is not an endpoint"),
         (("--base-url", "ftp://h", "--endpoint", "/v1/embeddings"), "--base-url: 'ftp://h' is not"),
         (("--host", "a b"), "--host: 'a b' is not a host name"),
-        (("--endpoint", "/v1/completions"), "a path needs a server of yours"),
+        (("--endpoint", "/v1/completions"), "a path needs your own server"),
         (("--backend", "tgi"), "--backend must be one of vllm, openai, openai-chat (got 'tgi')"),
         (
             ("--backend", "vllm", "--endpoint", "chat"),
-            "--backend vllm speaks to completions, the endpoint given is chat",
+            "--backend vllm uses completions, but the given endpoint is chat",
         ),
         (("--cache", "maybe"), "--cache must be bust or keep (got 'maybe')"),
         (("--metric-percentiles", "50,x"), "--metric-percentiles must be numbers separated by commas"),
@@ -207,10 +207,10 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--extra-body", '{"max_tokens": 5}'), 'must not set "max_tokens" (got 5): give --output-len instead'),
         ((*URL, "--api-key", ""), "--api-key must not be empty"),
         ((*URL, "--api-key", "a\nb"), "--api-key must be one word"),
-        ((*URL, "--api-key", "a", "--api-key-file", "f"), "--api-key and --api-key-file name the same thing"),
+        ((*URL, "--api-key", "a", "--api-key-file", "f"), "--api-key and --api-key-file exclude each other"),
         (
             (*URL, "--api-key", "a", "--header", "authorization: b"),
-            "--api-key and --header Authorization name the same",
+            "--api-key and --header Authorization exclude each other",
         ),
         ((*URL, "--api-key-file", "/nowhere"), "--api-key-file /nowhere: cannot be read (No such file or directory)"),
         ((*URL, "--api-key-file", "/"), "--api-key-file /: cannot be read (Is a directory)"),
@@ -218,8 +218,8 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         ((*URL, "--header"), "--header needs a value"),
         (("--request-rate", "0"), "--request-rate must be from 0.001 to 1,000,000 requests a second, or inf (got 0)"),
         (("--request-rate", "fast"), "--request-rate must be a number of requests a second, or inf (got 'fast')"),
-        (("--arrivals", "constant"), "--arrivals spreads the requests of a rate: give --request-rate as well"),
-        (("--burstiness", "2"), "--burstiness spreads the requests of a rate: give --request-rate as well"),
+        (("--arrivals", "constant"), "--arrivals applies to a request rate: give --request-rate as well"),
+        (("--burstiness", "2"), "--burstiness applies to a request rate: give --request-rate as well"),
         (("--request-rate", "4", "--burstiness", "0"), "--burstiness must be from 0.01 to 1,000, or inf (got 0)"),
         (
             ("--request-rate", "4", "--burstiness", "x"),
@@ -242,12 +242,12 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--prompts", "p", "--input-len", "9"), "exclude each other"),
         (("--model", "m"), "--model m needs a server that serves it: give --base-url, or --engine vllm to start one"),
         ((*URL, "--engine", "vllm"), "are for the embedded server; leave them out, or the address"),
-        (("--server-args", "'"), "--server-args cannot be taken apart: No closing quotation"),
-        ((*URL, "--port", "1"), "name the same thing"),
+        (("--server-args", "'"), "--server-args cannot be split: No closing quotation"),
+        ((*URL, "--port", "1"), "exclude each other"),
         ((*URL, "--server-profile", "demo"), "are for the embedded server"),
         (("--base-url", "ftp://h"), "--base-url: 'ftp://h' is not an http(s) address"),
         (("--conkurrency", "1"), "unknown option --conkurrency; did you mean --concurrency?"),
-        (("--qqq",), "unknown option --qqq; --help lists all"),
+        (("--qqq",), "unknown option --qqq; --help lists all options"),
         (("--json",), "--json needs a value"),
         (("--json", "/"), "--json /: is a folder; name a file in it"),
         (("--no-stream", "--goodput", "e2e:9", "tpot:9"), "--goodput tpot needs streams"),
@@ -269,8 +269,8 @@ def test_the_command_to_run_again_can_be_pasted() -> None:
         (("--temperature", "1e999"), "--temperature must be at least 0 (got 1e999)"),
         (("--request-rate", "1e-9"), "--request-rate must be from 0.001 to 1,000,000 requests a second"),
         (("--request-rate", "4", "--burstiness", "1e-300"), "--burstiness must be from 0.01 to 1,000, or inf"),
-        (("--host", "http://h"), "--host http://h: must be the name of a host; give a whole address as --base-url"),
-        (("--host", "h:80"), "--host h:80: must be a name without a port; give --host h --port 80"),
+        (("--host", "http://h"), "--host http://h: must be a host name; give a whole address as --base-url"),
+        (("--host", "h:80"), "--host h:80: must not contain a port; give --host h --port 80"),
         (("--base-url", "http://u:secret@h"), "a user name in the address is not sent; give the key as --api-key"),
         (("--base-url", "http://h/v1/completions", "--endpoint", "chat"), "the path of the address, /v1/completions,"),
         (("--base-url", "http://h/v1/completions", "--endpoint", "/v1/chat/completions"), "name different endpoints"),
@@ -291,20 +291,20 @@ def test_an_address_from_the_environment_is_blamed_by_its_variable() -> None:
 
 
 @pytest.mark.parametrize("option", REFUSED)
-def test_options_of_vllm_that_are_not_carried_are_refused_by_name(option: str) -> None:
+def test_unsupported_options_of_vllm_are_refused_by_name(option: str) -> None:
     for name in (option, "--" + option[2:].replace("-", "_")):
-        assert refusal(name, "1") == f"{option} of vllm bench serve is not carried here: {REFUSED[option]}"
+        assert refusal(name, "1") == f"{option} of vllm bench serve is not supported: {REFUSED[option]}"
 
 
-def test_nothing_carried_is_also_refused() -> None:
+def test_no_supported_option_is_refused() -> None:
     assert not [name for param in load_test.params for name in param.opts if refusal_of(dashed(name))]
 
 
-def test_options_of_datasets_that_are_not_built_in_are_refused_as_such() -> None:
+def test_options_of_other_datasets_are_refused_by_name() -> None:
     for option in ("--sonnet-input-len", "--hf-split", "--random_mm_bucket_config"):
         assert refusal(option, "1").endswith(
-            " of vllm bench serve is not carried here: "
-            "that dataset is not built in: write its prompts into a file for --prompts"
+            " of vllm bench serve is not supported: "
+            "the dataset is not built in: write its prompts into a file for --prompts"
         )
 
 

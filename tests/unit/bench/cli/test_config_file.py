@@ -83,7 +83,7 @@ def test_an_empty_file_and_one_with_a_mark_at_its_beginning(file: Path, text: st
     assert read(file, text).streams == 64
 
 
-def test_typed_options_go_before_the_file_and_the_file_before_the_environment(file: Path) -> None:
+def test_typed_options_override_the_file_and_the_file_overrides_the_environment(file: Path) -> None:
     text = "base-url: http://file:1\napi-key: file\nconcurrency: 2\nheader: [A=1]\nendpoint: chat\nstream: false"
     environment = {"OPENAI_BASE_URL": "http://environment", "OPENAI_API_KEY": "environment"}
     from_file = read(file, text, **environment)
@@ -125,9 +125,9 @@ def test_host_in_the_file_and_port_on_the_command_line_go_together(file: Path) -
         ("concurency: 8", "line 1: unknown option concurency; did you mean concurrency?"),
         ("seed: 7\n--seed: 8", "line 2: unknown option --seed; did you mean seed?"),
         ("zzz: 8", "line 1: unknown option zzz; keys are the long options of python -m bench --help"),
-        ("label: x", "line 1: label of vllm bench serve is not carried here: "),
-        ("config: x", "line 1: config is for the command line alone"),
-        ("version: true", "line 1: version is for the command line alone"),
+        ("label: x", "line 1: label of vllm bench serve is not supported: "),
+        ("config: x", "line 1: config is only valid on the command line"),
+        ("version: true", "line 1: version is only valid on the command line"),
         ("concurrency: 0", "line 1: concurrency must be at least 1 (got 0)"),
         ("\nmax_concurrency: 2.5", "line 2: max_concurrency must be a whole number (got '2.5')"),
         ("concurrency: true", "line 1: concurrency must be a whole number (got 'true')"),
@@ -139,21 +139,21 @@ def test_host_in_the_file_and_port_on_the_command_line_go_together(file: Path) -
         ("stream: true\nno-stream: true", "line 2: no-stream and stream (line 1) set the same option"),
         ("header: X-Key", "line 1: header must be NAME=VALUE"),
         ("goodput: [itl:5]", "line 1: goodput must be"),
-        ("extra-body: {when: 2026-01-01}", "line 1: extra-body must be an object that JSON can hold"),
-        ("extra-body: {1: 2}", "line 1: extra-body must be an object that JSON can hold"),
-        ("extra-body: {a: .nan}", "line 1: extra-body must be an object that JSON can hold"),
-        ("extra-body: &a {b: *a}", "line 1: extra-body must be an object that JSON can hold"),
+        ("extra-body: {when: 2026-01-01}", "line 1: extra-body must be an object that JSON can represent"),
+        ("extra-body: {1: 2}", "line 1: extra-body must be an object that JSON can represent"),
+        ("extra-body: {a: .nan}", "line 1: extra-body must be an object that JSON can represent"),
+        ("extra-body: &a {b: *a}", "line 1: extra-body must be an object that JSON can represent"),
         ("extra-body: {max_tokens: 5}", '--extra-body must not set "max_tokens" (got 5): give --output-len instead ('),
         ("base-url: http://h\nport: 5", "keep one of them ("),
-        ("? [a]\n: 1", "line 1: a key must be the name of an option"),
-        ("- concurrency", "must hold one option a line, such as concurrency: 64"),
-        ("concurrency", "must hold one option a line, such as concurrency: 64"),
+        ("? [a]\n: 1", "line 1: each key must be the name of an option"),
+        ("- concurrency", "must contain one option per line, such as concurrency: 64"),
+        ("concurrency", "must contain one option per line, such as concurrency: 64"),
         ("a: b: c", "line 1: is not YAML: mapping values are not allowed here"),
         ("a: 1\n--- \nb: 2", "line 2: is not YAML: but found another document"),
         ("a: [" * 5000, "nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_and_key(file: Path, text: str, says: str) -> None:
+def test_errors_name_the_file_the_line_and_the_key(file: Path, text: str, says: str) -> None:
     said = refused(file, text)
     assert says in said
     assert str(file) in said
@@ -166,10 +166,10 @@ def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"model: \xff")
     assert refusal("--config", str(file)) == f"--config {file} is not UTF-8 text (byte 7)"
     file.write_bytes(b"#" * 2_000_000)
-    assert "is over 1 MB" in refusal("--config", str(file))
+    assert "is larger than 1 MB" in refusal("--config", str(file))
 
 
-def test_every_long_option_can_stand_in_a_file(file: Path) -> None:
+def test_every_long_option_can_be_set_in_a_file(file: Path) -> None:
     """Each is known there: what is wrong with it, if anything, is its value."""
     for param in load_test.params:
         for name in (*param.opts, *param.secondary_opts):

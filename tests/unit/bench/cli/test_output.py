@@ -46,7 +46,7 @@ def test_a_full_disk_under_standard_output_is_one_line_and_the_json_is_written(
     assert json.loads(path.read_bytes())["counts"]["ok"] == 10
 
 
-def test_the_json_is_written_when_the_reader_of_the_report_has_left(kept: Path, tmp_path: Path) -> None:
+def test_the_json_is_written_when_the_reader_of_the_report_has_closed_the_pipe(kept: Path, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     reader, writer = os.pipe()
     os.close(reader)

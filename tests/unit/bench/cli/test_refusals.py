@@ -51,7 +51,12 @@ def run(*arguments: str) -> int:
         ),
         ({MODELS: PAGE}, (), 2, ["HTTP 200, but the body (text/html) is not a list of models: a web page, 'Sign in'"]),
         ({MODELS: reply(b"")}, (), 2, ["HTTP 200 without a body"]),
-        ({MODELS: UNKNOWN_KEY}, (), 2, ["/v1/models wants an API key, and none was given", "unknown key", "--header"]),
+        (
+            {MODELS: UNKNOWN_KEY},
+            (),
+            2,
+            ["/v1/models requires an API key, and none was given", "unknown key", "--header"],
+        ),
         ({MODELS: UNKNOWN_KEY}, ("--api-key", "k"), 2, ["does not accept the API key", "unknown key"]),
         ({MODELS: reply_json({"message": "loading"}, "503 Busy")}, (), 1, ["HTTP 503: loading", "try again later"]),
         # the first request
@@ -64,16 +69,16 @@ def run(*arguments: str) -> int:
         ({CHAT: FAILED_ANSWER}, ("--no-stream",), 1, ["HTTP 200, but the body is an error: out of memory"]),
         ({CHAT: PAGE}, (), 1, ["(text/html) is not an answer: a web page, 'Sign in'"]),
         ({CHAT: reply(b"")}, ("--no-stream",), 1, ["HTTP 200 without a body"]),
-        ({CHAT: WHOLE}, (), 1, ["with a whole answer where a stream was due; --no-stream measures those"]),
-        ({CHAT: UNKNOWN_KEY}, (), 2, ["/v1/chat/completions wants an API key", "unknown key"]),
-        ({}, (), 2, ["HTTP 404: Not Found", "/v1/completions is not there either: check the path in --base-url"]),
-        ({COMPLETIONS: answer}, (), 2, ["HTTP 404", "/v1/completions is there: try --endpoint completions"]),
-        ({CHAT: answer}, ("--endpoint", "completions"), 2, ["/v1/chat/completions is there: try --endpoint chat"]),
+        ({CHAT: WHOLE}, (), 1, ["with a whole answer instead of a stream; use --no-stream to measure those"]),
+        ({CHAT: UNKNOWN_KEY}, (), 2, ["/v1/chat/completions requires an API key", "unknown key"]),
+        ({}, (), 2, ["HTTP 404: Not Found", "/v1/completions does not exist either: check the path in --base-url"]),
+        ({COMPLETIONS: answer}, (), 2, ["HTTP 404", "/v1/completions exists: try --endpoint completions"]),
+        ({CHAT: answer}, ("--endpoint", "completions"), 2, ["/v1/chat/completions exists: try --endpoint chat"]),
         (
             {CHAT: reply(b"", "405 Method Not Allowed"), COMPLETIONS: WHOLE},
             (),
             2,
-            ["HTTP 405", "/v1/completions is there: try --endpoint completions"],
+            ["HTTP 405", "/v1/completions exists: try --endpoint completions"],
         ),
         ({CHAT: NO_TEMPLATE, COMPLETIONS: answer}, (), 2, ["no chat template", "try --endpoint completions"]),
         ({}, ("--endpoint", "/v9/completions"), 2, ["/v9/completions failed", "check the path /v1/v9/completions"]),
@@ -81,7 +86,7 @@ def run(*arguments: str) -> int:
             {CHAT: answer},
             ("--endpoint", "/v9/completions"),
             2,
-            ["/v1/chat/completions is there: try --base-url http://"],
+            ["/v1/chat/completions exists: try --base-url http://"],
         ),
         ({CHAT: reply_json({"error": "model m is gone"}, "404 No")}, (), 2, ["model m is gone; check --model"]),
         ({CHAT: reply(b"<html>Bad</html>", "502 Bad")}, (), 1, ["HTTP 502: a web page, 'Bad'"]),
@@ -103,7 +108,7 @@ def test_before_the_load(
         assert part in said.err
 
 
-def test_an_address_that_speaks_plain_http_is_named_where_https_was_asked_for(
+def test_an_address_without_tls_is_suggested_if_https_was_requested(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with WireServer(gateway({})) as server:  # it waits for the end of a request line that never comes
@@ -134,7 +139,7 @@ def test_after_the_load_the_first_example_of_each_class_says_the_same(
 
 
 @pytest.mark.parametrize("path", ["/v1/v1", "/api", "/V1"])
-def test_a_path_without_an_api_is_told_where_most_have_it(capsys: pytest.CaptureFixture[str], path: str) -> None:
+def test_a_path_without_an_api_is_answered_with_the_usual_path(capsys: pytest.CaptureFixture[str], path: str) -> None:
     with WireServer(gateway({})) as server:
         root = server.url.removesuffix("/v1")
         assert run("--base-url", root + path) == 2

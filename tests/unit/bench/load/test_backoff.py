@@ -33,7 +33,7 @@ def test_pauses_double_up_to_a_second_and_half_of_each_is_left_to_chance(slot: i
     assert backoff.pause_s(None) <= FIRST_PAUSE_S
 
 
-def test_slots_that_were_refused_together_do_not_come_back_together() -> None:
+def test_slots_that_were_refused_together_do_not_return_together() -> None:
     assert len({Backoff(slot).pause_s(None) for slot in range(64)}) > 60
 
 
@@ -41,7 +41,7 @@ def test_slots_that_were_refused_together_do_not_come_back_together() -> None:
     ("asked", "given"),
     [(0.0, None), (0.2, 0.2), (3.0, 3.0), (60.0, LONGEST_RETRY_AFTER_S), (1e9, LONGEST_RETRY_AFTER_S)],
 )
-def test_a_wait_that_the_server_asks_for_is_kept_up_to_a_limit(asked: float, given: float | None) -> None:
+def test_a_pause_that_the_server_requests_is_kept_up_to_a_limit(asked: float, given: float | None) -> None:
     pause = Backoff(0).pause_s(asked)
     assert pause == given if given is not None else pause <= FIRST_PAUSE_S
 
@@ -74,7 +74,7 @@ def refusing(refusals: int, status: str = "429 Slow", headers: str = "") -> Call
 
 
 @pytest.mark.parametrize("status", ["429 Slow", "503 Busy", "400 Bad", "500 Oops"])
-def test_after_a_refusal_the_slot_rests_and_each_request_counts_once(drive: Drive, status: str) -> None:
+def test_after_a_refusal_the_slot_pauses_and_each_request_counts_once(drive: Drive, status: str) -> None:
     with WireServer(refusing(3, status)) as server:
         records, _ = drive(server.url, requests=5)
     assert [record.outcome is Outcome.OK for record in records] == [False] * 3 + [True] * 2
@@ -93,7 +93,7 @@ def test_retry_after_is_honoured(drive: Drive) -> None:
     assert 1.0 <= (record.sched_ns - refused.end_ns) / S < 2.0
 
 
-def test_a_rest_ends_with_the_plan(drive: Drive) -> None:
+def test_a_pause_ends_with_the_plan(drive: Drive) -> None:
     """The server asks for five seconds; the plan ends in a tenth of one, or with its last request."""
     with WireServer(refusing(1000, headers="\r\nRetry-After: 5")) as server:
         began = time.monotonic()
@@ -103,14 +103,14 @@ def test_a_rest_ends_with_the_plan(drive: Drive) -> None:
     assert len(timed) == len(counted) == 2
 
 
-def test_a_failure_that_brought_something_is_not_followed_by_a_rest(drive: Drive) -> None:
+def test_no_pause_follows_a_failure_with_some_tokens(drive: Drive) -> None:
     with WireServer(answering(*TOKENS)) as server:
         records, _ = drive(server.url, requests=3)
     assert {record.outcome for record in records} == {Outcome.TRUNCATED}
     assert all((record.free_ns or record.end_ns) - record.end_ns < FIRST_PAUSE_S / 2 * S for record in records)
 
 
-def test_a_limit_of_ours_that_passed_is_not_followed_by_a_rest(drive: Drive) -> None:
+def test_no_pause_follows_one_of_our_time_limits(drive: Drive) -> None:
     def play(peer: Peer) -> None:
         peer.read_request()
         peer.wait_closed()
@@ -121,7 +121,7 @@ def test_a_limit_of_ours_that_passed_is_not_followed_by_a_rest(drive: Drive) -> 
     assert all((record.free_ns or record.end_ns) - record.end_ns < FIRST_PAUSE_S / 2 * S for record in records)
 
 
-def test_an_open_loop_keeps_to_its_schedule_whatever_is_refused(drive: Drive) -> None:
+def test_refusals_do_not_change_the_schedule_of_an_open_loop(drive: Drive) -> None:
     with WireServer(refusing(1000, headers="\r\nRetry-After: 5")) as server:
         records, _ = drive(server.url, plan=OpenLoop(repeat(0.005), Limits(requests=20)))
     assert [record.outcome for record in records] == [Outcome.HTTP_429] * 20
@@ -135,24 +135,26 @@ def gone() -> str:
         return server.url
 
 
-def test_a_closed_loop_gives_up_when_nothing_has_answered_for_so_long(drive: Drive) -> None:
+def test_a_closed_loop_stops_when_no_request_is_answered_for_the_limit(drive: Drive) -> None:
     began = time.monotonic()
     records, driver = drive(gone(), streams=2, requests=100_000, give_up_after_s=0.3)
     assert 0.3 <= time.monotonic() - began < 5
     assert {record.outcome for record in records} == {Outcome.CONNECT}
     assert len(records) < 40  # slots rest in between
     assert driver.gave_up is not None
-    assert driver.gave_up.startswith("stopped early: nothing answered for 0.3 s (nothing answers at http://127.0.0.1:")
+    assert driver.gave_up.startswith(
+        "stopped early: no request was answered for 0.3 s (nothing answers at http://127.0.0.1:"
+    )
     assert records[0].send_ns is None
 
 
-def test_an_open_loop_gives_up_by_time_too_however_many_requests_that_are(drive: Drive) -> None:
+def test_an_open_loop_stops_by_time_and_not_by_number_of_requests(drive: Drive) -> None:
     records, driver = drive(gone(), plan=OpenLoop(repeat(0.002), Limits(requests=100_000)), give_up_after_s=0.2)
     assert len(records) > 20
     assert driver.gave_up is not None
 
 
-def test_a_load_goes_on_when_its_server_comes_back(drive: Drive) -> None:
+def test_a_load_continues_when_its_server_returns(drive: Drive) -> None:
     """Ten connections are closed without a word, as by a port forward whose server restarts."""
     lock, seen = threading.Lock(), [0]
 
@@ -175,7 +177,7 @@ def test_a_load_goes_on_when_its_server_comes_back(drive: Drive) -> None:
     assert len(ok) >= 48
 
 
-def test_a_server_that_closes_without_a_word_is_given_up_as_well(drive: Drive) -> None:
+def test_a_load_stops_if_the_server_closes_each_connection_without_an_answer(drive: Drive) -> None:
     def play(peer: Peer) -> None:
         peer.read_request()
 
@@ -185,7 +187,7 @@ def test_a_server_that_closes_without_a_word_is_given_up_as_well(drive: Drive) -
     assert "before any answer" in (driver.gave_up or "")
 
 
-def test_streams_that_go_on_are_no_outage_whoever_is_turned_away_meanwhile() -> None:
+def test_a_load_continues_while_some_streams_receive_tokens() -> None:
     """One stream has a token every 20 ms; all other connections are closed at once."""
     lock, seen = threading.Lock(), [0]
     over = threading.Event()
@@ -213,7 +215,7 @@ def test_streams_that_go_on_are_no_outage_whoever_is_turned_away_meanwhile() -> 
     assert len(records) == 60
 
 
-def test_an_embedded_server_that_ended_is_not_waited_for(drive: Drive) -> None:
+def test_a_load_stops_when_the_embedded_server_has_ended(drive: Drive) -> None:
     records, driver = drive(gone(), requests=1000, give_up_after_s=60.0, obituary=lambda: "the server ended (exit 1)")
     assert driver.gave_up == "stopped early: the server ended (exit 1)"
     assert len(records) == 1
@@ -222,14 +224,14 @@ def test_an_embedded_server_that_ended_is_not_waited_for(drive: Drive) -> None:
 SHORT = [*TOKENS, frame(chat(finish="stop")), frame(usage_only(2)), frame(b"[DONE]")]
 
 
-def test_a_length_that_no_answer_has_ends_the_load_before_it_is_all_for_nothing(drive: Drive) -> None:
+def test_a_load_stops_early_if_no_answer_has_the_requested_length(drive: Drive) -> None:
     with WireServer(answering(*SHORT)) as server:
         records, driver = drive(server.url, streams=2, requests=1000, exact_length=True)
     assert 20 <= len(records) <= 24
-    assert driver.gave_up == "stopped early: each of the first 20 answers had another length than was asked for"
+    assert driver.gave_up == "stopped early: each of the first 20 answers had another length than requested"
 
 
-def test_one_answer_of_the_right_length_keeps_the_load_going(drive: Drive) -> None:
+def test_a_load_continues_if_one_answer_has_the_requested_length(drive: Drive) -> None:
     lock, seen = threading.Lock(), [0]
 
     def play(peer: Peer) -> None:

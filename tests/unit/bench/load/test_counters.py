@@ -29,28 +29,28 @@ def test_counters_are_summed_over_engines_and_reasons_of_the_model() -> None:
     }
 
 
-def test_labels_may_hold_anything() -> None:
+def test_labels_may_contain_any_text() -> None:
     text = 'vllm:prompt_tokens_total{model_name="a\\"b} 7",engine="0"} 5\n'
     assert read_counters(text, 'a\\"b} 7') == {"vllm:prompt_tokens_total": 5}
 
 
-def test_a_page_of_something_else_has_none() -> None:
+def test_another_page_has_no_counters() -> None:
     assert read_counters("<html>", "m") == {}
     assert growth({}, {}).problem == "its /metrics has none of vLLM's names"
 
 
-def test_growth_begins_at_nothing_where_a_counter_came_with_its_first_request() -> None:
+def test_a_counter_that_appears_with_the_first_request_began_at_zero() -> None:
     before = {"vllm:prompt_tokens_total": 10}
     after = {"vllm:request_success_total": 2, "vllm:prompt_tokens_total": 30}
     assert growth(before, after) == ServerCounters(requests=2, prompt_tokens=20)
 
 
-def test_counters_that_went_back_tell_nothing() -> None:
+def test_counters_that_decreased_are_not_used() -> None:
     found = growth({"vllm:prompt_tokens_total": 10}, {"vllm:prompt_tokens_total": 3})
-    assert found.problem == "they went back: the server was started anew"
+    assert found.problem == "they decreased: the server was restarted"
 
 
-def test_what_is_no_sample_and_what_is_beyond_counting_is_left_out() -> None:
+def test_invalid_samples_and_huge_values_are_left_out() -> None:
     name = "vllm:prompt_tokens_total"
     assert read_counters(f"{name}\n5\n{name}_more 6\n{name} 7 8 9\n{name} 3\r\n", "m") == {name: 3}
     assert read_counters(f'{name}{{a="{"x" * 20_000}"}} 4\n{name} 5', "m") == {name: 5}

@@ -26,7 +26,7 @@ from tests.unit.bench.answer.test_events import chat, usage_only
 from tests.unit.bench.loads import TOKENS, WHOLE, Drive, answering, frame, run_load, stream
 
 
-def test_a_stream_is_stamped_in_the_order_of_its_life(drive: Drive) -> None:
+def test_the_stamps_of_a_stream_are_in_order(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         before = monotonic_ns()
         records, driver = drive(server.url)
@@ -51,7 +51,7 @@ def test_a_stream_is_stamped_in_the_order_of_its_life(drive: Drive) -> None:
     )
 
 
-def test_the_request_is_what_the_form_says(drive: Drive) -> None:
+def test_the_request_has_the_body_of_the_form(drive: Drive) -> None:
     seen: list[bytes] = []
 
     def play(peer: Peer) -> None:
@@ -76,7 +76,7 @@ def test_connections_are_reused_and_no_more_are_open_than_streams(drive: Drive) 
     assert sorted(record.request for record in records) == list(range(30))
 
 
-def test_a_slot_plans_its_next_request_when_the_last_one_ended(drive: Drive) -> None:
+def test_the_next_request_of_a_slot_is_due_when_the_previous_one_ended(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         records, _ = drive(server.url, requests=3)
     assert [record.sched_ns for record in records[1:]] == [record.free_ns or record.end_ns for record in records[:-1]]
@@ -128,7 +128,7 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
     "error event": (answering(*TOKENS, ERROR_EVENT, frame(b"[DONE]")), Outcome.STREAM_ERROR, "engine died"),
     "error by type": (answering(b"event: error\ndata: gone\n\n"), Outcome.STREAM_ERROR, "gone"),
     "broken JSON": (answering(*TOKENS, frame(b'{"choices":[{')), Outcome.PROTOCOL, "event 3 of the stream is not a"),
-    "another length": (answering(*SHORT), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were asked for"),
+    "another length": (answering(*SHORT), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were requested"),
     "no blank line at the end": (answering(*WHOLE[:-1], b"data: [DONE]"), Outcome.OK, ""),
     "comments": (answering(b": ping\n\n", *WHOLE), Outcome.OK, ""),
     "no DONE": (answering(*WHOLE[:-1]), Outcome.OK, ""),
@@ -137,7 +137,9 @@ ENDINGS: dict[str, tuple[Callable[[Peer], None], Outcome, str]] = {
 
 
 @pytest.mark.parametrize(("play", "outcome", "words"), ENDINGS.values(), ids=ENDINGS)
-def test_each_ending_has_its_class(drive: Drive, play: Callable[[Peer], None], outcome: Outcome, words: str) -> None:
+def test_each_way_to_end_has_its_class(
+    drive: Drive, play: Callable[[Peer], None], outcome: Outcome, words: str
+) -> None:
     with WireServer(play) as server:
         (record,), driver = drive(server.url, exact_length=True)
     assert record.outcome is outcome
@@ -146,7 +148,7 @@ def test_each_ending_has_its_class(drive: Drive, play: Callable[[Peer], None], o
     assert (driver.tally.ok, driver.tally.failed) == ((1, 0) if outcome is Outcome.OK else (0, 1))
 
 
-def test_the_wait_that_a_server_asks_for_is_kept(drive: Drive) -> None:
+def test_retry_after_is_recorded(drive: Drive) -> None:
     with WireServer(ENDINGS["429"][0]) as server:
         (record,), _ = drive(server.url)
     assert record.retry_after_s == 3.0
@@ -179,13 +181,13 @@ def test_each_time_limit_has_its_class(
     assert record.events == (0 if outcome is Outcome.TIMEOUT_FIRST_BYTE else 2)
 
 
-def test_tls_where_there_is_none() -> None:
+def test_tls_to_a_server_without_it_is_a_tls_failure() -> None:
     with WireServer(lambda peer: peer.send(b"who is there?\n")) as server:
         (record,), _ = run_load("plain", server.url.replace("http:", "https:"))
     assert record.outcome is Outcome.TLS
 
 
-def test_what_is_given_up_is_kept_as_cancelled_with_its_tokens(drive: Drive) -> None:
+def test_a_cancelled_request_is_recorded_with_its_tokens(drive: Drive) -> None:
     with WireServer(silent_after(*TOKENS)) as server:
         records, driver = drive(server.url, streams=2, requests=2, interrupt=Driver.cancel)
         for peer in server.peers:
@@ -195,7 +197,7 @@ def test_what_is_given_up_is_kept_as_cancelled_with_its_tokens(drive: Drive) -> 
     assert (driver.tally.ok, driver.tally.failed, len(driver.tally.under_way)) == (0, 0, 0)
 
 
-def test_a_fault_of_the_bench_itself_is_no_quiet_stream(drive: Drive) -> None:
+def test_a_fault_of_the_bench_itself_ends_the_run(drive: Drive) -> None:
     def broken(_: Record) -> None:
         raise LookupError("a fault")
 
@@ -211,15 +213,15 @@ WHOLE_ENDINGS: dict[str, tuple[bytes, Outcome, str]] = {
     "nothing in it": (
         b'{"choices":[{"text":"","finish_reason":"stop"}]}',
         Outcome.LENGTH_MISMATCH,
-        "not a single token",
+        "no token",
     ),
-    "another length": (ANSWER.replace(b"3", b"2"), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were asked for"),
+    "another length": (ANSWER.replace(b"3", b"2"), Outcome.LENGTH_MISMATCH, "2 tokens where 3 were requested"),
     "aborted": (ANSWER.replace(b"stop", b"abort"), Outcome.STREAM_ERROR, "'abort'"),
 }
 
 
 @pytest.mark.parametrize(("body", "outcome", "words"), WHOLE_ENDINGS.values(), ids=WHOLE_ENDINGS)
-def test_answers_in_one_piece_have_their_classes_too(drive: Drive, body: bytes, outcome: Outcome, words: str) -> None:
+def test_each_answer_in_one_piece_has_its_class(drive: Drive, body: bytes, outcome: Outcome, words: str) -> None:
     with WireServer(respond("200 OK", body)) as server:
         (record,), _ = drive(server.url, exact_length=True, streamed=False)
     assert record.outcome is outcome
@@ -230,7 +232,7 @@ def test_answers_in_one_piece_have_their_classes_too(drive: Drive, body: bytes, 
     assert record.send_ns <= record.head_ns <= record.end_ns
 
 
-def test_an_open_loop_sends_at_its_moments_whatever_became_of_the_others(drive: Drive) -> None:
+def test_an_open_loop_sends_on_schedule_whether_or_not_earlier_requests_have_ended(drive: Drive) -> None:
     """The server answers nothing until all ten requests are there."""
     arrived = threading.Barrier(10, timeout=20)
 
@@ -249,7 +251,7 @@ def test_an_open_loop_sends_at_its_moments_whatever_became_of_the_others(drive: 
     assert sorted(record.slot for record in records) == list(range(10))
 
 
-def test_beyond_its_limit_an_open_loop_waits_and_counts_that_from_the_schedule(drive: Drive) -> None:
+def test_at_its_limit_an_open_loop_queues_requests_and_records_the_wait(drive: Drive) -> None:
     with WireServer(answering(*WHOLE)) as server:
         records, _ = drive(server.url, plan=OpenLoop(iter([0.0] * 6), Limits(requests=6), most=2))
         assert server.connections == 2
@@ -262,7 +264,7 @@ def test_beyond_its_limit_an_open_loop_waits_and_counts_that_from_the_schedule(d
     assert all(record.sched_ns + record.queued_ns in ends for record in records[2:])
 
 
-def test_an_open_loop_can_be_given_up(drive: Drive) -> None:
+def test_an_open_loop_can_be_cancelled(drive: Drive) -> None:
     plan = OpenLoop(iter([0.0, 3600.0, 1.0]), Limits())
 
     def interrupt(driver: Driver) -> None:
@@ -274,7 +276,7 @@ def test_an_open_loop_can_be_given_up(drive: Drive) -> None:
     assert [record.outcome for record in records] == [Outcome.CANCELLED] * 2
 
 
-def test_warm_up_requests_are_short_and_not_of_the_load() -> None:
+def test_warm_up_requests_are_short_and_not_part_of_the_load() -> None:
     bodies: list[dict[str, Any]] = []
 
     def play(peer: Peer) -> None:

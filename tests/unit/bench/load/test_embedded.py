@@ -10,7 +10,7 @@ import pytest
 from bench.load.embedded import ServerChoice, embedded_server
 
 
-def test_the_key_of_somebodys_own_server_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_server_ignores_the_key_of_the_users_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMGAUGE_API_KEY", "key")
 
     async def status() -> int:

@@ -33,7 +33,7 @@ def hold_the_loop(milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_pause_is_seen_by_all_ticks_it_swallowed(loop: str) -> None:
+def test_a_pause_shows_in_all_ticks_that_it_delayed(loop: str) -> None:
     async def main() -> Health:
         watch = HealthWatch(SdkWire(1))
         watch.start()
@@ -50,7 +50,7 @@ def test_a_pause_is_seen_by_all_ticks_it_swallowed(loop: str) -> None:
     assert len(swallowed) >= 8  # of about 10, 20, … 100 ms, in bins of 16 µs of which the last holds all beyond 67 ms
 
 
-def test_cpu_time_and_collections_are_counted_and_the_hook_is_taken_back() -> None:
+def test_cpu_time_and_collections_are_counted_and_the_hook_is_removed() -> None:
     hooks = len(gc.callbacks)
 
     async def main() -> Health:
@@ -70,7 +70,7 @@ def test_cpu_time_and_collections_are_counted_and_the_hook_is_taken_back() -> No
     assert len(gc.callbacks) == hooks
 
 
-def test_each_tick_has_its_chores() -> None:
+def test_each_tick_refreshes_the_wire_and_calls_the_callback() -> None:
     async def main() -> int:
         done: list[int] = []
         enough = asyncio.Event()
@@ -104,7 +104,7 @@ def test_percentiles_of_lags_are_never_too_small_nor_a_bin_too_large(lags_ns: li
     assert lags.max_ms >= max(lags_ns) / NS_PER_MS
 
 
-def test_no_lags_have_no_percentiles_and_counting_begins_anew() -> None:
+def test_without_lags_there_are_no_percentiles_and_counting_can_restart() -> None:
     counter = LagCounter()
     counter.add(5_000_000)
     counter.clear()

@@ -16,13 +16,13 @@ def begun(**limits: float | int) -> ClosedLoop:
     return plan
 
 
-def test_a_start_is_due_when_its_slot_came_free() -> None:
+def test_a_request_is_due_when_its_slot_becomes_free() -> None:
     plan = begun(duration_s=15)
     assert plan.take(free_ns=10 * S, now_ns=10 * S) == Start(0, 10 * S)
     assert plan.take(free_ns=11 * S, now_ns=11 * S + 5) == Start(1, 11 * S)
 
 
-def test_a_duration_ends_the_sending_at_its_end_whenever_somebody_asks() -> None:
+def test_sending_ends_at_the_end_of_the_duration() -> None:
     plan = begun(duration_s=2)
     assert plan.take(11 * S, 12 * S - 1) is not None
     assert plan.take(12 * S, 13 * S) is None
@@ -39,7 +39,7 @@ def test_a_count_ends_the_sending_with_its_last_start() -> None:
     assert plan.take(12 * S, 12 * S) is None
 
 
-def test_whichever_limit_comes_first() -> None:
+def test_the_limit_that_is_reached_first_ends_the_plan() -> None:
     plan = begun(duration_s=1, requests=2)
     assert plan.take(10 * S, 10 * S) is not None
     assert plan.take(11 * S, 11 * S) is None

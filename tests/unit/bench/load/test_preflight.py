@@ -93,8 +93,8 @@ def test_nobody_there() -> None:
     with pytest.raises(TargetError) as error:
         asyncio.run(find_model(target, None))
     assert str(error.value) == (
-        f"nothing answers at {url} (connection refused). Is the server up? "
-        "Leave --base-url out to use the embedded one."
+        f"nothing answers at {url} (connection refused). Is the server running? "
+        "Leave out --base-url to use the embedded server."
     )
 
 

@@ -41,8 +41,8 @@ def test_it_is_told_in_the_report_and_where_nobody_answers(
     monkeypatch.delenv("NO_PROXY", raising=False)
     with WireServer(gateway({CHAT: answer})) as server, pytest.raises(SystemExit):
         main(["--base-url", server.url, "--concurrency", "1", "--num-requests", "2", "--result-dir", str(tmp_path)])
-    assert "HTTP_PROXY is set and not used: the bench measures the server itself" in capsys.readouterr().out
+    assert "HTTP_PROXY is set but not used: the bench measures the server itself" in capsys.readouterr().out
     with pytest.raises(SystemExit) as end:
         main(["--base-url", server.url])
     assert end.value.code == 2
-    assert "(HTTP_PROXY is set and not used: " in capsys.readouterr().err
+    assert "(HTTP_PROXY is set but not used: " in capsys.readouterr().err

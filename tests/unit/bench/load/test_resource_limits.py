@@ -48,14 +48,14 @@ def test_more_streams_than_files_are_refused(tmp_path: Path) -> None:
     done = bench(tmp_path, (128, 128), "--concurrency", "500")
     assert done.returncode == 2
     assert done.stderr == (
-        "error: --concurrency 500 needs 564 open files, this process may have 128: "
+        "error: --concurrency 500 needs 564 open files, but this process may have 128: "
         "ask for at most 64, or raise the hard limit (ulimit -Hn 564)\n"
     )
 
 
 def test_more_streams_than_local_ports_are_refused() -> None:
     check_ports(1000)
-    with pytest.raises(UsageError, match="--concurrency 70000 needs as many local ports, this machine has "):
+    with pytest.raises(UsageError, match="--concurrency 70000 needs 70000 local ports, but this machine has "):
         check_ports(70_000)
 
 
@@ -78,7 +78,7 @@ def test_a_rate_that_is_sure_to_need_more_connections_is_refused() -> None:
     """A hundred tokens at 10 ms each: a second on the idle server, more on a busy one."""
     quick = answered(10, 10)
     check_rate(100, Limits(60), 100, quick)
-    with pytest.raises(UsageError, match=r"--request-rate 1e\+06 needs about 1,000,000 connections at once, as a req"):
+    with pytest.raises(UsageError, match=r"--request-rate 1e\+06 needs about 1,000,000 open connections, as a req"):
         check_rate(1e6, Limits(60), 100, quick)
     check_rate(1e6, Limits(0.001), 100, quick)
     check_rate(1e6, Limits(60, requests=50), 100, quick)

@@ -64,7 +64,7 @@ def observed(
     return agreed, behaviour, asked
 
 
-def test_a_server_that_keeps_to_what_it_is_asked() -> None:
+def test_a_server_that_honours_everything() -> None:
     agreed, behaviour, asked = observed(answer(opened=True), answer())
     assert behaviour == ServerBehaviour(keeps_length=True, keeps_connections=True)
     assert agreed.form == FORM
@@ -82,7 +82,7 @@ def test_a_server_that_keeps_to_what_it_is_asked() -> None:
         (answer(None, events=20, finish="stop"), answer(None, events=16), Length(16, 20, "stop")),
     ],
 )
-def test_a_length_that_is_not_kept_is_seen(first: Record, second: Record, wrong: Length) -> None:
+def test_an_answer_of_another_length_is_noticed(first: Record, second: Record, wrong: Length) -> None:
     again = answer(wrong.got, finish=wrong.finish_reason)
     _, behaviour, _ = observed(first, second, *([again] if wrong.got > wrong.asked else []))
     assert behaviour.keeps_length is False
@@ -100,32 +100,32 @@ def test_a_length_that_is_not_kept_is_seen(first: Record, second: Record, wrong:
         (answer(None, events=0, outcome=Outcome.HTTP_5XX), answer(None, events=4), None),
     ],
 )
-def test_a_length_that_may_be_kept_is_not_doubted(first: Record, second: Record, keeps: bool | None) -> None:
+def test_an_answer_that_may_have_the_length_counts_as_kept(first: Record, second: Record, keeps: bool | None) -> None:
     _, behaviour, _ = observed(first, second)
     assert behaviour.keeps_length is keeps
     assert behaviour.wrong_length is None
 
 
-def test_connections_that_are_closed_are_seen() -> None:
+def test_closed_connections_are_noticed() -> None:
     assert observed(answer(opened=True), answer(opened=True))[1].keeps_connections is False
     assert observed(answer(), answer(outcome=Outcome.TRUNCATED))[1].keeps_connections is None
 
 
-def test_a_server_that_knows_the_length_by_its_other_name_is_asked_by_that() -> None:
+def test_the_other_name_of_the_length_field_is_used_if_the_server_honours_only_that() -> None:
     agreed, behaviour, asked = observed(answer(200, finish="stop"), answer(200, finish="stop"), answer(16))
     assert agreed.form.features.length_field == "max_completion_tokens"
     assert behaviour.keeps_length is True
     assert asked == [FORM, agreed.form]
 
 
-def test_a_server_that_knows_neither_name_is_asked_by_the_first() -> None:
+def test_the_first_name_of_the_length_field_is_used_if_the_server_honours_neither() -> None:
     long = answer(200, finish="stop")
     agreed, behaviour, _ = observed(long, long, long)
     assert agreed.form == FORM
     assert behaviour.wrong_length == Length(16, 200, "stop")
 
 
-def test_what_was_refused_is_not_doubted_again() -> None:
+def test_a_rejected_length_is_not_checked() -> None:
     refused = BodyForm("chat", "m", Features(fixed_length=False), {})
     _, behaviour, _ = observed(answer(3, finish="stop", asked=None), answer(3, finish="stop", asked=None), form=refused)
     assert behaviour == ServerBehaviour(keeps_length=None, keeps_connections=True)
@@ -136,10 +136,10 @@ def settings(**fields: Any) -> LoadSettings:
 
 
 WRONG = ServerBehaviour(False, True, Length(16, 20, "stop"))
-SAID = "the server does not keep the length asked for (asked for 16 tokens, it sent 20, finish reason 'stop')"
+SAID = "the server does not keep the requested length (asked for 16 tokens, it sent 20, finish reason 'stop')"
 
 
-def test_a_length_binds_only_who_asked_for_it() -> None:
+def test_another_length_is_a_failure_only_if_a_length_was_requested() -> None:
     refused = BodyForm("chat", "m", Features(fixed_length=False), {})
     assert settle_length(settings(), FORM, ServerBehaviour(True, True)) == (False, [])
     assert settle_length(settings(fixed_length=True), FORM, ServerBehaviour(True, True)) == (True, [])
@@ -147,14 +147,14 @@ def test_a_length_binds_only_who_asked_for_it() -> None:
     assert settle_length(settings(fixed_length=False), refused, ServerBehaviour()) == (False, [])
     exact, notes = settle_length(settings(), refused, ServerBehaviour())
     assert not exact
-    assert notes == ["the server refuses min_tokens and ignore_eos: answers end where the model ends them"]
+    assert notes == ["the server rejects min_tokens and ignore_eos: the model decides how long answers are"]
     exact, notes = settle_length(settings(fixed_length=True), refused, ServerBehaviour())
     assert exact
     assert "count as length_mismatch" in notes[0]
-    assert settle_length(settings(), FORM, WRONG) == (False, [f"{SAID}: answers end where the model ends them"])
+    assert settle_length(settings(), FORM, WRONG) == (False, [f"{SAID}: the model decides how long answers are"])
     exact, notes = settle_length(settings(fixed_length=True), FORM, WRONG)
     assert exact
-    assert notes[0].startswith(f"{SAID}: answers of another length count as length_mismatch; --no-ignore-eos")
+    assert notes[0].startswith(f"{SAID}: answers of another length count as length_mismatch; use --no-ignore-eos")
 
 
 def test_fields_that_are_ignored_are_left_out_unless_the_length_is_required() -> None:
@@ -175,7 +175,7 @@ def answers(*, length: int | None, took: int = 100, required: bool = False) -> A
     return result_of(run(load={"length_required": required}), *rows)
 
 
-def test_answers_of_another_length_are_told_where_nobody_required_one() -> None:
+def test_answers_of_another_length_are_reported_if_no_length_was_requested() -> None:
     result = answers(length=128)
     assert result.counts.ok == 10
     assert result.verdict.level == "trusted"

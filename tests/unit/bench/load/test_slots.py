@@ -9,7 +9,7 @@ from bench.load.plan import Start
 from bench.load.slots import Slots
 
 
-def test_the_lowest_lane_that_is_free_is_taken_first() -> None:
+def test_the_lowest_free_slot_is_used_first() -> None:
     slots = Slots(None)
     assert [slots.enter(Start(n, n)) for n in range(3)] == [0, 1, 2]
     assert slots.leave(1) is None
@@ -26,14 +26,14 @@ def test_beyond_the_limit_requests_wait_in_their_order() -> None:
     assert slots.enter(Start(3, 3)) == 0
 
 
-def test_nobody_waits_once_the_run_is_given_up() -> None:
+def test_no_request_waits_after_the_run_is_given_up() -> None:
     slots = Slots(1)
     assert [slots.enter(Start(n, n)) for n in range(2)] == [0, None]
     assert slots.leave(0, stop=True) is None
 
 
 @given(st.integers(1, 5), st.lists(st.booleans()))
-def test_no_more_are_under_way_than_allowed_and_none_is_lost(most: int, arrives: list[bool]) -> None:
+def test_no_more_requests_are_in_progress_than_allowed_and_none_is_lost(most: int, arrives: list[bool]) -> None:
     slots, under_way, entered, number = Slots(most), {}, [], 0
     for arrival in arrives:
         if arrival:

@@ -212,7 +212,7 @@ def test_events_that_a_late_client_reads_together_are_blamed_on_it() -> None:
 
 
 def test_a_run_that_was_cut_short_states_how_much_of_it_ran() -> None:
-    why = "stopped early: nothing answered for 10 s (connection refused)"
+    why = "stopped early: no request was answered for 10 s (connection refused)"
     facts = run(stopped=1000, gave_up=why, load={"duration_s": 4.0, "requests": 100})
     result = result_of(facts, *back_to_back(10))
     found = check(result, "cut_short")
@@ -225,7 +225,7 @@ def test_a_run_that_was_cut_short_states_how_much_of_it_ran() -> None:
 
 def test_a_run_that_was_cut_short_before_any_success_states_both() -> None:
     rows = [unreachable(n, n * 10) for n in range(10)]
-    result = result_of(run(gave_up="stopped early: nothing answered for 10 s"), *rows)
+    result = result_of(run(gave_up="stopped early: no request was answered for 10 s"), *rows)
     assert [reason.code for reason in result.verdict.reasons] == ["cut_short", "no_request_succeeded"]
 
 

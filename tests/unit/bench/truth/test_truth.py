@@ -82,7 +82,7 @@ def compared(*truths: Truth, records: list[Record] | None = None) -> Comparison:
     return compare(figures(), T0, records or [one.record for one in ROWS], known)
 
 
-def test_figures_that_are_true_have_no_error() -> None:
+def test_correct_figures_have_no_error() -> None:
     comparison = compared(*map(truth_of, ROWS))
     assert {d.figure for d in comparison.deviations} == {"ttft", "ttfv", "itl", "icl", "tpot", "e2e"}
     assert max(abs(d.error) for d in comparison.deviations) < 1e-6
@@ -132,7 +132,7 @@ def test_a_window_with_the_first_burst_in_it_is_found() -> None:
     assert not compare(found, T0, records, truths).is_exact
 
 
-def test_a_figure_that_nothing_told_is_found() -> None:
+def test_a_figure_without_any_basis_is_found() -> None:
     without = [truth_of(one) for one in ROWS]
     for truth in without:
         truth.has_usage = False
@@ -144,7 +144,7 @@ def test_a_figure_that_nothing_told_is_found() -> None:
     assert msgspec.structs.replace(comparison, miscounted=0, unfounded=[]).is_exact
 
 
-def test_a_check_that_fails_for_the_servers_doing_is_found() -> None:
+def test_a_check_that_fails_because_of_the_server_is_found() -> None:
     trial = Trial(
         name="late-close",
         about="",
@@ -159,7 +159,7 @@ def test_a_check_that_fails_for_the_servers_doing_is_found() -> None:
     assert msgspec.structs.replace(trial, blamed=[]).is_true
 
 
-def test_requests_that_were_given_up_are_not_compared() -> None:
+def test_cancelled_requests_are_not_compared() -> None:
     records = [one.record for one in ROWS]
     given_up = row(400, 39_990, [], outcome=Outcome.CANCELLED, request_id="r400")
     assert compared(*map(truth_of, ROWS), records=[*records, given_up.record]).is_exact
@@ -179,7 +179,7 @@ def test_a_certificate_holds_for_the_machine_that_it_was_issued_to(tmp_path: Pat
     assert load_certificate(tmp_path / "runs", "elsewhere") is None
 
 
-def test_a_file_that_is_no_certificate_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_certificate_is_ignored(tmp_path: Path) -> None:
     for content in ("", "[]", json.dumps({"streams": 1})):
         (tmp_path / "certificate.json").write_text(content)
         assert load_certificate(tmp_path, "here") is None

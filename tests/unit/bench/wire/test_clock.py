@@ -26,13 +26,13 @@ class Clocks:
         self._now += ns
 
 
-def test_the_offset_is_known_to_half_the_time_that_looking_takes() -> None:
+def test_the_error_of_the_offset_is_half_the_time_of_the_measurement() -> None:
     clocks = Clocks(ahead=5_000 * MS)
     clock = KernelClock(clocks.wall, clocks.steady)
     assert abs(clock.offset_ns - clocks.ahead) <= clock.error_ns <= 1000
 
 
-def test_a_clock_that_is_steered_is_followed_and_its_drift_is_an_error() -> None:
+def test_a_drifting_clock_is_followed_and_the_drift_counts_as_error() -> None:
     clocks = Clocks(ahead=0)
     clock = KernelClock(clocks.wall, clocks.steady)
     clocks.wait(10 * MS)
@@ -42,7 +42,7 @@ def test_a_clock_that_is_steered_is_followed_and_its_drift_is_an_error() -> None
     assert clock.error_ns >= 5_000
 
 
-def test_a_clock_that_is_set_is_a_step_of_that_size() -> None:
+def test_setting_the_clock_is_a_step_of_that_size() -> None:
     clocks = Clocks(ahead=0)
     clock = KernelClock(clocks.wall, clocks.steady)
     clocks.wait(10 * MS)

@@ -140,7 +140,7 @@ def test_an_event_has_the_stamp_of_its_arrival_however_late_it_is_read() -> None
     assert max(stamps) < arrived_ns + 10_000_000
 
 
-def test_a_second_token_that_comes_while_the_first_ones_are_parsed_has_its_own_stamp() -> None:
+def test_a_token_that_arrives_while_others_are_parsed_has_its_own_stamp() -> None:
     async def main() -> list[Taken]:
         sent_again: list[None] = []
 
@@ -159,7 +159,7 @@ def test_a_second_token_that_comes_while_the_first_ones_are_parsed_has_its_own_s
         assert receiver.stamps[0] < receiver.stamps[1]
 
 
-def test_a_burst_after_a_silence_is_in_doubt_since_the_last_glance_only() -> None:
+def test_the_doubt_of_a_burst_after_a_silence_begins_at_the_last_glance() -> None:
     async def main() -> tuple[Taken, int]:
         with crowd() as made:
             made.send(HEADERS + chunk(b"one"))
@@ -176,7 +176,7 @@ def test_a_burst_after_a_silence_is_in_doubt_since_the_last_glance_only() -> Non
     assert 0 < receiver.doubts[-1] <= receiver.stamps[-1] - glanced_ns
 
 
-def test_what_was_put_off_is_handed_over_when_the_stream_is_given_up() -> None:
+def test_reads_that_were_put_off_are_handed_over_when_the_stream_is_cancelled() -> None:
     async def main() -> list[Taken]:
         given_up: list[None] = []
 
@@ -194,7 +194,7 @@ def test_what_was_put_off_is_handed_over_when_the_stream_is_given_up() -> None:
     assert [receiver.blocks for receiver in asyncio.run(main())] == [[b"one"]] * STREAMS
 
 
-def test_what_is_put_off_is_in_order_and_bounded() -> None:
+def test_reads_that_are_put_off_stay_in_order_and_are_bounded() -> None:
     """One stream of large reads among many of small ones."""
 
     async def main() -> list[Taken]:

@@ -45,7 +45,7 @@ def test_a_late_end_of_the_body_does_not_hold_the_slot(drive: Drive) -> None:
         assert later.sched_ns == record.free_ns
 
 
-def test_a_connection_is_used_again_once_its_late_end_has_come(drive: Drive) -> None:
+def test_a_connection_is_used_again_after_the_late_end_of_a_body(drive: Drive) -> None:
     """The end of each body comes when the next request does, on another connection: two take turns."""
     asked = [threading.Event() for _ in range(8)]
     lock, seen = threading.Lock(), [0]
@@ -66,7 +66,7 @@ def test_a_connection_is_used_again_once_its_late_end_has_come(drive: Drive) -> 
     assert [record.outcome for record in records] == [Outcome.OK] * 8
 
 
-def test_an_end_of_the_body_in_time_leaves_nothing_to_tell(drive: Drive) -> None:
+def test_a_timely_end_of_the_body_is_not_recorded(drive: Drive) -> None:
     def play(peer: Peer) -> None:
         while peer.read_request():
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -171,7 +171,7 @@ def test_a_kept_connection_that_turns_out_to_be_dead_is_opened_again_once(
     assert (driver.tally.ok, driver.tally.failed) == (5, 0)
 
 
-def test_the_time_that_a_dead_connection_cost_is_told_apart_and_not_in_ttft(drive: Drive) -> None:
+def test_the_time_lost_by_a_dead_connection_is_recorded_and_not_part_of_ttft(drive: Drive) -> None:
     """The server is quiet for 60 ms before it closes the kept connection."""
 
     def hang(peer: Peer) -> None:
@@ -188,7 +188,7 @@ def test_the_time_that_a_dead_connection_cost_is_told_apart_and_not_in_ttft(driv
     assert record.first_ns - record.send_ns < 50 * MS
 
 
-def test_a_request_goes_out_at_most_twice(drive: Drive) -> None:
+def test_a_request_is_sent_at_most_twice(drive: Drive) -> None:
     """Every connection after the first is closed without a word."""
     requests: list[bytes] = []
 
@@ -233,7 +233,7 @@ def test_a_new_connection_that_breaks_is_not_opened_again(drive: Drive) -> None:
     assert (record.outcome, record.reopened, len(requests)) == (Outcome.TRUNCATED, False, 1)
 
 
-def test_what_was_lost_while_the_server_worked_on_it_is_a_failure() -> None:
+def test_a_connection_that_breaks_while_the_server_works_is_a_failure() -> None:
     """It took the request, and closed after more than a second: that was no connection closed for being idle."""
 
     def crash(peer: Peer) -> None:
@@ -253,7 +253,7 @@ def test_when_a_connection_may_be_opened_again(reused: bool, has_bytes: bool, af
     assert may_reopen(reused=reused, has_bytes=has_bytes, sent_ns=5, now_ns=5 + round(after_s * 1e9)) is may
 
 
-def test_failures_of_a_request_are_never_tried_again(drive: Drive) -> None:
+def test_failed_requests_are_not_retried(drive: Drive) -> None:
     """Whatever is answered, each request is heard of once."""
     requests: list[bytes] = []
 
@@ -278,7 +278,7 @@ def test_failures_of_a_request_are_never_tried_again(drive: Drive) -> None:
     assert Outcome.OK not in {record.outcome for record in records}
 
 
-def test_a_server_that_reads_slowly_is_not_a_bench_that_sends_late() -> None:
+def test_a_server_that_reads_slowly_does_not_count_as_a_late_send() -> None:
     """A prompt that is larger than what sockets hold: the server begins to read it after 60 ms."""
     limits = ("/proc/sys/net/ipv4/tcp_wmem", "/proc/sys/net/ipv4/tcp_rmem")
     size = 2 * sum(int(Path(limit).read_text().split()[2]) for limit in limits)

@@ -108,7 +108,7 @@ def test_a_count_stands_for_as_long_as_its_requests_do() -> None:
     assert plan.stopped_ns == 11 * S
 
 
-def test_an_open_loop_that_was_stopped_is_due_no_more() -> None:
+def test_a_stopped_open_loop_has_no_more_due_requests() -> None:
     plan = begun(0.5, duration_s=9)
     plan.stop(10 * S + 5)
     assert (plan.due_ns, plan.take(99 * S), plan.stopped_ns) == (None, None, 10 * S + 5)

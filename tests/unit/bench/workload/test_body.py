@@ -43,21 +43,21 @@ def names(features: Features, refusal: str) -> list[str]:
     return [name for name, _ in concessions(features, refusal)]
 
 
-def test_what_the_refusal_names_is_given_up_first() -> None:
+def test_the_part_that_the_refusal_names_is_left_out_first() -> None:
     assert names(Features(), "bad request") == ["continuous_usage_stats", "min_tokens, ignore_eos", "stream_options"]
     assert names(Features(), "unknown field ignore_eos")[0] == "min_tokens, ignore_eos"
     assert names(Features(), "stream_options is not supported")[0] == "stream_options"
     assert names(Features(), "use max_completion_tokens instead of max_tokens")[0] == "max_tokens"
 
 
-def test_what_is_given_up_is_not_given_up_again() -> None:
+def test_a_part_is_left_out_only_once() -> None:
     features = Features()
     while options := concessions(features, ""):
         features = options[0][1]
     assert features == Features(continuous_usage=False, usage=False, fixed_length=False)
 
 
-def test_every_field_that_the_bench_writes_is_kept_from_extra_body() -> None:
+def test_extra_body_must_not_set_any_field_that_the_bench_writes() -> None:
     kinds: tuple[EndpointKind, ...] = ("chat", "completions")
     switches = product(kinds, (True, False), (True, False), ("max_tokens", "max_completion_tokens"))
     written = {

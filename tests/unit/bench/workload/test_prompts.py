@@ -30,7 +30,7 @@ def test_lines_of_each_form(tmp_path: Path) -> None:
     ]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path: Path) -> None:
     path = write(tmp_path, '\ufeff{"prompt": "Once"}\n')
     assert load_prompts(path, "completions", 9) == [Prompt(9, text="Once")]
 
@@ -44,8 +44,8 @@ def test_prompts_for_completions_stay_text(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[1]", "a JSON object was expected"),
-        ('{"promt": "a"}', "either 'prompt' or 'messages' is needed, only 'promt' found"),
+        ("[1]", "must be a JSON object"),
+        ('{"promt": "a"}', "either 'prompt' or 'messages' is required, only 'promt' found"),
         ("{}", "nothing"),
         ('{"prompt": "a", "messages": []}', "both found"),
         ('{"prompt": ""}', "not empty"),
@@ -84,7 +84,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         load_prompts(Path("/dev/zero"), "chat", 1)
     with pytest.raises(PromptFileError, match=r"cannot be read \(Is a directory"):
         load_prompts(tmp_path, "chat", 1)
-    with pytest.raises(PromptFileError, match="no prompts in it"):
+    with pytest.raises(PromptFileError, match="contains no prompts"):
         load_prompts(write(tmp_path, "\n  \n"), "chat", 1)
     binary = tmp_path / "b"
     binary.write_bytes(b"\xff\xfe")

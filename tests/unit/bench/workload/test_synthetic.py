@@ -35,7 +35,7 @@ def test_words_of_several_tokens_are_left_out() -> None:
     assert asked < len(WORDS)
 
 
-def test_an_anchor_of_two_tokens_is_no_measure() -> None:
+def test_an_anchor_of_two_tokens_is_not_used() -> None:
     found, _ = find(lambda text: sum(2 if word == WORDS[0] else 1 for word in text.split()))
     assert found is not None
     assert WORDS[0] not in found[0]
