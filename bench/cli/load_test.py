@@ -290,4 +290,4 @@ def load_test(**options: Any) -> LoadSettings:
     try:
         return read_settings(settled, os.environ, ctx.obj, config)
     except UsageError as error:
-        raise UsageError(with_source(str(error), ctx)) from None
+        raise UsageError(with_source(error, ctx)) from None

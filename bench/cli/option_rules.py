@@ -106,9 +106,10 @@ def read_output(options: Options) -> Output:
     folder: Path = options["result_dir"] or Path()
     check_json(json)
     if name is not None:
-        check_file("--result-filename", name, folder / name)
+        check_file("--result-filename", name, folder / name, "result_filename")
         if json is not None and (folder / name).resolve() == json.resolve():
-            raise UsageError(f"--result-filename {name} and --json {json} name the same file; keep one of them")
+            problem = f"--result-filename {name} and --json {json} name the same file; keep one of them"
+            raise UsageError(problem, "result_filename", "json_path")
     return Output(
         format=options["format"],
         json=json,
@@ -125,10 +126,12 @@ def _check_goodput(options: Options) -> None:
     unmet = [name for name in limited if LATENCIES[name].needs_stream]
     if not options["stream"] and unmet:
         left = ", ".join(name for name in LIMITED if not LATENCIES[name].needs_stream)
-        raise UsageError(f"--goodput {unmet[0]} needs streams; with --no-stream a request has only {left}")
+        problem = f"--goodput {unmet[0]} needs streams; with --no-stream a request has only {left}"
+        raise UsageError(problem, "goodput", "stream")
     gaps = [name for name in limited if LATENCIES[name].needs_gap]
     if gaps and options["output_len"] == 1 and options["prompts"] is None:
-        raise UsageError(f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)")
+        problem = f"--goodput {gaps[0]} needs answers of two tokens or more (got --output-len 1)"
+        raise UsageError(problem, "goodput", "output_len")
 
 
 def _arrivals(options: Options) -> Arrivals | None:
@@ -137,16 +140,19 @@ def _arrivals(options: Options) -> Arrivals | None:
     if rate is None:
         for option in ("arrivals", "burstiness"):
             if options[option] is not None:
-                raise UsageError(f"--{option} applies to a request rate: give --request-rate as well")
+                raise UsageError(f"--{option} applies to a request rate: give --request-rate as well", option)
         return None
     if burstiness is None:
         if name == Gamma.name:
-            raise UsageError("--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunched requests")
+            problem = "--arrivals gamma needs its shape: give --burstiness, such as 0.5 for bunched requests"
+            raise UsageError(problem, "arrivals")
         return make_arrivals(name or Poisson.name, rate)
     arrivals = arrivals_by_burstiness(rate, burstiness)
     if name not in (None, arrivals.name):
         raise UsageError(
-            f"--arrivals {name} and --burstiness {burstiness:g}, which is {arrivals.name}, exclude each other"
+            f"--arrivals {name} and --burstiness {burstiness:g}, which is {arrivals.name}, exclude each other",
+            "arrivals",
+            "burstiness",
         )
     return arrivals
 
@@ -158,15 +164,18 @@ def _server(options: Options, address: TargetAddress | None) -> tuple[ServerChoi
     if options["engine"] is not None and options["model"] is not None and not sources:
         sources, asked = {"model_id_or_path": options["model"]}, options["served_model_name"]
     if address is None and asked is not None and not sources:
-        named = "model" if options["served_model_name"] is None else "served-model-name"
+        named = "model" if options["served_model_name"] is None else "served_model_name"
         raise UsageError(
-            f"--{named} {asked} needs a server that serves it: give --base-url, or --engine vllm to start one with it"
+            f"--{dashed(named)} {asked} needs a server that serves it: "
+            "give --base-url, or --engine vllm to start one with it",
+            named,
         )
     model = [part for name, value in sources.items() for part in ("--" + dashed(name), value)]
     try:
         more = shlex.split(options["server_args"] or "")
     except ValueError as error:
-        raise UsageError(f"--server-args cannot be split: {error} (in {options['server_args']!r})") from None
+        problem = f"--server-args cannot be split: {error} (in {options['server_args']!r})"
+        raise UsageError(problem, "server_args") from None
     return ServerChoice(options["engine"], options["server_profile"], tuple(model), tuple(more)), asked
 
 
@@ -183,10 +192,12 @@ def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "c
     if by_endpoint is None and address is not None:
         by_endpoint = address.kind
     if named in BACKENDS.values() and address is not None and address.kind not in (None, named):
-        raise UsageError(f"--endpoint {named} and the path of the address, {address.path}, exclude each other")
+        problem = f"--endpoint {named} and the path of the address, {address.path}, exclude each other"
+        raise UsageError(problem, "endpoint")
     if by_backend and by_endpoint and by_backend != by_endpoint:
         raise UsageError(
-            f"--backend {backend} uses {by_backend}, but the given endpoint is {by_endpoint}; keep one of them"
+            f"--backend {backend} uses {by_backend}, but the given endpoint is {by_endpoint}; keep one of them",
+            "backend",
         )
     found: Literal["chat", "completions"] | None = by_endpoint or by_backend  # type: ignore[assignment]
     return found
@@ -195,11 +206,12 @@ def _kind(options: Options, address: TargetAddress | None) -> Literal["chat", "c
 def _dataset(options: Options) -> tuple[int | None, Path | None]:
     input_len, prompts, name = options["input_len"], options["prompts"], options["dataset_name"]
     if name == "custom" and prompts is None:
-        raise UsageError("--dataset-name custom needs --dataset-path FILE")
+        raise UsageError("--dataset-name custom needs --dataset-path FILE", "dataset_name")
     if name == "random":
         input_len = input_len or RANDOM_INPUT_LEN
     if input_len is not None and prompts is not None:
-        raise UsageError(f"--prompts {prompts} and synthetic prompts of {input_len} tokens exclude each other")
+        problem = f"--prompts {prompts} and synthetic prompts of {input_len} tokens exclude each other"
+        raise UsageError(problem, "prompts")
     return input_len, prompts
 
 
@@ -213,9 +225,11 @@ def _extra_body(options: Options) -> dict[str, Any]:
     extra = dict(options["extra_body"] or {})
     for name in extra:
         if name in OWNED_FIELDS:
-            raise UsageError(f'--extra-body must not set "{name}" (got {_as_json(extra[name])}): {OWNED_FIELDS[name]}')
+            problem = f'--extra-body must not set "{name}" (got {_as_json(extra[name])}): {OWNED_FIELDS[name]}'
+            raise UsageError(problem, "extra_body")
     if "n" in extra and (type(extra["n"]) is not int or extra["n"] != 1):
-        raise UsageError(f'--extra-body: "n" must be 1 (got {_as_json(extra["n"])}): each request is one answer')
+        problem = f'--extra-body: "n" must be 1 (got {_as_json(extra["n"])}): each request is one answer'
+        raise UsageError(problem, "extra_body")
     return extra | {name: options[name] for name in SAMPLING if options[name] is not None}
 
 

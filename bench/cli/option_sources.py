@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from bench.cli.config_file import config_of, is_from_file
+from bench.load.settings import UsageError
 from bench.records.run import ConfigFacts
 from streamgauge.option_sections import dashed
 
@@ -22,7 +22,6 @@ _RIVALS = (
     (("backend",), ("endpoint",)),
     (("prompts",), ("input_len", "dataset_name")),
 )
-_OPTION = re.compile(r"--[a-z][a-z-]+")
 
 
 def settle(ctx: click.Context, options: Mapping[str, Any]) -> tuple[dict[str, Any], ConfigFacts | None]:
@@ -39,12 +38,10 @@ def settle(ctx: click.Context, options: Mapping[str, Any]) -> tuple[dict[str, An
     return settled, ConfigFacts(file=str(config.path), options=used)
 
 
-def with_source(message: str, ctx: click.Context) -> str:
-    """The message, followed by the line of the file that sets an option named in it."""
+def with_source(error: UsageError, ctx: click.Context) -> str:
+    """The error's message, and where the file sets an option that it is about."""
     config = config_of(ctx)
     if config is None:
-        return message
-    parameters = {name: param.name or "" for param in ctx.command.params for name in param.opts}
-    named = [parameters.get(name, "") for name in _OPTION.findall(message)]
-    lines = [config.where(name) for name in dict.fromkeys(named) if name in config.entries and is_from_file(ctx, name)]
-    return message + "".join(f" ({line})" for line in lines)
+        return str(error)
+    entries = [name for name in error.options if name in config.entries and is_from_file(ctx, name)]
+    return str(error) + "".join(f" ({config.where(name)})" for name in entries)

@@ -28,7 +28,14 @@ API_KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 class UsageError(ValueError):
-    """Wrong use. The message names the option, the value and the remedy."""
+    """Wrong use. The message names the option, the value and the remedy.
+
+    `options` are the parameters of the options that it is about: the command line adds where a file sets them.
+    """
+
+    def __init__(self, message: str, *options: str) -> None:
+        super().__init__(message)
+        self.options = options
 
 
 class OutputError(Exception):
@@ -107,43 +114,54 @@ def choose_address(
     Raises UsageError.
     """
     if base_url is not None and (host is not None or port is not None):
-        raise UsageError("--base-url and --host/--port exclude each other; keep one of them")
-    named_url = base_url is not None
-    if host is not None:
-        _check_host(host)
-    if base_url is None and (host is not None or port is not None):
-        shown = host or "127.0.0.1"
-        base_url = f"http://[{shown}]" if ":" in shown and "[" not in shown else f"http://{shown}"
-        base_url += f":{port or 8000}"
-    source = None
+        problem = "--base-url and --host/--port exclude each other; keep one of them"
+        raise UsageError(problem, "base_url", "host", "port")
+    blamed = "--host" if base_url is None else "--base-url"
+    base_url = base_url or _url_of(host, port)
     if embedded and base_url is not None:
-        raise UsageError(
-            "--engine, --server-profile and similar options are for the embedded server; leave them out, or the address"
-        )
+        problem = "--engine, --server-profile and similar options are for the embedded server"
+        raise UsageError(f"{problem}; leave them out, or the address", "engine", "server_profile")
+    source = None
     if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
-        base_url, source = named, BASE_URL_VARIABLE
+        base_url = named
+        source = blamed = BASE_URL_VARIABLE
     if base_url is None:
         if path is not None:
-            raise UsageError(f"--endpoint {path}: a path needs your own server; give --base-url, or --endpoint chat")
+            problem = f"--endpoint {path}: a path needs your own server; give --base-url, or --endpoint chat"
+            raise UsageError(problem, "endpoint")
         return None, None
     try:
         address = read_address(base_url)
     except ValueError as error:
-        blamed = source or ("--base-url" if named_url else "--host")
-        raise UsageError(f"{blamed}: {error}") from None
-    if path is None:
-        return address, source
+        raise UsageError(f"{blamed}: {error}", blamed.removeprefix("--").replace("-", "_")) from None
+    return address if path is None else _at_path(address, base_url, path), source
+
+
+def _url_of(host: str | None, port: int | None) -> str | None:
+    """The address that `--host` and `--port` name, None without them. Raises UsageError."""
+    if host is None and port is None:
+        return None
+    if host is not None:
+        _check_host(host)
+    shown = host or "127.0.0.1"
+    bracketed = f"[{shown}]" if ":" in shown and "[" not in shown else shown
+    return f"http://{bracketed}:{port or 8000}"
+
+
+def _at_path(address: TargetAddress, base_url: str, path: str) -> TargetAddress:
+    """The address with the path of `--endpoint`. Raises UsageError."""
     if address.path is not None and address.path.rstrip("/") != path.rstrip("/"):
-        raise UsageError(f"--endpoint {path} and the address {base_url} name different endpoints; keep one of them")
+        problem = f"--endpoint {path} and the address {base_url} name different endpoints; keep one of them"
+        raise UsageError(problem, "endpoint")
     try:
-        return read_address(base_url, path), source
+        return read_address(base_url, path)
     except ValueError as error:
-        raise UsageError(f"--endpoint: {error}") from None
+        raise UsageError(f"--endpoint: {error}", "endpoint") from None
 
 
 def _check_host(host: str) -> None:
     if "/" in host:
-        raise UsageError(f"--host {host}: must be a host name; give a whole address as --base-url")
+        raise UsageError(f"--host {host}: must be a host name; give a whole address as --base-url", "host")
     if host.count(":") == 1:
         name, _, port = host.partition(":")
-        raise UsageError(f"--host {host}: must not contain a port; give --host {name} --port {port}")
+        raise UsageError(f"--host {host}: must not contain a port; give --host {name} --port {port}", "host", "port")
