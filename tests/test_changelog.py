@@ -9,6 +9,8 @@ import pytest
 
 from scripts.changelog import Section, obstacles, sections
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent
 TODAY = date(2026, 12, 1)
 LINE = "## [0.2.0] - 2026-12-01"

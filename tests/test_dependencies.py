@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent
 OURS = {"sdk", "bench", "mock_server", "streamgauge", "tests", "scripts", "benchmarks"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

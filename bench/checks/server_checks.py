@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.arrays import Ints
 from bench.checks.schedule_checks import schedule_checks
-from bench.figures.request_table import RequestTable
+from bench.figures.request_table import RequestTable, total
 from bench.figures.steady import Windows
 from bench.figures.window import STEADY_SHARE, Span, mean_concurrency, overlap_ns
 from bench.outcome import Outcome
@@ -235,8 +235,8 @@ def _server(requests: RequestTable, server: ServerCounters) -> Check:
         return Check(code=code, status="n/a", text=text)
     ours = {
         "requests": (server.requests, len(requests)),
-        "prompt tokens": (server.prompt_tokens, _total(requests.counts.prompt_tokens)),
-        "output tokens": (server.generation_tokens, _total(requests.counts.usage_tokens)),
+        "prompt tokens": (server.prompt_tokens, total(requests.counts.prompt_tokens)),
+        "output tokens": (server.generation_tokens, total(requests.counts.usage_tokens)),
     }
     compared = {name: (theirs, own) for name, (theirs, own) in ours.items() if theirs is not None and own is not None}
     wrong = [f"{theirs:,} {name} where {own:,} arrived" for name, (theirs, own) in compared.items() if theirs != own]
@@ -260,7 +260,3 @@ def _server(requests: RequestTable, server: ServerCounters) -> Check:
         limit=0,
         unit="counters",
     )
-
-
-def _total(told: Ints) -> int | None:
-    return int(told.sum()) if len(told) and (told >= 0).all() else None

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from bench.figures.request_table import RequestTable
+from bench.figures.request_table import RequestTable, total
 from bench.figures.steady import Windows
 from bench.outcome import Outcome
 from bench.records.record import Columns
@@ -28,8 +28,8 @@ def count(columns: Columns, requests: RequestTable, windows: Windows | None) -> 
         failed=len(requests) - int(ok.sum()) - cancelled,
         cancelled=cancelled,
         output_tokens=int(requests.counts.tokens[ok].sum()),
-        input_tokens=_total(requests.counts.prompt_tokens[ok]),
-        cached_tokens=_total(requests.counts.cached_tokens[ok]),
+        input_tokens=total(requests.counts.prompt_tokens[ok]),
+        cached_tokens=total(requests.counts.cached_tokens[ok]),
         failed_tokens=int(requests.counts.tokens[requests.failed].sum()),
         empty_events=int(requests.counts.empty[ok].sum()),
         connections_opened=int(opened.sum()),
@@ -37,10 +37,6 @@ def count(columns: Columns, requests: RequestTable, windows: Windows | None) -> 
         reopened=int(requests.asked.reopened.sum()),
         failures=_classes(columns, requests, origin_ns),
     )
-
-
-def _total(reported: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int | None:
-    return int(reported.sum()) if len(reported) and (reported >= 0).all() else None
 
 
 def _classes(columns: Columns, requests: RequestTable, origin_ns: int) -> list[FailureClass]:

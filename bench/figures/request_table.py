@@ -138,5 +138,10 @@ COLUMNS: dict[str, Callable[[RequestTable], Column]] = {
 """How each figure with one value per request is computed, by its name in the catalogue."""
 
 
+def total(reported: Ints) -> int | None:
+    """The sum of a column, or None if the server did not report every value."""
+    return int(reported.sum()) if len(reported) and (reported >= 0).all() else None
+
+
 def _ms(spans_ns: Ints, where: Bools) -> Floats:
     return np.where(where, spans_ns / NS_PER_MS, np.nan)

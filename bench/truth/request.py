@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import socket
-import struct
 from time import monotonic_ns, time_ns
 from typing import NamedTuple
 
+from bench.kernel_stamps import ANCILLARY_BYTES, timespec
 from bench.units import NS_PER_S
-
-_TIMESPEC = struct.Struct("@qq")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 
 class Incoming(NamedTuple):
@@ -34,7 +31,7 @@ class RequestReader:
 
     def read(self, connection: socket.socket, size: int) -> tuple[Incoming | None, int]:
         """Read once. Returns a request if one is complete, and when its last byte arrived (ns). Raises OSError."""
-        data, ancillary, _, _ = connection.recvmsg(size, _ANCILLARY_BYTES)
+        data, ancillary, _, _ = connection.recvmsg(size, ANCILLARY_BYTES)
         self.is_closed = not data
         self._data += data
         incoming = self._take()
@@ -59,6 +56,6 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> int:
     now_ns = monotonic_ns()
     if not ancillary:
         return now_ns
-    seconds, rest = _TIMESPEC.unpack(ancillary[0][2])
+    seconds, rest = timespec(ancillary[0][2])
     waited_ns: int = time_ns() - (seconds * NS_PER_S + rest)
     return now_ns - max(waited_ns, 0)

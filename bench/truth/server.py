@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bench import kernel_stamps
 from bench.truth.log import Truth, write_log
 from bench.truth.request import Incoming, RequestReader
 from bench.truth.script import SHAPES, Manner, Order, Script, Write, make_script
 from bench.units import NS_PER_MS, NS_PER_S
 
-SO_TIMESTAMPNS = 35
 _READ_BYTES = 64 * 1024
 _LIST = 1024
 _HEAD = (
@@ -232,7 +232,7 @@ class _Connection:
     def __init__(self, accepted: socket.socket, server: TruthServer) -> None:
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        accepted.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        kernel_stamps.enable(accepted)
         self._socket, self._server = accepted, server
         self.fd = accepted.fileno()
         self._reader = RequestReader()

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import sys
 from functools import partial
 from time import monotonic_ns
 from typing import Protocol
 
+from bench import kernel_stamps
 from bench.answer.chunk_shape import ChunkShape
+from bench.kernel_stamps import ANCILLARY_BYTES, timespec
 from bench.records.lags import BIN_SHIFT, BINS
 from bench.units import NS_PER_S
 from bench.wire.base import WireWatch
 from bench.wire.clock import KernelClock
 from bench.wire.poller import ENDING, READ, READ_BYTES, WRITE, Poller
-
-# From <asm-generic/socket.h>; Python does not define it. The stamp is a struct timespec of CLOCK_REALTIME.
-SO_TIMESTAMPNS = 35
-_TIMESPEC = struct.Struct("@qq")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 # The kernel stamps a packet a moment before it reaches the socket.
 _SLACK_NS = 5_000_000
@@ -31,8 +27,6 @@ _NO_STAMP = -(1 << 62)
 # earlier one was lost.
 _TCP_INFO_BYTES = 232
 _TOTAL_RETRANS_AT, _PACKETS_AT, _OUT_OF_ORDER_AT = 100, 152, 224
-
-_timespec = _TIMESPEC.unpack
 
 # Bytes, when the last of them arrived, how long before that the socket had been empty, and whether that is sure.
 _Read = tuple[bytes, int, int, bool]
@@ -90,7 +84,7 @@ class KernelConnection:
 
     def __init__(self, connected: socket.socket, poller: Poller, clock: KernelClock, watch: WireWatch) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        kernel_stamps.enable(connected)
         self._socket = connected
         self._receive = connected.recvmsg
         self._fd = connected.fileno()
@@ -201,7 +195,7 @@ class KernelConnection:
         """
         poller = self._poller
         try:
-            data, ancillary, _, _ = self._receive(READ_BYTES, _ANCILLARY_BYTES)
+            data, ancillary, _, _ = self._receive(READ_BYTES, ANCILLARY_BYTES)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -216,7 +210,7 @@ class KernelConnection:
             self._drained_ns = before_ns
         lag_ns = _NO_STAMP  # how long the last packet waited to be read
         if ancillary:
-            seconds, nanoseconds = _timespec(ancillary[0][2])
+            seconds, nanoseconds = timespec(ancillary[0][2])
             lag_ns = now_ns - (seconds * NS_PER_S + nanoseconds - self._clock.offset_ns)
         lag_bin = lag_ns >> BIN_SHIFT
         if 0 <= lag_bin < BINS and lag_ns <= now_ns - empty_ns + _SLACK_NS:

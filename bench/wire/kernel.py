@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.records.health import WireHealth
 from bench.target import (
+    IDLE_S,
     ConnectError,
     ConnectionLostError,
     Deadline,
@@ -27,8 +28,7 @@ from bench.wire.drain import ConnectionDrain
 from bench.wire.exchange import KernelExchange
 from bench.wire.poller import Poller
 
-# uvicorn closes an idle connection after 5 s; the bench closes it first.
-_IDLE_NS = 4 * NS_PER_S
+_IDLE_NS = int(IDLE_S * NS_PER_S)
 
 # How many connections may be drained at the same time.
 _MOST_DRAINS = 64

@@ -139,12 +139,17 @@ ACCESS = (
         "--allowed-origins",
         multiple=True,
         metavar="ORIGIN...",
-        help="Web pages that may call from a browser; * allows all. [default: none]",
+        help="Origins of web pages that may call from a browser; * allows all. [default: none]",
     ),
     _access(
         "--allowed-methods", multiple=True, metavar="METHOD...", help="Methods that those pages may use. [default: all]"
     ),
-    _access("--allowed-headers", multiple=True, metavar="HEADER...", help="Headers that they may send. [default: all]"),
+    _access(
+        "--allowed-headers",
+        multiple=True,
+        metavar="HEADER...",
+        help="Headers that those pages may send. [default: all]",
+    ),
     _access.switch("--allow-credentials", default=False, help="Let those pages send cookies and credentials."),
 )
 LOG = (
@@ -183,13 +188,13 @@ MODEL = (
     _model(
         "--engine",
         metavar="NAME",
-        help=f"{', '.join(ENGINES)}, or {NATIVE} (vllm serve). [default: by the model]",
+        help=f"{', '.join(ENGINES)}, or {NATIVE} (vllm serve). [default: vllm if a model is named, else sim]",
     ),
     _model("--infer-backend", metavar="NAME", help=f"ms-swift's name for the engine: {', '.join(BACKENDS)}."),
     _model("--model-type", metavar="NAME", help="Model by type: qwen-7b-chat, smollm2-135m-instruct …"),
     _model("--model-id-or-path", "--model", "model_id_or_path", metavar="ID|DIR", help="Model by hub id or folder."),
     _model(
-        "--ckpt-dir", metavar="DIR", help=f"Fine-tuned model, or an adapter: served as {DEFAULT_ADAPTER} on its base."
+        "--ckpt-dir", metavar="DIR", help=f"Fine-tuned model, or an adapter to serve as {DEFAULT_ADAPTER} on its base."
     ),
     _model.switch("--no-chat", default=False, help="Serve a base model: completions only."),
     _model(

@@ -46,7 +46,9 @@ class SamplingOptions(CommonOptions):
         ANSWERS,
         "Maximum number of tokens in an answer. [default: the rest of the context for chats, 16 for completions]",
     )
-    temperature: float | None = option(SAMPLING["temperature"], ANSWERS, "0 is greedy. [default: the model's]")
+    temperature: float | None = option(
+        SAMPLING["temperature"], ANSWERS, "Sampling temperature; 0 is greedy. [default: the model's]"
+    )
     top_p: float | None = option(SAMPLING["top_p"], ANSWERS, "Nucleus sampling. [default: the model's]")
     top_k: int | None = option(
         SAMPLING["top_k"], ANSWERS, "Sample from this many likeliest tokens. [default: the model's]"
@@ -54,7 +56,7 @@ class SamplingOptions(CommonOptions):
     repetition_penalty: float | None = option(
         SAMPLING["repetition_penalty"], ANSWERS, "Above 1 discourages repetition. [default: the model's]"
     )
-    do_sample: bool | None = option(SWITCH, ANSWERS, "Sample; false is greedy.")
+    do_sample: bool | None = option(SWITCH, ANSWERS, "Sample the answer; false is greedy.")
 
     def sampling_defaults(self, override: Mapping[str, Any] | None) -> dict[str, Any]:
         """Replacements for the model's own defaults, including those of `override`.
@@ -87,10 +89,12 @@ class LoraOptions(CommonOptions):
     enable_lora: bool | None = option(
         SWITCH, ADAPTERS, "Serve adapters. [default: if one is named]", aliases=("--vllm-enable-lora",)
     )
-    max_loras: int | None = option(POSITIVE, ADAPTERS, "Adapters in one batch. [default: as many as are named]")
+    max_loras: int | None = option(
+        POSITIVE, ADAPTERS, "Maximum number of adapters in one batch. [default: as many as are named]"
+    )
     max_lora_rank: int | None = option(
         POSITIVE,
         ADAPTERS,
-        f"Largest rank. [default: what the adapters need, at least {LEAST_MAX_RANK}]",
+        f"Largest rank of an adapter. [default: what the adapters need, at least {LEAST_MAX_RANK}]",
         aliases=("--vllm-max-lora-rank",),
     )

@@ -21,6 +21,7 @@ from sdk.transport.bounded_blocking import BoundedThread
 from sdk.transport.event_loop import later
 from sdk.transport.httpx_errors import raise_ours
 from sdk.transport.httpx_trace import Journey, Journeys
+from sdk.transport.origin_pool import IDLE_S, MAX_CONNECTIONS
 from sdk.transport.proxy import variables_set
 
 # The blocking client's own timeouts only end abandoned threads: our limits pass first.
@@ -186,7 +187,7 @@ class HttpxTransport:
 
     keeps_limits = True
 
-    def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
+    def __init__(self, client: Any = None, *, max_connections: int = MAX_CONNECTIONS, replay: bool = True) -> None:
         self._owns = client is None
         self._max_connections = max_connections
         self._client = client
@@ -322,7 +323,7 @@ class AsyncHttpxTransport:
 
     keeps_limits = True
 
-    def __init__(self, client: Any = None, *, max_connections: int = 4096, replay: bool = True) -> None:
+    def __init__(self, client: Any = None, *, max_connections: int = MAX_CONNECTIONS, replay: bool = True) -> None:
         self._owns = client is None
         self._client = _new_client("AsyncClient", max_connections) if client is None else client
         self._journeys = Journeys(keeps_alive=self._owns, replay=replay)
@@ -370,7 +371,7 @@ def _new_client(kind: str, max_connections: int) -> Any:
     import httpx2  # takes a third of a second from a cold disk
 
     limits = httpx2.Limits(
-        max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=4.0
+        max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=IDLE_S
     )
     try:
         # a jar that stays empty, because the direct transports keep no cookies either

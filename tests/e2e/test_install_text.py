@@ -14,6 +14,8 @@ import pytest
 
 from streamgauge.install import install_command
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("sdk", "bench", "mock_server", "streamgauge")
 

@@ -108,7 +108,7 @@ def test_a_name_given_twice(tiny: Path) -> None:
 def test_a_cache_too_small_for_the_context(tiny: Path) -> None:
     said = refusal("--model", str(tiny / "model"), *CPU, "--max-model-len", "8192", "--kv-cache-memory-bytes", "1M")
     assert "KV cache is needed" in said
-    assert said.endswith("by --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.")
+    assert said.endswith("with --kv-cache-memory-bytes or --gpu-memory-utilization, or lower --max-model-len.")
 
 
 def test_a_cache_larger_than_the_memory(tiny: Path) -> None:

@@ -34,5 +34,5 @@ class SimulatedOptions(CommonOptions):
         Number(0, low_open=True), _SIMULATED, "Speed of the engine's clock: 2 is twice as fast. [default: 1]"
     )
     image_tokens: int | None = option(
-        POSITIVE, _SIMULATED, "Tokens that an image in a chat counts as. [default: images refused]"
+        POSITIVE, _SIMULATED, "Prompt tokens for each image in a chat. [default: images refused]"
     )

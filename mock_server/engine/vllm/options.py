@@ -35,9 +35,11 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
     """Raises `EngineOptionError` for options that contradict each other."""
 
     generation_config: str | None = option(
-        TEXT, ANSWERS, "auto (the model's), vllm (neutral), or a folder.", metavar="NAME"
+        TEXT, ANSWERS, "Source of the defaults: auto (the model), vllm (neutral), or a folder.", metavar="NAME"
     )
-    override_generation_config: Mapping[str, Any] | None = option(JSON_OBJECT, ANSWERS, "Sampling defaults.")
+    override_generation_config: Mapping[str, Any] | None = option(
+        JSON_OBJECT, ANSWERS, "Sampling defaults that override the model's."
+    )
     max_cpu_loras: int | None = option(POSITIVE, ADAPTERS, "Adapters kept in memory, including those in a batch.")
     lora_self_test: bool = option(
         SWITCH,
@@ -55,10 +57,10 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         Number(0, 1, low_open=True), _VLLM, "Share of a device's memory to use."
     )
     kv_cache_memory_bytes: int | None = option(SIZE, _VLLM, "Memory of the KV cache: 512M, 4G.")
-    enforce_eager: bool | None = option(SWITCH, _VLLM, "Do not compile: ready sooner, slower afterwards.")
+    enforce_eager: bool | None = option(SWITCH, _VLLM, "Do not compile: vLLM is ready sooner, but slower afterwards.")
     enable_prefix_caching: bool | None = option(SWITCH, _VLLM, "Reuse the common beginnings of prompts.")
     trust_remote_code: bool | None = option(SWITCH, _VLLM, "Run code that comes with the model.")
-    tokenizer: str | None = option(TEXT, _VLLM, "Tokenizer other than the model's.", metavar="ID|DIR")
+    tokenizer: str | None = option(TEXT, _VLLM, "Tokenizer to use instead of the model's.", metavar="ID|DIR")
     revision: str | None = option(TEXT, _VLLM, "Revision of the model on the hub.", metavar="NAME")
     load_format: str | None = option(TEXT, _VLLM, "Format of the weights; dummy uses random ones.", metavar="NAME")
     block_size: int | None = option(POSITIVE, _VLLM, "Tokens in a block of the KV cache.")
