@@ -41,7 +41,7 @@ def options_for(name: str) -> tuple[str, ...]:
 def test_the_first_request_ends_soon(name: str, tmp_path: Path) -> None:
     ran = bench(tmp_path, endless(name), *LOAD, *options_for(name))
     assert ran.code == 1
-    assert "a first request to http://127.0.0.1:" in ran.text
+    assert "the first request to http://127.0.0.1:" in ran.text
     assert "failed, so nothing was measured: " in ran.text
     assert ran.text.count("\n") == 1
 
