@@ -33,7 +33,9 @@ options = st.builds(
     continuous_usage=st.booleans(),
     token_ids=st.just(False),
     prompts=st.just(()),
+    is_plain=st.just(False),
 ).map(lambda drawn: drawn._replace(include_usage=drawn.include_usage or drawn.continuous_usage))
+plain_options = options.map(lambda drawn: drawn._replace(is_plain=True))  # one choice, and no log probabilities
 finish_reasons = st.sampled_from([None, "stop", "length"])
 counts = st.integers(0, 10**6)
 figures = st.floats(-9999, 0)
@@ -208,3 +210,18 @@ def test_the_usage_event_is_its_model_and_done_ends_the_stream(options: FrameOpt
 
 def test_an_error_event_is_followed_by_the_end() -> None:
     assert error_event(b'{"error":{}}') == 'data: {"error":{}}\n\ndata: [DONE]\n\n'
+
+
+@given(plain_options, texts, finish_reasons, counts)
+def test_a_frame_of_a_plain_generation_is_byte_for_byte_its_model(
+    options: FrameOptions, text: str, finish_reason: FinishReason | None, count: int
+) -> None:
+    delta = ChoiceDelta(0, text, finish_reason, count, None, (1,))
+    completion = CompletionChoice(index=0, text=text, logprobs=None, finish_reason=finish_reason)
+    assert CompletionFrames(options).delta(delta) == completion_event(
+        options, [completion], **usage_field(options, count)
+    )
+    frames = ChatFrames(options)
+    frames.delta(delta)  # it includes the role
+    chat = ChatChunkChoice(index=0, delta=ChatDelta(content=text), logprobs=None, finish_reason=finish_reason)
+    assert frames.delta(delta) == chat_event(options, [chat], **usage_field(options, count))
