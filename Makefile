@@ -13,10 +13,10 @@ FOREIGN := llama-cpp aimock transformers vllm
 # pip installs only files whose hashes are in hashes/
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
-# those that are supported; `make test-3.12` runs the fast tests on one of them
+# the supported Pythons; `make test-3.12` runs the fast tests on one of them
 PYTHONS := 3.11 3.12 3.13
 
-# those that are here and that .venv does not have; says which are skipped
+# the supported Pythons on this machine, except the one in .venv; reports which are skipped
 OTHER_PYTHONS = own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $(PYTHONS); do [ $$version = $$own ] || \
 		{ scripts/find_python.sh $$version >/dev/null && echo $$version; } || \

@@ -164,7 +164,7 @@ class XRequestConfig(BaseModel, Generic[StreamT]):
         raise ValueError("input should be true, false or a number of alternatives")
 
     def body(self) -> dict[str, Any]:
-        """The fields of the request: those that were set, then `extra_body`."""
+        """The fields of the request: the ones that were set, then `extra_body`."""
         given = self.model_fields_set - _NOT_SENT
         body = {name: value for name, value in self.__dict__.items() if name in given and value is not None}
         return body | self.extra_body if self.extra_body else body

@@ -19,7 +19,7 @@ _WORTH_TELLING = 0.02
 
 
 def notes(run: Run, requests: RequestTable, windows: Windows | None, headline: Figures, counts: Counts) -> list[str]:
-    """The notes of the run itself, and those that its figures call for."""
+    """The notes of the run itself, and the notes that its figures call for."""
     found = [*run.notes, *_of_tokens(run, requests, headline, counts)]
     if windows is not None:
         inside = windows.headline.contains(requests.times.send_ns)

@@ -87,7 +87,7 @@ class Driver:
             raise self._fault
 
     async def warm_up(self, requests: int, streams: int) -> list[Record]:
-        """Send short requests, at most `streams` at the same time. Returns the records of those that failed."""
+        """Send short requests, at most `streams` at the same time. Returns the records of failed requests."""
         numbers = iter(range(2, 2 + requests))
 
         async def slot(number: int) -> list[Record]:
@@ -221,7 +221,7 @@ class Driver:
             alarm.close()
 
     async def _open_slot(self, start: Start, slot: int, plan: OpenLoop, slots: Slots) -> None:
-        """Send a request, and then those that waited for its slot."""
+        """Send a request, and then the requests that waited for its slot."""
         following: Start | None = start
         free_ns = start.sched_ns
         while following is not None:

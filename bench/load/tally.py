@@ -1,4 +1,4 @@
-"""Counts of the requests in progress and of those that have ended, as the live view shows them."""
+"""Counts of requests in progress and of ended ones, as the live view shows them."""
 
 from __future__ import annotations
 

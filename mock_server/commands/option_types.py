@@ -146,7 +146,7 @@ class SizeParam(click.ParamType[int]):
 
 
 def param_type(values: engine_options.Values) -> click.ParamType[Any]:
-    """What the command line reads for an engine's option; `Section.switch` is for those that are true or false."""
+    """What the command line reads for an engine's option; `Section.switch` is for options that are true or false."""
     match values:
         case Whole(low, high, shows_range):
             return (IntegerParam if shows_range else WideIntegerParam)(low, high)

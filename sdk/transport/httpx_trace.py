@@ -167,7 +167,7 @@ class Tap:
 
     def __init__(self, stream: Any, peer: Any) -> None:
         self.peer = peer
-        self.journeys: set[Journey] = set()  # those that have not ended
+        self.journeys: set[Journey] = set()  # the ones that have not ended
         self.bounds_reads: bool = False
         self.parser: Any = None
         self._stream: Callable[[], Any] = ref(stream)

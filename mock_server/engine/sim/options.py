@@ -21,7 +21,7 @@ def script_text(times_ms: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedOptions(CommonOptions):
-    """The options of the simulated and of the scripted engine. Each refuses those that are only for the other."""
+    """The options of the simulated and of the scripted engine. Each refuses options that are only for the other."""
 
     profile: str | None = option(
         TEXT,

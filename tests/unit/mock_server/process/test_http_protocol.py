@@ -356,7 +356,7 @@ def test_an_idle_connection_keeps_nothing_of_the_head_of_its_last_request() -> N
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "x\r\nupgrade: y"])
 @pytest.mark.parametrize("pieces", [1, 2, 50])
 def test_a_request_to_upgrade_is_answered_like_any_other(protocol: str, pieces: int) -> None:
-    """With its body, which is no request of its own, and with those that follow on the connection."""
+    """Its body is not read as a request, and the requests that follow on the connection are answered."""
     asks = f"connection: upgrade\r\nupgrade: {protocol}\r\n"
     body = b'{"prompt": "a", "max_tokens": 1, "stop": "GET /ping HTTP/1.1\\r\\n"}'
     last = b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
