@@ -34,7 +34,7 @@ _BEFORE_LOAD = {
 
 
 def remedy(outcome: Outcome, status: int | None, said: str, *, under_load: bool) -> str:
-    """What to try, empty where the failure's own words say it or nothing general can."""
+    """What to try; empty if the message already says so, or if there is no general advice."""
     if "--" in said:
         return ""
     if status == 503:

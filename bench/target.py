@@ -119,7 +119,7 @@ class TargetAddress:
 
 
 def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
-    """The address of `url` and, where `endpoint` is a path, of that path, as `vllm bench serve` joins the two.
+    """The address of `url`, with `endpoint` as its path if that is one, joined as `vllm bench serve` does.
 
     Raises ValueError for what is no address or no endpoint of prompts.
     """
@@ -142,7 +142,7 @@ def read_address(url: str, endpoint: str | None = None) -> TargetAddress:
 
 
 class Target:
-    """A server and the requests to it: those of the load, and a few others. Belongs to one event loop."""
+    """A server, and the requests to it for the load and around it. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Target:
         self.redact = Redactor([value for _, value in self._given])
 
     def deadline(self, *, first: bool = False) -> Deadline:
-        """The time limits of one request, from now on; those of the `first`, before the load, are shorter."""
+        """The time limits of one request, from now on; the `first` requests, before the load, have shorter ones."""
         return Deadline(self._first_timeouts if first else self._timeouts)
 
     def prompt_request(self, form: BodyForm, prompt: Prompt, request_id: str, max_tokens: int | None = None) -> Request:

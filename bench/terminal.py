@@ -1,4 +1,4 @@
-"""What a terminal is to be sent: colours, and escapes that move the cursor. By the environment's usual variables."""
+"""Decides whether a terminal gets colours and cursor movements, by the usual environment variables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _PLAIN_TERMINALS = ("dumb", "unknown")
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether text for `stream` is to be coloured.
+    """Whether text for `stream` should be coloured.
 
-    NO_COLOR goes first (no-color.org), then FORCE_COLOR and CLICOLOR_FORCE, then CLICOLOR=0, then what the stream is.
+    In order of precedence: NO_COLOR (no-color.org), FORCE_COLOR and CLICOLOR_FORCE, CLICOLOR=0, the kind of stream.
     """
     if environment.get("NO_COLOR"):
         return False
@@ -24,17 +24,17 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 def can_move_cursor(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether `stream` is a terminal on which lines can be painted again."""
+    """Whether `stream` is a terminal that can redraw lines."""
     return stream.isatty() and environment.get("TERM", "").lower() not in _PLAIN_TERMINALS
 
 
 def say(text: str, stream: TextIO, *, end: bool = True) -> None:
-    """Print a text with its styles, or without them where colours are not wanted."""
+    """Print a text with its styles, or without them if colours are off."""
     click.echo(text, file=stream, nl=end, color=wants_colour(stream, os.environ))
 
 
 def columns_of(stream: TextIO) -> int | None:
-    """How wide the terminal is, None for what is not a terminal or does not say."""
+    """The width of the terminal, None if the stream is not one or its width is unknown."""
     if not stream.isatty():
         return None
     if (given := os.environ.get("COLUMNS", "")).isdecimal() and len(given) < 10 and int(given) > 0:

@@ -1,4 +1,4 @@
-"""Times as people write them, and figures as people read them."""
+"""Reads times as people write them, and formats figures for people."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def plural(number: int, noun: str) -> str:
 
 
 def format_span(seconds: float) -> str:
-    """How long something went on: in milliseconds under a second, where a decimal of a second would say too little."""
+    """A duration in seconds with one decimal, or in milliseconds if it is under a second."""
     return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1000:,.0f} ms"

@@ -39,7 +39,7 @@ def test_too_many_chunks_end_the_answer_even_if_they_are_not_parsed() -> None:
         assert shape.take(PIECE, 3 + number)
     answer.look(NS_PER_S)
     assert not shape.take(PIECE, NS_PER_S)
-    with pytest.raises(EndlessAnswerError, match=r"did not end: 4,162 token events where at most 16 tokens were asked"):
+    with pytest.raises(EndlessAnswerError, match=r"did not end: 4,162 token events where at most 16 tokens were req"):
         answer.take(EVENT, NS_PER_S, Sure())
 
 
