@@ -71,7 +71,7 @@ CARRIES = {
     "usage that has grown": chat(usage=1),
     "refusal": chat(refusal="no"),
     "function call": chat(function_call={"name": "f", "arguments": ""}),
-    "refusal in a list of parts": chat(content=[{"type": "refusal", "refusal": "no"}]),
+    "refusal in a list of parts": chat(role="assistant", content=[{"type": "refusal", "refusal": "no"}]),
     "a number as reasoning": chat(role="assistant", reasoning=7),
     "content as a list of parts": chat(content=[{"type": "text", "text": "a"}]),
     "thinking as a list of parts": chat(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "a"}]}]),
