@@ -120,6 +120,11 @@ def test_the_password_of_basic_authentication_is_also_hidden_alone() -> None:
     assert redact("no password1 for user") == "no <hidden> for user"
 
 
+@pytest.mark.parametrize("credentials", ["not-base64!!", "////"])
+def test_basic_authentication_that_cannot_be_decoded_is_hidden_as_it_was_given(credentials: str) -> None:
+    assert Redactor([f"Basic {credentials}"])(f"bad: {credentials}") == "bad: <hidden>"
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1?key=sk-abcdef123", "http://127.0.0.1:1/v1#sk-abcdef123"])
 def test_the_query_and_fragment_of_an_address_are_not_shown(url: str) -> None:
     assert "sk-abcdef123" not in refusal("--base-url", url)

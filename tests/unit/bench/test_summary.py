@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from bench.figures.sample import EXACT_LIMIT
 from bench.outcome import Outcome
 from bench.records.health import Health
+from bench.records.moments import KIND_SHIFT, REQUEST_SHIFT, Kind
 from bench.records.result import Check, Result
 from bench.records.run import Certificate, Run, ServerCounters
 from bench.summary import summarize
-from tests.unit.bench.rows import Row, columns, moments, row
+from tests.unit.bench.rows import Row, columns, moments, ms, row
 from tests.unit.bench.runs import CALM, KERNEL, READ, health, lags, run
 
 
@@ -320,6 +323,49 @@ def test_the_servers_own_counters(server: ServerCounters, status: str, words: st
     found = check(result_of(run(server=server), *back_to_back(10)), "server_counters")
     assert found.status == status
     assert words in found.text
+
+
+def test_the_servers_counters_are_not_compared_if_requests_failed() -> None:
+    rows = [*back_to_back(9), row(9, 900, [], outcome=Outcome.HTTP_5XX, error="no", tokens=None)]
+    found = check(result_of(run(server=ServerCounters(requests=10)), *rows), "server_counters")
+    assert found.status == "n/a"
+    assert found.text == "server's own counters not compared: requests failed or were given up"
+
+
+def test_goodput_is_missing_with_a_note_if_tpot_is_unknown() -> None:
+    facts = run()
+    facts.view.goodput = {"tpot": 50.0}
+    rows = [row(number, number * 100, [number * 100 + 50, number * 100 + 90], tokens=None) for number in range(10)]
+    found = result_of(facts, *rows)
+    assert found.headline.goodput is None
+    assert "goodput is n/a: without the server's usage, TPOT is unknown" in found.notes
+
+
+def test_token_events_with_an_empty_text_have_a_note() -> None:
+    rows = [row(0, 0, [40, 60, 80], kinds=[Kind.EMPTY, Kind.VISIBLE, Kind.EMPTY], empty=2), *back_to_back(10)[1:]]
+    assert "2 token events had empty text (special tokens)" in result_of(run(), *rows).notes
+
+
+def test_a_load_too_short_to_measure_the_lag_of_the_loop_fails_no_check() -> None:
+    client = replace(health(wire=READ), loop_lag=lags())
+    found = check(result_of(run(health=client), *back_to_back(10)), "loop_lag")
+    assert (found.status, found.text) == ("n/a", "loop lag unknown: the load was too short")
+
+
+def test_percentiles_of_more_values_than_memory_holds_have_a_note() -> None:
+    """One request with more gaps than are kept whole, each of 1 µs."""
+    events = EXACT_LIMIT + 2
+    one = row(0, 0, [1, 1 + events / 1000], tokens=1, events=events, completion_tokens=events)
+    low = Kind.VISIBLE << KIND_SHIFT | 1
+    rows = np.empty((events, 2), dtype=np.int64)
+    rows[:, 0] = ms(1) + 1000 * np.arange(events)
+    rows[:, 1] = 0 << REQUEST_SHIFT | low
+    facts = run(stopped=3000)
+    result = summarize(facts, columns(one), lambda: [rows.tobytes()])
+    assert result.whole_run.latency["icl"].n == events - 1
+    assert not result.whole_run.latency["icl"].exact
+    (note,) = [note for note in result.notes if "three significant digits" in note]
+    assert note.startswith("percentiles of icl, itl come from a histogram")
 
 
 def test_a_load_above_the_certificate_has_a_note() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -93,6 +94,61 @@ def test_a_wait_ends_in_time_and_a_freed_place_is_passed_on() -> None:
         assert first.result(10) == second.result(10) == b"hello"
         assert server.connections == 1
         transport.close()
+
+
+def begins(peer: Peer) -> None:
+    """On the first connection, an answer without an end."""
+    if peer.number > 1:
+        hello(peer)
+        return
+    peer.read_request()
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    peer.wait_closed()
+
+
+def until_one_waits(transport: BlockingTransport) -> None:
+    until_ns = monotonic_ns() + 30 * SECOND_NS
+    while not transport.pool.waiting:
+        assert monotonic_ns() < until_ns
+
+
+def test_a_waiter_connects_anew_if_the_connection_it_waits_for_is_of_no_more_use() -> None:
+    transport = BlockingTransport(max_connections=1)
+    with WireServer(begins) as server, ThreadPoolExecutor(1) as threads:
+        first = transport.send(get(server), deadline())
+        second = threads.submit(body, transport, server, deadline(total=20))
+        until_one_waits(transport)
+        first.close()
+        assert second.result(10) == b"hello"
+        assert (server.connections, transport.pool.in_use) == (2, 0)
+        transport.close()
+
+
+def test_ctrl_c_in_the_queue_leaves_no_waiter_behind() -> None:
+    transport = BlockingTransport(max_connections=1)
+
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        until_one_waits(transport)
+        while sys._current_frames()[main].f_code.co_name != "wait":  # between joining the queue and waiting in it
+            pass
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        with WireServer(begins) as server, ThreadPoolExecutor(1) as threads:
+            first = transport.send(get(server), deadline())
+            interrupting = threads.submit(interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                body(transport, server, deadline(total=30))
+            interrupting.result(10)
+            assert transport.pool.waiting == 0
+            first.close()
+            assert body(transport, server, deadline(total=30)) == b"hello"
+            transport.close()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_place_that_fails_to_connect_is_passed_on() -> None:

@@ -46,9 +46,7 @@ class _Array:
         owed = [schema for schema, number in self._contained for _ in range(number)]
         while len(made) < wanted:
             place = len(made)
-            schemas = self._schemas_at(place)
-            if owed and place >= wanted - len(owed):
-                schemas.append(owed.pop())
+            schemas = self._schemas_at(place, owed.pop() if owed and place >= wanted - len(owed) else None)
             try:
                 item = self._item(place, schemas, taken)
             except TooMuchWorkError:
@@ -75,8 +73,9 @@ class _Array:
         level = self._drawer.endings.level
         return all(schema is not False and level(schema) <= self._depth - 1 for schema in self._schemas_at(place))
 
-    def _schemas_at(self, place: int) -> list[Any]:
-        found, unevaluated = [], []
+    def _schemas_at(self, place: int, contained: Any = None) -> list[Any]:
+        """The schemas that apply to the item, which is to satisfy a `contains`, too, if it is given."""
+        found, unevaluated = [] if contained is None else [contained], []
         for part in self._parts.parts:
             firsts, rest = _firsts_and_rest(part)
             if place < len(firsts):

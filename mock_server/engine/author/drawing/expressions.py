@@ -54,14 +54,18 @@ class Expressions:
         node = self._node(pattern)
         drawer = self._drawer(pattern, node)
         pieces = self._pieces_of(pattern, node)
+        refers_back = _has_any(node, BackReference)  # then only chance finds a text of a given length
         for number in range(_TRIES):
-            text = drawer.draw(source) if number < _TRIES // 4 else None
+            text = drawer.draw(source) if refers_back or number < _TRIES // 4 else None
+            if refers_back and not _fits(text or "", least, most) and number < _TRIES - 1:
+                self._budget.step(4)
+                continue
             if text is None or not _fits(text, least, most):
                 text = self._of_length(node, drawer, source, least, most, whole=whole)
             if text is not None and pieces and number % 2:
                 text = with_pieces(text, pieces, source)
             if text is not None and self._is_match(node, text, whole=whole):
-                if _has_any(node, BackReference):
+                if refers_back:
                     self._drawn.add((pattern, text))
                 return text
             if text is None:

@@ -186,15 +186,15 @@ class _Object:
         """The schemas that apply to the property of this name."""
         self._drawer.budget.step(1 + len(self._naming) // _PARTS_A_STEP)
         found: list[Any] = []
-        is_known = name in self._known or any(self._drawer.expressions.matches(p, name) for p in self._patterns)
+        unevaluated: list[Any] = []
         for part in self._naming:
             own = self._own_schemas(part, name)
             found += own
             if not own and part.get("additionalProperties") is not None:
                 found.append(part["additionalProperties"])
-            elif not own and not is_known and part.get("unevaluatedProperties") is not None:
-                found.append(part["unevaluatedProperties"])
-        return found
+            elif not own and part.get("unevaluatedProperties") is not None:
+                unevaluated.append(part["unevaluatedProperties"])
+        return found or unevaluated
 
     def _own_schemas(self, part: Schema, name: str) -> list[Any]:
         properties = part.get("properties") or {}

@@ -321,8 +321,6 @@ class _Parser:
             else:
                 ranges += low.ranges
         self._at += 1
-        if self._at > len(self._pattern):
-            raise self._wrong("a bracket is not closed")
         return Characters(tuple(ranges), negated, tuple(categories), "i" in self._flags)
 
     def _member(self) -> Characters:

@@ -71,6 +71,8 @@ CARRIES = {
     "usage that has grown": chat(usage=1),
     "refusal": chat(refusal="no"),
     "function call": chat(function_call={"name": "f", "arguments": ""}),
+    "refusal in a list of parts": chat(role="assistant", content=[{"type": "refusal", "refusal": "no"}]),
+    "a number as reasoning": chat(role="assistant", reasoning=7),
     "content as a list of parts": chat(content=[{"type": "text", "text": "a"}]),
     "thinking as a list of parts": chat(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "a"}]}]),
     "tool call that is not in a list": chat(tool_calls={"function": {"name": "f", "arguments": "{}"}}),
@@ -131,6 +133,20 @@ def test_a_usage_of_zero_after_text_is_ignored(usage: int | None) -> None:
     silent = read(text(""), text("", "stop"), usage_only(0))
     silent.drop_empty_usage()
     assert silent.completion_tokens == 0
+
+
+def test_a_finish_reason_of_another_type_ends_the_answer() -> None:
+    odd = b'{"choices":[{"index":0,"delta":{},"finish_reason":1}]}'
+    assert read(chat(content="a"), odd).finish_reason == "1"
+
+
+def test_cached_tokens_are_read_beside_counts_of_another_type() -> None:
+    details = '"prompt_tokens_details":{"cached_tokens":"4","audio_tokens":0}'
+    counts = f'{{"prompt_tokens":"9","completion_tokens":2.0,{details}}}'
+    usage = read(f'{{"choices":[],"usage":{counts}}}'.encode()).usage
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.prompt_tokens_details.cached_tokens == 4
 
 
 def test_an_empty_finish_reason_is_ignored() -> None:

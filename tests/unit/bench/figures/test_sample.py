@@ -63,6 +63,18 @@ def test_an_error_that_all_values_share_is_the_error_of_each_percentile() -> Non
     assert found.percentiles["50"].client_error == pytest.approx(0.625)
 
 
+def test_the_errors_of_very_many_values_bound_the_percentiles_as_all_of_them_would() -> None:
+    """More are added than are kept, and the late ones are larger."""
+    sample = Sample()
+    values = np.linspace(1, 100, 900_000)
+    for part in np.split(values, 90):
+        sample.add(part, part / 10, part / 20)
+    found = sample.distribution((50.0, 90.0), "none", client_error=0.0)
+    for percent in (50.0, 90.0):
+        error = found.percentiles[f"{percent:g}"].client_error
+        assert error == pytest.approx(np.percentile(values, percent) / 10, rel=0.001)
+
+
 def test_without_a_known_clock_error_there_is_no_bound() -> None:
     sample = Sample()
     sample.add(np.linspace(1, 100, 1000), np.zeros(1000), np.zeros(1000))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.outcome import Outcome
-from bench.records.moments import MOST_TOKENS, Kind, MomentLog
-from bench.records.record import OUTCOMES, UNKNOWN, Columns
+from bench.records.moments import MOST_TOKENS, UNKNOWN_TOKENS, Kind, MomentLog
+from bench.records.record import NOT_TOLD, OUTCOMES, UNKNOWN, Columns
 from bench.records.restore import restore
 from tests.unit.bench.rows import columns, ms, row
 
@@ -31,6 +31,14 @@ def test_a_request_in_progress_counts_as_given_up_with_the_tokens_that_had_arriv
     assert (integers["sched_ns"], integers["send_ns"], integers["head_ns"]) == (ms(0), ms(1), ms(2))
     assert (integers["first_ns"], integers["visible_ns"], integers["last_ns"]) == (ms(5), ms(5), ms(9))
     assert (integers["events"], integers["completion_tokens"], integers["end_ns"]) == (2, 3, ms(9))
+
+
+def test_a_request_is_restored_without_the_tokens_that_nobody_counted() -> None:
+    found = Columns()
+    restore(found, noted((0, Kind.SCHED, 0, 0), (0, Kind.VISIBLE, 5, 2), (0, Kind.VISIBLE, 9, UNKNOWN_TOKENS)))
+    integers = {name: column[0] for name, column in found.integers.items()}
+    assert (integers["events"], integers["first_tokens"], integers["completion_tokens"]) == (2, 2, 2)
+    assert found.event_tokens[0] == NOT_TOLD
 
 
 def test_recorded_requests_and_warm_ups_are_not_restored() -> None:

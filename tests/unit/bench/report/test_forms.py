@@ -70,6 +70,7 @@ def test_goodput_as_vllm_counts_it() -> None:
     facts.view.goodput = {"ttft": 100.0, "tpot": 15.0}
     found = vllm_result(facts, columns(*ROWS), moments(*ROWS))
     assert found["request_goodput"] == pytest.approx(1 / 1.6)
+    assert "Request goodput (req/s):                 0.62      " in vllm_text(found).splitlines()
 
 
 def test_a_run_without_a_success_has_zeros_as_in_vllm() -> None:
@@ -99,6 +100,19 @@ def test_text_from_the_server_does_not_break_the_markdown_tables() -> None:
     latencies = [line for line in tables if line.startswith(("| ms", "| TTFT", "| E2E"))]
     assert len({line.replace("\\|", "").count("|") for line in latencies}) == 1
     assert "python -m bench --seed 7" in text
+
+
+def test_markdown_has_the_goodput_with_its_limits_and_the_interval_of_p99() -> None:
+    facts, rows = run(stopped=40_000), [row(n, n * 100, [n * 100 + 50 + n / 10]) for n in range(400)]
+    facts.view.goodput = {"ttft": 65.0}
+    result = result_of(facts, *rows)
+    text = render_markdown(result, facts.view)
+    assert result.headline.goodput is not None
+    assert f"| goodput: TTFT ≤ 65 ms | {result.headline.goodput.requests_per_s:.2f} req/s (" in text
+    p99 = result.headline.latency["ttft"].percentiles["99"]
+    assert p99.low is not None
+    assert p99.high is not None
+    assert f"| {p99.value:.1f} [{p99.low:.1f}, {p99.high:.1f}] |" in text
 
 
 def test_csv_has_a_row_per_figure_and_empty_cells_for_missing_values() -> None:

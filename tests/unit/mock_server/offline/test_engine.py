@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mock_server.engine.errors import AdapterError, EngineStartError
+from mock_server.engine.base import ChatTurn
+from mock_server.engine.errors import AdapterError, EngineStartError, RequestRefusedError
 from mock_server.engine.wording import Setting
 from mock_server.models.types import MODEL_TYPES
 from mock_server.offline import ModelType, get_default_template_type, get_template, get_vllm_engine
@@ -56,6 +57,15 @@ def test_the_tokenizers_own_template_comes_first_unless_the_type_is_preferred() 
         get_template(OWN, MUTE)
     with pytest.raises(ValueError, match=r"'qwenn' is not known.*Did you mean qwen\?"):
         get_template("qwenn", CHATTY)
+
+
+def test_the_template_of_base_models_takes_only_a_query() -> None:
+    completing = get_template(GENERATION, MUTE)
+    assert completing.encode([ChatTurn("user", "abc")]) == [1, 3]
+    for turns in ([], [ChatTurn("system", "be brief"), ChatTurn("user", "a")], [ChatTurn("assistant", "a")]):
+        with pytest.raises(RequestRefusedError, match="it takes only a query, without system and history") as caught:
+            completing.encode(turns)
+        assert caught.value.field == "history"
 
 
 def test_invalid_models_are_reported_before_anything_is_loaded(tmp_path: Path) -> None:

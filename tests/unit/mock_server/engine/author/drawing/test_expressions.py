@@ -18,8 +18,8 @@ from mock_server.engine.author.drawing.regex_matching import is_found, is_whole
 from mock_server.engine.author.drawing.regex_syntax import parse
 
 ATOMS = ("a", "b", "c", ".", r"\d", r"\w", r"\s", "[a-c]", "[^a]", "[0-9A-F]", r"\.", r"[^\d]", r"\S", "x", "-",
-         r"[\w-]", r"\x41", r"A", " ")  # fmt: skip
-BORDERS = (r"\b", r"\B", "^", "$")
+         r"[\w-]", r"\x41", r"A", " ", r"[\W1]", r"[^\Da]", r"(?-i:a)")  # fmt: skip
+BORDERS = (r"\b", r"\B", "^", "$", r"\A", r"\Z", "(?<=a)", r"(?<!\d)")
 QUANTIFIERS = ("", "", "", "*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "+?", "{0}", "{,2}")
 
 
@@ -99,6 +99,13 @@ def test_a_possible_length_is_always_found(pattern: str, seed: int) -> None:
         ("(yes|no)", {"yes", "no"}),
         (r"(?P<x>ab|c)\1", {"abab", "cc"}),
         (r"(?<x>a|b)-\k<x>", {"a-a", "b-b"}),
+        (r"(?P<x>a|b)-(?P=x)", {"a-a", "b-b"}),
+        (r"(a)(b)(c)(d)(e)(f)(g)(h)(i)(j|k)\10", {"abcdefghijj", "abcdefghikk"}),
+        (r"\Aab\z", {"ab"}),
+        (r"\t|\r|\0|[\b]", {"\t", "\r", "\0", "\b"}),
+        (r"(?i)a(?-i)b", {"ab", "Ab"}),
+        ("[]]", {"]"}),
+        ("[^]", set()),
         (r"^\u{1F600}$", {"😀"}),
         (r"^\ud83d\ude00$", {"😀"}),
         (r"^\cJ$", {"\n"}),
@@ -113,6 +120,32 @@ def test_a_possible_length_is_always_found(pattern: str, seed: int) -> None:
 def test_forms_of_either_dialect_are_read(pattern: str, texts: set[str]) -> None:
     drawn = {draw(pattern, seed, whole=True) for seed in range(40)}
     assert drawn == texts or (not texts and all(len(text) == 1 for text in drawn))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_there"),
+    [
+        ("(?m)^b$", "a\nb\nc", True),
+        ("^b$", "a\nb\nc", False),
+        ("(?m)^$", "a\n\nc", True),
+        ("(?m)b^", "b\na", False),
+        ("a$", "a\n", False),
+    ],
+)
+def test_borders_are_those_of_lines_only_with_the_flag_for_it(pattern: str, text: str, is_there: bool) -> None:
+    assert is_found(parse(pattern, Budget()), text, Budget()) is is_there
+
+
+def test_a_back_reference_is_refused_where_a_text_must_be_measured_or_matched() -> None:
+    with pytest.raises(UndrawableError, match="cannot draw text of a given length for a pattern with a back reference"):
+        draw(r"^(a|bc)\1$", least=3, most=3)
+    with pytest.raises(UndrawableError, match="cannot check a text against a pattern with a back reference"):
+        is_found(parse(r"(a)\1", Budget()), "aa", Budget())
+
+
+def test_a_pattern_with_a_back_reference_gets_a_length_that_chance_finds() -> None:
+    assert {draw(r"^(a|bc)\1$", seed, least=4) for seed in range(40)} == {"bcbc"}
+    assert {draw(r"^(a|bc)\1$", seed, most=2) for seed in range(40)} == {"aa"}
 
 
 def test_general_categories_of_unicode_are_drawn() -> None:
@@ -141,6 +174,8 @@ def test_long_texts_are_drawn_to_the_character() -> None:
         (r"\y", r"'\y' is not a valid regular expression: \y has no meaning (at position 1)"),
         (r"\2(a)(b)", "ends before the reference"),
         (r"\u{110000}", "is not a code point"),
+        (r"\u00g1", "'00g1' is not a code point"),
+        ("[]", "matches no character"),
         ("(?P<x", "'>' is missing"),
         (3, "a pattern must be a string"),
         ("a++", "does not support possessive repetitions"),

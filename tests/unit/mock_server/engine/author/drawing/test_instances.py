@@ -75,6 +75,11 @@ SCHEMAS: list[Any] = [
     {"allOf": [{"type": "string", "pattern": "a"}, {"pattern": "b"}]},
     {"type": "integer", "minimum": -3, "maximum": -1},
     {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 6},
+    {"type": "integer", "minimum": 4, "exclusiveMinimum": 4, "maximum": 6, "exclusiveMaximum": 6},
+    {"type": "integer", "allOf": [{"exclusiveMinimum": 4}, {"minimum": 4}, {"exclusiveMaximum": 6}, {"maximum": 6}]},
+    {"type": "integer", "minimum": 0, "maximum": 9, "not": {"maximum": 4}},
+    {"type": "number", "minimum": 0, "maximum": 4, "not": {"exclusiveMaximum": 2}},
+    {"type": "number", "minimum": 0, "maximum": 1, "not": {"multipleOf": 0.5}},
     {"type": "integer", "multipleOf": 7, "minimum": 15},
     {"type": "integer", "minimum": 10**40},
     {"type": "integer", "allOf": [{"multipleOf": 7}, {"multipleOf": 11}, {"multipleOf": 13}], "minimum": 1},
@@ -98,13 +103,20 @@ SCHEMAS: list[Any] = [
     {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False, "minItems": 2},
     {"type": "array", "contains": {"const": "x"}, "minContains": 2, "maxContains": 2, "minItems": 4},
     {"type": "array", "prefixItems": [{"const": 1}], "unevaluatedItems": False},
+    {"type": "array", "contains": {"const": 1}, "minContains": 2, "minItems": 2, "unevaluatedItems": False},
     {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
     {"type": "object", "minProperties": 2, "additionalProperties": {"type": "integer"}},
+    {"type": "object", "properties": {name: {"type": "null"} for name in "abcdef"}, "minProperties": 5,
+     "additionalProperties": False},
     {"type": "object", "minProperties": 3, "patternProperties": {"^x-[a-z]+$": {}}, "additionalProperties": False},
     {"type": "object", "minProperties": 2, "propertyNames": {"enum": ["red", "green"]}},
     {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["c"], "maxProperties": 1},
     {"type": "object", "properties": {"a": False, "b": {"type": "null"}}},
     {"type": "object", "dependencies": {"a": ["b"], "b": {"required": ["c"]}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {}, "b": {}}, "not": {"dependentRequired": {"a": ["b"]}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"],
+     "not": {"dependentSchemas": {"a": {"properties": {"a": {"const": 1}}}}}},
+    {"type": "object", "dependentSchemas": {name: {"required": ["a", "b"]} for name in "ab"}, "required": ["a"]},
     {"properties": {"deep": {"properties": {"er": {"type": "array", "items": {"type": "boolean"}}}}}},
     {"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
                {"properties": {"a": {"minimum": 5}, "b": {"type": "null"}}, "required": ["b"]}]},
@@ -117,8 +129,17 @@ SCHEMAS: list[Any] = [
     {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}, "not": {"properties": {"kind": {"const": "a"}}}},
     {"type": "object", "properties": {"a": {"type": "integer"}}, "if": {"required": ["a"]}, "then": {"required": ["b"]},
      "else": {"required": ["c"]}},
+    {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "unevaluatedProperties": False,
+     "if": {"properties": {"a": {"const": 1}}}, "then": {"properties": {"b": {"type": "null"}}, "required": ["b"]},
+     "else": {"properties": {"c": {"type": "null"}}, "required": ["c"]}},
+    {"allOf": [{"additionalProperties": {"type": "integer"}}], "type": "object", "minProperties": 2,
+     "unevaluatedProperties": False},
     {"$ref": "#/$defs/node", "$defs": {"node": NODE}},
     {"$dynamicRef": "#node", "$defs": {"n": {"$dynamicAnchor": "node", "type": "null"}}},
+    {"$schema": "https://json-schema.org/draft/2019-09/schema", "type": "object", "required": ["value"], "properties":
+     {"value": {"type": "integer"}, "next": {"$recursiveRef": "#"}}, "additionalProperties": False},
+    {"$schema": "http://json-schema.org/draft-07/schema#", "type": "array", "items": {"$ref": "#anchor"}, "minItems": 1,
+     "definitions": {"p": {"$id": "#anchor", "type": "null"}}},
     {"type": "array", "items": {"$ref": "#/definitions/p"}, "definitions": {"p": {"type": "string"}}, "minItems": 1},
     {"type": "object", "properties": {"$ref": {"type": "string"}, "const": {"$ref": "#/properties/$ref"}}},
     {"type": "string", "deprecated": True, "errorMessage": "no", "ui:widget": "textarea", "nullable": True},
@@ -238,6 +259,7 @@ class TestReach:
         ({"$ref": "#/anyOf/7", "anyOf": [{}]}, "cannot be resolved"),
         ({"$ref": "#nowhere"}, "there is no such anchor"),
         ({"$ref": "https://example.org/x"}, "is outside the schema"),
+        ({"$id": "https://a.example/", "$ref": "http://["}, "'http://[' is not a valid URI reference"),
         ({"$ref": "#"}, "has no finite instance"),
         ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "has no finite instance"),
         ({"type": "string", "minLength": 3, "maxLength": 2}, "is above maxLength"),
@@ -256,12 +278,21 @@ class TestReach:
         ({"type": "object", "properties": []}, "properties must be an object"),
         ({"type": "object", "required": "a"}, "required must be an array of strings"),
         ({"type": "object", "required": ["a", "b"], "maxProperties": 1}, "below the number of required"),
+        ({"propertyNames": {"enum": ["a"]}, "minProperties": 2, "type": "object"}, "not enough names were found"),
+        ({"type": "object", "properties": {"a": {"type": "string", "minLength": 2, "maxLength": 1}},
+          "additionalProperties": False, "minProperties": 1}, "no object was found with minProperties 1"),
         ({"type": "object", "patternProperties": {"(": {}}, "minProperties": 1}, "is not a valid regular expression"),
     ],
 )  # fmt: skip
 def test_the_error_says_why_a_schema_cannot_be_satisfied(schema: Any, says: str) -> None:
     with pytest.raises(UndrawableError, match=re.escape(says)):
         instance(schema)
+
+
+def test_an_error_about_a_number_of_thousands_of_digits_is_short() -> None:
+    """Python itself refuses to print such a number."""
+    with pytest.raises(UndrawableError, match="a very large number"):
+        instance({"type": "integer", "minimum": 10**5000, "maximum": 0})
 
 
 def test_the_error_names_the_place_in_the_instance() -> None:
@@ -319,7 +350,9 @@ def test_a_value_of_a_large_enumeration_is_drawn() -> None:
     assert len(set(instances({"enum": names}, 3))) > 1
 
 
-@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (True, "true"), ([1], "an array")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "null"), (True, "true"), ([1], "an array"), ({"a": 1}, "an object")]
+)
 def test_a_refusal_shows_values_as_json_has_them(value: Any, shown: str) -> None:
     with pytest.raises(UndrawableError, match=re.escape(f"(got {shown})")):
         instance({"type": "string", "minLength": value} if value is not None else {"$ref": value})
