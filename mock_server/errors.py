@@ -123,7 +123,7 @@ def engine_busy(message: str) -> ApiError:
 
 
 def too_many_requests(limit: int) -> ApiError:
-    message = f"The server already handles {limit} requests, its limit (--max-requests); try again in a moment"
+    message = f"The server is at its limit of concurrent requests ({limit}, --max-requests); try again in a moment"
     return ApiError(429, message, type="rate_limit_error", code="too_many_requests", headers={"retry-after": "1"})
 
 

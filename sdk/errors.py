@@ -112,10 +112,10 @@ class ConfigError(SDKError, ValueError):
     for a value that does not belong in `field`.
     """
 
-    def __init__(self, problem: str, *, field: str = "", remedy: str = "", instead: str = "", **facts: Any) -> None:
-        super().__init__(f"{field}: {_advised(problem, remedy)}" if field else _advised(problem, remedy), **facts)
+    def __init__(self, message: str, *, field: str = "", remedy: str = "", instead: str = "", **facts: Any) -> None:
+        super().__init__(f"{field}: {_advised(message, remedy)}" if field else _advised(message, remedy), **facts)
         self.field = field
-        self.problem = problem
+        self.problem = message
         self.remedy = remedy
         self.instead = instead
 
@@ -144,9 +144,9 @@ class ConnectError(TransportError):
     words of their own find them apart.
     """
 
-    def __init__(self, problem: str, *, remedy: str = "", reason: ConnectReason | None = None, **facts: Any) -> None:
-        super().__init__(_advised(problem, remedy), **facts)
-        self.problem = problem
+    def __init__(self, message: str, *, remedy: str = "", reason: ConnectReason | None = None, **facts: Any) -> None:
+        super().__init__(_advised(message, remedy), **facts)
+        self.problem = message
         self.remedy = remedy
         self.reason = reason
 
