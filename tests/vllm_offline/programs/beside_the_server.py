@@ -46,7 +46,7 @@ async def ask_server(engine: LocalEngine, row: dict[str, Any]) -> str:
 
 def unfinished(engine: LocalEngine) -> int:
     """In vLLM's own books."""
-    return int(engine.core._core._engine.output_processor.get_num_unfinished_requests())
+    return int(engine.core._life.running._engine.output_processor.get_num_unfinished_requests())
 
 
 def main() -> None:
