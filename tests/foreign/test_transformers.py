@@ -13,7 +13,7 @@ pytestmark = pytest.mark.foreign
 
 
 def test_default_options_measure_transformers_serve(transformers_serve: str, tmp_path: Path) -> None:
-    # it lists only what the poller's cache holds: the model has to be named
+    # it lists only what the hub's cache holds: the model has to be named
     run = measure(transformers_serve, tmp_path, "--model", str(MODEL))
     assert_every_request_succeeded(run)
     assert run.result["negotiated"]["fixed_length"] is False
