@@ -116,15 +116,15 @@ def choose_address(
     if base_url is not None and (host is not None or port is not None):
         problem = "--base-url and --host/--port exclude each other; keep one of them"
         raise UsageError(problem, "base_url", "host", "port")
-    blamed = "--host" if base_url is None else "--base-url"
-    base_url = base_url or _url_of(host, port)
+    parameter = "host" if base_url is None else "base_url"
+    if base_url is None:
+        base_url = _url_of(host, port)
     if embedded and base_url is not None:
         problem = "--engine, --server-profile and similar options are for the embedded server"
         raise UsageError(f"{problem}; leave them out, or the address", "engine", "server_profile")
     source = None
     if base_url is None and not embedded and (named := environment.get(BASE_URL_VARIABLE)):
-        base_url = named
-        source = blamed = BASE_URL_VARIABLE
+        base_url, source = named, BASE_URL_VARIABLE
     if base_url is None:
         if path is not None:
             problem = f"--endpoint {path}: a path needs your own server; give --base-url, or --endpoint chat"
@@ -133,7 +133,8 @@ def choose_address(
     try:
         address = read_address(base_url)
     except ValueError as error:
-        raise UsageError(f"{blamed}: {error}", blamed.removeprefix("--").replace("-", "_")) from None
+        blamed = source or f"--{parameter.replace('_', '-')}"
+        raise UsageError(f"{blamed}: {error}", *([] if source else [parameter])) from None
     return address if path is None else _at_path(address, base_url, path), source
 
 

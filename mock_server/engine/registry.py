@@ -37,7 +37,7 @@ def find_kind(name: str) -> EngineKind[Any]:
 
 
 def make_engine(name: str, model: ServedModel, options: CommonOptions | None = None) -> Engine:
-    """`options` must be of the engine's own type; None stands for its defaults.
+    """`options` is an instance of the engine's `options` type. None means its defaults.
 
     Raises `EngineOptionError` for an unknown name and for options that do not fit.
     """

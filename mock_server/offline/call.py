@@ -20,7 +20,7 @@ Requests = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`runs` are the rows, including those that could not be read."""
+    """`runs` has an entry for every row, even if the row could not be read."""
 
     engine: LocalEngine
     template: Template

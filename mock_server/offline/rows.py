@@ -40,7 +40,7 @@ class FailedResponse(TypedDict):
 
 
 class RowsFailedError(Exception):
-    """Some rows failed. `results` has the results of all rows in order, including those that did not fail."""
+    """Some rows failed. `results` has the result of every row, failed or not, in order."""
 
     def __init__(self, results: Sequence[InferResponse | FailedResponse]) -> None:
         self.results = list(results)
