@@ -11,7 +11,6 @@ from mock_server.commands.option_types import TEXT, SwitchParam
 from streamgauge.option_sections import SectionedOption, dashed, repeat_options, write_sections
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Decorator = Callable[[_F], _F]
 _NAME_WIDTH = 34
 _TYPED = "streamgauge.typed"
 
