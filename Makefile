@@ -61,10 +61,10 @@ test: setup  ## the fast tests
 $(PYTHONS:%=test-%): test-%: .venv-%/.ready
 	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not one_python" $(ARGS)
 
-test-pythons: setup  ## tests/unit and tests/contract on the other Pythons that are here, of 3.11, 3.12 and 3.13
+test-pythons: setup  ## the SDK's and the contract tests on the other Pythons that are here, of 3.11, 3.12 and 3.13
 	@status=0; for version in $$($(OTHER_PYTHONS)); do \
 		echo "on Python $$version:"; \
-		$(MAKE) --no-print-directory test-$$version ARGS="tests/unit tests/contract tests/test_*.py $(ARGS)" || status=1; \
+		$(MAKE) --no-print-directory test-$$version ARGS="tests/unit/sdk tests/contract $(ARGS)" || status=1; \
 	done; exit $$status
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)

@@ -64,7 +64,7 @@ def later() -> Later:
         tasks: set[asyncio.Task[None]] = set()
 
         def start(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
-            task = loop.create_task(make())
+            task = _begin(loop, make())
             tasks.add(task)  # a loop holds only weak references to its tasks
             task.add_done_callback(tasks.discard)
 
@@ -83,6 +83,13 @@ def later() -> Later:
             token.run_sync_soon(spawn, make)
 
     return later_on_trio
+
+
+def _begin(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Create a task that has begun if Python allows it: a loop that ends drops those that have not."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
 
 
 class Alarm(Protocol):
