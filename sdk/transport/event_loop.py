@@ -86,7 +86,7 @@ def later() -> Later:
 
 
 def _begin(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Create a task that has begun if Python allows it: a loop that ends drops those that have not."""
+    """Start a task at once where Python allows it, because a loop that ends drops tasks that have not begun."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
     return loop.create_task(coroutine)
