@@ -42,6 +42,7 @@ class Bounds:
         self._alarm_ns = inf
         self._late_ns = 0
         self._cut_ns = 0
+        self._told_ns = 0
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work. Raises its error, or the RequestTimeoutError of the limit that passed."""
@@ -59,7 +60,7 @@ class Bounds:
                 result: T = end.value
                 return result
         self._waiting = interruption()
-        self._cut_ns = 0
+        self._cut_ns = self._told_ns = 0
         self._watch()
         try:
             with self._waiting:
@@ -100,8 +101,14 @@ class Bounds:
             return result
 
     def _give_up(self, work: Coroutine[Any, Any, object], error: BaseException) -> None:
-        """Drop work that goes on too long after its interruption, and raise the error instead."""
-        if self._cut_ns and monotonic_ns() >= self._cut_ns + FINISH_NS:
+        """Drop work that goes on too long after its interruption, and raise the error instead.
+
+        The time counts from when the work was told: a busy loop tells it late.
+        """
+        now_ns = monotonic_ns()
+        if self._cut_ns and not self._told_ns:
+            self._told_ns = now_ns
+        elif self._cut_ns and now_ns >= self._told_ns + FINISH_NS:
             with contextlib.suppress(BaseException):  # it may swallow this too
                 work.throw(_Dropped())
                 work.close()

@@ -16,18 +16,20 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+import trio
 
 from sdk import (
     AsyncInferenceClient,
     FirstByteTimeoutError,
     InferenceClient,
+    RetryPolicy,
     SDKError,
     StallTimeoutError,
     Timeouts,
     TotalTimeoutError,
 )
 from sdk.deadline import Deadline
-from sdk.transport.base import Block, Head, Request
+from sdk.transport.base import FINISH_S, Block, Head, Request
 from sdk.transport.fake import AsyncFakeTransport, FakeAnswer, FakeTransport
 from sdk.transport.httpx import HttpxTransport
 from tests.support.serving import ROOT
@@ -123,6 +125,32 @@ def go_on() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+def test_work_on_a_busy_loop_is_interrupted_before_it_is_dropped() -> None:
+    """Each turn of the loop takes longer than work may take after its interruption; a nursery must not be dropped."""
+
+    async def in_a_nursery(*_: Any) -> Any:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await trio.sleep_forever()
+
+    async def keep_busy() -> None:
+        while True:
+            time.sleep(FINISH_S * 1.2)
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        client = AsyncInferenceClient(
+            "http://x", transport=lambda: Async(in_a_nursery), timeout=0.1, retries=RetryPolicy(0)
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keep_busy)
+            with pytest.raises(TotalTimeoutError):
+                await client.chat("m", "q")
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
 
 
 def test_a_programs_own_blocking_transport(go_on: threading.Event) -> None:

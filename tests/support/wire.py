@@ -83,6 +83,19 @@ class Peer:
         return bool(data)
 
 
+_used_ports: set[int] = set()
+
+
+def _listen() -> socket.socket:
+    """A listener on a port that no server of this process had: what the functions keep belongs to an address."""
+    while True:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        if (port := listener.getsockname()[1]) not in _used_ports:
+            _used_ports.add(port)
+            return listener
+        listener.close()
+
+
 class WireServer:
     """Runs `play(peer)` in a thread for each connection; the connection is closed when it returns.
 
@@ -92,7 +105,7 @@ class WireServer:
     def __init__(self, play: Callable[[Peer], None], tls: ssl.SSLContext | None = None) -> None:
         self._play = play
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = _listen()
         self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self.peers: list[Peer] = []
