@@ -137,7 +137,7 @@ def test_work_on_a_busy_loop_is_interrupted_before_it_is_dropped() -> None:
 
     async def keep_busy() -> None:
         while True:
-            time.sleep(FINISH_S * 1.2)
+            time.sleep(FINISH_S * 1.2)  # noqa: ASYNC251 - the loop is busy
             await trio.lowlevel.checkpoint()
 
     async def main() -> None:
