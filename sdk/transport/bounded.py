@@ -105,10 +105,11 @@ class Bounds:
 
         The time counts from when the work was told: a busy loop tells it late.
         """
+        if not self._cut_ns:
+            return
         now_ns = monotonic_ns()
-        if self._cut_ns and not self._told_ns:
-            self._told_ns = now_ns
-        elif self._cut_ns and now_ns >= self._told_ns + FINISH_NS:
+        self._told_ns = self._told_ns or now_ns
+        if now_ns >= self._told_ns + FINISH_NS:
             with contextlib.suppress(BaseException):  # it may swallow this too
                 work.throw(_Dropped())
                 work.close()

@@ -74,11 +74,14 @@ def refusing(refusals: int, status: str = "429 Slow", headers: str = "") -> Call
     return play
 
 
+STATUSES = ["429 Slow", "503 Busy", "400 Bad", "500 Oops"]
+
+
 def pauses(records: list[Record]) -> list[float]:
     return [((record.free_ns or 0) - record.end_ns) / S for record in records]
 
 
-@pytest.mark.parametrize("status", ["429 Slow", "503 Busy", "400 Bad", "500 Oops"])
+@pytest.mark.parametrize("status", STATUSES)
 def test_after_a_refusal_the_slot_pauses_and_each_request_counts_once(drive: Drive, status: str) -> None:
     with WireServer(refusing(3, status)) as server:
         records, _ = drive(server.url, requests=5)
@@ -90,9 +93,10 @@ def test_after_a_refusal_the_slot_pauses_and_each_request_counts_once(drive: Dri
     assert all((record.send_ns or 0) >= record.sched_ns for record in records)
 
 
-def test_a_pause_begins_when_the_refusal_has_arrived() -> None:
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_pause_begins_when_the_refusal_has_arrived(status: str) -> None:
     """The other wire reads its clock after it has read the body, which a busy machine delays."""
-    with WireServer(refusing(3)) as server:
+    with WireServer(refusing(3, status)) as server:
         records, _ = run_load("kernel", server.url, requests=4)
     for number, pause in enumerate(pauses(records[:3])):
         assert FIRST_PAUSE_S * 2**number / 2 <= pause <= FIRST_PAUSE_S * 2**number

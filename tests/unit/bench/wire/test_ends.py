@@ -66,16 +66,24 @@ def test_a_connection_is_used_again_after_the_late_end_of_a_body(drive: Drive) -
     assert [record.outcome for record in records] == [Outcome.OK] * 8
 
 
-def test_an_end_that_comes_with_the_body_is_not_recorded() -> None:
-    def play(peer: Peer) -> None:
-        while peer.read_request():
-            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-            body = b"".join(WHOLE)
-            peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+def with_its_end(peer: Peer) -> None:
+    """Each body and its end are sent at once."""
+    while peer.read_request():
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        body = b"".join(WHOLE)
+        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
-    with WireServer(play) as server:
-        records, _ = run_load("kernel", server.url, requests=3)
+
+def test_a_connection_is_used_again_after_a_timely_end_of_the_body(drive: Drive) -> None:
+    with WireServer(with_its_end) as server:
+        records, _ = drive(server.url, requests=3)
         assert server.connections == 1
+    assert [record.outcome for record in records] == [Outcome.OK] * 3
+
+
+def test_an_end_that_comes_with_the_body_is_not_recorded() -> None:
+    with WireServer(with_its_end) as server:
+        records, _ = run_load("kernel", server.url, requests=3)
     assert [record.free_ns for record in records] == [None] * 3
 
 
