@@ -14,6 +14,10 @@ usage: streamgauge COMMAND [OPTIONS]
 
   bench      load-test the embedded server or any OpenAI-compatible one   (python -m bench)
   deploy     serve a real or a simulated model                            (python -m mock_server deploy)
+  infer      chat with a model in the terminal, or evaluate it            (python -m mock_server infer)
+  app-ui     chat with a model in the browser                             (python -m mock_server app-ui)
+  sft        fine-tune a model with LoRA                                  (python -m mock_server sft)
+  export     merge an adapter into its model, or quantize a model         (python -m mock_server export)
 
 `streamgauge COMMAND --help` lists the options of a command, `streamgauge --version` prints the release."""
 

@@ -25,7 +25,8 @@ from tests.support.serving import ROOT
     ("args", "says"),
     [
         (["--prot", "1"], "Did you mean one of: '--host', '--port'"),
-        (["deplyo"], "No such command 'deplyo'"),
+        (["deplyo"], "No such command 'deplyo'. Did you mean deploy?"),
+        (["app_uii"], "No such command 'app_uii'. Did you mean app-ui?"),
         (["deploy", "extra"], "unexpected extra argument"),
         (["--port", "70000"], "70000"),
         (["--profile", "demos"], "Did you mean demo?"),
