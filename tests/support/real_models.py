@@ -28,6 +28,11 @@ def tiny_model() -> Path:
     return _made("tiny", "tiny_model.py")
 
 
+def tiny_types() -> Path:
+    """A folder of tiny models in the architectures of the page's types: `qwen2`, `llama`, `yi`, four-bit ones …"""
+    return _made("types", "tiny_types.py")
+
+
 def _made(name: str, script: str) -> Path:
     """As the script makes it now; made anew when that or the base has changed."""
     if not (BASE / ".recipe").exists() or not PYTHON.exists():

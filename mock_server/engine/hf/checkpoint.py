@@ -46,6 +46,19 @@ def tensor_shapes(folder: Path, file: str = "model.safetensors") -> dict[str, Sh
     return {name: shape for path in files if path.is_file() for name, shape in _shapes_of(path).items()}
 
 
+def has_four_bit_weights(folder: Path) -> bool:
+    """Whether the configuration says that matrices are kept in four bits: GPTQ, AWQ or compressed-tensors.
+
+    Raises `BadFileError`.
+    """
+    said = read_json(folder / CONFIG).get("quantization_config")
+    if not isinstance(said, dict):
+        return False
+    groups = said.get("config_groups")
+    weights = [group.get("weights") for group in groups.values()] if isinstance(groups, dict) else []
+    return 4 in (said.get("bits"), *(each.get("num_bits") for each in weights if isinstance(each, dict)))
+
+
 def _shapes_of(path: Path) -> dict[str, Shape]:
     """Reads only the header: eight bytes with its length, then JSON."""
     with _opened(path) as file:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 import vllm
 import vllm.exceptions as vllm_exceptions
 from prometheus_client import REGISTRY, generate_latest
@@ -30,6 +31,7 @@ from mock_server.engine.errors import (
     EngineStartError,
     RequestRefusedError,
 )
+from mock_server.engine.hf.checkpoint import CONFIG, has_four_bit_weights
 from mock_server.engine.vllm.call_schema import call_list_schema
 from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
@@ -78,6 +80,7 @@ class VllmCore:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """`arguments` are fields of `AsyncEngineArgs`. Raises `EngineStartError` for an unknown one."""
         arguments = _fitted(_quiet(_known(arguments)))
+        _check_four_bits(Path(str(arguments["model"])))
         # vLLM chooses the batch size by it: otherwise, batches are half or an eighth as large as with `vllm serve`
         context = UsageContext.OPENAI_API_SERVER
         self._engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments), usage_context=context)
@@ -226,6 +229,21 @@ def _quiet(arguments: dict[str, Any]) -> dict[str, Any]:
     ):
         return {"use_tqdm_on_load": False, **arguments}
     return arguments
+
+
+def _check_four_bits(model: Path) -> None:
+    """vLLM multiplies by weights of four bits with AVX-512 alone. It does not say so before it dies of a request.
+
+    Raises `EngineStartError`.
+    """
+    if not current_platform.is_cpu() or not (model / CONFIG).is_file() or not has_four_bit_weights(model):
+        return
+    current_platform.import_kernels()
+    if not hasattr(torch.ops._C, "cpu_gemm_wna16"):  # noqa: SLF001 - where torch puts what a library registers
+        raise EngineStartError(
+            f"vLLM cannot serve {model} on this CPU: weights of four bits need AVX-512, which it lacks. Serve the model"
+            " on a GPU or on another CPU, or serve the one that it was made from."
+        )
 
 
 def _fitted(arguments: dict[str, Any]) -> dict[str, Any]:

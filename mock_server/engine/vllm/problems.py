@@ -44,6 +44,18 @@ _REMEDIES: tuple[tuple[re.Pattern[str], tuple[Part, ...]], ...] = (
         ("Choose a shorter context with ", Setting("max_model_len"), "."),
     ),
     (
+        re.compile(r"not supported for quantization method", re.I),
+        ("Choose one of these types with ", Setting("dtype"), "."),
+    ),
+    (
+        re.compile(r"was supported in vLLM until", re.I),
+        (
+            "Or use a newer model of its family, such as ",
+            Setting("model_type", "qwen1half-7b-chat"),
+            " for the first Qwen.",
+        ),
+    ),
+    (
         re.compile(r"config file for \w+|quantization", re.I),
         (
             "The model's files must be quantized in that way: leave ",

@@ -52,6 +52,14 @@ def test_without_a_log_file_the_message_points_to_the_log_above(tmp_path: Path) 
         ("We couldn't connect to 'https://huggingface.co' to load the files", "make sure that the hub is reachable"),
         ("Please pass the argument `trust_remote_code=True`", "--trust-remote-code true"),
         ("Cannot find the config file for gptq", "leave --quantization out"),
+        (
+            "torch.float32 is not supported for quantization method awq. Supported dtypes: [torch.float16]",
+            "Choose one of these types with --dtype.",
+        ),
+        (
+            "Model architecture QWenLMHeadModel was supported in vLLM until v0.23.0, and is not supported anymore.",
+            "such as --model-type qwen1half-7b-chat for the first Qwen.",
+        ),
     ],
 )
 def test_a_known_cause_has_a_remedy(message: str, remedy: str, tmp_path: Path) -> None:
