@@ -55,8 +55,9 @@ def has_four_bit_weights(folder: Path) -> bool:
     if not isinstance(said, dict):
         return False
     groups = said.get("config_groups")
-    weights = [group.get("weights") for group in groups.values()] if isinstance(groups, dict) else []
-    return 4 in (said.get("bits"), *(each.get("num_bits") for each in weights if isinstance(each, dict)))
+    schemes = [group for group in groups.values() if isinstance(group, dict)] if isinstance(groups, dict) else []
+    weights = [scheme["weights"] for scheme in schemes if isinstance(scheme.get("weights"), dict)]
+    return 4 in (said.get("bits"), *(each.get("num_bits") for each in weights))
 
 
 def _shapes_of(path: Path) -> dict[str, Shape]:

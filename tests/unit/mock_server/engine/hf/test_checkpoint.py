@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mock_server.engine.hf.checkpoint import read_json, tensor_shapes
+from mock_server.engine.hf.checkpoint import has_four_bit_weights, read_json, tensor_shapes
 from tests.support.checkpoints import BASE_SHAPES, write_base
 
 
@@ -30,3 +32,19 @@ def test_invalid_json_is_named(tmp_path: Path, content: str, says: str) -> None:
     file.write_text(content)
     with pytest.raises(ValueError, match=says):
         read_json(file)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_so"),
+    [
+        (None, False),
+        ({"quant_method": "gptq", "bits": 4}, True),
+        ({"quant_method": "gptq", "bits": 8}, False),
+        ({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}, True),
+        ({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 8}}}}, False),
+        ({"config_groups": {"group_0": None}}, False),
+    ],
+)
+def test_weights_of_four_bits_are_told_by_the_configuration(tmp_path: Path, said: Any, is_so: bool) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": said}))
+    assert has_four_bit_weights(tmp_path) is is_so
