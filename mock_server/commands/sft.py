@@ -21,7 +21,7 @@ from mock_server.models.templates import TemplateError, find_template
 from mock_server.training.errors import TrainingError, TrainingOptionError
 from mock_server.training.run_folder import LOG, checkpoints
 from mock_server.training.settings import TrainSettings
-from mock_server.training.sft import Ended, Run, model_fingerprint, resume_run, start_run, train
+from mock_server.training.sft import Ended, Run, load_rows, model_fingerprint, resume_run, start_run, train
 from streamgauge.install import install_command
 from streamgauge.option_sections import CONTEXT
 
@@ -46,9 +46,6 @@ def sft(ctx: click.Context, /, **options: Any) -> None:
     Writes checkpoints to OUTPUT_DIR/MODEL/vN-TIME/checkpoint-STEP. Each is an adapter that infer, deploy and export
     take with --ckpt_dir.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(f"sft needs {', '.join(missing)}: {install_command('train')}")
     try:
         run = _run(ctx, options)
     except (DatasetError, ModelSourceError, TemplateError, TrainingOptionError) as error:
@@ -66,14 +63,26 @@ def _run(ctx: click.Context, options: Mapping[str, Any]) -> Run:
     if checkpoint is None:
         source = _source(options)
         settings = TrainSettings(**_settings(options, source))
-        return start_run(settings, Path(options["output_dir"]).expanduser(), source.name, datetime.now().astimezone())
+        rows = load_rows(settings)
+        _check_installed()
+        output_dir = Path(options["output_dir"]).expanduser()
+        return start_run(settings, rows, output_dir, source.name, datetime.now().astimezone())
     has_model = bool(typed & {"model_type", "model_id_or_path"})
     given = _settings(options, _source(options) if has_model else None)
     if has_model:
         typed = (typed - {"model_type"}) | {"model_id_or_path"}
     if _RANKS in os.environ:
         typed = typed | {"nproc_per_node"}
-    return resume_run(given, typed, Path(checkpoint))
+    run = resume_run(given, typed, Path(checkpoint))
+    _check_installed()
+    return run
+
+
+def _check_installed() -> None:
+    """Raises `TrainingError`."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise TrainingError(f"sft needs {', '.join(missing)}: {install_command('train')}")
 
 
 def _source(options: Mapping[str, Any]) -> ModelSource:

@@ -27,6 +27,9 @@ from mock_server.training.settings import TrainSettings, read_settings, resumed_
 from mock_server.training.split import split, with_answers
 from mock_server.training.stopping import StopRequest, signals_ask
 
+Rows = tuple[list[Sample], list[Sample]]
+"""To train on, and held back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -45,9 +48,9 @@ class Ended:
     checkpoint: Path | None
 
 
-def start_run(settings: TrainSettings, output_dir: Path, name: str, now: datetime) -> Run:
-    """Reads the data and makes the folder. Raises `DatasetError` and `TrainingError`."""
-    train, val = _load(settings)
+def start_run(settings: TrainSettings, rows: Rows, output_dir: Path, name: str, now: datetime) -> Run:
+    """Makes the folder and keeps the rows in it. Raises `TrainingError`."""
+    train, val = rows
     folder = run_folder.new_run(output_dir, name, now)
     try:
         settings.write(folder)
@@ -71,7 +74,7 @@ def resume_run(given: Mapping[str, Any], typed: Collection[str], checkpoint: Pat
         raise TrainingOptionError(
             f"{checkpoint} was trained on {model}, and there is now another model, or none: put it back to resume"
         )
-    if "dataset" in typed and _load(settings) != _saved_rows(folder):
+    if "dataset" in typed and load_rows(settings) != _saved_rows(folder):
         raise TrainingOptionError(
             Setting("dataset", " ".join(settings.dataset)),
             f" has other rows than the run has in {folder}: leave it out to go on with those, or start a new run",
@@ -123,7 +126,8 @@ def model_fingerprint(model: str) -> str | None:
         raise TrainingError(f"the model in {folder} cannot be read: {error.strerror or error}") from None
 
 
-def _load(settings: TrainSettings) -> tuple[list[Sample], list[Sample]]:
+def load_rows(settings: TrainSettings) -> Rows:
+    """The rows to train on, and those that are held back. Raises `DatasetError`."""
     sources = [parse_source(text) for text in settings.dataset]
     if not sources:
         raise DatasetError("name what to train on with ", Setting("dataset"))
@@ -133,7 +137,7 @@ def _load(settings: TrainSettings) -> tuple[list[Sample], list[Sample]]:
     return _plain(train), _plain(val)
 
 
-def _saved_rows(folder: Path) -> tuple[list[Sample], list[Sample]]:
+def _saved_rows(folder: Path) -> Rows:
     saved = find_saved(folder)
     return _plain(read_samples(saved.train)), _plain(read_samples(saved.val)) if saved.val else []
 
