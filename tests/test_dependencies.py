@@ -72,6 +72,8 @@ BROUGHT = {
 
 OPTIONAL = {
     ("streamgauge", "click"): "in the options that the server and the bench have; the extras of both declare it",
+    ("mock_server", "llmcompressor"): "in the quantizer's own environment",
+    ("mock_server", "compressed_tensors"): "in the quantizer's own environment",
     ("sdk", "trio"): "imported where the program runs trio already",
     ("sdk", "httpx"): "for type checkers",
     ("tests", "schemathesis"): "in its own environment, .venv-fuzz",

@@ -210,31 +210,33 @@ def _not_loaded(settings: TrainSettings, what: str, error: Exception) -> Trainin
     return TrainingError(f"the {what} of {settings.model_id_or_path} cannot be loaded: {reason}")
 
 
-def _rows(run: Path, settings: TrainSettings, tokenizer: Any, say: Say) -> tuple[list[EncodedRow], list[EncodedRow]]:
-    saved = find_saved(run)
-    train_samples = read_samples(saved.train)
-    val_samples = read_samples(saved.val) if saved.val else []
+def encoded_rows(samples: Sequence[Sample], tokenizer: Any) -> list[EncodedRow]:
+    """The rows with the tokenizer's chat template."""
 
     def render(messages: Sequence[Message], *, add_generation_prompt: bool) -> list[int]:
         turns = [message._asdict() for message in messages]
         found = tokenizer.apply_chat_template(turns, add_generation_prompt=add_generation_prompt, return_dict=True)
         return list(found["input_ids"])
 
-    def encoded(samples: Sequence[Sample]) -> list[EncodedRow]:
-        ends = {tokenizer.eos_token_id}
-        rows = [encode(each, each.response or "", render, ends, tokenizer.eos_token_id) for each in samples]
-        limit = settings.max_length
-        return rows if limit is None else [row for row in rows if len(row.input_ids) <= limit]
+    end = tokenizer.eos_token_id
+    return [encode(sample, sample.response or "", render, {end}, end) for sample in samples]
 
-    train_rows, val_rows = encoded(train_samples), encoded(val_samples)
-    left_out = len(train_samples) + len(val_samples) - len(train_rows) - len(val_rows)
-    if not train_rows:
-        raise TrainingOptionError(
-            Setting("max_length", settings.max_length), ": all rows are longer than this many tokens"
-        )
+
+def _rows(run: Path, settings: TrainSettings, tokenizer: Any, say: Say) -> tuple[list[EncodedRow], list[EncodedRow]]:
+    saved = find_saved(run)
+    train = encoded_rows(read_samples(saved.train), tokenizer)
+    val = encoded_rows(read_samples(saved.val), tokenizer) if saved.val else []
+    limit = settings.max_length
+    if limit is None:
+        return train, val
+    short_train, short_val = ([row for row in rows if len(row.input_ids) <= limit] for rows in (train, val))
+    option = Setting("max_length", limit)
+    if not short_train:
+        raise TrainingOptionError(option, ": every row has more tokens than that")
+    left_out = len(train) + len(val) - len(short_train) - len(short_val)
     if left_out:
-        say(f"left out: {left_out} rows longer than {Setting('max_length', settings.max_length)} tokens")
-    return train_rows, val_rows
+        say(f"left out: {left_out} rows with more tokens than {option}")
+    return short_train, short_val
 
 
 def _dataset(rows: Sequence[EncodedRow]) -> Dataset:
