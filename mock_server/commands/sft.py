@@ -140,7 +140,7 @@ def _train(run: Run) -> int:
         return _INTERRUPTED
     except WordedError as error:
         kind = WrongUseError if isinstance(error, (TrainingOptionError, DatasetError)) else click.ClickException
-        raise kind(f"{error}{_how_to_resume(run)}") from None
+        raise kind(f"{error}{_how_to_resume(run, otherwise='')}") from None
     return _report(run, ended)
 
 
@@ -148,18 +148,18 @@ def _report(run: Run, ended: Ended) -> int:
     outcome = ended.outcome
     if outcome.was_stopped:
         click.echo(
-            f"stopped after step {outcome.step} of {outcome.steps}; nothing is lost.{_how_to_resume(run)}", err=True
+            f"stopped after step {outcome.step} of {outcome.steps}; nothing is lost{_how_to_resume(run)}", err=True
         )
         return _INTERRUPTED
     click.echo(f"done: {outcome.step} steps; figures in {run.folder / LOG}; checkpoint {ended.checkpoint}")
     return 0
 
 
-def _how_to_resume(run: Run) -> str:
+def _how_to_resume(run: Run, otherwise: str = " before the first checkpoint: nothing is kept") -> str:
     saved = checkpoints(run.folder) if run.folder.is_dir() else []
     if not saved:
-        return " before the first checkpoint: nothing is kept"
-    return f" Go on with: {_program()} sft --resume_from_checkpoint {saved[-1]}"
+        return otherwise
+    return f". Go on with: {_program()} sft --resume_from_checkpoint {saved[-1]}"
 
 
 def _program() -> str:

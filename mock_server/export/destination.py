@@ -50,11 +50,10 @@ def written_beside(target: Path) -> Iterator[Path]:
     lock = target.with_name(f".{target.name}.lock")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        handle = _take(lock, target)
     except OSError as error:
         raise ExportError(f"{target.parent} cannot be written: {error.strerror or error}") from None
     try:
-        _take(handle, target)
         _recover(target, partial, replaced)
         try:
             partial.mkdir()
@@ -68,11 +67,18 @@ def written_beside(target: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def _take(handle: int, target: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ExportError(f"another export writes {target}: wait for it to end, or stop it") from None
+def _take(lock: Path, target: Path) -> int:
+    """A descriptor of the file, locked."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise ExportError(f"another export writes {target}: wait for it to end, or stop it") from None
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)  # an export that has just ended removed the file
 
 
 def _recover(target: Path, partial: Path, replaced: Path) -> None:

@@ -47,7 +47,7 @@ def _run(command: list[str], place: str, errors: int, say: Say) -> int:
     environment = {name: value for name, value in os.environ.items() if name not in _NOISE}
     environment.setdefault("OMP_WAIT_POLICY", "passive")
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+        command, cwd=place, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
     ) as program:
         try:
             for line in program.stdout or ():

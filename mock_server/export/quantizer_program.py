@@ -3,7 +3,8 @@ module of this package: `python quantizer_program.py JOB`, a JSON file. Prints l
 on standard error is why it failed.
 
 The job has `model` and `folder` (the folder that is filled), `method` (gptq, awq or rtn), `rows` (lists of messages,
-empty for rtn) and `length` (tokens per row).
+empty for rtn) and `length` (tokens per row). The program ends when its standard input closes, as it does when the
+process that started it is killed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ class _CannotQuantizeError(Exception):
 
 
 def main() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
     try:
@@ -31,6 +34,11 @@ def main() -> None:
     except (_CannotQuantizeError, OSError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"\n{' '.join(str(error).split())[:400] or type(error).__name__}\n")
         sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
 
 
 def quantize(job: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Outcome:
 
     def write(self, run: Path) -> None:
         """For the process that launched the ranks."""
-        partial = run / f"{_FILE}.partial"
+        partial = run / f"{_FILE}.{os.getpid()}"  # ranks may fail at the same time
         partial.write_text(json.dumps(asdict(self)), "utf-8")
         partial.replace(run / _FILE)
 

@@ -18,8 +18,14 @@ _PACKAGES = Path(__file__).resolve().parent.parent.parent
 _GRACE_S = 10
 
 
-def train_in_ranks(run: Path, settings: TrainSettings, checkpoint: Path | None, stop: StopRequest) -> Outcome:
-    """Ctrl-C asks all ranks to save and stop; a second one ends them at once. Raises `TrainingError`."""
+def train_in_ranks(
+    run: Path, settings: TrainSettings, checkpoint: Path | None, stop: StopRequest, lock: int
+) -> Outcome:
+    """Ctrl-C asks all ranks to save and stop; a second one ends them at once.
+
+    `lock` is the descriptor that keeps others out of the folder: the ranks keep it while they end, if this process is
+    killed. Raises `TrainingError`.
+    """
     take_outcome(run)  # of a launcher that was killed
     stop.is_training = True
     with (run / _LOG).open("ab") as log:
@@ -27,6 +33,7 @@ def train_in_ranks(run: Path, settings: TrainSettings, checkpoint: Path | None, 
             _command(run, settings, checkpoint),
             stderr=log,
             stdin=subprocess.DEVNULL,
+            pass_fds=[lock],
             env=_environment(settings),
             start_new_session=True,  # the terminal's Ctrl-C is for us alone
         )

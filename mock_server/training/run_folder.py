@@ -113,14 +113,17 @@ def _step_in(line: str) -> float:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other runs out of the folder. Raises `TrainingError` if one is in it."""
+def locked(folder: Path) -> Iterator[int]:
+    """Keeps other runs out of the folder, as long as this process or one that inherits the descriptor lives.
+
+    Raises `TrainingError` if another run is in it.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TrainingError(f"another run is training in {folder}: wait for it to end, or stop it") from None
-        yield
+        yield handle
     finally:
         os.close(handle)

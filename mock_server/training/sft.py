@@ -85,7 +85,7 @@ def resume_run(given: Mapping[str, Any], typed: Collection[str], checkpoint: Pat
 def train(run: Run, say: Any) -> Ended:
     """Raises `TrainingError`, `KeyboardInterrupt` if it was interrupted before there was anything to save."""
     stop = StopRequest(run.folder)
-    with run_folder.locked(run.folder):
+    with run_folder.locked(run.folder) as lock:
         stop.clear()
         run_folder.remove_incomplete(run.folder)
         run.settings.write(run.folder)
@@ -93,7 +93,7 @@ def train(run: Run, say: Any) -> Ended:
             run_folder.cut_log(run.folder, run_folder.step_of(run.checkpoint) or 0)
         try:
             with signals_ask(stop):
-                outcome = _train(run, stop, say)
+                outcome = _train(run, stop, lock, say)
         except OSError as error:
             problem = "no space left on its disk" if full_disk(error) else str(error)
             raise TrainingError(f"the run in {run.folder} ended: {problem}") from None
@@ -106,9 +106,9 @@ def train(run: Run, say: Any) -> Ended:
     return Ended(outcome, saved[-1] if saved else None)
 
 
-def _train(run: Run, stop: StopRequest, say: Any) -> Outcome:
+def _train(run: Run, stop: StopRequest, lock: int, say: Any) -> Outcome:
     if run.settings.nproc_per_node > 1:
-        return train_in_ranks(run.folder, run.settings, run.checkpoint, stop)
+        return train_in_ranks(run.folder, run.settings, run.checkpoint, stop, lock)
     prepare(run.settings)
     from mock_server.training import trainer
 
