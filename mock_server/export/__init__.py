@@ -1,0 +1,1 @@
+"""Models written anew: an adapter merged into its base, or weights in four bits."""
