@@ -79,7 +79,7 @@ def test_a_run_keeps_checkpoints_arguments_data_and_figures(finished: Path, tiny
     ]  # fmt: skip
     source = find_model(ckpt_dir=str(finished / "checkpoint-4"))
     assert source is not None
-    assert source.path == str(tiny)
+    assert Path(source.path) == tiny.resolve()
     saved = find_saved(finished / "checkpoint-4")
     assert saved.val is not None
     assert (len(read_samples(saved.train)), len(read_samples(saved.val))) == (10, 2)
@@ -115,7 +115,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny: Path, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--dataset", KEEP], f"--dataset {KEEP} differs from the run to be resumed"),
-        (["--model_id_or_path", BASE], f"--model-id-or-path {BASE} differs from the run to be resumed"),
+        (["--model_id_or_path", BASE], f"--model-id-or-path {BASE.resolve()} differs from the run to be resumed"),
         (["--lora_rank", 4], "--lora-rank 4 differs from the run to be resumed, which has 8"),
     ],
 )
