@@ -6,9 +6,10 @@ A command has `access_options`, reads them with `read_access`, and talks to the 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -16,9 +17,10 @@ from click.core import ParameterSource
 
 from mock_server.commands.arguments import EngineOption, Section
 from mock_server.commands.deployment import Deployment, read_model
-from mock_server.commands.engine_choice import MODEL_OPTIONS, NATIVE
+from mock_server.commands.engine_choice import MODEL_OPTIONS, NATIVE, choose_engine
 from mock_server.commands.model_options import model_option_names, model_options
 from mock_server.commands.wrong_use import DeployError, WrongUseError
+from mock_server.embedded.endpoint import Endpoint
 from mock_server.engine.errors import EngineError, EngineOptionError
 from mock_server.engine.registry import make_engine
 from mock_server.engine.wording import Setting
@@ -38,7 +40,8 @@ _PER_REQUEST = {
     "seed": "seed",
     "stop_words": "stop",
 }
-"""Options that a running server gets with each request, by their names there."""
+"""Options that become fields of each request where no engine in this process has them as defaults."""
+_SENT = frozenset({*_PER_REQUEST, "do_sample"})
 _NAMES_THE_MODEL = "model_id_or_path"
 
 _server = Section("Running server")
@@ -80,22 +83,7 @@ class OwnModel:
 
     deployment: Deployment
     model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An API to talk to. Leave what is None out of the client's arguments."""
-
-    base_url: str | None
-    api_key: str | None
-    model: str | None
-    """Who answers; None: the server's first model."""
-    system: str | None = None
-    """The system message of conversations that have none."""
-    request_fields: Mapping[str, Any] = field(default_factory=dict)
-    """What every request sets unless the user changes it, under the names of the API."""
-    check: Callable[[], None] = lambda: None
-    """Raises `EngineDeadError` if a model in this process has died, whose requests then fail for that reason."""
+    request_fields: Mapping[str, Any]
 
 
 def read_access(ctx: click.Context) -> RunningServer | OwnModel:
@@ -108,15 +96,18 @@ def read_access(ctx: click.Context) -> RunningServer | OwnModel:
         if options["base_url"] is not None or (names_no_model and os.environ.get(_URL_VARIABLE, "").strip()):
             return _running_server(options, said)
         _check_own(options, names_no_model)
-        deployment = read_model(options, said, engines_of)
-        return OwnModel(deployment, _who_answers(deployment, options["served_model"]))
+        engine = choose_engine(options)
+        sent = [name for name in said if name in _SENT and engine not in (engines_of[name] or (engine,))]
+        deployment = read_model(options, [name for name in said if name not in sent], engines_of)
+        fields = _request_fields(options, sent)
+        return OwnModel(deployment, _who_answers(deployment, options["served_model"]), fields)
     except (DeployError, EngineOptionError) as error:
         raise WrongUseError(str(error)) from None
 
 
 def _running_server(options: Mapping[str, Any], said: list[str]) -> RunningServer:
     """Raises `DeployError` for options that only a model in this process could follow."""
-    followed = {*_PER_REQUEST, "do_sample", "system", _NAMES_THE_MODEL}
+    followed = {*_SENT, "system", _NAMES_THE_MODEL}
     for name in said:
         if name in model_option_names() - followed:
             raise DeployError(
@@ -127,10 +118,15 @@ def _running_server(options: Mapping[str, Any], said: list[str]) -> RunningServe
         raise DeployError(
             Setting(_NAMES_THE_MODEL, by_path), " and ", Setting("served_model", by_name), " differ: leave one out"
         )
-    fields = {field: options[name] for name, field in _PER_REQUEST.items() if name in said}
-    if options.get("do_sample") is False:
-        fields["temperature"] = 0.0
+    fields = _request_fields(options, [name for name in said if name in _SENT])
     return RunningServer(options["base_url"], options["api_key"], by_name or by_path, options["system"], fields)
+
+
+def _request_fields(options: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    fields = {_PER_REQUEST[name]: options[name] for name in names if name in _PER_REQUEST}
+    if "do_sample" in names and options["do_sample"] is False:
+        fields["temperature"] = 0.0
+    return fields
 
 
 def _check_own(options: Mapping[str, Any], names_no_model: bool) -> None:
@@ -174,13 +170,14 @@ def reach(access: RunningServer | OwnModel) -> Iterator[Endpoint]:
         return
     from mock_server.embedded.server import EmbeddedServer  # imports the whole server
 
-    deployment = access.deployment
+    deployment, system = access.deployment, access.deployment.settings.system
     with contextlib.ExitStack() as stack:
         try:
             engine = make_engine(deployment.engine, deployment.model, deployment.options)
-            server = stack.enter_context(EmbeddedServer(engine, deployment.settings))
+            settings = dataclasses.replace(deployment.settings, system=None)  # callers send it: they may change it
+            server = stack.enter_context(EmbeddedServer(engine, settings))
         except EngineOptionError as error:
             raise WrongUseError(str(error)) from None
         except (EngineError, ListenError) as error:
             raise click.ClickException(str(error)) from None
-        yield Endpoint(server.base_url, server.api_key, access.model, deployment.settings.system, check=server.check)
+        yield Endpoint(server.base_url, server.api_key, access.model, system, access.request_fields, check=server.check)

@@ -25,12 +25,12 @@ _model = Section(MODEL_HEADING)
 _answers = Section(ANSWERS_HEADING)
 _adapters = Section(ADAPTERS_HEADING)
 
-MODEL = (
-    _model(
-        "--engine",
-        metavar="NAME",
-        help=f"{', '.join(ENGINES)}, or {NATIVE} (vllm serve). [default: vllm if a model is named, else sim]",
-    ),
+
+def _engine(others: str, default: str) -> Callable[[_F], _F]:
+    return _model("--engine", metavar="NAME", help=f"{', '.join(ENGINES)}{others}. [default: {default}]")
+
+
+_MODEL = (
     _model("--infer-backend", metavar="NAME", help=f"ms-swift's name for the engine: {', '.join(BACKENDS)}."),
     _model("--model-type", metavar="NAME", help="Model by type: qwen-7b-chat, smollm2-135m-instruct …"),
     _model("--model-id-or-path", "--model", "model_id_or_path", metavar="ID|DIR", help="Model by hub id or folder."),
@@ -54,6 +54,7 @@ MODEL = (
         help="Format in which the model marks its thoughts. [default: unknown for a real model]",
     ),
 )
+MODEL = (_engine(f", or {NATIVE} (vllm serve)", "vllm if a model is named, else sim"), *_MODEL)
 ANSWERS = (
     _answers("--system", type=click.STRING, metavar="TEXT", help="System message of conversations that have none."),
     _answers("--stop-words", multiple=True, metavar="TEXT...", help="Strings that end every answer."),
@@ -65,7 +66,7 @@ ADAPTERS = (
 
 def model_options() -> list[Callable[[_F], _F]]:
     """Those of this module and those of the engines, for a command that is no server."""
-    return [*MODEL, *ANSWERS, *ADAPTERS, *engine_options()]
+    return [_engine("", "vllm"), *_MODEL, *ANSWERS, *ADAPTERS, *engine_options()]
 
 
 @cache

@@ -8,8 +8,9 @@ import click
 import pytest
 
 from mock_server.commands.arguments import OptionsCommand
-from mock_server.commands.model_access import Endpoint, OwnModel, RunningServer, access_options, reach, read_access
+from mock_server.commands.model_access import OwnModel, RunningServer, access_options, reach, read_access
 from mock_server.commands.wrong_use import WrongUseError
+from mock_server.embedded.endpoint import Endpoint
 from mock_server.engine.base import Adapter
 from sdk import InferenceClient
 from streamgauge.option_sections import CONTEXT
