@@ -50,8 +50,6 @@ NOT_IMPORTED = {
     ("httpx", "httpx"): "a program makes the client; the SDK takes it as it takes one of httpx2",
     ("server", "uvloop"): "uvicorn takes it by name where it is installed",
     ("transformers", "accelerate"): "transformers loads models onto devices with it",
-    ("infer", "prompt-toolkit"): "the chat's line editing",
-    ("infer", "rouge-score"): "scores answers",
     ("app", "gradio"): "the chat page",
     ("dev", "pytest-timeout"): "a plugin of pytest",
     ("dev", "anyio"): "a plugin of pytest: it runs a test on each event loop",

@@ -7,19 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
-from mock_server.answer.message_reader import REASONING_FORMATS, TOOL_FORMATS
 from mock_server.commands.api_keys import VARIABLE
 from mock_server.commands.arguments import Section
 from mock_server.commands.config_file import use_config
-from mock_server.commands.engine_choice import BACKENDS, NATIVE
 from mock_server.commands.engine_options import engine_options
-from mock_server.commands.option_types import AdapterParam, HostParam, IntegerParam, NumberParam, SizeParam
+from mock_server.commands.model_options import ADAPTERS, ANSWERS, MODEL
+from mock_server.commands.option_types import HostParam, IntegerParam, NumberParam, SizeParam
 from mock_server.engine.options import ADAPTERS as ADAPTERS_HEADING
-from mock_server.engine.options import ANSWERS as ANSWERS_HEADING
-from mock_server.engine.options import MODEL as MODEL_HEADING
-from mock_server.engine.registry import ENGINES
 from mock_server.logs.output import LOG_FORMATS, configure_log
-from mock_server.models.source import DEFAULT_ADAPTER
 from mock_server.process.descriptors import MOST_CONNECTIONS
 from mock_server.request_limits import DEFAULT_LIMITS
 from streamgauge.version import version_line
@@ -41,8 +36,6 @@ def _show_version(ctx: click.Context, param: click.Parameter, wanted: Any) -> No
 _server = Section("Server")
 _access = Section("Access")
 _log = Section("Log and process")
-_model = Section(MODEL_HEADING)
-_answers = Section(ANSWERS_HEADING)
 _adapters = Section(ADAPTERS_HEADING)
 _help = Section("Help")
 
@@ -184,41 +177,7 @@ LOG = (
         help="Stop when standard input closes, as it does when the parent process ends.",
     ),
 )
-MODEL = (
-    _model(
-        "--engine",
-        metavar="NAME",
-        help=f"{', '.join(ENGINES)}, or {NATIVE} (vllm serve). [default: vllm if a model is named, else sim]",
-    ),
-    _model("--infer-backend", metavar="NAME", help=f"ms-swift's name for the engine: {', '.join(BACKENDS)}."),
-    _model("--model-type", metavar="NAME", help="Model by type: qwen-7b-chat, smollm2-135m-instruct …"),
-    _model("--model-id-or-path", "--model", "model_id_or_path", metavar="ID|DIR", help="Model by hub id or folder."),
-    _model(
-        "--ckpt-dir", metavar="DIR", help=f"Fine-tuned model, or an adapter to serve as {DEFAULT_ADAPTER} on its base."
-    ),
-    _model.switch("--no-chat", default=False, help="Serve a base model: completions only."),
-    _model(
-        "--tool-call-parser",
-        type=click.Choice(TOOL_FORMATS),
-        help="Format in which the model writes tool calls. [default: unknown for a real model]",
-    ),
-    _model.switch(
-        "--enable-auto-tool-choice",
-        help="Let the model decide whether to call a tool. [default: if the format is known]",
-    ),
-    _model(
-        "--reasoning-parser",
-        type=click.Choice(REASONING_FORMATS),
-        metavar=f"[{'|'.join(REASONING_FORMATS)}]",
-        help="Format in which the model marks its thoughts. [default: unknown for a real model]",
-    ),
-)
-ANSWERS = (
-    _answers("--system", type=click.STRING, metavar="TEXT", help="System message of conversations that have none."),
-    _answers("--stop-words", multiple=True, metavar="TEXT...", help="Strings that end every answer."),
-)
-ADAPTERS = (
-    _adapters("--lora-modules", multiple=True, type=AdapterParam(), metavar="NAME=PATH...", help="Adapters to serve."),
+RUNTIME_ADAPTERS = (
     _adapters.switch(
         "--runtime-lora",
         default=False,
@@ -239,7 +198,7 @@ HELP = (
 
 
 def deploy_options(command: _F) -> _F:
-    sections = (SERVER, ACCESS, LOG, MODEL, ANSWERS, ADAPTERS, engine_options(), HELP)
+    sections = (SERVER, ACCESS, LOG, MODEL, ANSWERS, ADAPTERS, RUNTIME_ADAPTERS, engine_options(), HELP)
     for option in reversed([option for section in sections for option in section]):
         command = option(command)
     return command

@@ -1,7 +1,8 @@
-"""Reads the options of `deploy`: which engine, under which names, with which arguments."""
+"""Reads the options of a model and of `deploy`: which engine, under which names, with which arguments."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _CHAT_OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What `deploy` serves."""
+    """What is served, by `deploy` or inside another command."""
 
     engine: str
     settings: ServerSettings
@@ -43,15 +44,25 @@ def read_deployment(options: Options, said: Collection[str], engines_of: Mapping
 
     Raises `DeployError` and `EngineOptionError`.
     """
+    _check_address(said)
+    model = read_model(options, said, engines_of)
+    return dataclasses.replace(model, settings=_server_settings(options, model))
+
+
+def read_model(options: Options, said: Collection[str], engines_of: Mapping[str, Collection[str]]) -> Deployment:
+    """The same without the options of the server: their settings have their defaults. The server's names of the model
+    are used if they are given.
+
+    Raises `DeployError` and `EngineOptionError`.
+    """
     engine = choose_engine(options)
     for name in said:
         if engines_of.get(name) and engine not in engines_of[name]:
             wanted, this = Setting("engine", " or ".join(engines_of[name])), Setting("engine", engine)
             raise DeployError(Setting(name), " is for ", wanted, "; this is ", this)
-    _check_address(said)
     _check_chat(options, said)
     source = _source(options, engine)
-    settings = _settings(options, engine, source)
+    settings = _model_settings(options, engine, source)
     return Deployment(engine, settings, _model(options, settings, source), read_options(engine, options))
 
 
@@ -101,7 +112,7 @@ def _source(options: Options, engine: str) -> ModelSource | None:
     return source
 
 
-def _settings(options: Options, engine: str, source: ModelSource | None) -> ServerSettings:
+def _model_settings(options: Options, engine: str, source: ModelSource | None) -> ServerSettings:
     is_chat = source.type.is_chat if source is not None and source.type is not None else None
     default_name: str | None
     if source is not None:
@@ -109,44 +120,50 @@ def _settings(options: Options, engine: str, source: ModelSource | None) -> Serv
     else:
         default_name, adapter = simulated_name(**{name: options[name] for name in MODEL_OPTIONS})
     named_adapter = [] if adapter is None else [adapter]
+    tool_format = _tool_format(options, engine)
     try:
         return ServerSettings(
-            model_names=options["served_model_name"]
+            model_names=options.get("served_model_name")
             or (default_name or ("sim-base" if options["no_chat"] else "sim-chat"),),
             is_chat=False if options["no_chat"] else is_chat,
             adapters=(*options["lora_modules"], *named_adapter),
-            api_keys=options["api_key"],
-            owned_by=options["owned_by"],
             model_path=source.path if source is not None else "",
             system=options["system"],
             stop_strings=options["stop_words"],
-            runtime_adapters=bool(options["runtime_lora"]),
-            log_interval_s=options["log_interval"],
-            log_requests=options["verbose"],
-            max_body_bytes=options["max_body_size"],
-            max_head_bytes=options["max_header_size"],
-            read_timeout_s=options["read_timeout"],
-            max_connections=options["max_connections"] or 0,
-            max_half_open=options["max_half_open"] or (options["max_connections"] or 0) // 2,
-            max_body_memory=options["max_body_memory"],
-            allowed_hosts=_allowed_hosts(options),
-            max_requests=options["max_requests"],
-            limits=RequestLimits(
-                choices=options["max_choices"],
-                choices_in_progress=options["max_choices_in_progress"],
-                answer_tokens=options["max_answer_tokens"],
-                schema_characters=options["max_schema_size"],
-            ),
-            root_path=_root_path(options),
-            require_model=options["require_model"],
-            tool_format=_tool_format(options, engine),
+            tool_format=tool_format,
             reasoning_format=options["reasoning_parser"],
-            cors=_cors(options),
         )
-    except DeployError:
-        raise
     except ValueError as error:
         raise DeployError(str(error)) from None
+
+
+def _server_settings(options: Options, model: Deployment) -> ServerSettings:
+    """Raises `DeployError`."""
+    return dataclasses.replace(
+        model.settings,
+        api_keys=options["api_key"],
+        owned_by=options["owned_by"],
+        runtime_adapters=bool(options["runtime_lora"]),
+        log_interval_s=options["log_interval"],
+        log_requests=options["verbose"],
+        max_body_bytes=options["max_body_size"],
+        max_head_bytes=options["max_header_size"],
+        read_timeout_s=options["read_timeout"],
+        max_connections=options["max_connections"] or 0,
+        max_half_open=options["max_half_open"] or (options["max_connections"] or 0) // 2,
+        max_body_memory=options["max_body_memory"],
+        allowed_hosts=_allowed_hosts(options),
+        max_requests=options["max_requests"],
+        limits=RequestLimits(
+            choices=options["max_choices"],
+            choices_in_progress=options["max_choices_in_progress"],
+            answer_tokens=options["max_answer_tokens"],
+            schema_characters=options["max_schema_size"],
+        ),
+        root_path=_root_path(options),
+        require_model=options["require_model"],
+        cors=_cors(options),
+    )
 
 
 def _root_path(options: Options) -> str:
