@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mock_server.engine.dtypes import FULL_NAMES, dtype_name
 from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.model_options import LoraOptions, SamplingOptions, TemplateOptions
 from mock_server.engine.options import (
@@ -21,7 +22,6 @@ from mock_server.engine.options import (
     own_names,
 )
 from mock_server.engine.ranges import Number, Whole
-from mock_server.engine.vllm.dtypes import FULL_NAMES, dtype_name
 from mock_server.engine.wording import Setting
 
 _VLLM = "vLLM"
