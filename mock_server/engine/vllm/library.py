@@ -33,8 +33,9 @@ from mock_server.engine.errors import (
     RequestRefusedError,
 )
 from mock_server.engine.hf.checkpoint import CONFIG, has_four_bit_weights
+from mock_server.engine.hf.host_memory import available_memory_bytes
 from mock_server.engine.vllm.call_schema import call_list_schema
-from mock_server.engine.vllm.environment import available_memory_bytes, cpu_cache_bytes, prepare_cpu
+from mock_server.engine.vllm.environment import cpu_cache_bytes, prepare_cpu
 from streamgauge.nearest import did_you_mean
 
 # Since 0.32, the errors that a client causes have one base class; before, they are ValueErrors and two more.
