@@ -11,17 +11,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import DynamicCache
 
-from mock_server.engine.base import Delta, PositionLogprobs
+from mock_server.engine.base import PositionLogprobs
 from mock_server.engine.errors import EngineError
 from mock_server.engine.transformers.alignment import Room
 from mock_server.engine.transformers.cache import BatchCache
+from mock_server.engine.transformers.outcome import Outcome, Started
 from mock_server.engine.transformers.roster import Roster
 from mock_server.engine.transformers.row import BatchRequest, Row
 from mock_server.engine.transformers.sampling import BadLogitsError, check_number, position_logprobs
@@ -32,25 +32,6 @@ if TYPE_CHECKING:
 _WEIGHED_TOKENS = 64
 """The logits of so many positions are in memory at the same time."""
 _log = logging.getLogger(__name__)
-
-
-class Started(NamedTuple):
-    """When a row's prompt was begun, by `time.monotonic`."""
-
-    request: BatchRequest
-    choice: int
-    at: float
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one step has brought, in this order."""
-
-    started: list[Started] = field(default_factory=list)
-    weighed: list[tuple[BatchRequest, list[PositionLogprobs | None]]] = field(default_factory=list)
-    """The log probabilities of whole prompts."""
-    gained: list[tuple[BatchRequest, Delta]] = field(default_factory=list)
-    failed: list[tuple[BatchRequest, EngineError]] = field(default_factory=list)
 
 
 class _Prefill:

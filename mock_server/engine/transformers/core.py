@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mock_server.engine.transformers.alignment import Room
-from mock_server.engine.transformers.batch import ContinuousBatch, Outcome
+from mock_server.engine.transformers.batch import ContinuousBatch
 from mock_server.engine.transformers.loading import Loaded, load
 from mock_server.engine.transformers.model import CausalModel
 from mock_server.engine.transformers.options import ModelArguments
+from mock_server.engine.transformers.outcome import Outcome
 from mock_server.engine.transformers.row import BatchRequest
 
 _log = logging.getLogger(__name__)

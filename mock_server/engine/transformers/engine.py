@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.engine.base import (
@@ -22,6 +23,7 @@ from mock_server.engine.delta_queue import DeltaQueue
 from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.hf.adapters import ServedAdapters
 from mock_server.engine.hf.text import HfText
+from mock_server.engine.transformers.adapter_limits import AdapterLimits
 from mock_server.engine.transformers.life import CoreLife
 from mock_server.engine.transformers.options import ModelArguments
 from mock_server.engine.transformers.problems import start_error
@@ -29,22 +31,14 @@ from mock_server.engine.transformers.request_params import RequestReader
 from mock_server.engine.transformers.requests import TransformersRequests
 
 if TYPE_CHECKING:
-    from mock_server.engine.transformers.batch import Outcome
     from mock_server.engine.transformers.core import TransformersCore
     from mock_server.engine.transformers.loading import Loaded
+    from mock_server.engine.transformers.outcome import Outcome
 
 _FEATURES: frozenset[Feature] = frozenset(
     {"logprobs", "prompt_logprobs", "logit_bias", "allowed_token_ids", "bad_words"}
 )
 _log = logging.getLogger(__name__)
-
-
-class AdapterLimits(NamedTuple):
-    """How many adapters may be loaded, and of which rank; None: any. `variants`: see `AdapterFiles.read`."""
-
-    number: int | None = None
-    rank: int | None = None
-    variants: Collection[str] = ()
 
 
 class _Parts(NamedTuple):
@@ -97,8 +91,6 @@ class TransformersEngine:
         _log.info("%s is ready after %.1f s", self.info.profile, time.perf_counter() - began)
 
     async def _load(self) -> tuple[TransformersCore, Loaded]:
-        import asyncio
-
         # importing takes seconds, in which this task can be cancelled
         await asyncio.to_thread(__import__, "mock_server.engine.transformers.core")
         from mock_server.engine.transformers.core import TransformersCore

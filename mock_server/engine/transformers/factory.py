@@ -8,12 +8,12 @@ from mock_server.engine.base import Engine
 from mock_server.engine.errors import AdapterError, EngineOptionError, EngineStartError
 from mock_server.engine.hf.adapter_files import AdapterFiles
 from mock_server.engine.kind import ServedModel, needs_model
-from mock_server.engine.transformers.engine import AdapterLimits, TransformersEngine
+from mock_server.engine.transformers.adapter_limits import AdapterLimits
 from mock_server.engine.transformers.options import TransformersOptions
 from mock_server.engine.wording import Setting
 from streamgauge.install import install_command
 
-_PACKAGES = ("torch", "transformers", "peft", "accelerate")
+_PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 SERVED_VARIANTS = ("use_dora", "lora_bias")
 """Fields of adapters' configurations that only this engine serves."""
 
@@ -25,6 +25,8 @@ def make_transformers(model: ServedModel, options: TransformersOptions) -> Engin
     problem = missing_packages()
     if problem is not None:
         raise EngineStartError(problem)
+    from mock_server.engine.transformers.engine import TransformersEngine
+
     return TransformersEngine(
         options.arguments(model.path),
         chat_template=model.chat_template,

@@ -20,7 +20,7 @@ from mock_server.engine.wording import Setting
 
 _TRANSFORMERS = "transformers"
 _DTYPES = ("auto", *FULL_NAMES.values())
-_MAX_NUM_SEQS = 32
+_MAX_NUM_SEQS = 64
 _STEP_TOKENS = {"cpu": 256}
 _STEP_TOKENS_ELSEWHERE = 2_048
 NEUTRAL = "vllm"

@@ -12,8 +12,8 @@ from mock_server.engine.delta_queue import DeltaQueue
 from mock_server.engine.errors import EngineError
 from mock_server.engine.hf.adapters import LoadedAdapter, ServedAdapters
 from mock_server.engine.outbox import Outbox
-from mock_server.engine.transformers.batch import Outcome
 from mock_server.engine.transformers.life import CoreLife
+from mock_server.engine.transformers.outcome import Outcome
 from mock_server.engine.transformers.request_params import RequestReader
 from mock_server.engine.transformers.row import BASE, BatchRequest
 

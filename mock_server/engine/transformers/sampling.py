@@ -137,7 +137,7 @@ class Sampler:
             logits[said] -= sampling.frequency_penalty * counts + np.float32(sampling.presence_penalty)
 
 
-def distribution(logits: Logits, sampling: Sampling) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def distribution(logits: Logits, sampling: Sampling) -> tuple[npt.NDArray[np.int64], Logits]:
     """The tokens that can be drawn, and their shares, which need not add up to 1."""
     scores = logits / np.float32(sampling.temperature)
     highest = scores.max()
@@ -149,7 +149,7 @@ def distribution(logits: Logits, sampling: Sampling) -> tuple[npt.NDArray[np.int
         least = np.partition(scores, -sampling.top_k)[-sampling.top_k]
         candidates = _narrowed(candidates, np.flatnonzero(scores >= least))
         scores = scores[scores >= least]
-    shares = np.exp((scores - highest).astype(np.float64))
+    shares = np.exp(scores - highest)
     if sampling.top_p < 1:
         nucleus = _nucleus(shares, sampling.top_p)
         candidates, shares = _narrowed(candidates, nucleus), shares[nucleus]
@@ -160,22 +160,22 @@ def _narrowed(candidates: npt.NDArray[np.int64] | None, places: npt.NDArray[np.i
     return places if candidates is None else candidates[places]
 
 
-def _nucleus(shares: npt.NDArray[np.float64], top_p: float) -> npt.NDArray[np.int64]:
+def _nucleus(shares: Logits, top_p: float) -> npt.NDArray[np.int64]:
     """The places of the largest shares, as few as have `top_p` of all."""
-    wanted = top_p * shares.sum()
+    wanted = top_p * shares.sum(dtype=np.float64)
     places = np.arange(len(shares))
     if len(shares) > _FIRST_LOOK:
         largest = np.sort(np.argpartition(shares, -_FIRST_LOOK)[-_FIRST_LOOK:])
-        if shares[largest].sum() >= wanted:
+        if shares[largest].sum(dtype=np.float64) >= wanted:
             places = largest
     places = places[np.argsort(-shares[places], kind="stable")]
-    enough = int(np.searchsorted(np.cumsum(shares[places]), wanted)) + 1
+    enough = int(np.searchsorted(np.cumsum(shares[places], dtype=np.float64), wanted)) + 1
     return places[:enough]
 
 
-def drawn(shares: npt.NDArray[np.float64], at: float) -> int:
+def drawn(shares: Logits, at: float) -> int:
     """The place that `at`, from 0 to below 1, falls on when the places are as wide as their shares."""
-    ends = np.cumsum(shares)
+    ends = np.cumsum(shares, dtype=np.float64)
     place = int(np.searchsorted(ends, at * ends[-1], side="right"))
     return place if place < len(shares) else int(np.flatnonzero(shares)[-1])
 
