@@ -185,13 +185,13 @@ def position_logprobs(logits: Logits, token_id: int, top: int) -> PositionLogpro
     logits = logits.astype(np.float32, copy=False)
     highest = logits.max()
     logprobs = logits - (highest + np.log(np.exp(logits - highest).sum(dtype=np.float64))).astype(np.float32)
-    own = logprobs[token_id]
-    chosen = TokenLogprob(token_id, float(own), int(np.count_nonzero(logprobs > own)) + 1)
+    rank = int(np.count_nonzero(logits > logits[token_id])) + 1
+    chosen = TokenLogprob(token_id, float(logprobs[token_id]), rank)
     if not top:
-        return PositionLogprobs(chosen, (chosen,) if chosen.rank == 1 else ())
+        return PositionLogprobs(chosen, (chosen,) if rank == 1 else ())
     top = min(top, len(logprobs))
-    likeliest = np.argpartition(logprobs, -top)[-top:]
-    likeliest = likeliest[np.lexsort((likeliest, -logprobs[likeliest]))]
+    likeliest = np.argpartition(logits, -top)[-top:]
+    likeliest = likeliest[np.lexsort((likeliest, -logits[likeliest]))]
     return PositionLogprobs(
         chosen, [TokenLogprob(int(each), float(logprobs[each]), rank) for rank, each in enumerate(likeliest, 1)]
     )
