@@ -81,7 +81,12 @@ OPTIONAL = {
 """What is imported only where the caller has it."""
 
 
-ELSEWHERE = ("tests/foreign_clients", "tests/foreign/programs", "tests/vllm_offline/programs")
+ELSEWHERE = (
+    "tests/foreign_clients",
+    "tests/foreign/programs",
+    "tests/vllm_offline/programs",
+    "tests/vllm_transformers/programs",
+)
 """Folders of programs that run in their own environments, with their own lists of versions."""
 
 

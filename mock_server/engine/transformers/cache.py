@@ -100,9 +100,9 @@ class BatchCache(Cache):  # type: ignore[misc]
             layer.rows = last
         self._lengths[place] = self._lengths[last]
         self._lengths.pop()
+        self._show()
         if self._lengths and self._extent.is_wasteful(last, max(self._lengths)):
             self._move(extent_for(last, max(self._lengths)))
-        self._show()
 
     def prepare(self) -> None:
         """Makes room for one more column, which the model then adds."""
