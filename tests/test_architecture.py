@@ -30,7 +30,17 @@ ORDER = {
         *("truth", "report", "cli", "__main__"),
     ),
     "mock_server": (
-        *("logs", "engine", "engine.author", "engine.sim", "engine.hf", "engine.vllm", "errors", "request_limits"),
+        *(
+            "logs",
+            "engine",
+            "engine.author",
+            "engine.sim",
+            "engine.hf",
+            "engine.transformers",
+            "engine.vllm",
+            "errors",
+            "request_limits",
+        ),
         *("settings", "answer", "request", "limits", "models", "admission", "telemetry", "http", "state", "openapi"),
         *("routes", "app", "process", "offline", "embedded", "dataset", "training", "export", "infer", "commands"),
         *("__main__",),

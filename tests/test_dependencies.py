@@ -84,6 +84,7 @@ ELSEWHERE = (
     "tests/foreign/programs",
     "tests/vllm_offline/programs",
     "tests/vllm_training/programs",
+    "tests/vllm_transformers/programs",
 )
 """Folders of programs that run in their own environments, with their own lists of versions."""
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import cast
 
 from mock_server.engine.base import Delta, DeltaStream, PushStream
+from mock_server.engine.delta_queue import weight
 from mock_server.engine.errors import EngineError
-from mock_server.engine.sim.delta_queue import weight
 
 _MOST_UNREAD = 200_000
 _BATCHES_A_TURN = 32

@@ -58,7 +58,9 @@ def read_model(options: Options, said: Collection[str], engines_of: Mapping[str,
     engine = choose_engine(options)
     for name in said:
         if engines_of.get(name) and engine not in engines_of[name]:
-            wanted, this = Setting("engine", " or ".join(engines_of[name])), Setting("engine", engine)
+            *others, last = engines_of[name]
+            wanted = Setting("engine", " or ".join([", ".join(others), last] if others else [last]))
+            this = Setting("engine", engine)
             raise DeployError(Setting(name), " is for ", wanted, "; this is ", this)
     _check_chat(options, said)
     source = _source(options, engine)

@@ -26,8 +26,6 @@ def kind_of(name: str) -> EngineKind[Any]:
 
 BACKENDS = {kind.backend: name for name in ENGINES if (kind := kind_of(name)).backend is not None}
 """Engines by ms-swift's names."""
-_LATER = {"pt": "transformers"}
-"""Backends of ms-swift without an engine here. A row of the registry takes their place."""
 
 
 def choose_engine(options: Mapping[str, Any]) -> str:
@@ -42,17 +40,13 @@ def choose_engine(options: Mapping[str, Any]) -> str:
     chosen = engine or by_backend or (FOR_MODELS if is_named else WITHOUT_MODEL)
     if chosen in NAMES:
         return chosen
-    if chosen in _LATER.values():
-        pt, vllm = Setting("infer_backend", "pt"), Setting("infer_backend", "vllm")
-        raise DeployError("transformers cannot run models yet (", pt, "): use ", vllm)
     raise DeployError(
         Setting("engine", chosen), f" is not known; there are: {', '.join(NAMES)}.{did_you_mean(chosen, NAMES)}"
     )
 
 
 def _engine_of(backend: str) -> str | None:
-    known = {"auto": None, **_LATER, **BACKENDS}
+    known = {"auto": None, **BACKENDS}
     if backend.lower() not in known:
-        names = ["auto", *BACKENDS, *(name for name in _LATER if name not in BACKENDS)]
-        raise DeployError(Setting("infer_backend", backend), f" is not known; there are: {', '.join(names)}")
+        raise DeployError(Setting("infer_backend", backend), f" is not known; there are: {', '.join(known)}")
     return known[backend.lower()]

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from mock_server.engine.base import SAMPLING
+from mock_server.engine.dtypes import FULL_NAMES
 from mock_server.engine.errors import EngineOptionError
 from mock_server.engine.lora_ranks import LEAST_MAX_RANK
 from mock_server.engine.options import (
     ADAPTERS,
     ANSWERS,
+    ENGINE,
+    JSON_OBJECT,
     MODEL,
     POSITIVE,
+    SIZE,
     SWITCH,
     TEXT,
     CommonOptions,
@@ -80,6 +84,31 @@ class SamplingOptions(CommonOptions):
                     f" disagree about {name}: keep one of them",
                 )
         return {**defaults, **said}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultsOptions(CommonOptions):
+    """Where sampling parameters come from that neither the request nor `SamplingOptions` set."""
+
+    generation_config: str | None = option(
+        TEXT, ANSWERS, "Source of the defaults: auto (the model), vllm (neutral), or a folder.", metavar="NAME"
+    )
+    override_generation_config: Mapping[str, Any] | None = option(
+        JSON_OBJECT, ANSWERS, "Sampling defaults that override the model's."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(CommonOptions):
+    """How the model is read, and in which precision it runs."""
+
+    dtype: str | None = option(
+        TEXT, MODEL, f"auto, {', '.join(FULL_NAMES.values())}, or {', '.join(FULL_NAMES)}.", metavar="NAME"
+    )
+    kv_cache_memory_bytes: int | None = option(SIZE, ENGINE, "Memory of the KV cache: 512M, 4G.")
+    trust_remote_code: bool | None = option(SWITCH, MODEL, "Run code that comes with the model.")
+    tokenizer: str | None = option(TEXT, MODEL, "Tokenizer to use instead of the model's.", metavar="ID|DIR")
+    revision: str | None = option(TEXT, MODEL, "Revision of the model on the hub.", metavar="NAME")
 
 
 @dataclass(frozen=True, kw_only=True)

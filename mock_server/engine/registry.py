@@ -17,6 +17,7 @@ from streamgauge.nearest import did_you_mean
 
 ENGINES = {
     "vllm": "mock_server.engine.vllm.kind:VLLM",
+    "transformers": "mock_server.engine.transformers.kind:TRANSFORMERS",
     "sim": "mock_server.engine.sim.kinds:SIMULATED",
     "scripted": "mock_server.engine.sim.kinds:SCRIPTED",
 }

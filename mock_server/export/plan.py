@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mock_server.engine.dtypes import dtype_name
 from mock_server.engine.errors import AdapterError
 from mock_server.engine.hf import checkpoint
 from mock_server.engine.hf.adapter_files import AdapterFiles
-from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.wording import Setting
 from mock_server.export.errors import ExportOptionError
 from mock_server.models.source import ModelSource

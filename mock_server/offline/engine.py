@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mock_server.engine.base import Engine
+from mock_server.engine.dtypes import dtype_name
 from mock_server.engine.errors import EngineDeadError, EngineStartError
-from mock_server.engine.vllm.dtypes import dtype_name
 from mock_server.engine.vllm.engine import VllmEngine
 from mock_server.engine.vllm.factory import missing_vllm
 from mock_server.models.source import ModelSource

@@ -20,7 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from mock_server.dataset.rows import read_samples
 from mock_server.dataset.sample import Message, Sample
 from mock_server.dataset.saved import find_saved
-from mock_server.engine.vllm.dtypes import dtype_name
+from mock_server.engine.dtypes import dtype_name
 from mock_server.engine.wording import Setting
 from mock_server.models.templates import find_template
 from mock_server.models.types import MODEL_TYPES

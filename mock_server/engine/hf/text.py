@@ -61,6 +61,10 @@ class HfText:
         self._check_length(len(text), "prompt")
         return await self._run(len(text), lambda: list(self._tokenizer.encode(text)))
 
+    async def encode(self, text: str) -> list[int]:
+        """Adds no special tokens."""
+        return await self._run(len(text), lambda: list(self._tokenizer.encode(text, add_special_tokens=False)))
+
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         length = len(token_ids) * _CHARACTERS_A_TOKEN
         return await self._run(length, lambda: str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False)))

@@ -20,13 +20,13 @@ from mock_server.engine.author.drawing.problems import TooMuchWorkError
 from mock_server.engine.author.prose import Author
 from mock_server.engine.author.tokenizer import Tokenizer
 from mock_server.engine.base import Delta, EngineStats, GenerationParams
+from mock_server.engine.delta_queue import DeltaQueue
 from mock_server.engine.errors import EngineDeadError, EngineError
+from mock_server.engine.outbox import Outbox
 from mock_server.engine.sim import sequence
 from mock_server.engine.sim.bundled import DEFAULT_MAX_MODEL_LEN, FEATURES, BundledText, make_info
 from mock_server.engine.sim.clock import Clock
-from mock_server.engine.sim.delta_queue import DeltaQueue
 from mock_server.engine.sim.lag import LagMeter
-from mock_server.engine.sim.outbox import Outbox
 from mock_server.engine.sim.worker import Worker
 
 _log = logging.getLogger(__name__)

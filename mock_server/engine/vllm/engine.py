@@ -21,9 +21,9 @@ from mock_server.engine.base import (
     GenerationParams,
 )
 from mock_server.engine.errors import EngineDeadError
+from mock_server.engine.hf.adapters import ServedAdapters
 from mock_server.engine.hf.text import HfText
 from mock_server.engine.vllm.adapter_check import base_rows_are_clean
-from mock_server.engine.vllm.adapters import VllmAdapters
 from mock_server.engine.vllm.core_life import CoreLife
 from mock_server.engine.vllm.loading import CoreLoading
 from mock_server.engine.vllm.requests import VllmRequests
@@ -43,7 +43,7 @@ class _Parts(NamedTuple):
 
     info: EngineInfo
     text: HfText
-    adapters: VllmAdapters
+    adapters: ServedAdapters
     requests: VllmRequests
 
 
@@ -93,7 +93,7 @@ class VllmEngine:
     def _make_parts(self, core: VllmCore) -> _Parts:
         facts = core.facts
         text = HfText(core.tokenizer, max_model_len=facts.max_model_len, **self._templates)
-        adapters = VllmAdapters(
+        adapters = ServedAdapters(
             self._life,
             is_enabled=facts.has_adapters,
             limit=facts.adapter_limit,

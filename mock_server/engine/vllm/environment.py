@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from mock_server.engine.hf.host_memory import default_cache_bytes
 from mock_server.logs.output import TEXT_FORM, JsonFormatter, TextFormatter, logs_json
 
-_GIB = 1024**3
 _FEW_CORES = 4
 
 
@@ -93,12 +92,6 @@ def cpu_list(cpus: list[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-def available_memory_bytes(meminfo: str) -> int | None:
-    """The memory that the kernel could give to a program, from the text of /proc/meminfo."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
-
-
 def cpu_cache_bytes(environ: Mapping[str, str], arguments: Mapping[str, Any], available: int | None) -> int | None:
     """The size of the KV cache if none was given: vLLM's own default asks for more than is free.
 
@@ -107,4 +100,4 @@ def cpu_cache_bytes(environ: Mapping[str, str], arguments: Mapping[str, Any], av
     named = arguments.get("kv_cache_memory_bytes") is not None or arguments.get("gpu_memory_utilization") is not None
     if named or environ.get("VLLM_CPU_KVCACHE_SPACE") or available is None:
         return None
-    return min(4 * _GIB, available // 4)
+    return default_cache_bytes(available)

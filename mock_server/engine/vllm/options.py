@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mock_server.engine.dtypes import dtype_name
 from mock_server.engine.errors import EngineOptionError
-from mock_server.engine.model_options import LoraOptions, SamplingOptions, TemplateOptions
+from mock_server.engine.model_options import (
+    DefaultsOptions,
+    LoraOptions,
+    ModelOptions,
+    SamplingOptions,
+    TemplateOptions,
+)
 from mock_server.engine.options import (
     ADAPTERS,
-    ANSWERS,
     JSON_OBJECT,
     POSITIVE,
-    SIZE,
     SWITCH,
     TEXT,
     OneOf,
@@ -21,7 +26,6 @@ from mock_server.engine.options import (
     own_names,
 )
 from mock_server.engine.ranges import Number, Whole
-from mock_server.engine.vllm.dtypes import FULL_NAMES, dtype_name
 from mock_server.engine.wording import Setting
 
 _VLLM = "vLLM"
@@ -31,15 +35,9 @@ EXECUTORS = ("mp", "ray", "uni", "external_launcher")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
+class VllmOptions(TemplateOptions, SamplingOptions, DefaultsOptions, LoraOptions, ModelOptions):
     """Raises `EngineOptionError` for options that contradict each other."""
 
-    generation_config: str | None = option(
-        TEXT, ANSWERS, "Source of the defaults: auto (the model), vllm (neutral), or a folder.", metavar="NAME"
-    )
-    override_generation_config: Mapping[str, Any] | None = option(
-        JSON_OBJECT, ANSWERS, "Sampling defaults that override the model's."
-    )
     max_cpu_loras: int | None = option(POSITIVE, ADAPTERS, "Adapters kept in memory, including those in a batch.")
     lora_self_test: bool = option(
         SWITCH,
@@ -47,21 +45,14 @@ class VllmOptions(TemplateOptions, SamplingOptions, LoraOptions):
         "Refuse adapters that affect the base model's answers in this build of vLLM.",
         default=True,
     )
-    dtype: str | None = option(
-        TEXT, _VLLM, f"auto, {', '.join(FULL_NAMES.values())}, or {', '.join(FULL_NAMES)}.", metavar="NAME"
-    )
     quantization: str | None = option(
         TEXT, _VLLM, "gptq, awq, compressed-tensors … [default: the model's]", metavar="NAME"
     )
     gpu_memory_utilization: float | None = option(
         Number(0, 1, low_open=True), _VLLM, "Share of a device's memory to use."
     )
-    kv_cache_memory_bytes: int | None = option(SIZE, _VLLM, "Memory of the KV cache: 512M, 4G.")
     enforce_eager: bool | None = option(SWITCH, _VLLM, "Do not compile: vLLM is ready sooner, but slower afterwards.")
     enable_prefix_caching: bool | None = option(SWITCH, _VLLM, "Reuse the common beginnings of prompts.")
-    trust_remote_code: bool | None = option(SWITCH, _VLLM, "Run code that comes with the model.")
-    tokenizer: str | None = option(TEXT, _VLLM, "Tokenizer to use instead of the model's.", metavar="ID|DIR")
-    revision: str | None = option(TEXT, _VLLM, "Revision of the model on the hub.", metavar="NAME")
     load_format: str | None = option(TEXT, _VLLM, "Format of the weights; dummy uses random ones.", metavar="NAME")
     block_size: int | None = option(POSITIVE, _VLLM, "Tokens in a block of the KV cache.")
     cpu_offload_gb: float | None = option(Number(0), _VLLM, "GiB of weights kept in the host's memory.")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mock_server.engine.errors import EngineStartError
+from mock_server.engine.hf.reasons import shortened
 from mock_server.engine.wording import Part, Setting
 
 _CAUSE = re.compile(r"^(?:.*?[\s:])?(?:[\w.]+\.)?(?P<kind>\w*(?:Error|Exception)): (?P<message>.+)$")
 _ROOT_CAUSE_ELSEWHERE = "Engine core initialization failed"
 _PYDANTIC = re.compile(r"^\d+ validation errors? for \w+ (?:Value error, )?|\[type=.*$")
-_MAX_LENGTH = 400
 
 _MEMORY_SHARE = Setting("gpu_memory_utilization")
 _REMEDIES: tuple[tuple[re.Pattern[str], tuple[Part, ...]], ...] = (
@@ -86,7 +86,7 @@ def start_error(error: BaseException, log_file: Path, arguments: Mapping[str, An
         message = root_cause(log) or "its engine's process failed; see the log above"
     message = _PYDANTIC.sub("", " ".join(message.split())).strip()
     remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(message)), ())
-    message = _shortened(message)
+    message = shortened(message)
     end = "" if message.endswith((".", "!", "?", "…")) else "."
     problem = f"vLLM cannot serve {arguments.get('model')}: {message}{end}"
     return EngineStartError(f"{problem} ", *remedy) if remedy else EngineStartError(problem)
@@ -97,17 +97,3 @@ def root_cause(log: str) -> str | None:
     causes = [found["message"] for line in log.splitlines() if (found := _CAUSE.match(line))]
     causes = [cause for cause in causes if _ROOT_CAUSE_ELSEWHERE not in cause]
     return causes[-1] if causes else None
-
-
-def last_line(message: str) -> str:
-    """The last line of an exception that contains the traceback of another process."""
-    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
-    return _shortened(lines[-1]) if lines else "no reason given"
-
-
-def _shortened(text: str) -> str:
-    """The first sentences, up to a line or two."""
-    if len(text) <= _MAX_LENGTH:
-        return text
-    end = text.rfind(". ", 0, _MAX_LENGTH)
-    return text[: end + 1] if end > 0 else text[: _MAX_LENGTH - 1] + "…"

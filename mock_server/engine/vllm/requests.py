@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.engine.base import EngineStats, GenerationParams
 from mock_server.engine.errors import RequestRefusedError
-from mock_server.engine.vllm.adapters import LoadedAdapter, VllmAdapters
+from mock_server.engine.hf.adapters import LoadedAdapter, ServedAdapters
 from mock_server.engine.vllm.batch_gate import BatchGate
 from mock_server.engine.vllm.core_life import CoreLife
 from mock_server.engine.vllm.stream import VllmStream
@@ -24,7 +24,7 @@ _STREAM_END_S = 1.0
 class VllmRequests:
     """With `weighs_prompts_alone`, a request for log probabilities of its prompt runs while no other request does."""
 
-    def __init__(self, life: CoreLife, adapters: VllmAdapters, *, weighs_prompts_alone: bool) -> None:
+    def __init__(self, life: CoreLife, adapters: ServedAdapters, *, weighs_prompts_alone: bool) -> None:
         self._life = life
         self._adapters = adapters
         self._gate = BatchGate() if weighs_prompts_alone else None

@@ -11,9 +11,9 @@ import pytest
 
 from mock_server.engine.base import Adapter, Engine
 from mock_server.settings import ServerSettings
+from tests.support.real_apps import MAX_MODEL_LEN, OPTIONS_OF, real_apps
 from tests.support.real_models import CACHE, tiny_model
 from tests.support.serving import Serving, scripted_engine, serving, simulated_engine
-from tests.support.vllm_apps import MAX_MODEL_LEN, vllm_apps
 
 ENGINES: dict[str, Callable[[], Engine]] = {"sim": simulated_engine, "scripted": scripted_engine}
 
@@ -44,7 +44,7 @@ REAL = Facts(
 
 @pytest.fixture(
     scope="session",
-    params=[*ENGINES, pytest.param("vllm", marks=pytest.mark.vllm)],
+    params=[*ENGINES, *(pytest.param(name, marks=pytest.mark.vllm) for name in OPTIONS_OF)],
 )
 def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -62,7 +62,7 @@ def started(engine_name: str) -> Iterator[Callable[[ServerSettings], Serving]]:
         if engine_name in ENGINES:
             yield lambda settings: stack.enter_context(serving(ENGINES[engine_name](), settings))
         else:
-            start = stack.enter_context(vllm_apps(tiny_model() / "model"))
+            start = stack.enter_context(real_apps(engine_name, tiny_model() / "model"))
             yield lambda settings: Serving(start(settings))
 
 

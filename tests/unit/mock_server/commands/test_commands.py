@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 import pytest
@@ -17,7 +18,9 @@ from mock_server.engine.kind import ServedModel
 from mock_server.engine.registry import make_engine
 from mock_server.engine.sim.factories import parse_script
 from mock_server.engine.sim.options import SimulatedOptions
+from streamgauge.install import install_command
 from streamgauge.version import version_line
+from tests.support.checkpoints import write_base
 from tests.support.serving import ROOT
 
 
@@ -42,8 +45,10 @@ from tests.support.serving import ROOT
         (["--ckpt_dir", "/x"], "--ckpt-dir /x: there is no such folder"),
         (["--model", "/x"], "--model-id-or-path /x: there is no such folder, and it is not a hub id"),
         (["--engine", "vllm"], "--engine vllm needs a model: --model-type, --model-id-or-path or --ckpt-dir"),
-        (["--infer_backend", "pt", "--model", "a/b"], "transformers cannot run models yet"),
-        (["--engine", "transformers", "--model", "a/b"], "use --infer-backend vllm"),
+        (["--infer_backend", "pt"], "--engine transformers needs a model: --model-type, --model-id-or-path or"),
+        (["--infer_backend", "pt", "--model", "a/b", "--dtype", "fp8"], "--dtype fp8 is not known; there are: auto,"),
+        (["--infer_backend", "pt", "--model", "a/b", "--enforce-eager"], "--enforce-eager is for --engine vllm or nat"),
+        (["--model", "a/b", "--device", "cpu"], "--device is for --engine transformers; this is --engine vllm"),
         (["--infer_backend", "lmdeploy"], "--infer-backend lmdeploy is not known; there are: auto, vllm, pt"),
         (["--infer_backend", "vllm", "--engine", "sim"], "contradict each other"),
         (
@@ -74,8 +79,14 @@ from tests.support.serving import ROOT
         (["--uds", "/tmp/s", "--port", "8000"], "--uds and --port cannot be combined"),
         (["--uds", "/tmp/s", "--host", "::"], "--uds and --host cannot be combined"),
         (["--root-path", "llm"], "--root-path must begin with a slash, such as /llm (got 'llm')"),
-        (["--chat-template", "x"], "--chat-template is for --engine vllm or native; this is --engine sim"),
-        (["--template-type", "x"], "--template-type is for --engine vllm or native; this is --engine sim"),
+        (
+            ["--chat-template", "x"],
+            "--chat-template is for --engine vllm, transformers or native; this is --engine sim",
+        ),
+        (
+            ["--template-type", "x"],
+            "--template-type is for --engine vllm, transformers or native; this is --engine sim",
+        ),
         (["--shutdown-timeout", "inf"], "inf is not in the range"),
         (["--shutdown-timeout", "nan"], "must be a finite number (got nan)"),
         (["--log-interval", "inf"], "must be a finite number (got inf)"),
@@ -126,6 +137,16 @@ def test_a_real_model_without_vllm_says_what_to_install(engine: list[str]) -> No
     said = " ".join(result.output.split())
     assert said.startswith("Error: A real model needs vLLM, which is not installed: pip install -e '.[vllm]' for GPUs")
     assert ("use --engine sim" in said) == (engine != ["--engine", "native"])
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed here")
+def test_the_engine_transformers_says_what_to_install(tmp_path: Path) -> None:
+    model = write_base(tmp_path / "model")
+    result = CliRunner().invoke(cli, ["--ckpt_dir", str(model), "--infer_backend", "pt"])
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert said.startswith("Error: The engine transformers needs torch, transformers, peft, accelerate")
+    assert said.endswith(f"not installed: {install_command('transformers')}.")
 
 
 @pytest.mark.parametrize("form", [["--log-format", "json"], ["--log_format=json"]])

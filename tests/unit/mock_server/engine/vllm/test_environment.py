@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mock_server.engine.hf.host_memory import available_memory_bytes
 from mock_server.engine.vllm.environment import (
-    available_memory_bytes,
     cpu_cache_bytes,
     cpu_list,
     forget,

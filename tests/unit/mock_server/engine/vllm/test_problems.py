@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.engine.vllm.problems import last_line, root_cause, start_error
+from mock_server.engine.hf.reasons import last_line
+from mock_server.engine.vllm.problems import root_cause, start_error
 
 TRACEBACK = """\
 2026-01-02 03:04:05,006 ERROR vllm.v1.engine.core: EngineCore failed to start.

@@ -12,7 +12,7 @@ import pytest
 
 from mock_server.engine.base import Adapter, GenerationParams
 from mock_server.engine.errors import AdapterError, EngineDeadError, EngineError, RequestRefusedError
-from mock_server.engine.vllm.adapters import VllmAdapters
+from mock_server.engine.hf.adapters import ServedAdapters
 from mock_server.engine.vllm.core_life import CoreLife
 from mock_server.engine.vllm.requests import VllmRequests
 from tests.support.checkpoints import write_adapter, write_base
@@ -74,7 +74,7 @@ class Engine:
 
         self.life = CoreLife()
         self.life.begin(cast(Any, core))
-        self.adapters = VllmAdapters(self.life, is_enabled=is_enabled, limit=1, max_rank=16, model=base, check=check)
+        self.adapters = ServedAdapters(self.life, is_enabled=is_enabled, limit=1, max_rank=16, model=base, check=check)
         self.requests = VllmRequests(self.life, self.adapters, weighs_prompts_alone=True)
 
 

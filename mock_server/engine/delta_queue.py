@@ -10,7 +10,7 @@ from itertools import chain
 
 from mock_server.engine.base import Delta, PositionLogprobs, Scheduled
 from mock_server.engine.errors import EngineError
-from mock_server.engine.sim.outbox import Outbox
+from mock_server.engine.outbox import Outbox
 
 _MOST_AT_ONCE = 1_024
 _MOST_WITH_LOGPROBS = 16  # written in about two milliseconds

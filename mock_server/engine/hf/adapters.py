@@ -1,27 +1,48 @@
-"""The adapters inside vLLM: loaded, in use, and removed once no request uses them any more."""
+"""The adapters inside an engine's core: loaded, in use, and removed once no request uses them any more."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mock_server.engine.base import Adapter
 from mock_server.engine.errors import AdapterError, EngineError
 from mock_server.engine.hf.adapter_files import AdapterFiles
-from mock_server.engine.vllm.core_life import CoreLife
-from mock_server.engine.vllm.problems import last_line
+from mock_server.engine.hf.reasons import last_line
 from mock_server.engine.wording import Setting
 
 _log = logging.getLogger(__name__)
 
 
+class AdapterCore(Protocol):
+    """What computes with the adapters."""
+
+    @property
+    def is_dead(self) -> bool: ...
+
+    async def add_lora(self, name: str, number: int, path: str) -> Any:
+        """Returns the object by which requests name the adapter."""
+
+    async def remove_lora(self, number: int) -> None: ...
+
+
+class CoreHolder(Protocol):
+    """The core from its start to its end. `running` raises `EngineDeadError` unless it can serve."""
+
+    @property
+    def core(self) -> AdapterCore | None: ...
+
+    @property
+    def running(self) -> AdapterCore: ...
+
+
 @dataclass(slots=True, eq=False)
 class LoadedAdapter:
-    """`request` identifies it to vLLM; `users` is the number of requests that run on it."""
+    """`request` identifies it to the core; `users` is the number of requests that run on it."""
 
     adapter: Adapter
     number: int
@@ -30,22 +51,26 @@ class LoadedAdapter:
     is_leaving: bool = False
 
 
-class VllmAdapters:
-    """`limit` is how many fit at the same time, None if vLLM swaps them; `model` is the base that they must fit."""
+class ServedAdapters:
+    """`limit` is how many fit at the same time, None if there is no limit; `model` is the base that they must fit."""
 
     def __init__(
         self,
-        life: CoreLife,
+        life: CoreHolder,
         *,
         is_enabled: bool,
         limit: int | None,
-        max_rank: int,
+        max_rank: int | None,
         model: str,
-        check: Callable[[str], Awaitable[bool]] | None,
+        check: Callable[[str], Awaitable[bool]] | None = None,
+        library: str = "vLLM",
+        serves: Collection[str] = (),
     ) -> None:
-        """`check` returns False for the name of a loaded adapter that affects the base model's answers; None: no check.
+        """`library` computes with them, and `serves` variants that not every library does (`AdapterFiles.read`).
 
-        Not `is_enabled`: vLLM was started without room for adapters, and every call raises `AdapterError`.
+        `check` returns False for the name of a loaded adapter that affects the base model's answers; None: no check.
+
+        Not `is_enabled`: the engine was started without room for adapters, and every call raises `AdapterError`.
         """
         self._life = life
         self._is_enabled = is_enabled
@@ -53,6 +78,8 @@ class VllmAdapters:
         self._max_rank = max_rank
         self._model = model
         self._check = check
+        self._library = library
+        self._serves = serves
         self._changing = asyncio.Lock()
         self._loaded: dict[str, LoadedAdapter] = {}
         self._leaving: set[LoadedAdapter] = set()
@@ -86,7 +113,7 @@ class VllmAdapters:
         try:
             request = await core.add_lora(name, number, adapter.path)
         except Exception as error:
-            problem = f"vLLM refuses the adapter {adapter.name}"
+            problem = f"{self._library} refuses the adapter {adapter.name}"
             public = f"{problem}; the reason is in the server's log"
             raise AdapterError(f"{problem}: {last_line(str(error))}", public=public) from error
         self._loaded[adapter.name] = LoadedAdapter(adapter, number, request)
@@ -107,12 +134,13 @@ class VllmAdapters:
             )
 
     def _check_files(self, adapter: Adapter) -> None:
-        files = AdapterFiles.read(adapter)
-        files.check_rank(self._max_rank)
+        files = AdapterFiles.read(adapter, serves=self._serves)
+        if self._max_rank is not None:
+            files.check_rank(self._max_rank)
         files.check_base(self._model)
 
     async def remove(self, name: str) -> None:
-        """New requests may not use it any more. The last request that uses it takes it out of vLLM."""
+        """New requests may not use it any more. The last request that uses it takes it out of the core."""
         self._check_enabled()
         loaded = self._loaded.pop(name, None)
         if loaded is None:

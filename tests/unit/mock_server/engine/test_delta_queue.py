@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from mock_server.engine.base import Delta
+from mock_server.engine.delta_queue import DeltaQueue
 from mock_server.engine.errors import EngineError
-from mock_server.engine.sim.delta_queue import DeltaQueue
-from mock_server.engine.sim.outbox import Outbox
+from mock_server.engine.outbox import Outbox
 
 FIRST, SECOND, LAST = Delta(0, (1,), None), Delta(0, (2,), None), Delta(0, (3,), "stop")
 

@@ -1,4 +1,4 @@
-"""Several servers of this project over one vLLM engine, in a process of the environment that has vLLM.
+"""Several servers of this project over one engine with a real model, in a process of the environment that has vLLM.
 
 Run as a module there, it reads a line of settings for each server that is wanted, and answers with its address.
 """
@@ -19,24 +19,25 @@ from mock_server.settings import ServerSettings
 from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT
 
 MAX_MODEL_LEN = 2048
-ARGUMENTS = {
+OPTIONS = {
     "dtype": "float32",  # in bfloat16 the same request answers otherwise beside others than alone
     "max_model_len": MAX_MODEL_LEN,
     "kv_cache_memory_bytes": 64 * 1024**2,
-    "enforce_eager": True,
     "enable_lora": True,
     "max_loras": 3,
     "max_lora_rank": 8,
     "override_generation_config": {"max_new_tokens": 48},
 }
+OPTIONS_OF = {"vllm": {"enforce_eager": True}, "transformers": {}}
+"""Further ones, by the engine's name."""
 SETTINGS = TypeAdapter(ServerSettings)
 
 
 @contextlib.contextmanager
-def vllm_apps(model: Path) -> Iterator[Callable[[ServerSettings], str]]:
+def real_apps(engine: str, model: Path) -> Iterator[Callable[[ServerSettings], str]]:
     """Starts the engine; what it yields starts a server with these settings, and gives its address."""
     process = subprocess.Popen(
-        [str(PYTHON), "-m", "tests.support.vllm_apps", str(model)],
+        [str(PYTHON), "-m", "tests.support.real_apps", engine, str(model)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -52,7 +53,7 @@ def vllm_apps(model: Path) -> Iterator[Callable[[ServerSettings], str]]:
         stdin.flush()
         url = stdout.readline().rstrip("\n")
         if not url:
-            raise RuntimeError(f"the servers over vLLM ended with {process.wait()}; their log is above")
+            raise RuntimeError(f"the servers over {engine} ended with {process.wait()}; their log is above")
         return url
 
     try:
@@ -66,16 +67,18 @@ def vllm_apps(model: Path) -> Iterator[Callable[[ServerSettings], str]]:
         stdout.close()
 
 
-async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
+async def serve_each_line(name: str, model: str, answer: Callable[[str], object]) -> None:
     """Until standard input ends."""
     import uvicorn
 
     from mock_server.app import create_app
-    from mock_server.engine.vllm.engine import VllmEngine
+    from mock_server.engine.kind import ServedModel
+    from mock_server.engine.registry import find_kind, make_engine
     from mock_server.process.http_protocol import HttpProtocol
     from mock_server.process.listener import Listener
 
-    engine = VllmEngine({"model": model, **ARGUMENTS})
+    options = find_kind(name).options(**OPTIONS, **OPTIONS_OF[name])
+    engine = make_engine(name, ServedModel("model", model), options)
     await engine.start()
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -94,8 +97,8 @@ async def serve_each_line(model: str, answer: Callable[[str], object]) -> None:
 
 def main() -> None:
     stdout = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what vLLM prints is log
-    asyncio.run(serve_each_line(sys.argv[1], lambda url: print(url, file=stdout, flush=True)))
+    os.dup2(2, 1)  # what libraries print is log
+    asyncio.run(serve_each_line(*sys.argv[1:], lambda url: print(url, file=stdout, flush=True)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A real model, run by transformers, with peft's adapters."""
