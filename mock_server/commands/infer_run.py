@@ -109,6 +109,7 @@ def _evaluate(evaluation: Evaluation, access: Access, terminal: Terminal) -> int
                 with _told():
                     session.evaluate_rows(endpoint, evaluation.samples, results, evaluation.at_once, terminal)
         except BaseException as error:
+            terminal.passing("")  # in place of the terminal's ^C
             if len(results.results) > before:
                 _conclude(evaluation, results, terminal)
             if isinstance(error, KeyboardInterrupt):

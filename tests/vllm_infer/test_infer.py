@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mock_server.commands import engine_choice
 from tests.support.pty_program import PtyProgram, pty_program
 from tests.support.real_models import PYTHON, ROOT, VLLM_ENVIRONMENT, tiny_model
 
@@ -19,24 +20,19 @@ pytestmark = pytest.mark.vllm
 
 LIMIT_S = 300.0
 CTRL_C, CTRL_D = "\x03", "\x04"
-BACKENDS = ["vllm"]
-QUICK = {"vllm": ("--enforce_eager", "--kv_cache_memory_bytes", "64M", "--dtype", "float32")}
+QUICK = {"vllm": ("--enforce_eager", "--kv_cache_memory_bytes", "64M"), "pt": ()}
+BACKENDS = sorted({*QUICK} & {*engine_choice.BACKENDS})
 
 
 def environment(folder: Path) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
-    state = {
-        "XDG_STATE_HOME": str(folder),
-        "TMPDIR": str(folder),
-        "TERM": "xterm-256color",
-        "PROMPT_TOOLKIT_NO_CPR": "1",
-    }
-    return {**plain, **VLLM_ENVIRONMENT, **state}
+    places = {"XDG_STATE_HOME": str(folder), "TMPDIR": str(folder)}
+    return {**plain, **VLLM_ENVIRONMENT, **places, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
 
 
 def infer(backend: str, *options: str) -> list[str]:
-    common = ("--infer_backend", backend, "--max_model_len", "512", "--temperature", "0", *QUICK[backend])
-    return [str(PYTHON), "-m", "mock_server", "infer", *common, *options]
+    common = ("--infer_backend", backend, "--max_model_len", "512", "--temperature", "0", "--dtype", "float32")
+    return [str(PYTHON), "-m", "mock_server", "infer", *common, *QUICK[backend], *options]
 
 
 def run(folder: Path, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -57,7 +53,7 @@ def say(program: PtyProgram, typed: str, shown: str) -> None:
 
 def stop_an_answer_twice(program: PtyProgram) -> None:
     for _ in range(2):
-        say(program, "Once upon a time", "time\n")
+        say(program, "Once upon a time", "\n")
         program.wait_for(" ")  # in the answer
         program.type(CTRL_C)
         program.wait_for("stopped")

@@ -127,6 +127,23 @@ def test_an_interrupted_start_leaves_nothing_running() -> None:
     assert engine.was_stopped
 
 
+class _InterruptedAtTheEnd(ScriptedEngine):
+    was_stopped = False
+
+    async def stop(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await super().stop()
+        await asyncio.to_thread(lambda: None)
+        self.was_stopped = True
+
+
+def test_an_impatient_interrupt_does_not_leave_half_an_end() -> None:
+    engine = _InterruptedAtTheEnd(one_word_then_nothing, RealClock(), TOKENIZER)
+    with EmbeddedServer(engine, ServerSettings()):
+        pass
+    assert engine.was_stopped
+
+
 PROGRAM = """
 import signal, subprocess, sys
 from mock_server.embedded.server import EmbeddedServer
