@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.engine.base import (
@@ -24,6 +25,7 @@ from mock_server.engine.errors import EngineDeadError, EngineError
 from mock_server.engine.hf.adapters import ServedAdapters
 from mock_server.engine.hf.text import HfText
 from mock_server.engine.transformers.adapter_limits import AdapterLimits
+from mock_server.engine.transformers.constraint import Grammars
 from mock_server.engine.transformers.life import CoreLife
 from mock_server.engine.transformers.options import ModelArguments
 from mock_server.engine.transformers.problems import start_error
@@ -110,7 +112,8 @@ class TransformersEngine:
             library="peft",
             serves=limits.variants,
         )
-        requests = TransformersRequests(self._life, adapters, RequestReader(facts, text), self._arguments.seed)
+        reader = RequestReader(facts, text, Grammars(loaded.tokenizer, facts.vocab_size, facts.eos_ids))
+        requests = TransformersRequests(self._life, adapters, reader, self._arguments.seed)
         info = EngineInfo(
             name="transformers",
             profile=f"{facts.version}-{facts.device}-{facts.dtype}",
@@ -118,7 +121,7 @@ class TransformersEngine:
             vocab_size=facts.vocab_size,
             has_chat_template=text.has_chat_template,
             default_max_tokens=facts.default_max_tokens,
-            features=_FEATURES,
+            features=_FEATURES | {"structured_outputs"} if find_spec("llguidance") else _FEATURES,
         )
         return _Parts(info, text, loaded.tokenizer, adapters, requests)
 

@@ -8,6 +8,7 @@ from typing import Any
 from mock_server.engine.base import SAMPLING, GenerationParams
 from mock_server.engine.errors import RequestRefusedError
 from mock_server.engine.hf.text import HfText
+from mock_server.engine.transformers.constraint import Grammars
 from mock_server.engine.transformers.facts import ModelFacts
 from mock_server.engine.transformers.row import BatchRequest
 from mock_server.engine.transformers.sampling import Sampling
@@ -16,8 +17,9 @@ from mock_server.engine.transformers.sampling import Sampling
 class RequestReader:
     """For one model; `text` has its tokenizer."""
 
-    def __init__(self, facts: ModelFacts, text: HfText) -> None:
+    def __init__(self, facts: ModelFacts, text: HfText, grammars: Grammars) -> None:
         self._facts = facts
+        self._grammars = grammars
         self._text = text
 
     async def read(self, prompt_token_ids: Sequence[int], params: GenerationParams, seed: str) -> BatchRequest:
@@ -50,6 +52,7 @@ class RequestReader:
         chosen = {name: defaults.get(name) if value is None else value for name, value in given.items()}
         ends = frozenset() if params.ignore_eos else self._facts.eos_ids
         stop_ids = ends | params.stop_token_ids
+        wanted = params.structured_output
         return Sampling(
             **{name: value for name, value in chosen.items() if value is not None},
             min_tokens=params.min_tokens if stop_ids else 0,
@@ -58,6 +61,7 @@ class RequestReader:
             allowed_token_ids=tuple(params.allowed_token_ids),
             bad_words=await self._bad_words(params.bad_words),
             logprobs=params.logprobs,
+            constraint=None if wanted is None else await self._grammars.constraint(wanted),
         )
 
     async def _bad_words(self, words: Sequence[str]) -> tuple[tuple[int, ...], ...]:

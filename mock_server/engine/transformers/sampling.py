@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mock_server.engine.base import PositionLogprobs, TokenLogprob
+from mock_server.engine.transformers.constraint import Constraint
 
 Logits = npt.NDArray[np.floating[Any]]
 _LEAST_TEMPERATURE = 1e-5
@@ -55,6 +56,8 @@ class Sampling:
     bad_words: tuple[tuple[int, ...], ...] = ()
     """Sequences that must not become complete."""
     logprobs: int | None = None
+    constraint: Constraint | None = None
+    """At the beginning of the answer."""
 
     @property
     def is_greedy(self) -> bool:
@@ -69,7 +72,7 @@ class Sampling:
     def _edits(self) -> bool:
         has_penalties = self.presence_penalty or self.frequency_penalty or self.repetition_penalty != 1
         has_limits = self.allowed_token_ids or self.bad_words or self.logit_bias or self.min_tokens
-        return bool(has_penalties or has_limits)
+        return bool(has_penalties or has_limits or self.constraint)
 
 
 class Sampler:
@@ -78,6 +81,7 @@ class Sampler:
     def __init__(self, sampling: Sampling, prompt_ids: Sequence[int], seed: str) -> None:
         self._sampling = sampling
         self._source = random.Random(seed)
+        self._constraint = None if sampling.constraint is None else sampling.constraint.copy()
         self._said: list[int] = []
         self._counts: Counter[int] = Counter()
         repeats = sampling.repetition_penalty != 1
@@ -85,6 +89,8 @@ class Sampler:
 
     def note(self, token_id: int) -> None:
         """The sequence has gained this token."""
+        if self._constraint is not None:
+            self._constraint.note(token_id)
         self._said.append(token_id)
         self._counts[token_id] += 1
         self._seen.add(token_id)
@@ -122,6 +128,8 @@ class Sampler:
         for token_id, bias in sampling.logit_bias.items():
             logits[token_id] += bias
         self._penalize(logits)
+        if self._constraint is not None:
+            self._constraint.restrict(logits)
         return logits
 
     def _penalize(self, logits: Logits) -> None:

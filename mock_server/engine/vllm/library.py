@@ -24,6 +24,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
 
 from mock_server.engine.base import SAMPLING, GenerationParams
+from mock_server.engine.call_schema import call_list_schema
 from mock_server.engine.dtypes import dtype_name
 from mock_server.engine.errors import (
     EngineBusyError,
@@ -34,7 +35,6 @@ from mock_server.engine.errors import (
 )
 from mock_server.engine.hf.checkpoint import CONFIG, has_four_bit_weights
 from mock_server.engine.hf.host_memory import available_memory_bytes
-from mock_server.engine.vllm.call_schema import call_list_schema
 from mock_server.engine.vllm.environment import cpu_cache_bytes, prepare_cpu
 from streamgauge.nearest import did_you_mean
 

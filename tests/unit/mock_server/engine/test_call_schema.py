@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from mock_server.engine.base import CallForm
-from mock_server.engine.vllm.call_schema import call_list_schema
+from mock_server.engine.call_schema import call_list_schema
 
 TREE = {
     "type": "object",
