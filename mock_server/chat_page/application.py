@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mock_server.chat_page.backend import Backend
 from mock_server.http.callers import HostCheck, OriginCheck
 from mock_server.http.response_tally import ResponseTally
 from mock_server.telemetry.metrics import ServerMetrics
-from sdk import AsyncInferenceClient
 
 _HEADERS = {
     # an answer may hold the address of an image elsewhere, which would tell that host what was said
@@ -31,8 +31,8 @@ _HEADERS = {
 }
 
 
-def make_page(client: AsyncInferenceClient, *, title: str, root_path: str, allowed_hosts: Sequence[str]) -> ASGIApp:
-    """The page over the server of the client. `allowed_hosts` are names of this machine besides loopback names."""
+def make_page(backend: Backend, *, root_path: str, allowed_hosts: Sequence[str]) -> ASGIApp:
+    """Takes seconds: Gradio is imported. `allowed_hosts` are names of this machine besides loopback names."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     import gradio as gr
 
@@ -42,7 +42,7 @@ def make_page(client: AsyncInferenceClient, *, title: str, root_path: str, allow
 
     app = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
-        build(client, title),
+        build(backend),
         path="/",
         root_path=root_path or None,
         footer_links=[],

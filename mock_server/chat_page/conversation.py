@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 _TITLE_LENGTH = 48
 
 Ending = Literal["", "stop", "length", "stopped", "failed"]
-"""How an answer ended: not yet (or the page was closed), by itself, at the limit of tokens, by the user, by an error."""
+"""How an answer ended: not yet, or with its page; by itself; at the limit of tokens; by the user; by an error."""
 
 
 @dataclass(frozen=True, slots=True)

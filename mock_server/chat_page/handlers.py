@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from mock_server.chat_page.answering import Answering, Request
-from mock_server.chat_page.conversation import Conversation, load_conversation
+from mock_server.chat_page.backend import Backend, choices, chosen
+from mock_server.chat_page.conversation import Conversation, Turn, load_conversation
 from mock_server.chat_page.layout import Page
-from mock_server.chat_page.models import ModelCards, choices, chosen
 from mock_server.chat_page.sampling import FIELDS, SamplingError, request_fields
 from mock_server.chat_page.shown import Shown, shown, turn_of
 from mock_server.chat_page.texts import Words, language_of, words_of
-from sdk import AsyncInferenceClient, SDKError
+from sdk import SDKError
 
 _SAVE_S = 2.0
 """How often a conversation is saved while an answer arrives."""
@@ -52,10 +52,9 @@ def merged(*all_updates: Updates) -> Updates:
 class Handlers:
     """Of all browsers. A session is one tab of a browser; it has one answer under way at most."""
 
-    def __init__(self, page: Page, client: AsyncInferenceClient) -> None:
+    def __init__(self, page: Page, backend: Backend) -> None:
         self._page = page
-        self._client = client
-        self._models = ModelCards(client)
+        self._backend = backend
         self._answering: dict[str, Answering] = {}
 
     async def boot(self, found: object) -> Updates:
@@ -67,8 +66,8 @@ class Handlers:
         words = words_of(language)
         conversation = _conversation(browser.get("conversation"))
         model = await self._reloaded(settings.get("model"), words)
-        is_chat = self._models.is_chat(model[page.model]["value"])
-        system = conversation.system if conversation.turns else settings.get("system")
+        is_chat = self._backend.is_chat(model[page.model]["value"])
+        system = conversation.system if conversation.turns else settings.get("system", self._backend.system)
         given = settings.get("sampling")
         sampling = given if isinstance(given, list) and len(given) == len(FIELDS) else [None] * len(FIELDS)
         values = {
@@ -89,7 +88,7 @@ class Handlers:
         current = _conversation(stored).id
         is_full = bool(_mapping(index).get("full"))
         return {
-            page.history: gr.update(choices=names, value=current if current in {id for _, id in names} else None),
+            page.history: gr.update(choices=names, value=current if current in dict(names).values() else None),
             page.notice: gr.update(value=words.storage_full, visible=is_full),
         }
 
@@ -106,15 +105,15 @@ class Handlers:
     async def reload_models(self, model: object, language: object) -> Updates:
         words = words_of(language)
         updates = await self._reloaded(model, words)
-        return merged(updates, self._page.mode(words, self._models.is_chat(updates[self._page.model]["value"])))
+        return merged(updates, self._page.mode(words, self._backend.is_chat(updates[self._page.model]["value"])))
 
     def choose_model(self, model: str | None, language: object) -> Updates:
-        return self._page.mode(words_of(language), self._models.is_chat(model))
+        return self._page.mode(words_of(language), self._backend.is_chat(model))
 
     def choose_language(self, language: object, model: str | None, stored: object) -> Updates:
         words = words_of(language)
         view = self._view(_conversation(stored), words)
-        return merged(self._page.labels(words, self._models.is_chat(model)), view)
+        return merged(self._page.labels(words, self._backend.is_chat(model)), view)
 
     async def ask(self, request: gr.Request, text: str, *form: object) -> AsyncIterator[Updates]:
         """A question is sent; `form` are the values of `Form`."""
@@ -156,19 +155,19 @@ class Handlers:
             gr.Info(words.busy)
             return
         try:
-            fields = request_fields(form.sampling, words)
+            fields = {**self._backend.fields, **request_fields(form.sampling, words)}
         except SamplingError as error:
             gr.Warning(str(error))
             return
-        asked = Request(conversation, form.model, self._models.is_chat(form.model), fields)
-        answering = self._answering[session] = Answering(self._client, asked)
+        asked = Request(conversation, form.model, self._backend.is_chat(form.model), fields)
+        answering = self._answering[session] = Answering(self._backend.client, asked)
         try:
             view = self._view(conversation, words, is_arriving=True)
             busy = {page.box: gr.update(submit_btn=False, stop_btn=True)}
             yield merged(view, {page.draft: conversation.dump()}, busy, sent or {})
             saved_at = time.monotonic()
             async for turn in answering.snapshots():
-                conversation = conversation.answered(turn)
+                conversation = conversation.answered(self._explained(turn))
                 updates = self._view(conversation, words, is_arriving=not turn.ending)
                 if turn.ending or time.monotonic() - saved_at > _SAVE_S:
                     saved_at = time.monotonic()
@@ -181,6 +180,15 @@ class Handlers:
         finally:
             del self._answering[session]
 
+    def _explained(self, turn: Turn) -> Turn:
+        """With the reason why the model in this process has died, if that is why there is no answer."""
+        if turn.ending == "failed":
+            try:
+                self._backend.check()
+            except Exception as error:  # whatever the engine died of
+                return replace(turn, error=str(error))
+        return turn
+
     def _view(self, conversation: Conversation, words: Words, *, is_arriving: bool = False) -> Updates:
         return {
             self._page.chatbot: messages(shown(conversation, words, is_arriving=is_arriving), words),
@@ -191,16 +199,16 @@ class Handlers:
         """The list of models; with a notice, the old one, if the server does not answer."""
         page = self._page
         try:
-            cards = await self._models.load()
+            cards = await self._backend.load_models()
         except SDKError as error:
             notice = gr.update(value=f"{words.no_models} {error.message}", visible=True)
-            return {page.model: gr.update(value=wanted), page.notice: notice}
-        model = gr.update(choices=choices(cards), value=chosen(cards, wanted))
+            return {page.model: gr.update(value=wanted or self._backend.model), page.notice: notice}
+        model = gr.update(choices=choices(cards), value=chosen(cards, wanted, self._backend.model))
         return {page.model: model, page.notice: gr.update(visible=False)}
 
 
 def messages(items: Sequence[Shown], words: Words) -> list[dict[str, Any]]:
-    """In the form of `gr.Chatbot`. What is not Markdown is a component, which copying an answer leaves out."""
+    """In the form of `gr.Chatbot`."""
     return [_message(item, words) for item in items]
 
 
@@ -208,7 +216,9 @@ def _message(item: Shown, words: Words) -> dict[str, Any]:
     role = "user" if item.kind == "question" else "assistant"
     if item.kind == "thoughts":
         return {"role": role, "content": item.text, "metadata": {"title": words.thoughts, "status": "done"}}
-    return {"role": role, "content": gr.HTML(item.html) if item.is_html else item.text}
+    if item.is_html:  # as a title without content, which copying an answer leaves out
+        return {"role": role, "content": "", "metadata": {"title": item.html}}
+    return {"role": role, "content": item.text}
 
 
 def _again(form: Form, index: int | tuple[int, int], question: str | None = None) -> Conversation:

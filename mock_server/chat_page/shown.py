@@ -28,7 +28,7 @@ class Shown:
     @property
     def html(self) -> str:
         """The form of messages that are not Markdown."""
-        return f'<div class="chat-{self.kind}">{escape(self.text)}</div>'
+        return f'<span class="chat-{self.kind}">{escape(self.text)}</span>'
 
 
 def shown(conversation: Conversation, words: Words, *, is_arriving: bool = False) -> list[Shown]:
@@ -79,7 +79,7 @@ def figures_line(turn: Turn, words: Words) -> str:
 
 
 def _tokens(count: int, is_counted: bool, words: Words) -> str:
-    text = words.token if count == 1 else words.tokens.format(count=f"{count:,}")
+    text = words.one_token if count == 1 else words.tokens.format(count=f"{count:,}")
     return text if is_counted else f"≈ {text}"
 
 

@@ -37,7 +37,7 @@ class Words:
     greeting_base: str
     thoughts: str
     tokens: str
-    token: str
+    one_token: str
     tokens_per_s: str
     ttft: str
     stopped: str
@@ -80,7 +80,7 @@ ENGLISH = Words(
     greeting_base="This is a base model. It continues the text that you write; it does not see earlier messages.",
     thoughts="Thoughts",
     tokens="{count} tokens",
-    token="1 token",
+    one_token="1 token",
     tokens_per_s="{rate} tokens/s",
     ttft="first token after {time}",
     stopped="stopped",
@@ -122,7 +122,7 @@ CHINESE = Words(
     greeting_base="这是基座模型:它会续写你输入的文本,看不到之前的消息。",
     thoughts="思考过程",
     tokens="{count} 个 token",
-    token="1 个 token",
+    one_token="1 个 token",
     tokens_per_s="{rate} token/秒",
     ttft="首个 token {time}",
     stopped="已停止",

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from mock_server.chat_page.backend import Backend
 from mock_server.chat_page.handlers import Handlers
 from mock_server.chat_page.layout import Page, lay_out
-from sdk import AsyncInferenceClient
 
 _QUIET: dict[str, Any] = {
     "show_progress": "hidden",
@@ -19,11 +19,11 @@ _QUIET: dict[str, Any] = {
 }
 
 
-def build(client: AsyncInferenceClient, title: str) -> gr.Blocks:
-    """The page over the server of the client."""
-    with gr.Blocks(title=title, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
+def build(backend: Backend) -> gr.Blocks:
+    """The page."""
+    with gr.Blocks(title="streamgauge", fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
         page = lay_out()
-        handlers = Handlers(page, client)
+        handlers = Handlers(page, backend)
         _start(blocks, page, handlers)
         _answers(page, handlers)
         _chats(page, handlers)
@@ -75,7 +75,5 @@ def _settings(page: Page, handlers: Handlers) -> None:
         _on(field.input, None, list(page.sampling), None, js=keep)
 
 
-def _on(
-    event: Callable[..., Any], handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **more: Any
-) -> Any:
+def _on(event: Callable[..., Any], handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **more: Any) -> Any:
     return event(handler, inputs, outputs, **{**_QUIET, **more})
