@@ -79,7 +79,7 @@ def figures_line(turn: Turn, words: Words) -> str:
 
 
 def _tokens(count: int, is_counted: bool, words: Words) -> str:
-    text = words.one_token if count == 1 else words.tokens.format(count=f"{count:,}")
+    text = words.one if count == 1 else words.tokens.format(count=f"{count:,}")
     return text if is_counted else f"≈ {text}"
 
 

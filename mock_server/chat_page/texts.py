@@ -37,7 +37,7 @@ class Words:
     greeting_base: str
     thoughts: str
     tokens: str
-    one_token: str
+    one: str
     tokens_per_s: str
     ttft: str
     stopped: str
@@ -63,7 +63,7 @@ ENGLISH = Words(
     reload_models="Reload the models",
     system="System prompt",
     system_hint="What the model should know or how it should answer",
-    by_default="server's default",
+    by_default="default",
     temperature="Temperature",
     top_p="Top p",
     top_k="Top k",
@@ -80,9 +80,9 @@ ENGLISH = Words(
     greeting_base="This is a base model. It continues the text that you write; it does not see earlier messages.",
     thoughts="Thoughts",
     tokens="{count} tokens",
-    one_token="1 token",
+    one="1 token",
     tokens_per_s="{rate} tokens/s",
-    ttft="first token after {time}",
+    ttft="TTFT {time}",
     stopped="stopped",
     cut_off="cut off at the token limit",
     interrupted="interrupted",
@@ -105,7 +105,7 @@ CHINESE = Words(
     reload_models="刷新模型列表",
     system="系统提示词",
     system_hint="模型的身份、背景信息或回答方式",
-    by_default="服务器默认值",
+    by_default="默认",
     temperature="温度",
     top_p="Top p",
     top_k="Top k",
@@ -122,7 +122,7 @@ CHINESE = Words(
     greeting_base="这是基座模型:它会续写你输入的文本,看不到之前的消息。",
     thoughts="思考过程",
     tokens="{count} 个 token",
-    one_token="1 个 token",
+    one="1 个 token",
     tokens_per_s="{rate} token/秒",
     ttft="首个 token {time}",
     stopped="已停止",
