@@ -40,11 +40,12 @@ window.chatPage = (() => {
     const choice = settings().appearance || "system";
     document.body.classList.toggle("dark", choice === "system" ? dark.matches : choice === "dark");
   };
-  document.addEventListener("DOMContentLoaded", () => {
+  const watch = () => { // Gradio follows the system, and sets the class when it starts
     look();
     dark.addEventListener("change", look);
     new MutationObserver(look).observe(document.body, { attributeFilter: ["class"] });
-  });
+  };
+  if (document.body) watch(); else document.addEventListener("DOMContentLoaded", watch);
 
   return {
     save, remove, keep,

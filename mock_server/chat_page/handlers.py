@@ -118,10 +118,11 @@ class Handlers:
     async def ask(self, request: gr.Request, text: str, *form: object) -> AsyncIterator[Updates]:
         """A question is sent; `form` are the values of `Form`."""
         asked = Form.read(form)
-        if text.strip():
-            conversation = asked.conversation.asked(text)
-            async for updates in self._answer(conversation, asked, request, {self._page.box: ""}):
-                yield updates
+        if not text.strip():
+            yield {}  # a handler without any updates would empty the page
+            return
+        async for updates in self._answer(asked.conversation.asked(text), asked, request, {self._page.box: ""}):
+            yield updates
 
     async def ask_again(self, request: gr.Request, data: gr.RetryData, *form: object) -> AsyncIterator[Updates]:
         """The question of a turn is to be answered once more."""
@@ -153,11 +154,13 @@ class Handlers:
         page, words, session = self._page, form.words, _session(request)
         if session in self._answering:
             gr.Info(words.busy)
+            yield {}
             return
         try:
             fields = {**self._backend.fields, **request_fields(form.sampling, words)}
         except SamplingError as error:
             gr.Warning(str(error))
+            yield {}
             return
         asked = Request(conversation, form.model, self._backend.is_chat(form.model), fields)
         answering = self._answering[session] = Answering(self._backend.client, asked)

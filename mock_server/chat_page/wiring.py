@@ -66,7 +66,12 @@ def _settings(page: Page, handlers: Handlers) -> None:
     model = [page.model, page.notice, page.box, page.chatbot, page.system]
     _on(page.reload_models.click, handlers.reload_models, [page.model, page.language], model)
     _on(page.model.input, handlers.choose_model, [page.model, page.language], [page.box, page.chatbot, page.system])
-    _on(page.language.input, handlers.choose_language, [page.language, page.model, page.current], page.labelled)
+    _on(
+        page.language.input,
+        handlers.choose_language,
+        [page.language, page.model, page.current],
+        [*page.labelled, page.current],
+    )
     for name, component in {"language": page.language, "appearance": page.appearance, "model": page.model}.items():
         _on(component.input, None, [component], None, js=f"({name}) => {{ chatPage.keep({{ {name} }}); }}")
     _on(page.system.input, None, [page.system], None, js="(system) => { chatPage.keep({ system }); }")

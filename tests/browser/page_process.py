@@ -32,7 +32,7 @@ class PageProcess:
 
 @contextlib.contextmanager
 def page_process(*args: str) -> Iterator[PageProcess]:
-    """On a free port, ended with the block."""
+    """On a free port, ended with the block. It must have nothing to complain about."""
     process = start(*args, "--port", "0")
     try:
         assert process.stdout is not None
@@ -40,15 +40,14 @@ def page_process(*args: str) -> Iterator[PageProcess]:
         if not line.startswith("ready "):
             _, log = process.communicate()
             raise RuntimeError(f"the page ended with {process.returncode}: {line} {log}")
-        yield PageProcess(line.split()[1], line, process)
+        page = PageProcess(line.split()[1], line, process)
+        yield page
+        if process.poll() is None:
+            assert page.end() == (0, "")
     finally:
         if process.poll() is None:
-            process.terminate()
-            try:
-                process.communicate(timeout=STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+            process.kill()
+            process.communicate()
 
 
 def start(*args: str) -> subprocess.Popen[str]:

@@ -14,7 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Recorder:
-    """Passes everything on to an application, and keeps the bodies of generations."""
+    """Passes everything on to an application, and keeps the bodies of generations.
+
+    A question with the word `endless` gets an answer that takes longer than any test.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,18 +28,21 @@ class Recorder:
         return self.bodies[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = b""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body = json.loads(await Request(scope, receive).body())
+        self.bodies.append(body)
+        if "endless" in str(body.get("messages", [{}])[-1].get("content")):
+            body = {**body, "max_tokens": 20_000, "min_tokens": 20_000, "ignore_eos": True}
+        sent = json.dumps(body).encode()
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+        messages: list[Message] = [{"type": "http.request", "body": sent, "more_body": False}]
 
-        async def recorded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += message.get("body", b"")
-            if message["type"] == "http.request" and not message.get("more_body") and received:
-                self.bodies.append(json.loads(received))
-                received = b""
-            return message
+        async def replayed() -> Message:
+            return messages.pop() if messages else await receive()
 
-        await self._app(scope, recorded if scope["type"] == "http" and scope["method"] == "POST" else receive, send)
+        await self._app({**scope, "headers": [*headers, (b"content-length", b"%d" % len(sent))]}, replayed, send)
 
 
 def odd_server() -> ASGIApp:

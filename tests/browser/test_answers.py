@@ -52,7 +52,7 @@ def test_a_conversation_is_sent_with_each_question(window: ChatWindow, recorder:
 
 def test_a_stopped_answer_stays_as_far_as_it_came_and_ends_in_the_engine(window: ChatWindow, server: Serving) -> None:
     before = metric(server, 'vllm:request_success_total{.*finished_reason="abort"')
-    window.send("Tell me a long story about a lake and its islands.")
+    window.send("Tell me an endless story.")
     window.answers.wait_for()
     window.stop_button.click()
     text = window.wait_for_answer(1)
@@ -65,9 +65,11 @@ def test_a_stopped_answer_stays_as_far_as_it_came_and_ends_in_the_engine(window:
     assert window.answers.count() == 2
 
 
-def test_an_answer_ends_in_the_engine_when_its_page_is_closed(chromium: Browser, page: PageProcess, server: Serving) -> None:
+def test_an_answer_ends_in_the_engine_when_its_page_is_closed(
+    chromium: Browser, page: PageProcess, server: Serving
+) -> None:
     with open_window(chromium, page) as window:
-        window.send("Tell me a long story about a lake and its islands.")
+        window.send("Tell me an endless story.")
         window.answers.wait_for()
     with open_window(chromium, page):  # takes long enough for the page to notice
         pass
