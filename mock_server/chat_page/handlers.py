@@ -95,7 +95,7 @@ class Handlers:
     async def open(self, request: gr.Request, stored: object, language: object, index: object, *_: object) -> Updates:
         """Another conversation is chosen, or a new one begun; None: neither, after all."""
         if stored is None:
-            return {}
+            return gr.skip()
         await self._stop_and_wait(request)
         page, conversation = self._page, _conversation(stored)
         system = {page.system: conversation.system} if conversation.turns else {}
@@ -119,7 +119,7 @@ class Handlers:
         """A question is sent; `form` are the values of `Form`."""
         asked = Form.read(form)
         if not text.strip():
-            yield {}  # a handler without any updates would empty the page
+            yield gr.skip()  # without any update, the page would be emptied
             return
         async for updates in self._answer(asked.conversation.asked(text), asked, request, {self._page.box: ""}):
             yield updates
@@ -154,13 +154,13 @@ class Handlers:
         page, words, session = self._page, form.words, _session(request)
         if session in self._answering:
             gr.Info(words.busy)
-            yield {}
+            yield gr.skip()
             return
         try:
             fields = {**self._backend.fields, **request_fields(form.sampling, words)}
         except SamplingError as error:
             gr.Warning(str(error))
-            yield {}
+            yield gr.skip()
             return
         asked = Request(conversation, form.model, self._backend.is_chat(form.model), fields)
         answering = self._answering[session] = Answering(self._backend.client, asked)

@@ -74,8 +74,8 @@ class ChatWindow:
 
     def stored(self) -> list[dict[str, Any]]:
         """The conversations in the browser's storage."""
-        script = "Object.entries(localStorage).filter(([key]) => key.startsWith('streamgauge.chat.')).map(([, text]) => text)"
-        return [json.loads(text) for text in self.tab.evaluate(script)]
+        kept: dict[str, str] = self.tab.evaluate("({ ...localStorage })")
+        return [json.loads(text) for key, text in kept.items() if key.startswith("streamgauge.chat.")]
 
     # what is done with it
 

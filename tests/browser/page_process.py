@@ -43,7 +43,9 @@ def page_process(*args: str) -> Iterator[PageProcess]:
         page = PageProcess(line.split()[1], line, process)
         yield page
         if process.poll() is None:
-            assert page.end() == (0, "")
+            code, log = page.end()
+            if code or log:
+                raise RuntimeError(f"the page ended with {code}: {log}")
     finally:
         if process.poll() is None:
             process.kill()
