@@ -32,8 +32,8 @@ ORDER = {
     "mock_server": (
         *("logs", "engine", "engine.author", "engine.sim", "engine.hf", "engine.vllm", "errors", "request_limits"),
         *("settings", "answer", "request", "limits", "models", "admission", "telemetry", "http", "state", "openapi"),
-        *("routes", "app", "process", "offline", "embedded", "dataset", "training", "export", "infer", "commands"),
-        *("__main__",),
+        *("routes", "app", "process", "offline", "embedded", "dataset", "training", "export", "infer", "chat_page"),
+        *("commands", "__main__"),
     ),
 }
 DIVIDED = {"mock_server.engine"}  # its folders are rooms of their own

@@ -59,14 +59,15 @@ def make_page(backend: Backend, *, root_path: str, allowed_hosts: Sequence[str])
         head=head(),
     )
     tally = ResponseTally(ServerMetrics(), ())
-    return HostCheck(OriginCheck(_WithHeaders(app), (), tally), allowed_hosts, tally)
+    return HostCheck(OriginCheck(_Gate(app, root_path), (), tally), allowed_hosts, tally)
 
 
-class _WithHeaders:
-    """Adds `_HEADERS` to each response."""
+class _Gate:
+    """Adds `_HEADERS` to each response, and takes the prefix off the paths of proxies that keep it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
         self._app = app
+        self._root_path = root_path
         self._headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,4 +76,9 @@ class _WithHeaders:
                 message = {**message, "headers": [*message["headers"], *self._headers]}
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._root_path and f"{scope['path']}/".startswith(f"{self._root_path}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(self._root_path) or "/"}
+        await self._app(scope, receive, send_with_headers)

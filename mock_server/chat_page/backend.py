@@ -37,8 +37,9 @@ class Backend:
     @classmethod
     def connect(cls, base_url: str | None, api_key: str | None, **defaults: Any) -> Backend:
         """Without an address or a key, the environment's apply. Raises `ConfigError` for an address that is none."""
-        key = {} if api_key is None else {"api_key": api_key}
-        return cls(AsyncInferenceClient(base_url, **key), **defaults)
+        if api_key is None:
+            return cls(AsyncInferenceClient(base_url), **defaults)
+        return cls(AsyncInferenceClient(base_url, api_key=api_key), **defaults)
 
     async def load_models(self) -> Sequence[Model]:
         """Asks the server: the base first, then its adapters. Raises `SDKError`."""

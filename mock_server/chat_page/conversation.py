@@ -107,8 +107,8 @@ def _turn(value: object) -> Turn | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("question"), str):
         return None
     texts = {name: _text(value.get(name)) for name in ("question", "answer", "thoughts", "model", "error")}
-    ending = value.get("ending")
-    return Turn(**texts, ending=ending if ending in get_args(Ending) else "", figures=_figures(value.get("figures")))
+    ending: Ending = next((known for known in get_args(Ending) if known == value.get("ending")), "")
+    return Turn(**texts, ending=ending, figures=_figures(value.get("figures")))
 
 
 def _figures(value: object) -> Figures:

@@ -95,7 +95,7 @@ class Handlers:
     async def open(self, request: gr.Request, stored: object, language: object, index: object, *_: object) -> Updates:
         """Another conversation is chosen, or a new one begun; None: neither, after all."""
         if stored is None:
-            return gr.skip()
+            return {self._page.index: index}  # without any update, the page would be emptied
         await self._stop_and_wait(request)
         page, conversation = self._page, _conversation(stored)
         system = {page.system: conversation.system} if conversation.turns else {}

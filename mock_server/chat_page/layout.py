@@ -89,7 +89,7 @@ _APPEARANCES = ("as_system", "light", "dark")
 
 def lay_out() -> Page:
     """The page, inside a `gr.Blocks` that is open."""
-    carriers = [gr.JSON(visible=False) for _ in range(4)]
+    boot, current, draft, index = [gr.JSON(visible=False) for _ in range(4)]
     with gr.Sidebar(open=False, width=280, elem_id="chats") as chats:
         new_chat = gr.Button(I18N("new_chat"), variant="secondary", elem_id="new-chat")
         history = gr.Radio([], label=I18N("history"), info=I18N("no_history"), elem_id="history", container=False)
@@ -144,6 +144,6 @@ def lay_out() -> Page:
             elem_id="box",
         )
     return Page(
-        *carriers, chats, new_chat, history, delete_chat, chatbot, box, notice, settings_title, model, reload_models,
-        system, sampling, language, appearance,
+        boot, current, draft, index, chats, new_chat, history, delete_chat, chatbot, box, notice, settings_title, model,
+        reload_models, system, sampling, language, appearance,
     )  # fmt: skip

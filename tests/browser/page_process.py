@@ -52,9 +52,27 @@ def page_process(*args: str) -> Iterator[PageProcess]:
             process.communicate()
 
 
+_WATCHED = """
+import sys
+
+def watch(event, values):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        address = values[1] if event == "socket.connect" else values
+        host = address[0] if isinstance(address, tuple) else address
+        if host not in (None, "127.0.0.1", "0.0.0.0", "::1", "localhost", "192.0.2.1"):
+            print("asks for", host, file=sys.stderr)
+
+sys.addaudithook(watch)
+from mock_server.__main__ import main
+
+main()
+"""
+"""The command, which tells on standard error of any other host that it asks for; 192.0.2.1 is nobody's address."""
+
+
 def start(*args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "mock_server", "app-ui", *args],
+        [sys.executable, "-c", _WATCHED, "app-ui", *args],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
