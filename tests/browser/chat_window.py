@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-_LIMIT_MS = 20_000
+_LIMIT_MS = 60_000
 # which sites have; a browser asks for these by itself
 _LOCAL = ("data:", "blob:", "about:")
 

@@ -41,7 +41,6 @@ def test_the_page_fits(phone: ChatWindow) -> None:
 def test_settings_and_conversations_open_over_it(phone: ChatWindow) -> None:
     phone.ask("Where?")
     phone.open_settings()
-    phone.tab.wait_for_timeout(0)
     phone.choose_model("my_tuner")
     phone.open_settings()  # the same button closes them
     phone.ask("And who?")
