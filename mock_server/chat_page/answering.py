@@ -19,8 +19,11 @@ from sdk import (
 )
 
 _Stream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
-_PAUSE_S = 0.05
-"""The time between two snapshots: a page that is drawn more often is not easier to read, and costs the browser more."""
+_PAUSE_S, _MOST_S = 0.06, 0.6
+_PAUSE_PER_CHARACTER_S = 20e-6
+"""The time between two snapshots. It grows with the text, all of which the browser formats anew each time: a browser that
+is busy with that would not even notice a click on its stop button.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Answering:
                 self._changed.clear()
                 if not self._task.done():
                     yield self._turn
-                    await asyncio.wait((self._task,), timeout=_PAUSE_S)
+                    await asyncio.wait((self._task,), timeout=self._pause_s())
             yield self._turn
         finally:
             self._task.cancel()
@@ -76,6 +79,10 @@ class Answering:
     async def wait_until_ended(self) -> None:
         """Until the iteration of `snapshots` has ended."""
         await self._ended.wait()
+
+    def _pause_s(self) -> float:
+        length = len(self._turn.answer) + len(self._turn.thoughts)
+        return min(_PAUSE_S + length * _PAUSE_PER_CHARACTER_S, _MOST_S)
 
     async def _run(self) -> None:
         try:

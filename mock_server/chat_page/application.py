@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.chat_page.backend import Backend
@@ -79,6 +80,9 @@ class _Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._root_path and f"{scope['path']}/".startswith(f"{self._root_path}/"):
-            scope = {**scope, "path": scope["path"].removeprefix(self._root_path) or "/"}
+        if self._root_path and scope["path"] == self._root_path:  # the page's own addresses are relative
+            await RedirectResponse(f"{self._root_path}/")(scope, receive, send)
+            return
+        if self._root_path and scope["path"].startswith(f"{self._root_path}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(self._root_path)}
         await self._app(scope, receive, send_with_headers)

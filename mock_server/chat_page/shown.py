@@ -60,7 +60,8 @@ def _of_turn(turn: Turn, number: int, words: Words, is_arriving: bool) -> Iterat
         yield Shown("error", f"{words.failed} {turn.error}", number)
     elif turn.is_empty and turn.ending in ("stop", "length"):
         yield Shown("error", words.no_text, number)
-    yield Shown("figures", figures_line(turn, words), number)
+    if line := figures_line(turn, words):
+        yield Shown("figures", line, number)
 
 
 def figures_line(turn: Turn, words: Words) -> str:

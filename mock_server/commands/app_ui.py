@@ -124,7 +124,7 @@ def _serve(
     page = make_page(backend, root_path=root_path, allowed_hosts=hosts)
 
     def ready(names: str) -> None:
-        url = listener.url.removesuffix("/v1") + root_path
+        url = listener.url.removesuffix("/v1") + (f"{root_path}/" if root_path else "")
         every = listener.every_interface
         announce(f"ready {url} model={names}" + ("" if every is None else f" listening={every}"))
 

@@ -34,6 +34,11 @@ def test_an_answer_under_way_has_no_figures_yet() -> None:
     assert figures_line(begun.turns[0], ENGLISH) == "m · interrupted"  # once its page is gone
 
 
+def test_no_line_stands_under_an_answer_of_which_nothing_is_known() -> None:
+    items = shown(Conversation("c", (Turn("q", ending="failed", error="no"),)), ENGLISH)
+    assert [item.kind for item in items] == ["question", "error"]
+
+
 def test_an_empty_answer_says_so() -> None:
     items = shown(Conversation("c", (Turn("q", model="m", ending="stop"),)), CHINESE)
     assert [item.text for item in items] == ["q", CHINESE.no_text, "m"]
