@@ -21,8 +21,8 @@ from sdk import (
 _Stream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
 _PAUSE_S, _MOST_S = 0.06, 0.6
 _PAUSE_PER_CHARACTER_S = 20e-6
-"""The time between two snapshots. It grows with the text, all of which the browser formats anew each time: a browser that
-is busy with that would not even notice a click on its stop button.
+"""The time between two snapshots. It grows with the text, all of which the browser formats anew each time: a browser
+that is busy with that would not even notice a click on its stop button.
 """
 
 

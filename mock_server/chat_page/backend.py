@@ -1,11 +1,10 @@
-"""The server that the page talks to, in this process or elsewhere: its client, its models, what is asked by default."""
+"""The server that the page talks to, in this process or elsewhere: its client and its models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
+from mock_server.embedded.endpoint import Endpoint
 from sdk import AsyncInferenceClient, Model
 
 
@@ -20,26 +19,14 @@ def chosen(cards: Sequence[Model], *wanted: object) -> str | None:
     return next((str(name) for name in wanted if name in names), next(iter(names), None))
 
 
-@dataclass(slots=True)
 class Backend:
-    """`model`, `system` and `fields` apply unless the page says otherwise; `fields` are those of a request.
+    """Raises `ConfigError` for an address that is none."""
 
-    `check` raises an error if a model in this process has died, which is why its requests fail then.
-    """
-
-    client: AsyncInferenceClient
-    model: str | None = None
-    system: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    check: Callable[[], None] = lambda: None
-    _cards: Sequence[Model] = ()
-
-    @classmethod
-    def connect(cls, base_url: str | None, api_key: str | None, **defaults: Any) -> Backend:
-        """Without an address or a key, the environment's apply. Raises `ConfigError` for an address that is none."""
-        if api_key is None:
-            return cls(AsyncInferenceClient(base_url), **defaults)
-        return cls(AsyncInferenceClient(base_url, api_key=api_key), **defaults)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        """Its model, system message and fields apply unless the page says otherwise."""
+        self.client = AsyncInferenceClient(**endpoint.client_options())
+        self._cards: Sequence[Model] = ()
 
     async def load_models(self) -> Sequence[Model]:
         """Asks the server: the base first, then its adapters. Raises `SDKError`."""

@@ -67,7 +67,7 @@ class Handlers:
         conversation = _conversation(browser.get("conversation"))
         model = await self._reloaded(settings.get("model"), words)
         is_chat = self._backend.is_chat(model[page.model]["value"])
-        system = conversation.system if conversation.turns else settings.get("system", self._backend.system)
+        system = conversation.system if conversation.turns else settings.get("system", self._backend.endpoint.system)
         given = settings.get("sampling")
         sampling = given if isinstance(given, list) and len(given) == len(FIELDS) else [None] * len(FIELDS)
         values = {
@@ -157,7 +157,7 @@ class Handlers:
             yield gr.skip()
             return
         try:
-            fields = {**self._backend.fields, **request_fields(form.sampling, words)}
+            fields = {**self._backend.endpoint.request_fields, **request_fields(form.sampling, words)}
         except SamplingError as error:
             gr.Warning(str(error))
             yield gr.skip()
@@ -187,7 +187,7 @@ class Handlers:
         """With the reason why the model in this process has died, if that is why there is no answer."""
         if turn.ending == "failed":
             try:
-                self._backend.check()
+                self._backend.endpoint.check()
             except Exception as error:  # whatever the engine died of
                 return replace(turn, error=str(error))
         return turn
@@ -205,8 +205,8 @@ class Handlers:
             cards = await self._backend.load_models()
         except SDKError as error:
             notice = gr.update(value=f"{words.no_models} {error.message}", visible=True)
-            return {page.model: gr.update(value=wanted or self._backend.model), page.notice: notice}
-        model = gr.update(choices=choices(cards), value=chosen(cards, wanted, self._backend.model))
+            return {page.model: gr.update(value=wanted or self._backend.endpoint.model), page.notice: notice}
+        model = gr.update(choices=choices(cards), value=chosen(cards, wanted, self._backend.endpoint.model))
         return {page.model: model, page.notice: gr.update(visible=False)}
 
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from mock_server.commands.arguments import OptionsCommand, Section
-from mock_server.commands.model_access import Endpoint, access_options, reach, read_access
+from mock_server.commands.model_access import access_options, reach, read_access
 from mock_server.commands.option_types import HostParam, IntegerParam
 from mock_server.commands.ready_line import only_line_on_stdout
 from mock_server.commands.wrong_use import WrongUseError
+from mock_server.embedded.endpoint import Endpoint
 from mock_server.http.host_names import ANY, is_loopback, name_of
 from mock_server.http.root_path import checked_root_path
 from mock_server.process.listener import Listener, ListenError
@@ -113,14 +114,10 @@ def _serve(
     from mock_server.chat_page.backend import Backend
     from mock_server.chat_page.serving import serve_page
 
-    backend = Backend.connect(
-        endpoint.base_url,
-        endpoint.api_key,
-        model=endpoint.model,
-        system=endpoint.system,
-        fields=endpoint.request_fields,
-        check=endpoint.check,
-    )
+    try:
+        backend = Backend(endpoint)
+    except ValueError as error:  # an address that is none
+        raise WrongUseError(str(error)) from None
     page = make_page(backend, root_path=root_path, allowed_hosts=hosts)
 
     def ready(names: str) -> None:

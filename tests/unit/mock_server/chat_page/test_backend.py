@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from mock_server.chat_page.backend import Backend, choices, chosen
+from mock_server.embedded.endpoint import Endpoint
 from mock_server.engine.base import Adapter
 from mock_server.settings import ServerSettings
 from sdk import Model
@@ -25,7 +26,7 @@ def test_the_wanted_model_is_chosen_if_it_is_served() -> None:
 def test_models_are_those_of_the_server() -> None:
     settings = ServerSettings(api_keys=("k",), adapters=(Adapter("my_tuner", ""),), is_chat=False)
     with serving(settings=settings) as served:
-        backend = Backend.connect(served.url, "k")
+        backend = Backend(Endpoint(served.url, "k", None))
         assert backend.is_chat("sim-chat")  # not known yet
         assert [card.id for card in asyncio.run(backend.load_models())] == ["sim-chat", "my_tuner"]
         assert not backend.is_chat("my_tuner")

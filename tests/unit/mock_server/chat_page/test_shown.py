@@ -50,7 +50,7 @@ def test_text_that_is_not_markdown_is_escaped() -> None:
 
 
 def test_the_turn_of_a_message() -> None:
-    items = shown(Conversation("c", (Turn("q", "a", ending="stop"), Turn("r"))), ENGLISH)
+    items = shown(Conversation("c", (Turn("q", "a", model="m", ending="stop"), Turn("r"))), ENGLISH)
     assert [turn_of(items, index) for index in (-1, 0, 2, 3, 5)] == [None, 0, 0, 1, None]
 
 
