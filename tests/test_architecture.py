@@ -42,8 +42,8 @@ ORDER = {
             "request_limits",
         ),
         *("settings", "answer", "request", "limits", "models", "admission", "telemetry", "http", "state", "openapi"),
-        *("routes", "app", "process", "offline", "embedded", "dataset", "training", "export", "infer", "commands"),
-        *("__main__",),
+        *("routes", "app", "process", "offline", "embedded", "dataset", "training", "export", "infer", "chat_page"),
+        *("commands", "__main__"),
     ),
 }
 DIVIDED = {"mock_server.engine"}  # its folders are rooms of their own

@@ -50,7 +50,6 @@ NOT_IMPORTED = {
     ("httpx", "httpx"): "a program makes the client; the SDK takes it as it takes one of httpx2",
     ("server", "uvloop"): "uvicorn takes it by name where it is installed",
     ("transformers", "accelerate"): "transformers loads models onto devices with it",
-    ("app", "gradio"): "the chat page",
     ("dev", "pytest-timeout"): "a plugin of pytest",
     ("dev", "anyio"): "a plugin of pytest: it runs a test on each event loop",
     ("dev", "pytest-xdist"): "a plugin of pytest",
@@ -75,6 +74,7 @@ OPTIONAL = {
     ("sdk", "trio"): "imported where the program runs trio already",
     ("sdk", "httpx"): "for type checkers",
     ("tests", "schemathesis"): "in its own environment, .venv-fuzz",
+    ("tests", "playwright"): "in its own environment, .venv-browser",
 }
 """What is imported only where the caller has it."""
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -20,10 +17,11 @@ from mock_server.commands.deploy_options import deploy_options
 from mock_server.commands.deployment import Deployment, read_deployment
 from mock_server.commands.engine_choice import NATIVE, kind_of
 from mock_server.commands.native import exec_vllm_serve
+from mock_server.commands.ready_line import only_line_on_stdout
 from mock_server.commands.wrong_use import DeployError, WrongUseError
 from mock_server.engine.errors import EngineError, EngineOptionError
 from mock_server.engine.registry import make_engine
-from mock_server.logs.output import json_line, logs_json
+from mock_server.logs.output import logs_json
 from mock_server.logs.stray_output import stray_lines_as_json
 from mock_server.process.descriptors import connection_limit
 from mock_server.process.listener import Listener, ListenError
@@ -75,7 +73,7 @@ def _serve(deployment: Deployment, options: dict[str, Any]) -> None:
         stack.callback(listener.close)
         if logs_json() and kind_of(deployment.engine).has_stray_output:
             stack.enter_context(stray_lines_as_json())
-        serve(engine, deployment.settings, listener, serve_options, announce=_only_line_on_stdout())
+        serve(engine, deployment.settings, listener, serve_options, announce=only_line_on_stdout())
 
 
 def _connection_limit(wanted: int | None) -> int:
@@ -92,16 +90,3 @@ def _bind(options: dict[str, Any]) -> Listener | UnixListener:
         return UnixListener.bind(options["uds"])
     scheme = "https" if options["ssl_certfile"] else "http"
     return Listener.bind(options["host"], options["port"], scheme=scheme)
-
-
-def _only_line_on_stdout() -> Callable[[str], None]:
-    """Keeps standard output for the ready line: output of libraries and their processes goes to the log."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-
-    def announce(line: str) -> None:
-        os.write(stdout, f"{json_line(logging.INFO, line) if logs_json() else line}\n".encode())
-        os.close(stdout)
-
-    return announce
