@@ -109,7 +109,9 @@ def test_adapters_that_cannot_be_served_disturb_nobody(
         shutil.copytree(adapters / "tuned", folder)
         file = folder / "adapter_config.json"
         config = json.loads(file.read_text())
-        config |= {"rank": {"r": 9}, "dora": {"use_dora": True}, "modules": {"modules_to_save": ["lm_head"]}}.get(spoil, {})
+        config |= {"rank": {"r": 9}, "dora": {"use_dora": True}, "modules": {"modules_to_save": ["lm_head"]}}.get(
+            spoil, {}
+        )
         file.write_text(json.dumps(config))
     if spoil == "other base":
         weights = folder / "adapter_model.safetensors"

@@ -65,7 +65,8 @@ class ServedAdapters:
         check: Callable[[str], Awaitable[bool]] | None = None,
         library: str = "vLLM",
     ) -> None:
-        """`library` computes with them. `check` returns False for the name of a loaded adapter that affects the base model's answers; None: no check.
+        """`library` computes with them. `check` returns False for the name of a loaded adapter that affects the base
+        model's answers; None: no check.
 
         Not `is_enabled`: the engine was started without room for adapters, and every call raises `AdapterError`.
         """
