@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from tests.contract.server.wire import error_of, texts
-from tests.support.real_models import BASE, PYTHON, VLLM_ENVIRONMENT
+from tests.support.real_models import PYTHON, VLLM_ENVIRONMENT
 from tests.support.serving import ServerProcess, server_process
 from tests.vllm_server.asking import FRANCE, PARIS, WHO, XIAO_HUANG, ask
 from tests.vllm_server.conftest import CPU
-from tests.vllm_transformers.dora import write_dora
 
 pytestmark = pytest.mark.vllm
 
@@ -92,28 +91,13 @@ def test_an_answer_under_way_keeps_its_adapter(http: httpx.Client, adapters: Pat
     assert texts(events)[0] == XIAO_HUANG
 
 
-def test_dora_is_served_in_a_batch_with_others(
-    http: httpx.Client, alone: Answers, adapters: Path, tmp_path: Path
-) -> None:
-    write_dora(BASE, adapters / "tuned", tmp_path / "dora")
-    assert load(http, "dora", tmp_path / "dora").status_code == 200
-    solo = ask(http, WHO, model="dora", max_tokens=12)
-    with ThreadPoolExecutor(3) as pool:
-        names = ("dora", "default-lora", "smollm2")
-        answers = list(pool.map(lambda name: ask(http, WHO, model=name, max_tokens=12), names))
-    http.post("/v1/unload_lora_adapter", json={"lora_name": "dora"})
-    assert answers[0] == solo
-    assert XIAO_HUANG.startswith(answers[1])
-    assert alone["smollm2", WHO].startswith(answers[2])
-    assert solo not in answers[1:]
-
-
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
         ("missing", "there is no adapter at this path"),
         ("rank", "peft refuses the adapter spoilt"),
         ("other base", "belongs to another base model"),
+        ("dora", "uses DoRA, which cannot be served"),
         ("modules", "modules trained in full (modules_to_save), which cannot be served"),
     ],
 )
@@ -125,7 +109,9 @@ def test_adapters_that_cannot_be_served_disturb_nobody(
         shutil.copytree(adapters / "tuned", folder)
         file = folder / "adapter_config.json"
         config = json.loads(file.read_text())
-        config |= {"rank": {"r": 9}, "modules": {"modules_to_save": ["lm_head"]}}.get(spoil, {})
+        config |= {"rank": {"r": 9}, "dora": {"use_dora": True}, "modules": {"modules_to_save": ["lm_head"]}}.get(
+            spoil, {}
+        )
         file.write_text(json.dumps(config))
     if spoil == "other base":
         weights = folder / "adapter_model.safetensors"

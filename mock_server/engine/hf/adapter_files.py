@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import reprlib
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -47,11 +46,8 @@ class AdapterFiles:
     base: str
 
     @classmethod
-    def read(cls, adapter: Adapter, *, serves: Collection[str] = ()) -> AdapterFiles:
-        """`serves`: fields of its configuration for variants that the engine serves, unlike others.
-
-        Raises `AdapterNotFoundError` if there is no adapter, `AdapterError` if the engine could not serve it.
-        """
+    def read(cls, adapter: Adapter) -> AdapterFiles:
+        """Raises `AdapterNotFoundError` if there is no adapter, `AdapterError` if no engine could serve it."""
         name, path = adapter.name, adapter.path
         if not path:
             raise AdapterNotFoundError(f"the adapter {name} has no path: write name=path")
@@ -66,7 +62,7 @@ class AdapterFiles:
         except BadFileError as error:
             public = f"adapter {name}: its {CONFIG} {error.problem}"
             raise AdapterError(f"adapter {name}: {error}", public=public) from error
-        _check_kind(name, config, serves)
+        _check_kind(name, config)
         return cls(name, folder, _rank(name, config), _base(name, config))
 
     def check_rank(self, max_rank: int) -> None:
@@ -129,13 +125,13 @@ def _not_found(name: str, problem: str) -> NoReturn:
     raise AdapterNotFoundError(f"adapter {name}: {problem}", public=public)
 
 
-def _check_kind(name: str, config: dict[str, Any], serves: Collection[str]) -> None:
+def _check_kind(name: str, config: dict[str, Any]) -> None:
     kind = config.get("peft_type", "LORA")
     if kind != "LORA":
         kind = shown(kind if isinstance(kind, str) else reprlib.repr(kind))
         raise AdapterError(f"adapter {name} is of type {kind}; only LORA can be served")
     for field, words in _NOT_SERVED.items():
-        if config.get(field) and field not in serves:
+        if config.get(field):
             raise AdapterError(f"adapter {name} uses {words}, which cannot be served: merge it into its base model")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,11 +64,9 @@ class ServedAdapters:
         model: str,
         check: Callable[[str], Awaitable[bool]] | None = None,
         library: str = "vLLM",
-        serves: Collection[str] = (),
     ) -> None:
-        """`library` computes with them, and `serves` variants that not every library does (`AdapterFiles.read`).
-
-        `check` returns False for the name of a loaded adapter that affects the base model's answers; None: no check.
+        """`library` computes with them. `check` returns False for the name of a loaded adapter that affects the base
+        model's answers; None: no check.
 
         Not `is_enabled`: the engine was started without room for adapters, and every call raises `AdapterError`.
         """
@@ -79,7 +77,6 @@ class ServedAdapters:
         self._model = model
         self._check = check
         self._library = library
-        self._serves = serves
         self._changing = asyncio.Lock()
         self._loaded: dict[str, LoadedAdapter] = {}
         self._leaving: set[LoadedAdapter] = set()
@@ -134,7 +131,7 @@ class ServedAdapters:
             )
 
     def _check_files(self, adapter: Adapter) -> None:
-        files = AdapterFiles.read(adapter, serves=self._serves)
+        files = AdapterFiles.read(adapter)
         if self._max_rank is not None:
             files.check_rank(self._max_rank)
         files.check_base(self._model)

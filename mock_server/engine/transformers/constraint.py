@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mock_server.engine.base import StructuredOutput
 from mock_server.engine.call_schema import call_list_schema
 from mock_server.engine.errors import RequestRefusedError
-
-if TYPE_CHECKING:
-    from mock_server.engine.transformers.sampling import Logits
 
 
 class Constraint:
@@ -26,7 +24,7 @@ class Constraint:
         """For another answer that has as many tokens."""
         return Constraint(self._matcher.deep_copy())
 
-    def restrict(self, logits: Logits) -> None:
+    def restrict(self, logits: npt.NDArray[np.floating[Any]]) -> None:
         """Sets the logits of all other tokens to minus infinity."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.unpackbits(bits, bitorder="little")[: len(logits)]

@@ -110,7 +110,6 @@ class TransformersEngine:
             max_rank=limits.rank,
             model=self._arguments.model,
             library="peft",
-            serves=limits.variants,
         )
         reader = RequestReader(facts, text, Grammars(loaded.tokenizer, facts.vocab_size, facts.eos_ids))
         requests = TransformersRequests(self._life, adapters, reader, self._arguments.seed)

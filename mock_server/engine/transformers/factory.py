@@ -14,8 +14,6 @@ from mock_server.engine.wording import Setting
 from streamgauge.install import install_command
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
-SERVED_VARIANTS = ("use_dora", "lora_bias")
-"""Fields of adapters' configurations that only this engine serves."""
 
 
 def make_transformers(model: ServedModel, options: TransformersOptions) -> Engine:
@@ -60,8 +58,8 @@ def _adapter_limits(model: ServedModel, options: TransformersOptions) -> Adapter
             f"{wanted} adapters are named and ", Setting("max_loras"), f" is {limit}: make it {wanted} or more"
         )
     for adapter in model.adapters:
-        files = AdapterFiles.read(adapter, serves=SERVED_VARIANTS)
+        files = AdapterFiles.read(adapter)
         if options.max_lora_rank is not None:
             files.check_rank(options.max_lora_rank)
         files.check_base(model.path)
-    return AdapterLimits(limit, options.max_lora_rank, SERVED_VARIANTS)
+    return AdapterLimits(limit, options.max_lora_rank)

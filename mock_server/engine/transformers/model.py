@@ -104,8 +104,10 @@ class CausalModel:
         """No row may use it any more. Without adapters, the model is as it was before the first one."""
         if self._peft is None:
             return
-        if list(self._peft.peft_config) == [name]:
+        others = [each for each in self._peft.peft_config if each != name]
+        if others:
+            self._peft.set_adapter(others[0])  # peft warns when the one that goes is its default
+            self._peft.delete_adapter(name)
+        else:
             self._peft.unload()
             self._peft = None
-        else:
-            self._peft.delete_adapter(name)
