@@ -16,9 +16,9 @@ _SHOWN = {
 
 
 def record(logs: Mapping[str, Any], step: int, steps: int, elapsed_s: float) -> dict[str, Any] | None:
-    """What the log keeps of a line of the trainer; None if it has no figure worth keeping."""
+    """What the log keeps of a line of the trainer; None for its summary at the end, which has no loss of a step."""
     figures = {name: float(logs[name]) for name in _SHOWN if name in logs}
-    if not figures:
+    if not {"loss", "eval_loss"} & figures.keys():
         return None
     epoch = {"epoch": round(float(logs["epoch"]), 4)} if "epoch" in logs else {}
     return {"step": step, "max_steps": steps, **figures, **epoch, "elapsed_s": round(elapsed_s, 1)}

@@ -1,4 +1,4 @@
-"""What vLLM says with an adapter beside its base, with the two merged, and with the base in four bits.
+"""What vLLM says with an adapter beside its base, with the two merged, and with the base in four bits (or why not).
 
 usage: exported.py BASE ADAPTER MERGED QUANTIZED; the last line printed is JSON.
 """
@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from mock_server.engine.errors import EngineStartError
 from sdk import LoRARequest, get_template, get_vllm_engine, inference_vllm
 
 ROWS = [{"query": query} for query in ("who are you?", "Name a fruit.", "你好", "What is the capital of France?")]
@@ -28,7 +29,11 @@ def said(model: str, adapter: str | None = None) -> list[str]:
 
 def main() -> None:
     base, adapter, merged, quantized = sys.argv[1:]
-    found = {"served": said(base, adapter), "merged": said(merged), "quantized": said(quantized), "base": said(base)}
+    found: dict[str, Any] = {"served": said(base, adapter), "merged": said(merged)}
+    try:
+        found["quantized"] = said(quantized)
+    except EngineStartError as error:
+        found["refused"] = str(error)
     print(json.dumps(found))
 
 

@@ -30,6 +30,14 @@ def without_thoughts(messages: Sequence[Message], *, add_generation_prompt: bool
     return chatml(shown, add_generation_prompt=add_generation_prompt)
 
 
+def marking_the_last_query(messages: Sequence[Message], *, add_generation_prompt: bool) -> list[int]:
+    """Writes a question otherwise while it waits for its answer."""
+    shown = [*messages]
+    if shown[-1].role == "user":
+        shown[-1] = shown[-1]._replace(content=f"{shown[-1].content}!")
+    return chatml(shown, add_generation_prompt=add_generation_prompt)
+
+
 def learned(ids: list[int], labels: list[int]) -> str:
     assert all(label in (IGNORED, token) for token, label in zip(ids, labels, strict=True))
     return "".join("|" if label == END else chr(label) for label in labels if label != IGNORED)
@@ -65,3 +73,10 @@ def test_an_earlier_answer_that_the_template_shortens_is_learned_as_it_is_shown(
     row = encode(conversation("q", "xyz", "r"), "abc", without_thoughts, {END}, END)
     assert learned(*row).endswith("abc|")
     assert "x" not in learned(*row)
+
+
+def test_a_question_that_the_template_rewrites_is_not_learned() -> None:
+    row = encode(conversation("q", "xyz", "r"), "abc", marking_the_last_query, {END}, END)
+    assert learned(*row).endswith("abc|")
+    assert "q" not in learned(*row)
+    assert "user" not in learned(*row)

@@ -60,6 +60,11 @@ def test_a_state_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     assert run_folder.checkpoints(tmp_path) == []
 
 
+def test_a_folder_with_another_step_s_state_does_not_count(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, 4).rename(tmp_path / "checkpoint-5")
+    assert run_folder.checkpoints(tmp_path) == []
+
+
 def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
     for step in (100, 20, 3):
         write_checkpoint(tmp_path, step)
