@@ -19,8 +19,8 @@ from sdk import (
 )
 
 _Stream = AsyncStream[ChatCompletionStreamResponse] | AsyncStream[CompletionStreamResponse]
-_PAUSE_S, _MOST_S = 0.06, 0.6
-_PAUSE_PER_CHARACTER_S = 20e-6
+_PAUSE_S, _MOST_S = 0.1, 1.0
+_PAUSE_PER_CHARACTER_S = 50e-6
 """The time between two snapshots. It grows with the text, all of which the browser formats anew each time: a browser
 that is busy with that would not even notice a click on its stop button.
 """
