@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
+_SIGNAL_INTERVAL_S = 1.0
+
 
 class Job(Generic[_T]):
     """A coroutine that runs in the loop's thread."""
@@ -47,6 +49,9 @@ class Job(Generic[_T]):
     def result(self) -> _T:
         """Waits for the result. If the wait is interrupted, it cancels the work first."""
         try:
+            # In pieces: a signal just before a wait is only handled after it.
+            while not self._outcome.done():
+                concurrent.futures.wait([self._outcome], timeout=_SIGNAL_INTERVAL_S)
             return self._outcome.result()
         except BaseException:
             self.cancel()
