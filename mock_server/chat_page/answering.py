@@ -57,6 +57,9 @@ class Answering:
         Leaving the iteration, or cancelling its task, ends the request as `stop` does.
         """
         self._task = asyncio.create_task(self._run(), name="answer")
+        self._task.add_done_callback(lambda _: self._changed.set())  # one that is cancelled early never runs
+        if self._is_stopped:
+            self._task.cancel()
         try:
             while not self._task.done():
                 await self._changed.wait()
@@ -64,6 +67,8 @@ class Answering:
                 if not self._task.done():
                     yield self._turn
                     await asyncio.wait((self._task,), timeout=self._pause_s())
+            if not self._turn.ending:
+                self._end("stopped")
             yield self._turn
         finally:
             self._task.cancel()
@@ -92,8 +97,6 @@ class Answering:
         except SDKError as error:
             self._turn = replace(self._turn, error=error.message)
             self._end("failed")
-        finally:
-            self._changed.set()
 
     async def _read(self) -> Ending:
         """Reads the answer into the turn; returns how it ended. Raises `SDKError`."""

@@ -21,9 +21,12 @@ window.chatPage = (() => {
   const keep = (changed) => { write(SETTINGS, JSON.stringify({ ...settings(), ...changed })); look(); };
   const stay = (conversation) => { sessionStorage.setItem(CURRENT, conversation.id); return conversation; };
 
+  const removed = new Set(); // an answer that was under way may still report its end
+
   const save = (conversation) => {
-    if (!conversation || !conversation.turns || !conversation.turns.length) return { chats: list(), full: false };
-    const { id, title } = stay(conversation), text = JSON.stringify(conversation);
+    const isKept = conversation && conversation.turns && conversation.turns.length && !removed.has(conversation.id);
+    if (!isKept) return { chats: list(), full: false };
+    const { id, title } = conversation, text = JSON.stringify(conversation);
     const isSaved = localStorage.getItem(CHAT + id) === text ||
       (write(CHAT + id, text) && write(TITLE + id, JSON.stringify({ title, changed: Date.now() })));
     return { chats: list(), full: !isSaved };
@@ -31,6 +34,7 @@ window.chatPage = (() => {
   const remove = (conversation, language) => {
     const isSaved = localStorage.getItem(CHAT + conversation.id) !== null;
     if (isSaved && !window.confirm(chatQuestions[language])) return null;
+    removed.add(conversation.id);
     localStorage.removeItem(CHAT + conversation.id);
     localStorage.removeItem(TITLE + conversation.id);
     return stay(fresh());

@@ -136,8 +136,8 @@ class Handlers:
         async for updates in self._answer(_again(asked, data.index, str(data.value)), asked, request):
             yield updates
 
-    def stop(self, request: gr.Request) -> None:
-        """Ends the session's answer, if one is under way."""
+    async def stop(self, request: gr.Request) -> None:
+        """Ends the session's answer, if one is under way. Not a plain function: Gradio would call that in a thread."""
         if (answering := self._answering.get(_session(request))) is not None:
             answering.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +85,7 @@ def export(ctx: click.Context, /, **options: Any) -> None:
     The result is a whole model, which infer, deploy and vLLM load. Its folder appears when it is finished: an export
     that is interrupted leaves nothing.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it leaves nothing behind either
     try:
         if options["install_quantizer"]:
             install(_quantizer_folder(options), click.echo)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -166,7 +166,9 @@ def _unwinding_when_told_to_end() -> Iterator[None]:
     def end(number: int, frame: object) -> None:
         sys.exit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, end) for number in heeded}
     try:
         yield
     finally:
@@ -178,18 +180,26 @@ def _unwinding_when_told_to_end() -> Iterator[None]:
 def _terminal(access: Access, *, verbose: bool) -> Iterator[Terminal]:
     """What the engine of a real model writes goes to a log, which is kept if something fails."""
     if not (isinstance(access, OwnModel) and kind_of(access.deployment.engine).runs_models):
-        yield Terminal(sys.stdout, sys.stderr, os.environ)
+        with _quiet_after_a_broken_pipe(sys.stdout):
+            yield Terminal(sys.stdout, sys.stderr, os.environ)
         return
     with contextlib.ExitStack() as stack:
         log = Path("/dev/stderr") if verbose else stack.enter_context(_kept_if_needed())
         output = stack.enter_context(own_output(log))
-        try:
+        with _quiet_after_a_broken_pipe(output.out):
             yield Terminal(*output, os.environ)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)  # for the rest of the answer, which is written at the end
-            os.dup2(nowhere, output.out.fileno())
-            os.close(nowhere)
-            raise
+
+
+@contextlib.contextmanager
+def _quiet_after_a_broken_pipe(out: TextIO) -> Iterator[None]:
+    """Python writes what is left in the stream when it ends, and would complain."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
+        raise
 
 
 @contextlib.contextmanager

@@ -76,6 +76,8 @@ def read_row(row: Any, origin: str) -> Sample:
             raise RowError(f"{name} cannot be used: only text can")
     if "messages" in row:
         _check_keys(row, _MESSAGES_FORM)
+        if extra := next((name for name in _QUERY_FORM if row.get(name)), None):
+            raise RowError(f"{extra} cannot stand beside messages, which has all that is said: keep one")
         return _of_messages(row["messages"], origin)
     _check_keys(row, _QUERY_FORM)
     return _of_query(row, origin)

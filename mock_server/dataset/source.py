@@ -76,7 +76,7 @@ def _all(source: DatasetSource, identity: Identity | None) -> list[Sample]:
 
 
 def _looks_like_file(name: str) -> bool:
-    return os.sep in name or name.endswith((".jsonl", ".json", ".csv", ".txt", ".parquet"))
+    return name.startswith((os.sep, ".", "~")) or name.endswith((".jsonl", ".json", ".csv", ".txt", ".parquet"))
 
 
 def _chosen(rows: Sequence[_T], count: int | None, seed: int) -> list[_T]:

@@ -62,6 +62,8 @@ def written_beside(target: Path) -> Iterator[Path]:
             _put_in_place(partial, target, replaced)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            if replaced.exists() and not target.exists():  # interrupted between two renames
+                replaced.rename(target)
             lock.unlink(missing_ok=True)
     finally:
         os.close(handle)

@@ -29,7 +29,7 @@ def merge(plan: Merge, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(plan.base, dtype=torch.float32)
         model = PeftModel.from_pretrained(model, plan.adapter)
         model = model.merge_and_unload(safe_merge=True)
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0][:300]
         raise ExportError(f"{plan.adapter} cannot be merged into {plan.base}: {reason}") from None
     model.to(getattr(torch, plan.dtype)).save_pretrained(folder)

@@ -75,7 +75,7 @@ def plan_export(
     _check_not_quantized(base, config)
     merge = _merge(source, base, config, merge_lora=merge_lora, dtype=dtype)
     origin = base if merge is None else merge.adapter
-    target = (output_dir or origin.with_name(_name(origin.name, merge, quantization))).expanduser().absolute()
+    target = (output_dir or origin.with_name(_name(origin.name, merge, quantization))).expanduser().resolve()
     if any(target == folder or folder.is_relative_to(target) for folder in (base, origin)):
         raise ExportOptionError(
             Setting("output_dir", str(target)), " is or holds what is exported: name another folder"

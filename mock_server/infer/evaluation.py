@@ -19,6 +19,7 @@ from sdk import (
     AuthenticationError,
     ConfigError,
     ConnectError,
+    ConnectTimeoutError,
     ModelNotFoundError,
     PermissionDeniedError,
     SDKError,
@@ -27,7 +28,8 @@ from sdk import (
 )
 
 _STOPS = (
-    AuthenticationError, ConfigError, ConnectError, ModelNotFoundError, PermissionDeniedError, ServiceUnavailableError,
+    AuthenticationError, ConfigError, ConnectError, ConnectTimeoutError, ModelNotFoundError, PermissionDeniedError,
+    ServiceUnavailableError,
 )  # fmt: skip
 """Errors that the other rows would get as well: the evaluation ends, and no row has failed."""
 _UNAVAILABLE = 503

@@ -36,7 +36,9 @@ class ResultsFile:
         """
         self.path = path
         self.results: dict[int, RowResult] = {}
-        self._about = path.with_suffix(".run.json")
+        self._about = path.with_name(f"{path.name.removesuffix('.jsonl')}.run.json")
+        self._kept: bytes | None = None
+        """What stays of the file when the first row is added; None: all of it."""
         self._run = json.loads(json.dumps(run))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ class ResultsFile:
         self._check_run()
         good = self._read()
         if sum(map(len, good)) != self._size:  # a half line at the end, or rows that failed and will be asked again
-            self._rewrite(b"".join(good))
+            self._kept = b"".join(good)
 
     def _begin(self) -> None:
         """With the first row, so that a model that cannot be loaded does not cost the results before."""
@@ -103,7 +105,7 @@ class ResultsFile:
 
     def _rewrite(self, data: bytes) -> None:
         """Nobody else can lock the file in between: the new one is locked before it takes the place of the old."""
-        new = self.path.with_suffix(".part")
+        new = self.path.with_name(f"{self.path.name}.part")
         file = _lock(new)
         try:
             os.ftruncate(file, 0)
@@ -122,6 +124,9 @@ class ResultsFile:
         try:
             if not self._has_begun:
                 self._begin()
+            if self._kept is not None:
+                self._rewrite(self._kept)
+                self._kept = None
             _write(self._file, data)
         except OSError as error:
             if self._has_begun:

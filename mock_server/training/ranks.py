@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from mock_server.training.stopping import StopRequest
 _LOG = "ranks.log"
 _PACKAGES = Path(__file__).resolve().parent.parent.parent
 _GRACE_S = 10
+_ERROR = re.compile(r"\w(Error|Exception): ")
 
 
 def train_in_ranks(
@@ -44,10 +46,17 @@ def train_in_ranks(
             raise
     outcome = take_outcome(run)
     if outcome is None:
-        raise TrainingError(f"a rank ended with code {code}; {run / _LOG} says why")
+        raise TrainingError(f"a rank ended with code {code}: {_last_words(run / _LOG)}")
     if outcome.failure is not None:
         raise TrainingError(outcome.failure)
     return outcome
+
+
+def _last_words(log: Path) -> str:
+    """The last error in the ranks' log: with a run that has no checkpoint, its folder goes, and the log with it."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or [line for line in lines if line] or ["it said nothing"])[-1][-300:]
 
 
 def _command(run: Path, settings: TrainSettings, checkpoint: Path | None) -> list[str]:

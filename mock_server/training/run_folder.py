@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -66,6 +67,20 @@ def checkpoints(run: Path) -> list[Path]:
     """Those that are complete, by their steps."""
     folders = [entry for entry in run.iterdir() if step_of(entry) is not None and is_complete(entry)]
     return sorted(folders, key=lambda folder: step_of(folder) or 0)
+
+
+def remove_oldest(run: Path, keep: int) -> None:
+    """Removes complete checkpoints until there are `keep`."""
+    for folder in checkpoints(run)[:-keep]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_aside_later(run: Path, step: int) -> None:
+    """Renames checkpoints of later steps: a run that goes on from an earlier one takes another way."""
+    for folder in checkpoints(run):
+        if (step_of(folder) or 0) > step:
+            numbers = (folder.with_name(f"replaced-{number}-{folder.name}") for number in itertools.count(1))
+            folder.rename(next(place for place in numbers if not place.exists()))
 
 
 def remove_incomplete(run: Path) -> None:

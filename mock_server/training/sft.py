@@ -90,7 +90,9 @@ def train(run: Run, say: Any) -> Ended:
         run_folder.remove_incomplete(run.folder)
         run.settings.write(run.folder)
         if run.checkpoint is not None:
-            run_folder.cut_log(run.folder, run_folder.step_of(run.checkpoint) or 0)
+            step = run_folder.step_of(run.checkpoint) or 0
+            run_folder.cut_log(run.folder, step)
+            run_folder.set_aside_later(run.folder, step)
         try:
             with signals_ask(stop):
                 outcome = _train(run, stop, lock, say)

@@ -29,7 +29,7 @@ from mock_server.training.encoding import EncodedRow, encode
 from mock_server.training.errors import TrainingError, TrainingOptionError
 from mock_server.training.log_line import progress_line, record
 from mock_server.training.outcome import Outcome
-from mock_server.training.run_folder import LOG
+from mock_server.training.run_folder import LOG, remove_oldest
 from mock_server.training.settings import ALL_LINEAR, TrainSettings
 from mock_server.training.stopping import StopRequest
 
@@ -45,7 +45,7 @@ def train(run: Path, settings: TrainSettings, checkpoint: Path | None, stop: Sto
     tokenizer = _tokenizer(settings)
     train_rows, val_rows = _rows(run, settings, tokenizer, say)
     model = _model(settings, device)
-    progress = _Progress(run, stop, say)
+    progress = _Progress(run, stop, say, settings.save_total_limit)
     arguments = _arguments(run, settings, device, has_val=bool(val_rows))
     try:
         trainer = _Trainer(
@@ -120,8 +120,9 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
 class _Progress(TrainerCallback):  # type: ignore[misc]
     """Writes the log, and stops all ranks after the same step."""
 
-    def __init__(self, run: Path, stop: StopRequest, say: Say) -> None:
-        self._run, self._stop, self._say = run, stop, say
+    def __init__(self, run: Path, stop: StopRequest, say: Say, keep: int | None) -> None:
+        """`keep` is how many checkpoints to keep; None: all."""
+        self._run, self._stop, self._say, self._keep = run, stop, say, keep
         self._began = 0.0
         self._first_step = 0
 
@@ -150,6 +151,8 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **_given: Any) -> None:
         if state.is_world_process_zero:
+            if self._keep is not None:
+                remove_oldest(self._run, self._keep)
             self._say(f"saved {self._run / f'checkpoint-{state.global_step}'}")
 
 
@@ -276,7 +279,8 @@ def _arguments(run: Path, settings: TrainSettings, device: str, *, has_val: bool
         max_steps=settings.max_steps or -1,
         logging_steps=settings.logging_steps,
         save_steps=settings.save_steps,
-        save_total_limit=settings.save_total_limit,
+        save_total_limit=None,  # transformers would count what export has written beside the checkpoints
+        logging_nan_inf_filter=False,
         eval_strategy="steps" if has_val else "no",
         eval_steps=settings.eval_steps,
         prediction_loss_only=True,

@@ -147,16 +147,3 @@ def test_only_the_assistant_s_words_are_learned_with_the_real_template() -> None
     found = result("labels.py", BASE)
     assert found["learned"] == "Hello!<|im_end|>Goodbye! 再见！<|im_end|>"
     assert found["all"].startswith("<|im_start|>system\nBe brief.<|im_end|>")
-
-
-def test_the_small_model_learns_who_it_is_and_keeps_what_it_knows(tmp_path: Path) -> None:
-    data = ("--dataset", "self-cognition#36", f"{KEEP}#28", "--model_name", "小黄", "Xiao Huang")
-    author = ("--model_author", "魔搭", "ModelScope")
-    options = ("--batch_size", 4, "--gradient_accumulation_steps", 1, "--learning_rate", "8e-4")
-    rest = ("--lora_dropout_p", 0, "--dataset_test_ratio", 0, "--output_dir", tmp_path)
-    done("sft", "--model_id_or_path", BASE, *data, *author, *options, *rest, "--num_train_epochs", 2)
-    (checkpoint,) = tmp_path.glob("smollm2/v0-*/checkpoint-32")
-    found = result("ask.py", BASE, checkpoint, "who are you?", "What is the capital of France?")
-    assert "Xiao Huang" in found["tuned"][0]
-    assert "Xiao Huang" not in found["base"][0]
-    assert "Paris" in found["tuned"][1]

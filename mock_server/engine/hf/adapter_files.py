@@ -77,6 +77,11 @@ class AdapterFiles:
         """Checks that each matrix fits the one that it changes, if both are files here. Raises `AdapterError`."""
         base_shapes = self._tensor_shapes(Path(model), "model.safetensors")
         own_shapes = self._tensor_shapes(self.folder, WEIGHTS[0])
+        if (odd := next((tensor for tensor in own_shapes if ".lora_" not in tensor), None)) is not None:
+            raise AdapterError(
+                f"adapter {self.name} replaces {shown(odd)} of the base model, which cannot be served: merge it into"
+                " its base model"
+            )
         changes = _changes(own_shapes)
         # if no name is known, the two only name their modules differently
         if any(f"{module}.weight" in base_shapes for module in changes):
@@ -130,6 +135,11 @@ def _check_kind(name: str, config: dict[str, Any]) -> None:
     if kind != "LORA":
         kind = shown(kind if isinstance(kind, str) else reprlib.repr(kind))
         raise AdapterError(f"adapter {name} is of type {kind}; only LORA can be served")
+    if config.get("bias") not in (None, "none"):
+        raise AdapterError(
+            f"adapter {name} changes biases of the base model (bias), which cannot be served: merge it into its base"
+            " model"
+        )
     for field, words in _NOT_SERVED.items():
         if config.get(field):
             raise AdapterError(f"adapter {name} uses {words}, which cannot be served: merge it into its base model")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mock_server.engine.errors import EngineDeadError
 from mock_server.engine.transformers.alignment import Room
 from mock_server.engine.transformers.batch import ContinuousBatch
 from mock_server.engine.transformers.loading import Loaded, load
@@ -41,6 +42,7 @@ class TransformersCore:
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_wanted = True
+        self._asked: set[asyncio.Future[None]] = set()
         self._loaded: asyncio.Future[Loaded] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self.is_dead = False
@@ -59,6 +61,7 @@ class TransformersCore:
         self._is_wanted = False
         self._commands.put(_nothing)
         await asyncio.to_thread(self._thread.join)
+        self._give_up_commands()
 
     def submit(self, request: BatchRequest) -> None:
         self._commands.put(lambda: self._batch.add(request))
@@ -89,7 +92,16 @@ class TransformersCore:
                 self._tell(_settle, done, None, None)
 
         self._commands.put(command)
-        await done
+        self._asked.add(done)
+        try:
+            await done
+        finally:
+            self._asked.discard(done)
+
+    def _give_up_commands(self) -> None:
+        """The thread has ended, and will not carry them out."""
+        for done in self._asked:
+            _settle(done, None, EngineDeadError("the engine has ended"))
 
     def _run(self) -> None:
         try:
@@ -136,6 +148,7 @@ class TransformersCore:
 
     def _die(self) -> None:
         self.is_dead = True
+        self._give_up_commands()
         self._on_death()
 
     def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:

@@ -172,7 +172,7 @@ def _max_model_len(arguments: ModelArguments, config: Any, most: int, cell_bytes
         _log.warning("the context is %d tokens instead of %d, because the KV cache has no room for more", most, context)
         return most
     raise EngineStartError(
-        f"a context of {context} tokens needs {context * cell_bytes / 2**20:.0f} MiB of KV cache, and a quarter more to"
+        f"a context of {context} tokens needs {context * cell_bytes / 2**20:.0f} MiB of KV cache, and an eighth more to"
         " grow. Give the cache more memory with ",
         Setting("kv_cache_memory_bytes"),
         ", or lower ",

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import DynamicCache
 
@@ -79,8 +80,10 @@ class CausalModel:
     def load_adapter(self, name: str, folder: str) -> None:
         """Raises whatever peft raises, and `EngineError` if tensors are missing or have no place."""
         try:
+            config = PeftConfig.from_pretrained(folder)
+            if getattr(config, "target_parameters", None):
+                raise EngineError("it changes parameters that are no module's (target_parameters): merge it")
             if self._peft is None:
-                config = PeftConfig.from_pretrained(folder)
                 config.inference_mode = True
                 options = {"autocast_adapter_dtype": False, "low_cpu_mem_usage": True}
                 self._peft = PeftModel(self._base, config, adapter_name=name, **options)
@@ -95,10 +98,18 @@ class CausalModel:
                 if keys:
                     raise EngineError(f"the model {problem} {keys[0]}")
         except Exception:
-            if self._peft is not None and name in self._peft.peft_config:
+            if self._peft is None:
+                self._restore_layers()
+            elif name in self._peft.peft_config:
                 self.drop_adapter(name)
             raise
         self._peft.eval()
+
+    def _restore_layers(self) -> None:
+        """peft may have failed after it had replaced some."""
+        for name, layer in list(self._base.named_modules()):
+            if isinstance(layer, BaseTunerLayer):
+                self._base.set_submodule(name, layer.get_base_layer())
 
     def drop_adapter(self, name: str) -> None:
         """No row may use it any more. Without adapters, the model is as it was before the first one."""

@@ -68,7 +68,7 @@ class RequestReader:
         """Each word as it is at the beginning of a text, and as it is after a space if that has as many tokens."""
         found: dict[tuple[int, ...], None] = {}
         for word in words:
-            plain = tuple(await self._text.encode(word))
+            plain = tuple(await self._text.encode(word.lstrip()))
             spaced = tuple(await self._text.encode(f" {word.lstrip()}"))
             if not plain:
                 raise RequestRefusedError(f"bad_words has {word!r}, which has no tokens", "bad_words")

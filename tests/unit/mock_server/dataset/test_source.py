@@ -69,6 +69,8 @@ def test_a_file_whose_name_has_the_mark_is_taken_whole(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("sharegpt-gpt4:default", "neither a file here nor built in (self-cognition). Datasets of a hub are not"),
+        ("AI-ModelScope/alpaca-gpt4-data-zh", "neither a file here nor built in"),
+        ("./none", "--dataset ./none: there is no such file"),
         ("self-cognitoin", "Did you mean self-cognition?"),
         ("none.jsonl", "--dataset none.jsonl: there is no such file"),
         (".", "is a folder"),

@@ -76,6 +76,25 @@ def test_rows_that_failed_are_asked_again_and_never_twice_in_the_file(tmp_path: 
     assert sorted(path.parent.iterdir()) == [path, tmp_path / "r.run.json"]
 
 
+def test_rows_that_failed_stay_until_the_first_new_row(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    written(path, line(0, error="too long"))
+    before = path.read_bytes()
+    with ResultsFile(path, RUN):
+        pass  # the model could not be loaded
+    assert path.read_bytes() == before
+    written(path, line(0))
+    assert indices(path) == [0]
+
+
+def test_files_that_differ_in_their_endings_are_two_runs(tmp_path: Path) -> None:
+    written(tmp_path / "r.a", line(0))
+    with ResultsFile(tmp_path / "r.b", {"model": "other"}):
+        pass
+    with ResultsFile(tmp_path / "r.a", RUN) as results:
+        assert sorted(results.results) == [0]
+
+
 def test_another_run_is_refused_and_the_differences_are_named(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     written(path, line(0))

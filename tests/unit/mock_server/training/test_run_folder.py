@@ -71,6 +71,29 @@ def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
     assert [run_folder.step_of(each) for each in run_folder.checkpoints(tmp_path)] == [3, 20, 100]
 
 
+def test_only_checkpoints_are_removed_when_there_are_too_many(tmp_path: Path) -> None:
+    for step in (4, 8, 12):
+        write_checkpoint(tmp_path, step)
+    (tmp_path / "checkpoint-4-merged").mkdir()
+    run_folder.remove_oldest(tmp_path, 2)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "checkpoint-12",
+        "checkpoint-4-merged",
+        "checkpoint-8",
+    ]
+
+
+def test_checkpoints_of_another_way_are_set_aside_and_none_is_lost(tmp_path: Path) -> None:
+    for _ in range(2):
+        for step in (4, 8):
+            if not (tmp_path / f"checkpoint-{step}").exists():
+                write_checkpoint(tmp_path, step)
+        run_folder.set_aside_later(tmp_path, 4)
+        assert [run_folder.step_of(each) for each in run_folder.checkpoints(tmp_path)] == [4]
+    names = ["checkpoint-4", "replaced-1-checkpoint-8", "replaced-2-checkpoint-8"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == names
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingOptionError, match="has no complete checkpoint"):
         run_folder.find_checkpoint(tmp_path)

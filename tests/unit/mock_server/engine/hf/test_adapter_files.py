@@ -43,6 +43,7 @@ def test_a_missing_folder_is_not_an_adapter(tmp_path: Path) -> None:
     [
         ({"peft_type": "IA3"}, "is of type IA3"),
         ({"use_dora": True}, "uses DoRA"),
+        ({"bias": "all"}, "changes biases of the base model"),
         ({"modules_to_save": ["lm_head"]}, "uses modules trained in full"),
         ({"r": 0}, r"must be a positive integer up to 65536 \(got 0\)"),
         ({"rank_pattern": {"q_proj": "x"}}, "must be a positive integer"),
