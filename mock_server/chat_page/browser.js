@@ -31,6 +31,10 @@ window.chatPage = (() => {
       (write(CHAT + id, text) && write(TITLE + id, JSON.stringify({ title, changed: Date.now() })));
     return { chats: list(), full: !isSaved };
   };
+  // before another conversation takes its place: its first change may not have been told yet
+  const leave = (conversation) => {
+    if (conversation && localStorage.getItem(CHAT + conversation.id) === null) save(conversation);
+  };
   const remove = (conversation, language) => {
     const isSaved = localStorage.getItem(CHAT + conversation.id) !== null;
     if (isSaved && !window.confirm(chatQuestions[language])) return null;
@@ -53,8 +57,12 @@ window.chatPage = (() => {
 
   return {
     save, remove, keep,
-    create: () => stay(fresh()),
-    open: (id) => { const found = read(CHAT + id); return found && stay(found); },
+    create: (left) => { leave(left); return stay(fresh()); },
+    open: (id, left) => {
+      leave(left);
+      const found = read(CHAT + id);
+      return found && stay(found);
+    },
     index: () => ({ chats: list(), full: false }),
     boot: () => ({
       language: settings().language || navigator.language,

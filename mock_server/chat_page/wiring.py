@@ -53,12 +53,12 @@ def _chats(page: Page, handlers: Handlers) -> None:
     found = [page.current, page.language, page.index]
     opened = [page.chatbot, page.current, page.index, page.history, page.system]
     for event, conversation in (
-        (page.new_chat.click, "chatPage.create()"),
+        (page.new_chat.click, "chatPage.create(current)"),
         (page.delete_chat.click, "chatPage.remove(current, language)"),
     ):
         js = f"(current, language) => [{conversation}, language, chatPage.index()]"
         _on(event, handlers.open, found, opened, js=js)
-    js = "(_, language, index, id) => [chatPage.open(id), language, index, id]"
+    js = "(current, language, index, id) => [chatPage.open(id, current), language, index, id]"
     _on(page.history.input, handlers.open, [*found, page.history], opened, js=js)
 
 
