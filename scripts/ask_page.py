@@ -32,7 +32,7 @@ def main() -> None:
         tab.locator("#box textarea").press("Enter")
         figures = tab.locator("#answers .chat-figures")
         expect(figures).to_have_count(1, timeout=LIMIT_MS)
-        print(tab.locator("#answers [data-testid=bot] .message-content").last.inner_text())
+        print(tab.locator("#answers [data-testid=bot] .message-content").first.inner_text())
         print(figures.inner_text())
         for file in picture:
             tab.screenshot(path=file)

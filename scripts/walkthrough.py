@@ -177,7 +177,7 @@ def stations(walk: Walk, *, short: bool) -> None:
     merged = merge(walk, checkpoint, engine, adapted)
     deploy_merged(walk, merged, engine, with_page=not short)
     walk.station("deploy the adapter beside another one and the base")
-    other = checkpoint if short else fine_tune(walk, ("艾达", "Ada"), ("分析机", "the Analytical Engine"), "other", "2")
+    other = checkpoint if short else fine_tune(walk, ("艾达", "Ada"), ("分析机", "the Analytical Engine"), "other", "1")
     deploy_adapters(walk, checkpoint, other, NAME if short else "Ada")
     if not short:
         quantize(walk, merged)
