@@ -49,7 +49,7 @@ def test_the_first_qwen_is_refused_with_the_type_to_use_instead(found: dict[str,
 @pytest.mark.skipif(not HAS_AVX512, reason="vLLM runs weights of four bits on CPUs with AVX-512 alone")
 def test_the_same_four_bit_weights_begin_alike_in_both_formats(found: dict[str, Any]) -> None:
     answers = [found[f"{name} in bf16"]["answer"].split() for name in ("qwen2-gptq", "qwen2-awq")]
-    assert answers[0][:2] == answers[1][:2]
+    assert answers[0][0] == answers[1][0]
     assert all(len(words) > 3 for words in answers)
 
 
