@@ -16,10 +16,10 @@ ROWS = [{"query": query} for query in ("who are you?", "Name a fruit.", "你好"
 SETTINGS: dict[str, Any] = {"enforce_eager": True, "max_model_len": 512, "max_num_seqs": 8}
 
 
-def said(model: str, adapter: str | None = None) -> list[str]:
+def said(model: str, adapter: str | None = None, *, dtype: str = "fp32") -> list[str]:
     lora = {"enable_lora": True, "max_loras": 2} if adapter else {}
     cache = {"kv_cache_memory_bytes": 64 << 20}
-    with get_vllm_engine(None, "fp32", model_id_or_path=model, engine_kwargs=cache, **SETTINGS, **lora) as engine:
+    with get_vllm_engine(None, dtype, model_id_or_path=model, engine_kwargs=cache, **SETTINGS, **lora) as engine:
         template = get_template("tokenizer", engine.hf_tokenizer)
         config = engine.generation_config
         config.max_new_tokens, config.do_sample = 16, False
@@ -31,7 +31,7 @@ def main() -> None:
     base, adapter, merged, quantized = sys.argv[1:]
     found: dict[str, Any] = {"served": said(base, adapter), "merged": said(merged)}
     try:
-        found["quantized"] = said(quantized)
+        found["quantized"] = said(quantized, dtype="bf16")  # vLLM has no float32 for it
     except EngineStartError as error:
         found["refused"] = str(error)
     print(json.dumps(found))
