@@ -15,7 +15,7 @@ from mock_server.http.response_tally import ResponseTally
 from mock_server.telemetry.metrics import ServerMetrics
 
 _HEADERS = {
-    # an answer may hold the address of an image elsewhere, which would tell that host what was said
+    # An answer can contain an image URL on another host. Loading it would reveal the conversation to that host.
     "content-security-policy": "; ".join(
         (
             "default-src 'self' data: blob:",

@@ -1,4 +1,4 @@
-"""The dataset beside a checkpoint: the rows that it was trained on, and those that were held back."""
+"""The dataset beside a checkpoint: its training rows and its evaluation rows."""
 
 from __future__ import annotations
 

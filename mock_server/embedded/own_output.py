@@ -19,7 +19,7 @@ class Output(NamedTuple):
 
 @contextlib.contextmanager
 def own_output(log: Path) -> Iterator[Output]:
-    """The real outputs. Everything else in this process, and in those that it starts, writes to the file meanwhile.
+    """The real outputs. Meanwhile, everything else in this process and its children writes to the file.
 
     Raises `OSError` if the file cannot be opened.
     """

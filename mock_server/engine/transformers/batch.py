@@ -127,7 +127,7 @@ class ContinuousBatch:
         return self._prefill
 
     def _enter(self, prefill: _Prefill, logits: torch.Tensor, outcome: Outcome) -> None:
-        """The row, and those that begin alike, get their first tokens and join the batch."""
+        """The row and its siblings with the same prompt get their first tokens and join the batch."""
         row, cache = prefill.row, prefill.cache
         if prefill.weighed is not None:
             outcome.weighed.append((row.request, prefill.weighed))
