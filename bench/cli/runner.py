@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _Done = TypeVar("_Done")
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -112,8 +113,12 @@ def run_selftest(scope: Scope, result_dir: Path, json_path: Path | None) -> int:
 
 
 def _run(work: Callable[[str], Coroutine[None, None, _Done]], interruption: Interruption, watcher: Watcher) -> _Done:
-    """Run `work` with the name of the event loop. By default the first signal cancels it."""
+    """Run `work` with the name of the event loop. By default the first signal cancels it.
+
+    After the work, signals have the handlers that they had before: uvloop would keep its own, which ignore them.
+    """
     factory, name = _loop()
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     async def main() -> _Done:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -123,15 +128,20 @@ def _run(work: Callable[[str], Coroutine[None, None, _Done]], interruption: Inte
                 task.cancel()
 
         interruption.on_first = give_up
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             loop.add_signal_handler(number, interruption)
         try:
             return await work(name)
         finally:
             watcher.clear()
 
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main())
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(main())
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:  # set by code that is not Python's
+                signal.signal(number, handler)
 
 
 def _loop() -> tuple[Callable[[], asyncio.AbstractEventLoop] | None, str]:
