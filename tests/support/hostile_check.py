@@ -11,7 +11,7 @@ from tests.support.hostile_requests import Request
 from tests.support.serving import ServerProcess
 
 LIMIT_S = 0.4
-LIMIT_MB = 300
+LIMIT_MB = 400  # usual peaks are below 270; on a busy machine, 342 were seen
 ADDRESS_SPACE = "-v 4000000"
 """For `server_process(ulimit=…)`: four gigabytes."""
 
