@@ -14,7 +14,7 @@ FOREIGN := llama-cpp aimock transformers vllm
 HASHED := --disable-pip-version-check --require-hashes --no-deps
 ARGS ?=
 # the supported Pythons; `make test-3.12` runs the fast tests on one of them
-PYTHONS := 3.11 3.12 3.13
+PYTHONS ?= 3.11 3.12 3.13
 
 # the supported Pythons on this machine, except the one in .venv; reports which are skipped
 OTHER_PYTHONS = own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
