@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -72,6 +73,12 @@ def _plain(shown: bytes) -> str:
     return _STYLE.sub(b"", shown).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
+def _in_foreground() -> None:
+    """Gives the program the terminal, and SIGINT its usual effect: tests that run in the background ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def pty_program(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], columns: int = 100, limit_s: float = _LIMIT_S
@@ -87,7 +94,7 @@ def pty_program(
         stdout=follower,
         stderr=follower,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_in_foreground,
     )
     os.close(follower)
     try:

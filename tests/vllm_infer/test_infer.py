@@ -21,6 +21,7 @@ pytestmark = pytest.mark.vllm
 
 LIMIT_S = 300.0
 ENDED_WITHIN_S = 10.0
+LONG = "1900"  # tokens: such an answer has not ended when Ctrl-C is typed, however busy the machine is
 CTRL_C, CTRL_D = "\x03", "\x04"
 QUICK = {"vllm": ("--enforce_eager", "--kv_cache_memory_bytes", "64M"), "pt": ()}
 BACKENDS = sorted({*QUICK} & {*engine_choice.BACKENDS})
@@ -33,7 +34,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def infer(backend: str, *options: str) -> list[str]:
-    common = ("--infer_backend", backend, "--max_model_len", "512", "--temperature", "0", "--dtype", "float32")
+    common = ("--infer_backend", backend, "--max_model_len", "2048", "--temperature", "0", "--dtype", "float32")
     return [str(PYTHON), "-m", "mock_server", "infer", *common, *QUICK[backend], *options]
 
 
@@ -102,7 +103,7 @@ def test_rows_are_answered_by_the_adapter_that_was_given_as_checkpoint(backend: 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_adapter_and_base_answer_in_one_chat(backend: str, tmp_path: Path) -> None:
     talk = tmp_path / "talk.jsonl"
-    command = infer(backend, *adapter(), "--max_new_tokens", "400")
+    command = infer(backend, *adapter(), "--max_new_tokens", LONG)
     with pty_program(command, cwd=ROOT, env=environment(tmp_path), limit_s=LIMIT_S) as program:
         stop_an_answer_twice(program)
         for name in ("default-lora", "model"):
@@ -122,7 +123,7 @@ def test_adapter_and_base_answer_in_one_chat(backend: str, tmp_path: Path) -> No
 def test_ctrl_c_at_the_terminal_does_not_reach_the_ranks_of_a_model(tmp_path: Path) -> None:
     model = ("--model", str(tiny_model() / "splittable"), "--tensor_parallel_size", "2")
     with pty_program(
-        infer("vllm", *model, "--max_new_tokens", "400"), cwd=ROOT, env=environment(tmp_path), limit_s=LIMIT_S
+        infer("vllm", *model, "--max_new_tokens", LONG), cwd=ROOT, env=environment(tmp_path), limit_s=LIMIT_S
     ) as program:
         stop_an_answer_twice(program)
         assert len(processes_of(program)) > 2
