@@ -50,6 +50,8 @@ class Answering:
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self.is_left = False
+        """Whether another conversation has taken the place of this one on the page."""
 
     async def snapshots(self) -> AsyncIterator[Turn]:
         """The turn as far as its answer has arrived, again and again; the last one has an ending.
@@ -81,8 +83,10 @@ class Answering:
         if self._task is not None:
             self._task.cancel()
 
-    async def wait_until_ended(self) -> None:
-        """Until the iteration of `snapshots` has ended."""
+    async def leave(self) -> None:
+        """Stops, because another conversation takes the place of this one, and waits until `snapshots` has ended."""
+        self.is_left = True
+        self.stop()
         await self._ended.wait()
 
     def _pause_s(self) -> float:

@@ -96,7 +96,8 @@ class Handlers:
         """Another conversation is chosen, or a new one begun; None: neither, after all."""
         if stored is None:
             return {self._page.index: index}  # without any update, the page would be emptied
-        await self._stop_and_wait(request)
+        if (answering := self._answering.get(_session(request))) is not None:
+            await answering.leave()
         page, conversation = self._page, _conversation(stored)
         system = {page.system: conversation.system} if conversation.turns else {}
         history = {page.history: conversation.id if conversation.turns else None}
@@ -141,12 +142,6 @@ class Handlers:
         if (answering := self._answering.get(_session(request))) is not None:
             answering.stop()
 
-    async def _stop_and_wait(self, request: gr.Request) -> None:
-        answering = self._answering.get(_session(request))
-        if answering is not None:
-            answering.stop()
-            await answering.wait_until_ended()
-
     async def _answer(
         self, conversation: Conversation, form: Form, request: gr.Request, sent: Updates | None = None
     ) -> AsyncIterator[Updates]:
@@ -179,6 +174,9 @@ class Handlers:
                     del updates[page.current]
                 if turn.ending:
                     updates[page.box] = gr.update(submit_btn=True, stop_btn=False)
+                if answering.is_left:  # Gradio sends the last updates once more, perhaps after those of `open`
+                    del updates[page.chatbot]
+                    updates.pop(page.current, None)
                 yield updates
         finally:
             del self._answering[session]

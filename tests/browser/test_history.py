@@ -59,6 +59,15 @@ def test_an_answer_that_is_left_is_stopped_and_saved(window: ChatWindow) -> None
     assert "stopped" in window.figures.inner_text()
 
 
+def test_each_of_many_answers_that_are_left_makes_room_and_is_saved(window: ChatWindow) -> None:
+    for number in range(20):  # the end of an answer may reach the page after the new conversation
+        window.send(f"Tell me endless story {number}.")
+        window.answers.wait_for()
+        window.tab.locator("#new-chat").click()
+        window.tab.get_by_text("What would you like to ask?").wait_for()
+    assert len(window.stored()) == 20
+
+
 def test_a_conversation_is_deleted_after_a_question(window: ChatWindow) -> None:
     window.ask("First?")
     window.tab.once("dialog", lambda dialog: dialog.dismiss())

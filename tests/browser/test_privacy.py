@@ -18,7 +18,8 @@ def get(url: str, **headers: str) -> tuple[int, str, str]:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
             return answer.status, answer.headers["content-security-policy"], answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, "", error.read().decode()
+        with error:
+            return error.code, "", error.read().decode()
 
 
 def test_the_key_of_the_server_is_in_nothing_that_the_page_sends(page: PageProcess, window: ChatWindow) -> None:
@@ -47,8 +48,9 @@ def test_pages_of_other_origins_are_refused(page: PageProcess) -> None:
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=20)
-    assert caught.value.code == 403
-    assert "origin_not_allowed" in caught.value.read().decode()
+    with caught.value as refusal:
+        assert refusal.code == 403
+        assert "origin_not_allowed" in refusal.read().decode()
 
 
 def test_nothing_can_be_uploaded(page: PageProcess) -> None:
@@ -57,4 +59,5 @@ def test_nothing_can_be_uploaded(page: PageProcess) -> None:
     request = urllib.request.Request(f"{page.url}/gradio_api/upload", part.encode(), headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=20)
-    assert caught.value.code == 413
+    with caught.value as refusal:
+        assert refusal.code == 413

@@ -44,13 +44,14 @@ class Endless:
     """A server whose answer does not end; `left` is set when its client has gone."""
 
     def __init__(self) -> None:
-        self.left = threading.Event()
+        self.began, self.left = threading.Event(), threading.Event()
         self.app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
 
     async def _chat(self, asked: HttpRequest) -> Response:
         return StreamingResponse(self._events(), media_type="text/event-stream")
 
     async def _events(self) -> AsyncIterator[str]:
+        self.began.set()
         try:
             while True:
                 yield event({"index": 0, "delta": {"content": "on and "}, "finish_reason": None})
@@ -99,7 +100,6 @@ def test_stopping_ends_the_request_and_keeps_the_text() -> None:
         async for turn in answering.snapshots():
             if turn.answer and not turn.ending:
                 answering.stop()
-        await answering.wait_until_ended()
         return turn
 
     endless = Endless()
@@ -107,6 +107,22 @@ def test_stopping_ends_the_request_and_keeps_the_text() -> None:
         turn = on(served, main)
         assert turn.ending == "stopped"
         assert turn.answer.startswith("on and ")
+        assert endless.left.wait(20)
+
+
+def test_leaving_an_answer_waits_for_its_end() -> None:
+    async def main(client: AsyncInferenceClient) -> Turn:
+        answering = Answering(client, request("Go on."))
+        reading = asyncio.create_task(turns(answering))
+        while not reading.done() and not endless.began.is_set():
+            await asyncio.sleep(0)
+        await answering.leave()
+        assert answering.is_left
+        return (await reading)[-1]
+
+    endless = Endless()
+    with serving_app(endless.app) as served:
+        assert on(served, main).ending == "stopped"
         assert endless.left.wait(20)
 
 
