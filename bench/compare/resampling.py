@@ -104,12 +104,17 @@ def block_weights(excess: Floats, slices: Slices, rng: np.random.Generator) -> t
     size = min(math.ceil(max(block_length(excess), slices.least_block)), count)
     blocks = max(1, round(count / size))
     starts = rng.integers(0, count, (REPLICATES, blocks))
-    rows = np.arange(REPLICATES)[:, None]
-    steps = np.zeros((REPLICATES, 2 * count + 1))
-    np.add.at(steps, (rows, starts), 1)
-    np.add.at(steps, (rows, starts + size), -1)
+    columns = 2 * count + 1
+    cells = starts + np.arange(REPLICATES)[:, None] * columns
+    steps = _numbers(cells, columns) - _numbers(cells + size, columns)
     covered = steps.cumsum(axis=1)[:, :-1]
     return covered[:, :count] + covered[:, count:], blocks
+
+
+def _numbers(cells: Ints, columns: int) -> Floats:
+    """How many of the cells there are at each place, a row per replicate."""
+    found = np.bincount(cells.ravel(), minlength=REPLICATES * columns)
+    return found.reshape(REPLICATES, columns).astype(np.float64)
 
 
 def _variance(logs: Floats, blocks: int) -> float:
