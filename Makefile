@@ -68,7 +68,7 @@ test-pythons: setup  ## the SDK's and the contract tests on the other Pythons th
 	done; exit $$status
 
 test-slow: setup $(FUZZ)  ## many requests, many who leave, and requests that schemathesis makes up (installed on first use)
-	@$(PY) -m pytest -q -n 2 -m slow --timeout 600 tests/server_slow tests/hostile $(ARGS)
+	@$(PY) -m pytest -q -n 2 -m slow --timeout 600 tests/server_slow tests/bench_slow tests/hostile $(ARGS)
 
 # apart: its plugin for pytest would be in every other run
 $(FUZZ): hashes/constraints-fuzz.txt | setup

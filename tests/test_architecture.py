@@ -27,7 +27,7 @@ ORDER = {
             "terminal",
         ),
         *("redaction", "workload", "target", "records", "answer", "wire", "load", "figures", "checks", "summary"),
-        *("truth", "report", "cli", "__main__"),
+        *("compare", "truth", "report", "cli", "__main__"),
     ),
     "mock_server": (
         *(

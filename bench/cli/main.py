@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from bench.cli.compare import compare
 from bench.cli.exits import FAILED, INTERRUPTED, OK, WRONG_USE, fail
 from bench.cli.load_test import load_test
 from bench.cli.program import program_name
@@ -17,7 +18,7 @@ from bench.cli.selftest import selftest
 from bench.cli.usage_errors import explain
 from bench.load.settings import LoadSettings, OutputError, UsageError
 
-COMMANDS = {"report": report, "selftest": selftest}
+COMMANDS = {"compare": compare, "report": report, "selftest": selftest}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from bench.records.record import Columns
 from bench.records.result import Result
 from bench.records.run import Run
 from bench.records.run_folder import to_json, write_bytes, write_json
-from bench.report.formats import FORMATS, Format
+from bench.report.formats import FORMATS
 from bench.report.material import Material
 from bench.report.vllm import default_filename, result_of, without_details
 from bench.shown_text import escaped_json
@@ -33,7 +33,8 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
     """
     stream = sys.stderr if output.json == STDOUT else sys.stdout
     material = Material(result, run, columns, moments, folder, columns_of(stream), program_name())
-    steps: list[Callable[[], None]] = [lambda: _print(material, FORMATS[output.format], stream)]
+    form = FORMATS[output.format]
+    steps: list[Callable[[], None]] = [lambda: print_text(form.show(material), stream, has_styles=form.has_styles)]
     if (path := output.json) is not None:
         steps.append(lambda: write_out(result, path))
     if output.save_result:
@@ -51,10 +52,10 @@ def present(result: Result, run: Run, columns: Columns, moments: Moments, output
         raise failures[0]
 
 
-def _print(material: Material, form: Format, stream: TextIO) -> None:
-    text = form.show(material)
+def print_text(text: str, stream: TextIO, *, has_styles: bool) -> None:
+    """Print a report. Raises OutputError, or BrokenPipeError if the reader of a pipe has gone."""
     with _standard_stream():
-        if form.has_styles:
+        if has_styles:
             say(text, stream)
         else:
             click.echo(text, file=stream, nl=False)

@@ -11,7 +11,6 @@ from bench.cli import values
 from bench.cli.option_rules import read_output
 from bench.cli.option_sections import SectionedCommand, section, version_option
 from bench.cli.output_options import writing_options
-from bench.load.settings import UsageError
 from streamgauge.option_sections import CONTEXT
 
 output = section("Output")
@@ -45,34 +44,15 @@ output = section("Output")
 @version_option
 def report(run: Path, **options: Any) -> int:
     """Compute a report from the records in RUN, the folder of a run, and print it."""
-    from bench.checks.plausible import implausible
     from bench.cli.output import present
-    from bench.records.damage import missing_moments, missing_records
-    from bench.records.recovery import is_incomplete, recover
-    from bench.records.run_folder import REQUESTS, ResultError, load_run
-    from bench.records.spool import read_chunks
+    from bench.cli.recorded_run import read_run
     from bench.summary import summarize
 
     wanted = read_output(options)
-    try:
-        facts, columns, moments = load_run(run)
-        if is_incomplete(facts):
-            columns = recover(facts, columns, moments.parent)
-        elif (lack := missing_moments(columns, read_chunks(moments))) is not None:
-            raise ResultError(f"{moments}: damaged: it {lack}{_what_is_left(moments.parent)}")
-        elif (lack := missing_records(columns, read_chunks(moments))) is not None:
-            raise ResultError(f"{moments.with_name(REQUESTS)}: damaged: it {lack}{_what_is_left(moments.parent)}")
-        if (strange := implausible(facts, columns)) is not None:
-            raise ResultError(f"{moments.parent}: not a run of this tool: {strange}")
-    except (ResultError, OSError) as error:
-        raise UsageError(str(error)) from None
+    facts, columns, moments, folder = read_run(run)
     for name in ("rows", "percentiles", "goodput"):
         if options[name]:
             setattr(facts.view, name, options[name])
-    result = summarize(facts, columns, lambda: read_chunks(moments))
-    present(result, facts, columns, lambda: read_chunks(moments), wanted, moments.parent)
+    result = summarize(facts, columns, moments)
+    present(result, facts, columns, moments, wanted, folder)
     return int(options["strict"] and result.verdict.level != "trusted")
-
-
-def _what_is_left(folder: Path) -> str:
-    return "; the figures of the run are in its result.json" if (folder / "result.json").is_file() else ""

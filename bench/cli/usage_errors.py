@@ -11,7 +11,7 @@ from bench.cli.vllm_options import refusal_of
 from streamgauge.nearest import nearest
 from streamgauge.option_sections import dashed
 
-_COMMANDS = ("report", "selftest")
+_COMMANDS = ("compare", "report", "selftest")
 
 
 def explain(error: click.ClickException, arguments: Sequence[str]) -> str:

@@ -92,13 +92,17 @@ class WindowFlow:
 
     def add(self, events: Events) -> None:
         """Add events."""
-        served = self._inside(events) & self._served[events.row]
-        weights = np.where(events.tokens >= 0, events.tokens, self._spread[events.row])
-        self.tokens += float(weights[served].sum())
+        self.tokens += float(self.served_tokens(events)[1].sum())
         self._add_gaps(self.icl, events, self.counts(events), NS_PER_MS)
         if self.itl is not self.icl:
             wanted = self.counts(events, per_token=True)
             self._add_gaps(self.itl, events, wanted, events.tokens[wanted] * NS_PER_MS)
+
+    def served_tokens(self, events: Events) -> tuple[Bools, Floats]:
+        """Which events inside the span delivered tokens, and how many each of these did."""
+        served = self._inside(events) & self._served[events.row]
+        weights = np.where(events.tokens >= 0, events.tokens, self._spread[events.row])
+        return served, weights[served]
 
     def counts(self, events: Events, *, per_token: bool = False) -> Bools:
         """Which events end a gap in the sample of `itl` (with `per_token`) or of `icl`."""

@@ -43,7 +43,7 @@ def _title(result: Result) -> str:
         f"{'' if load.fixed_length else 'at most '}{plural(load.output_len, 'token')} out",
         f"seed {load.seed}",
     ]
-    return f"**{_cell(target.model)}** on {_cell(target.url)}: {_cell(', '.join(filter(None, facts)))}"
+    return f"**{cell(target.model)}** on {cell(target.url)}: {cell(', '.join(filter(None, facts)))}"
 
 
 def _rates(result: Result) -> str:
@@ -62,14 +62,14 @@ def _rates(result: Result) -> str:
         limits = ", ".join(f"{LATENCIES[name].label} ≤ {limit:g} ms" for name, limit in figures.goodput.slos.items())
         share = "" if figures.goodput.share is None else f" ({figures.goodput.share:.1%})"
         rows.append((f"goodput: {limits}", f"{_rate(figures.goodput.requests_per_s)} req/s{share}"))
-    return _table(["", ""], [list(row) for row in rows])
+    return table(["", ""], [list(row) for row in rows])
 
 
 def _latencies(result: Result, view: View) -> str:
     header = ["ms", "mean", *(f"p{percent_key(p)}" for p in view.percentiles), "max", "client"]
     rows = [[LATENCIES[name].label, *_figures(result.headline.latency[name], view)] for name in view.rows]
     window = result.headline.window
-    return _table(header, rows) + (
+    return table(header, rows) + (
         f"\n\n{plural(result.headline.requests, 'request')} sent within {window.length_s:.1f} s; "
         "p99 with its 95 % interval; client: the largest error that the bench itself may have added."
     )
@@ -94,23 +94,24 @@ def _percentile(found: Percentile, percent: float) -> str:
 
 def _failures(result: Result) -> str:
     rows = [
-        [f.outcome, format_count(f.count), _cell(f.first_error), _cell(f.remedy) or "–"] for f in result.counts.failures
+        [f.outcome, format_count(f.count), cell(f.first_error), cell(f.remedy) or "–"] for f in result.counts.failures
     ]
-    return _table([f"failed at {_cell(result.target.endpoint_url)}", "", "first", "try"], rows) if rows else ""
+    return table([f"failed at {cell(result.target.endpoint_url)}", "", "first", "try"], rows) if rows else ""
 
 
 def _verdict(result: Result) -> str:
     good = [check.text for check in result.checks if check.status != "fail"]
-    lines = [f"**{result.verdict.level}**: {_cell(' · '.join(good))}" if good else f"**{result.verdict.level}**"]
-    lines += [f"- {_cell(check.text)}: {_cell(check.remedy)}" for check in result.checks if check.status == "fail"]
+    lines = [f"**{result.verdict.level}**: {cell(' · '.join(good))}" if good else f"**{result.verdict.level}**"]
+    lines += [f"- {cell(check.text)}: {cell(check.remedy)}" for check in result.checks if check.status == "fail"]
     return "\n".join(lines)
 
 
 def _notes(result: Result) -> str:
-    return "\n".join(f"- {_cell(note)}" for note in result.notes)
+    return "\n".join(f"- {cell(note)}" for note in result.notes)
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table whose first column holds words and whose others hold figures."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -123,7 +124,7 @@ def _ms(value: float | None) -> str:
     return "n/a" if value is None else f"{value:,.1f}" if abs(value) >= 1 else f"{value:.3f}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot end a cell or begin markup, a link, an entity or a mention."""
     text = _MARKS.sub(r"\\\g<0>", " ".join(shown(text).split()))
     return _MENTION.sub("@ ", text)

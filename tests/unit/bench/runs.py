@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bench.records.health import Health, WireHealth
 from bench.records.lags import LagCounter, Lags
+from bench.records.moments import Kind, MomentLog
+from bench.records.record import OUTCOMES
 from bench.records.run import LoadFacts, Negotiated, Run, TargetFacts, View
-from tests.unit.bench.rows import MS, T0, ms
+from bench.records.run_folder import RunFolder
+from tests.unit.bench.rows import MS, T0, Row, ms
 
 
 def lags(*milliseconds: float) -> Lags:
@@ -47,3 +53,20 @@ def run(*, streams: int = 1, stopped: float = 1000, health: Health | None = CALM
         "health": health,
     }
     return Run(**(given | fields))
+
+
+def keep_run(parent: Path, facts: Run, rows: Iterable[Row]) -> RunFolder:
+    """A folder with all moments of these requests, as the driver records them."""
+    noted = MomentLog()
+    folder = RunFolder(parent, datetime(2026, 1, 2, tzinfo=UTC), noted)
+    folder.save_run(facts)
+    for one in rows:
+        record = one.record
+        noted.note(record.request, Kind.SCHED, record.sched_ns)
+        noted.note(record.request, Kind.SEND, record.send_ns or 0)
+        for ns, kind, tokens, _ in one.events:
+            noted.note(record.request, kind, ns, tokens or 0)
+        noted.note(record.request, Kind.END, record.end_ns, OUTCOMES.index(record.outcome))
+        folder.keep(record)
+        folder.flush()
+    return folder

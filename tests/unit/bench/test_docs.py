@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import click
 import numpy as np
 import pytest
 
+from bench.cli.compare import compare
 from bench.cli.load_test import load_test
 from bench.cli.recompute import report
 from bench.cli.selftest import selftest
+from bench.compare.judgement import Conclusion
+from bench.compare.unlike import MAY_DIFFER
 from bench.figures.catalogue import FIGURES, LATENCIES, LIMITED, Figure
 from bench.outcome import Outcome
 from bench.records.moments import (
@@ -34,14 +38,34 @@ from tests.unit.bench.options import parse
 
 METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 BENCH = (ROOT / "docs" / "bench.md").read_text("utf-8")
-COMMANDS = (load_test, report, selftest)
-NAMES = [name for command in COMMANDS for param in command.params for name in (*param.opts, *param.secondary_opts)]
-OPTIONS = sorted({name for name in NAMES if name.startswith("--")})
+COMPARING = (ROOT / "docs" / "comparing.md").read_text("utf-8")
+
+
+def options_of(*commands: click.Command) -> list[str]:
+    names = [name for command in commands for param in command.params for name in (*param.opts, *param.secondary_opts)]
+    return sorted({name for name in names if name.startswith("--")})
+
+
+OPTIONS = options_of(load_test, report, selftest)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_is_explained(option: str) -> None:
     assert f"`{option}" in BENCH
+
+
+@pytest.mark.parametrize("option", sorted({*options_of(compare)} - {*OPTIONS}))
+def test_each_option_of_a_comparison_is_explained(option: str) -> None:
+    assert f"`{option}" in COMPARING or f" {option} " in COMPARING
+
+
+def test_the_options_in_which_plans_may_differ_are_listed() -> None:
+    assert all(f"`--{name}`" in COMPARING for name in MAY_DIFFER)
+
+
+def test_each_conclusion_is_explained() -> None:
+    rows = {line.split("|")[1].strip() for line in COMPARING.splitlines() if line.startswith("| ")}
+    assert {"better, worse", *get_args(Conclusion)} - {"better", "worse"} <= rows
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.OK])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bench.records.moments import Kind, MomentLog
-from bench.records.record import OUTCOMES
 from bench.records.recovery import is_incomplete, recover
 from bench.records.result import Result
 from bench.records.run import Run
@@ -16,27 +14,14 @@ from bench.records.run_folder import RunFolder, load_run
 from bench.records.spool import read_chunks
 from bench.summary import summarize
 from tests.unit.bench.rows import ms
-from tests.unit.bench.runs import run
+from tests.unit.bench.runs import keep_run, run
 from tests.unit.bench.test_summary import back_to_back, check
 
 KILLED = {"health": None, "begun_ns": None, "stopped_ns": None, "ended_ns": None}
 
 
 def kept(parent: Path, facts: Run, requests: int = 12) -> RunFolder:
-    """A folder with all moments of some requests, as the driver records them."""
-    noted = MomentLog()
-    folder = RunFolder(parent, datetime(2026, 1, 2, tzinfo=UTC), noted)
-    folder.save_run(facts)
-    for one in back_to_back(requests):
-        record = one.record
-        noted.note(record.request, Kind.SCHED, record.sched_ns)
-        noted.note(record.request, Kind.SEND, record.send_ns or 0)
-        for ns, kind, tokens, _ in one.events:
-            noted.note(record.request, kind, ns, tokens or 0)
-        noted.note(record.request, Kind.END, record.end_ns, OUTCOMES.index(record.outcome))
-        folder.keep(record)
-        folder.flush()
-    return folder
+    return keep_run(parent, facts, back_to_back(requests))
 
 
 def reported(path: Path) -> tuple[Run, Result]:
