@@ -48,6 +48,6 @@ def test_the_interval_contains_the_true_change() -> None:
 
 def test_the_stated_smallest_difference_is_shown_as_often_as_stated() -> None:
     server = ImaginaryServer(between=0.05)
-    smallest = float(np.median([each.smallest for each in many(server, 3, 50)]))
-    shown = np.mean([each.low > 0 for each in many(server, 3, 50, slower=1 + smallest)])
+    smallest = float(np.median([each.smallest for each in many(server, 5, 50)]))
+    shown = np.mean([each.low > 0 for each in many(server, 5, 50, slower=1 + smallest)])
     assert shown >= 0.7

@@ -114,8 +114,7 @@ def test_leaving_an_answer_waits_for_its_end() -> None:
     async def main(client: AsyncInferenceClient) -> Turn:
         answering = Answering(client, request("Go on."))
         reading = asyncio.create_task(turns(answering))
-        while not reading.done() and not endless.began.is_set():
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(endless.began.wait, 20)
         await answering.leave()
         assert answering.is_left
         return (await reading)[-1]
